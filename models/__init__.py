@@ -1,0 +1,1 @@
+"""Pure rooms: frames in, frames out. No Dagster, no network, no clock, no environment."""

@@ -1,0 +1,25 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="core",
+    name="adjustments",
+    grain="One row per corrected attempt or pool-hour of a closed period",
+    columns=(
+        Column(name="adjustment_id", dtype=pl.String, comment="Adjustment", required=True),
+        Column(name="source", dtype=pl.String, comment="Source of the corrected attempt"),
+        Column(name="request_id", dtype=pl.String, comment="Corrected attempt; NULL for a pool-hour"),
+        Column(name="deployment", dtype=pl.String, comment="Corrected pool; NULL for an attempt"),
+        Column(name="accrued_hour", dtype=INSTANT, comment="Hour that is corrected", required=True),
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date that is corrected", required=True),
+        Column(name="booked_on", dtype=pl.Date, comment="Business date on which the correction is booked", required=True),
+        Column(name="old_usd", dtype=USD, comment="Figure before; 0 if none", required=True),
+        Column(name="new_usd", dtype=USD, comment="Figure after", required=True),
+        Column(name="difference_usd", dtype=USD, comment="new_usd - old_usd", required=True),
+        Column(name="reason", dtype=pl.String, comment="late_row, reprice or resplit", required=True),
+        Column(name="sheet_version", dtype=pl.String, comment="Price version of the new figure"),
+    ),
+    key=("adjustment_id",),
+)

@@ -1,0 +1,25 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="core",
+    name="other_charges",
+    grain="One row per charge without a request x hour x dimensions (cache storage, hosting, vector stores)",
+    columns=(
+        Column(name="charge_id", dtype=pl.String, comment="Charge", required=True),
+        Column(name="provider", dtype=pl.String, comment="Who charges"),
+        Column(name="region", dtype=pl.String, comment="Where"),
+        Column(name="route", dtype=pl.String, comment="Route that it belongs to"),
+        Column(name="model", dtype=pl.String, comment="Model that it belongs to"),
+        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        Column(name="meter", dtype=pl.String, comment="What is metered", required=True),
+        Column(name="quantity", dtype=pl.Decimal(38, 6), comment="Quantity of the meter"),
+        Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date", required=True),
+        Column(name="effective_usd", dtype=USD, comment="Dollars; NULL when unpriced"),
+    ),
+    key=("charge_id", "accrued_hour", "accrued_on"),
+    partition="accrued_hour",
+)

@@ -1,0 +1,47 @@
+import polars as pl
+
+from models.money import ROW_USD
+from models.schemas.base import INSTANT, Column, Table
+from models.schemas.vocabulary import PRICE_STATES, USAGE_SOURCES, attempt_dimensions, token_columns
+
+TABLE = Table(
+    schema="core",
+    name="request_costs",
+    grain="One row per attempt x accrued_hour x accrued_on: what the attempt cost in that slice",
+    columns=(
+        Column(name="source", dtype=pl.String, comment="Configured source of the attempt", required=True),
+        Column(name="request_id", dtype=pl.String, comment="Attempt", required=True),
+        Column(name="logical_request_id", dtype=pl.String, comment="What the caller asked once; NULL when equal to request_id"),
+        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
+        Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour in which the cost accrued; the partition", required=True),
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone on which the cost accrued", required=True),
+        *attempt_dimensions(),
+        Column(name="status", dtype=pl.String, comment="ok, error or cancelled", required=True),
+        Column(name="attempt_no", dtype=pl.Int32, comment="1-based try; 0 for a gateway-cache hit"),
+        Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
+        Column(name="is_first_accrual", dtype=pl.Boolean, comment="True on the attempt's earliest slice, the only one that carries its tokens", required=True),
+        *token_columns("; 0 on later slices of the same attempt"),
+        Column(name="list_usd", dtype=ROW_USD, comment="Cost at list prices; NULL when unpriced"),
+        Column(name="contracted_usd", dtype=ROW_USD, comment="Cost at negotiated prices; NULL when unpriced"),
+        Column(name="effective_usd", dtype=ROW_USD, comment="Cost with commitments amortised; NULL when unpriced. The figure of every report"),
+        Column(name="input_usd", dtype=ROW_USD, comment="Part of effective_usd for input tokens"),
+        Column(name="output_usd", dtype=ROW_USD, comment="Part of effective_usd for output tokens"),
+        Column(name="meters_usd", dtype=ROW_USD, comment="Part of effective_usd for meters that are not tokens"),
+        Column(name="estimated_usd", dtype=ROW_USD, comment="For an unpriced row, the cost at the nearest sibling's price: shown apart, never summed in"),
+        Column(name="saved_usd", dtype=ROW_USD, comment="For a gateway-cache hit, what the call would have cost: shown apart"),
+        Column(name="fallback_premium_usd", dtype=ROW_USD, comment="For a fallback, cost taken minus what the requested model would have cost"),
+        Column(name="gateway_reported_usd", dtype=pl.Decimal(38, 12), comment="Cost that the source booked itself, for comparison"),
+        Column(name="allocation_weight", dtype=pl.Decimal(18, 6), comment="Weighted tokens of this slice by which pool overhead is spread; NULL for token-priced rows"),
+        Column(name="allocation_grain", dtype=pl.String, comment="replica or pool: how closely the request is tied to a GPU", one_of=("replica", "pool")),
+        Column(name="deployment", dtype=pl.String, comment="Pool's deployment; NULL for token-priced rows"),
+        Column(name="price_state", dtype=pl.String, comment="priced, free (declared) or unpriced", required=True, one_of=PRICE_STATES),
+        Column(name="unpriced_reason", dtype=pl.String, comment="Why it is unpriced: unknown_model, no_price_at_time, class_not_priced, missing_usage, unknown_chip, no_replica_ready"),
+        Column(name="cost_basis", dtype=pl.String, comment="token or gpu", required=True, one_of=("token", "gpu")),
+        Column(name="price_id", dtype=pl.String, comment="Price card: ref.token_prices or ref.gpu_prices"),
+        Column(name="sheet_version", dtype=pl.String, comment="Version of the sheet that the price came from"),
+        Column(name="usage_source", dtype=pl.String, comment="provider, estimated or missing", required=True, one_of=USAGE_SOURCES),
+        Column(name="is_provisional", dtype=pl.Boolean, comment="Whether later finishers may still move the figure", required=True),
+    ),
+    key=("source", "request_id", "started_at", "accrued_hour", "accrued_on"),
+    partition="accrued_hour",
+)
