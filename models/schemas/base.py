@@ -71,7 +71,9 @@ class Table:
         """Select the table's columns in order and cast them; with `fill`, an absent column is NULL."""
         present = set(frame.collect_schema().names()) if fill else set(self.column_names)
         return frame.select(
-            (pl.col(column.name) if column.name in present else pl.lit(None)).cast(column.dtype).alias(column.name)
+            (pl.col(column.name) if column.name in present else pl.lit(None))
+            .cast(column.dtype)
+            .alias(column.name)
             for column in self.columns
         )
 
@@ -86,7 +88,9 @@ class Table:
             raise KeyError(f"{self.dotted} has no column {sorted(unknown)}")
         return pl.DataFrame(
             {
-                column.name: pl.Series(column.name, [row.get(column.name) for row in rows], dtype=column.dtype)
+                column.name: pl.Series(
+                    column.name, [row.get(column.name) for row in rows], dtype=column.dtype
+                )
                 for column in self.columns
             }
         )

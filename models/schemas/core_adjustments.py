@@ -14,7 +14,12 @@ TABLE = Table(
         Column(name="deployment", dtype=pl.String, comment="Corrected pool; NULL for an attempt"),
         Column(name="accrued_hour", dtype=INSTANT, comment="Hour that is corrected", required=True),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date that is corrected", required=True),
-        Column(name="booked_on", dtype=pl.Date, comment="Business date on which the correction is booked", required=True),
+        Column(
+            name="booked_on",
+            dtype=pl.Date,
+            comment="Business date on which the correction is booked",
+            required=True,
+        ),
         Column(name="old_usd", dtype=USD, comment="Figure before; 0 if none", required=True),
         Column(name="new_usd", dtype=USD, comment="Figure after", required=True),
         Column(name="difference_usd", dtype=USD, comment="new_usd - old_usd", required=True),

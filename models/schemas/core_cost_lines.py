@@ -17,7 +17,11 @@ TABLE = Table(
         Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
         Column(name="provider", dtype=pl.String, comment="Who ran it"),
         Column(name="model", dtype=pl.String, comment="Model"),
-        Column(name="meter", dtype=pl.String, comment="Token class; gpu for pool cost; meters for what is not tokens"),
+        Column(
+            name="meter",
+            dtype=pl.String,
+            comment="Token class; gpu for pool cost; meters for what is not tokens",
+        ),
         Column(name="quantity", dtype=pl.Int64, comment="Tokens; NULL for gpu and meters"),
         Column(name="picodollars_per_unit", dtype=pl.Int64, comment="Booked rate"),
         Column(name="price_id", dtype=pl.String, comment="Price card"),

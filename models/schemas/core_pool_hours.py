@@ -12,18 +12,48 @@ TABLE = Table(
     grain="One row per pool x pool_hour x accrued_on: the bill and its conserved parts",
     columns=(
         *pool_dimensions(),
-        Column(name="model", dtype=pl.String, comment="Model that the deployment serves; NULL when it serves several"),
+        Column(
+            name="model",
+            dtype=pl.String,
+            comment="Model that the deployment serves; NULL when it serves several",
+        ),
         Column(name="pool_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone", required=True),
-        Column(name="billed_usd", dtype=USD, comment="Bill of the hour from instance lifetimes under the vendor's rule; equals the sum of its parts; NULL when the chip has no price"),
-        *(Column(name=f"{part}_usd", dtype=USD, comment=f"Part of billed_usd: {part.replace('_', ' ')}") for part in POOL_PARTS),
-        Column(name="billed_gpu_seconds", dtype=_SECONDS, comment="GPU-seconds that the vendor bills", required=True),
+        Column(
+            name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone", required=True
+        ),
+        Column(
+            name="billed_usd",
+            dtype=USD,
+            comment="Bill of the hour from instance lifetimes under the vendor's rule; equals the sum of its parts; NULL when the chip has no price",
+        ),
         *(
-            Column(name=f"{part}_gpu_seconds", dtype=_SECONDS, comment=f"Part of billed_gpu_seconds: {part.replace('_', ' ')}", required=True)
+            Column(name=f"{part}_usd", dtype=USD, comment=f"Part of billed_usd: {part.replace('_', ' ')}")
             for part in POOL_PARTS
         ),
-        Column(name="wall_gpu_seconds", dtype=_SECONDS, comment="GPU-seconds held, billed or not", required=True),
-        Column(name="is_provisional", dtype=pl.Boolean, comment="Whether later finishers may still move the split", required=True),
+        Column(
+            name="billed_gpu_seconds",
+            dtype=_SECONDS,
+            comment="GPU-seconds that the vendor bills",
+            required=True,
+        ),
+        *(
+            Column(
+                name=f"{part}_gpu_seconds",
+                dtype=_SECONDS,
+                comment=f"Part of billed_gpu_seconds: {part.replace('_', ' ')}",
+                required=True,
+            )
+            for part in POOL_PARTS
+        ),
+        Column(
+            name="wall_gpu_seconds", dtype=_SECONDS, comment="GPU-seconds held, billed or not", required=True
+        ),
+        Column(
+            name="is_provisional",
+            dtype=pl.Boolean,
+            comment="Whether later finishers may still move the split",
+            required=True,
+        ),
     ),
     key=("provider", "region", "chip", "deployment", "commitment", "pool_hour", "accrued_on"),
     partition="pool_hour",

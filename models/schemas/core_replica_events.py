@@ -7,7 +7,9 @@ TABLE = Table(
     grain="One row per lifecycle event of a replica, duplicates removed",
     columns=(
         *canonical_event_columns(),
-        Column(name="event_hour", dtype=INSTANT, comment="UTC hour of event_at; the partition", required=True),
+        Column(
+            name="event_hour", dtype=INSTANT, comment="UTC hour of event_at; the partition", required=True
+        ),
     ),
     key=("source", "replica_id", "event", "event_at"),
     partition="event_hour",

@@ -7,7 +7,9 @@ TABLE = Table(
     grain="One row per attempt: a call to one upstream, duplicates removed",
     columns=(
         *canonical_request_columns(),
-        Column(name="started_hour", dtype=INSTANT, comment="UTC hour of started_at; the partition", required=True),
+        Column(
+            name="started_hour", dtype=INSTANT, comment="UTC hour of started_at; the partition", required=True
+        ),
     ),
     key=("source", "request_id", "started_at"),
     partition="started_hour",

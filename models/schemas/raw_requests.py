@@ -9,7 +9,12 @@ TABLE = Table(
     grain="One row per usable request record of a landed file, duplicates included",
     columns=(
         *canonical_request_columns(),
-        Column(name="dedupe_key", dtype=pl.String, comment="Provider response id, else gateway call id, else content hash with its ordinal among equals in the file", required=True),
+        Column(
+            name="dedupe_key",
+            dtype=pl.String,
+            comment="Provider response id, else gateway call id, else content hash with its ordinal among equals in the file",
+            required=True,
+        ),
     ),
     key=("file_hash", "line_number", "record_number"),
 )

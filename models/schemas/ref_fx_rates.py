@@ -9,7 +9,12 @@ TABLE = Table(
     columns=(
         Column(name="currency", dtype=pl.String, comment="ISO 4217 code", required=True),
         Column(name="rate_on", dtype=pl.Date, comment="Date of the rate", required=True),
-        Column(name="usd_per_unit", dtype=pl.Decimal(38, 12), comment="Dollars for one unit of the currency", required=True),
+        Column(
+            name="usd_per_unit",
+            dtype=pl.Decimal(38, 12),
+            comment="Dollars for one unit of the currency",
+            required=True,
+        ),
         Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
         Column(name="source_url", dtype=pl.String, comment="Where the rate was published", required=True),
     ),

@@ -9,8 +9,15 @@ TABLE = Table(
     name="routing_policy",
     grain="One row per policy clause: what a route may use for a class of work, and when the clause holds",
     columns=(
-        Column(name="policy_version", dtype=pl.String, comment="Content hash of the policy file", required=True),
-        Column(name="clause", dtype=pl.String, comment="Path of the clause in the file, such as routes.support.task_classes.simple", required=True),
+        Column(
+            name="policy_version", dtype=pl.String, comment="Content hash of the policy file", required=True
+        ),
+        Column(
+            name="clause",
+            dtype=pl.String,
+            comment="Path of the clause in the file, such as routes.support.task_classes.simple",
+            required=True,
+        ),
         Column(name="route", dtype=pl.String, comment="Route; NULL = every route"),
         Column(name="task_class", dtype=pl.String, comment="Class of work; NULL = every class"),
         Column(name="models", dtype=_WORDS, comment="Eligible model families; NULL = any"),

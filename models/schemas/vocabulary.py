@@ -30,7 +30,16 @@ PRICE_STATES = ("priced", "free", "unpriced")
 USAGE_SOURCES = ("provider", "estimated", "missing")
 STATUSES = ("ok", "error", "cancelled")
 OPERATIONS = ("chat", "embedding", "completion", "image", "audio", "rerank", "other")
-REPLICA_EVENTS = ("requested", "scheduled", "image_pulled", "weights_loaded", "ready", "draining", "stopped", "failed")
+REPLICA_EVENTS = (
+    "requested",
+    "scheduled",
+    "image_pulled",
+    "weights_loaded",
+    "ready",
+    "draining",
+    "stopped",
+    "failed",
+)
 REPLICA_STATES = ("waiting", "pulling", "loading", "ready", "draining", "failed")
 STARTING_STATES = ("waiting", "pulling", "loading")
 POOL_PARTS = ("serving", "starting", "idle", "draining", "failed", "padding", "unheld", "unused_commitment")
@@ -82,7 +91,12 @@ _CLASS_COMMENTS = {
 def token_columns(note: str = "") -> tuple[Column, ...]:
     """Return one column per disjoint token class; NULL means that the source did not report it."""
     return tuple(
-        Column(name=f"{name}_tokens", dtype=pl.Int64, comment=f"Tokens: {_CLASS_COMMENTS[name]}{note}", at_least=0)
+        Column(
+            name=f"{name}_tokens",
+            dtype=pl.Int64,
+            comment=f"Tokens: {_CLASS_COMMENTS[name]}{note}",
+            at_least=0,
+        )
         for name in TOKEN_CLASSES
     )
 
@@ -90,13 +104,33 @@ def token_columns(note: str = "") -> tuple[Column, ...]:
 def canonical_request_columns() -> tuple[Column, ...]:
     """Return the canonical columns that every request-log importer produces."""
     return (
-        Column(name="source", dtype=pl.String, comment="Configured source that the row came from", required=True),
+        Column(
+            name="source", dtype=pl.String, comment="Configured source that the row came from", required=True
+        ),
         Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
-        Column(name="request_id", dtype=pl.String, comment="One provider call (attempt) in the source", required=True),
-        Column(name="attempt_no", dtype=pl.Int32, comment="1-based try inside the logical request; 0 for a gateway-cache hit, which called nobody", at_least=0),
-        Column(name="logical_request_id", dtype=pl.String, comment="What the caller asked once; NULL when equal to request_id"),
+        Column(
+            name="request_id",
+            dtype=pl.String,
+            comment="One provider call (attempt) in the source",
+            required=True,
+        ),
+        Column(
+            name="attempt_no",
+            dtype=pl.Int32,
+            comment="1-based try inside the logical request; 0 for a gateway-cache hit, which called nobody",
+            at_least=0,
+        ),
+        Column(
+            name="logical_request_id",
+            dtype=pl.String,
+            comment="What the caller asked once; NULL when equal to request_id",
+        ),
         Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
-        Column(name="first_token_at", dtype=INSTANT, comment="First token, UTC; NULL when unknown or not streamed"),
+        Column(
+            name="first_token_at",
+            dtype=INSTANT,
+            comment="First token, UTC; NULL when unknown or not streamed",
+        ),
         Column(name="finished_at", dtype=INSTANT, comment="When the attempt ended, UTC; NULL when unknown"),
         Column(name="provider", dtype=pl.String, comment="Who ran it (OpenTelemetry gen_ai.provider.name)"),
         Column(name="region", dtype=pl.String, comment="Where it ran"),
@@ -105,7 +139,11 @@ def canonical_request_columns() -> tuple[Column, ...]:
         Column(name="routed_model", dtype=pl.String, comment="Model as sent upstream"),
         Column(name="served_model", dtype=pl.String, comment="Model as returned; the one that is priced"),
         Column(name="replica_id", dtype=pl.String, comment="Serving replica, if known"),
-        Column(name="service_tier", dtype=pl.String, comment="Served tier: default, priority, flex, batch, provisioned, spillover"),
+        Column(
+            name="service_tier",
+            dtype=pl.String,
+            comment="Served tier: default, priority, flex, batch, provisioned, spillover",
+        ),
         Column(name="batch_id", dtype=pl.String, comment="Batch job"),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant or organisation"),
         Column(name="team", dtype=pl.String, comment="Team"),
@@ -114,49 +152,141 @@ def canonical_request_columns() -> tuple[Column, ...]:
         Column(name="tags", dtype=pl.Map(pl.String, pl.String), comment="Attribution tags"),
         Column(name="operation", dtype=pl.String, comment="Kind of call", one_of=OPERATIONS),
         Column(name="task_class", dtype=pl.String, comment="Class of work for the routing policy"),
-        Column(name="status", dtype=pl.String, comment="How the attempt ended", required=True, one_of=STATUSES),
+        Column(
+            name="status", dtype=pl.String, comment="How the attempt ended", required=True, one_of=STATUSES
+        ),
         Column(name="error_class", dtype=pl.String, comment="Error family"),
         *token_columns(),
-        Column(name="other_meters", dtype=pl.Map(pl.String, pl.Decimal(18, 6)), comment="Meter -> quantity: searches, seconds, characters, images"),
+        Column(
+            name="other_meters",
+            dtype=pl.Map(pl.String, pl.Decimal(18, 6)),
+            comment="Meter -> quantity: searches, seconds, characters, images",
+        ),
         Column(name="session_id", dtype=pl.String, comment="Conversation"),
         Column(name="trace_id", dtype=pl.String, comment="Trace"),
-        Column(name="prefix_hash", dtype=pl.String, comment="Hash of the cacheable prefix, where a source has one"),
-        Column(name="usage_source", dtype=pl.String, comment="Who counted the tokens", required=True, one_of=USAGE_SOURCES),
-        Column(name="provider_reported_cost_usd", dtype=pl.Decimal(38, 12), comment="Cost stated by the source; a gateway's is its own estimate"),
+        Column(
+            name="prefix_hash",
+            dtype=pl.String,
+            comment="Hash of the cacheable prefix, where a source has one",
+        ),
+        Column(
+            name="usage_source",
+            dtype=pl.String,
+            comment="Who counted the tokens",
+            required=True,
+            one_of=USAGE_SOURCES,
+        ),
+        Column(
+            name="provider_reported_cost_usd",
+            dtype=pl.Decimal(38, 12),
+            comment="Cost stated by the source; a gateway's is its own estimate",
+        ),
         Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
-        Column(name="fallback_cause", dtype=pl.String, comment="Why it fell back", one_of=("outage", "rate_limit", "policy", "unknown")),
+        Column(
+            name="fallback_cause",
+            dtype=pl.String,
+            comment="Why it fell back",
+            one_of=("outage", "rate_limit", "policy", "unknown"),
+        ),
         Column(name="retry_of", dtype=pl.String, comment="request_id of the attempt that this one repeats"),
-        Column(name="queue_seconds", dtype=pl.Float64, comment="Seconds waited before work began", at_least=0),
-        Column(name="is_gateway_cache_hit", dtype=pl.Boolean, comment="Whether the gateway answered from its own cache: a logical request with no attempt", required=True),
-        Column(name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True),
-        Column(name="file_hash", dtype=pl.String, comment="Landed file (ops.source_files) that holds the row", required=True),
-        Column(name="line_number", dtype=pl.Int64, comment="1-based line or row in that file", required=True, at_least=1),
-        Column(name="record_number", dtype=pl.Int32, comment="1-based record in that line (an OTLP line holds many spans)", required=True, at_least=1),
+        Column(
+            name="queue_seconds", dtype=pl.Float64, comment="Seconds waited before work began", at_least=0
+        ),
+        Column(
+            name="is_gateway_cache_hit",
+            dtype=pl.Boolean,
+            comment="Whether the gateway answered from its own cache: a logical request with no attempt",
+            required=True,
+        ),
+        Column(
+            name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
+        ),
+        Column(
+            name="file_hash",
+            dtype=pl.String,
+            comment="Landed file (ops.source_files) that holds the row",
+            required=True,
+        ),
+        Column(
+            name="line_number",
+            dtype=pl.Int64,
+            comment="1-based line or row in that file",
+            required=True,
+            at_least=1,
+        ),
+        Column(
+            name="record_number",
+            dtype=pl.Int32,
+            comment="1-based record in that line (an OTLP line holds many spans)",
+            required=True,
+            at_least=1,
+        ),
     )
 
 
 def canonical_event_columns() -> tuple[Column, ...]:
     """Return the canonical columns that every replica-event importer produces."""
     return (
-        Column(name="source", dtype=pl.String, comment="Configured source that the row came from", required=True),
+        Column(
+            name="source", dtype=pl.String, comment="Configured source that the row came from", required=True
+        ),
         Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
-        Column(name="replica_id", dtype=pl.String, comment="One replica: a pod, a worker, an endpoint copy", required=True),
-        Column(name="deployment", dtype=pl.String, comment="Deployment that the replica belongs to; requests name it as route", required=True),
+        Column(
+            name="replica_id",
+            dtype=pl.String,
+            comment="One replica: a pod, a worker, an endpoint copy",
+            required=True,
+        ),
+        Column(
+            name="deployment",
+            dtype=pl.String,
+            comment="Deployment that the replica belongs to; requests name it as route",
+            required=True,
+        ),
         Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
         Column(name="chip", dtype=pl.String, comment="Accelerator (ref.chips)"),
         Column(name="chip_count", dtype=pl.Int32, comment="Accelerators that the replica holds", at_least=1),
-        Column(name="fraction", dtype=pl.Decimal(9, 6), comment="Share of each accelerator (MIG, several models on one); 1 = whole"),
+        Column(
+            name="fraction",
+            dtype=pl.Decimal(9, 6),
+            comment="Share of each accelerator (MIG, several models on one); 1 = whole",
+        ),
         Column(name="provider", dtype=pl.String, comment="Who bills the accelerator"),
         Column(name="region", dtype=pl.String, comment="Where it runs"),
         Column(name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed"),
         Column(name="node", dtype=pl.String, comment="Machine"),
-        Column(name="event", dtype=pl.String, comment="Lifecycle event", required=True, one_of=REPLICA_EVENTS),
+        Column(
+            name="event", dtype=pl.String, comment="Lifecycle event", required=True, one_of=REPLICA_EVENTS
+        ),
         Column(name="event_at", dtype=INSTANT, comment="When it happened, UTC", required=True),
-        Column(name="reason", dtype=pl.String, comment="scale_from_zero, scale_up, deploy, preempted, crash, or NULL"),
-        Column(name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True),
-        Column(name="file_hash", dtype=pl.String, comment="Landed file (ops.source_files) that holds the row", required=True),
-        Column(name="line_number", dtype=pl.Int64, comment="1-based line or row in that file", required=True, at_least=1),
-        Column(name="record_number", dtype=pl.Int32, comment="1-based record in that line", required=True, at_least=1),
+        Column(
+            name="reason",
+            dtype=pl.String,
+            comment="scale_from_zero, scale_up, deploy, preempted, crash, or NULL",
+        ),
+        Column(
+            name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
+        ),
+        Column(
+            name="file_hash",
+            dtype=pl.String,
+            comment="Landed file (ops.source_files) that holds the row",
+            required=True,
+        ),
+        Column(
+            name="line_number",
+            dtype=pl.Int64,
+            comment="1-based line or row in that file",
+            required=True,
+            at_least=1,
+        ),
+        Column(
+            name="record_number",
+            dtype=pl.Int32,
+            comment="1-based record in that line",
+            required=True,
+            at_least=1,
+        ),
     )
 
 
@@ -169,10 +299,24 @@ def attempt_dimensions() -> tuple[Column, ...]:
         Column(name="requested_model", dtype=pl.String, comment="Model as asked"),
         Column(name="routed_model", dtype=pl.String, comment="Model as sent upstream"),
         Column(name="served_model", dtype=pl.String, comment="Model as returned"),
-        Column(name="model", dtype=pl.String, comment="Served model after the dated alias table; the served name where no alias is known"),
-        Column(name="model_family", dtype=pl.String, comment="Weights shared across providers; NULL when the book does not know the model"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator: the pool's, or that of a provider whose chip is known"),
-        Column(name="commitment", dtype=pl.String, comment="Commitment of the pool; NULL for token-priced rows"),
+        Column(
+            name="model",
+            dtype=pl.String,
+            comment="Served model after the dated alias table; the served name where no alias is known",
+        ),
+        Column(
+            name="model_family",
+            dtype=pl.String,
+            comment="Weights shared across providers; NULL when the book does not know the model",
+        ),
+        Column(
+            name="chip",
+            dtype=pl.String,
+            comment="Accelerator: the pool's, or that of a provider whose chip is known",
+        ),
+        Column(
+            name="commitment", dtype=pl.String, comment="Commitment of the pool; NULL for token-priced rows"
+        ),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
         Column(name="team", dtype=pl.String, comment="Team"),
         Column(name="service_tier", dtype=pl.String, comment="Served tier"),
@@ -187,6 +331,13 @@ def pool_dimensions() -> tuple[Column, ...]:
         Column(name="provider", dtype=pl.String, comment="Who bills the accelerators", required=True),
         Column(name="region", dtype=pl.String, comment="Where they run", required=True),
         Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
-        Column(name="deployment", dtype=pl.String, comment="Deployment; (none) for what no replica holds", required=True),
-        Column(name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed", required=True),
+        Column(
+            name="deployment",
+            dtype=pl.String,
+            comment="Deployment; (none) for what no replica holds",
+            required=True,
+        ),
+        Column(
+            name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed", required=True
+        ),
     )

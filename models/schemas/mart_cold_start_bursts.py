@@ -1,0 +1,69 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+from models.schemas.vocabulary import BURST_CAUSES
+
+TABLE = Table(
+    schema="mart",
+    name="cold_start_bursts",
+    grain="One row per incident: a burst of cold starts of a deployment x chip x region; on the business day of its onset",
+    columns=(
+        Column(
+            name="started_on",
+            dtype=pl.Date,
+            comment="Business date of onset_at; the partition",
+            required=True,
+        ),
+        Column(
+            name="burst_id",
+            dtype=pl.String,
+            comment="Incident: deployment, chip, region and onset",
+            required=True,
+        ),
+        Column(name="provider", dtype=pl.String, comment="Who bills the accelerators", required=True),
+        Column(name="region", dtype=pl.String, comment="Where", required=True),
+        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        Column(name="deployment", dtype=pl.String, comment="Deployment", required=True),
+        Column(name="onset_at", dtype=INSTANT, comment="First start of the burst, UTC", required=True),
+        Column(name="ended_at", dtype=INSTANT, comment="Last start of the burst, UTC", required=True),
+        Column(name="start_count", dtype=pl.Int64, comment="Starts in the burst", required=True, at_least=1),
+        Column(
+            name="expected_count",
+            dtype=pl.Float64,
+            comment="Starts that the baseline expects in that window",
+            required=True,
+        ),
+        Column(
+            name="p_value",
+            dtype=pl.Float64,
+            comment="Chance of such a window under the baseline",
+            required=True,
+        ),
+        Column(name="burst_usd", dtype=USD, comment="Billed dollars of its starts; NULL when unpriced"),
+        Column(name="delayed_request_count", dtype=pl.Int64, comment="Requests that waited", required=True),
+        Column(name="added_seconds", dtype=pl.Float64, comment="Seconds that they waited", required=True),
+        Column(name="cause", dtype=pl.String, comment="Likely cause", required=True, one_of=BURST_CAUSES),
+        Column(name="evidence", dtype=pl.String, comment="Why that cause", required=True),
+        Column(
+            name="cure_replica_count",
+            dtype=pl.Int64,
+            comment="Least extra warm replicas that would have absorbed it",
+        ),
+        Column(name="cure_usd_per_day", dtype=USD, comment="What those cost a day"),
+        Column(
+            name="history_days",
+            dtype=pl.Float64,
+            comment="Days of history behind the baseline",
+            required=True,
+        ),
+        Column(
+            name="is_history_short",
+            dtype=pl.Boolean,
+            comment="Whether the history is under 14 days, so that the fleet's baseline weighs more",
+            required=True,
+        ),
+    ),
+    key=("burst_id",),
+    partition="started_on",
+)

@@ -1,0 +1,96 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+from models.schemas.vocabulary import token_columns
+
+
+def cost_columns() -> tuple[Column, ...]:
+    """Return the dimensions and measures that the hourly and the daily mart share."""
+    return (
+        Column(name="provider", dtype=pl.String, comment="Who ran it"),
+        Column(name="region", dtype=pl.String, comment="Where it ran"),
+        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        Column(name="model", dtype=pl.String, comment="Served model after the alias table"),
+        Column(name="chip", dtype=pl.String, comment="Accelerator, where known"),
+        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        Column(
+            name="request_count",
+            dtype=pl.Int64,
+            comment="Logical requests that began in this cell",
+            required=True,
+        ),
+        Column(
+            name="attempt_count",
+            dtype=pl.Int64,
+            comment="Attempts that began in this cell; gateway-cache hits excluded",
+            required=True,
+        ),
+        Column(name="error_count", dtype=pl.Int64, comment="Attempts that failed", required=True),
+        Column(
+            name="gateway_cache_hit_count",
+            dtype=pl.Int64,
+            comment="Requests that the gateway answered itself",
+            required=True,
+        ),
+        *token_columns(),
+        Column(name="input_tokens", dtype=pl.Int64, comment="All input classes", required=True),
+        Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
+        Column(name="total_tokens", dtype=pl.Int64, comment="All classes", required=True),
+        Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens of unpriced attempts", required=True),
+        Column(name="unpriced_count", dtype=pl.Int64, comment="Unpriced attempts", required=True),
+        Column(
+            name="priced_ratio",
+            dtype=pl.Float64,
+            comment="Share of attempts that are priced or free; NULL without attempts. Never summed",
+        ),
+        Column(
+            name="usage_usd",
+            dtype=USD,
+            comment="Effective dollars of priced and free rows, serving only for pools; NULL when nothing is priced",
+        ),
+        Column(name="input_usd", dtype=USD, comment="Part of usage_usd for input tokens"),
+        Column(name="output_usd", dtype=USD, comment="Part of usage_usd for output tokens"),
+        Column(
+            name="usage_usd_per_mtok",
+            dtype=pl.Float64,
+            comment="1e6 x usage_usd / tokens of priced and free rows. Never summed",
+        ),
+        Column(
+            name="input_usd_per_mtok",
+            dtype=pl.Float64,
+            comment="1e6 x input_usd / input tokens of priced and free rows. Never summed",
+        ),
+        Column(
+            name="output_usd_per_mtok",
+            dtype=pl.Float64,
+            comment="1e6 x output_usd / output tokens of priced and free rows. Never summed",
+        ),
+        Column(
+            name="estimated_usd",
+            dtype=USD,
+            comment="Estimate for the unpriced rows: shown apart, never summed in",
+        ),
+        Column(name="saved_usd", dtype=USD, comment="What gateway-cache hits would have cost: shown apart"),
+        Column(
+            name="fallback_premium_usd",
+            dtype=USD,
+            comment="Extra dollars of fallbacks over the requested model",
+        ),
+    )
+
+
+TABLE = Table(
+    schema="mart",
+    name="cost_per_token_hourly",
+    grain="One row per accrued_hour x accrued_on x provider x region x route x model x chip x tenant",
+    columns=(
+        Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
+        Column(
+            name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone", required=True
+        ),
+        *cost_columns(),
+    ),
+    key=("accrued_hour", "accrued_on", "provider", "region", "route", "model", "chip", "tenant"),
+    partition="accrued_hour",
+)

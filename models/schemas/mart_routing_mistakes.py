@@ -1,0 +1,60 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+from models.schemas.vocabulary import MISTAKE_KINDS
+
+TABLE = Table(
+    schema="mart",
+    name="routing_mistakes",
+    grain="One row per flagged attempt: the mistake, the clause, the cheaper eligible alternative and the regret",
+    columns=(
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        Column(name="source", dtype=pl.String, comment="Configured source of the attempt", required=True),
+        Column(name="request_id", dtype=pl.String, comment="Attempt", required=True),
+        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
+        Column(name="route", dtype=pl.String, comment="Route"),
+        Column(name="task_class", dtype=pl.String, comment="Class of work"),
+        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        Column(
+            name="kind",
+            dtype=pl.String,
+            comment="First kind by precedence, to which the regret is attributed",
+            required=True,
+            one_of=MISTAKE_KINDS,
+        ),
+        Column(name="also_kinds", dtype=pl.List(pl.String), comment="Other kinds that hold", required=True),
+        Column(
+            name="clause", dtype=pl.String, comment="Policy clause that it breaks, or default", required=True
+        ),
+        Column(name="provider", dtype=pl.String, comment="Provider taken"),
+        Column(name="region", dtype=pl.String, comment="Region taken"),
+        Column(name="model", dtype=pl.String, comment="Model taken"),
+        Column(name="chip", dtype=pl.String, comment="Chip taken"),
+        Column(name="cost_usd", dtype=USD, comment="What it cost"),
+        Column(
+            name="alternative_provider",
+            dtype=pl.String,
+            comment="Provider of the cheapest eligible alternative at that minute; NULL when there was none",
+        ),
+        Column(name="alternative_region", dtype=pl.String, comment="Its region"),
+        Column(name="alternative_model", dtype=pl.String, comment="Its model"),
+        Column(name="alternative_chip", dtype=pl.String, comment="Its chip"),
+        Column(name="alternative_usd", dtype=USD, comment="What the alternative would have cost"),
+        Column(
+            name="regret_usd",
+            dtype=USD,
+            comment="max(0, cost - alternative); NULL when no alternative is priced",
+        ),
+        Column(
+            name="confidence_ratio",
+            dtype=pl.Float64,
+            comment="How sure the flag is, 0 to 1. Never summed",
+            required=True,
+        ),
+        Column(name="evidence", dtype=pl.String, comment="The fact that flags it, in words", required=True),
+        Column(name="policy_version", dtype=pl.String, comment="Version of the policy"),
+    ),
+    key=("source", "request_id", "started_at"),
+    partition="accrued_on",
+)

@@ -1,0 +1,27 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import Column, Table
+
+TABLE = Table(
+    schema="mart",
+    name="routing_regret_daily",
+    grain="One row per business day x route x kind",
+    columns=(
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        Column(name="route", dtype=pl.String, comment="Route"),
+        Column(name="kind", dtype=pl.String, comment="Kind of mistake, or not_evaluated", required=True),
+        Column(
+            name="attempt_count",
+            dtype=pl.Int64,
+            comment="Flagged attempts (or attempts that the data could not judge)",
+            required=True,
+        ),
+        Column(
+            name="regret_usd", dtype=USD, comment="Regret attributed to this kind; NULL for not_evaluated"
+        ),
+        Column(name="cost_usd", dtype=USD, comment="What the flagged attempts cost"),
+    ),
+    key=("accrued_on", "route", "kind"),
+    partition="accrued_on",
+)

@@ -1,0 +1,24 @@
+import polars as pl
+
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="ops",
+    name="closed_periods",
+    grain="One row per closed period of business dates",
+    columns=(
+        Column(name="period", dtype=pl.String, comment="Month, as YYYY-MM", required=True),
+        Column(name="closed_from", dtype=pl.Date, comment="First business date", required=True),
+        Column(name="closed_to", dtype=pl.Date, comment="First business date after it", required=True),
+        Column(name="closed_at", dtype=INSTANT, comment="When, UTC", required=True),
+        Column(
+            name="known_at",
+            dtype=INSTANT,
+            comment="Instant of knowledge that the figures rest on",
+            required=True,
+        ),
+        Column(name="time_zone", dtype=pl.String, comment="Reporting zone at the close", required=True),
+        Column(name="snapshot_id", dtype=pl.Int64, comment="DuckLake snapshot of the close"),
+    ),
+    key=("period",),
+)

@@ -1,0 +1,53 @@
+import polars as pl
+
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="ops",
+    name="landed_files",
+    grain="One row per landed file, by content hash",
+    columns=(
+        Column(
+            name="file_hash",
+            dtype=pl.String,
+            comment="SHA-256 of the content, or of the extract of a database source",
+            required=True,
+        ),
+        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        Column(name="source_kind", dtype=pl.String, comment="Importer", required=True),
+        Column(
+            name="path",
+            dtype=pl.String,
+            comment="Where it was first seen, relative to the project",
+            required=True,
+        ),
+        Column(name="size_bytes", dtype=pl.Int64, comment="Size as landed", required=True),
+        Column(name="read_count", dtype=pl.Int64, comment="Records read", required=True),
+        Column(
+            name="landed_count",
+            dtype=pl.Int64,
+            comment="Records that are usable, duplicates included",
+            required=True,
+        ),
+        Column(name="quarantined_count", dtype=pl.Int64, comment="Records in ops.quarantine", required=True),
+        Column(
+            name="ignored_count",
+            dtype=pl.Int64,
+            comment="Records of another grain that are no requests (tool and agent spans); not in read_count",
+            required=True,
+        ),
+        Column(
+            name="first_at",
+            dtype=INSTANT,
+            comment="Earliest instant in the file; NULL when nothing was usable",
+        ),
+        Column(name="last_at", dtype=INSTANT, comment="Latest instant in the file"),
+        Column(name="landed_at", dtype=INSTANT, comment="When it was landed, UTC", required=True),
+        Column(
+            name="note",
+            dtype=pl.String,
+            comment="What a reader should know: truncated, replaced, unreadable; NULL when clean",
+        ),
+    ),
+    key=("file_hash", "source"),
+)
