@@ -49,14 +49,17 @@ class Table:
     def column_names(self) -> list[str]:
         return [column.name for column in self.columns]
 
+    @staticmethod
+    def column_ddl(column: Column) -> str:
+        return f"{column.name} {duckdb_type(column.dtype)}"
+
     def ddl(self) -> list[str]:
         """Return the statements that create the table (or view) with its comments."""
         if self.select is not None:
             create = f"CREATE OR REPLACE VIEW {self.dotted} AS {self.select}"
             return [create, f"COMMENT ON VIEW {self.dotted} IS {_quoted(self.grain)}"]
         body = ", ".join(
-            f"{column.name} {duckdb_type(column.dtype)}{' NOT NULL' if column.required else ''}"
-            for column in self.columns
+            self.column_ddl(column) + (" NOT NULL" if column.required else "") for column in self.columns
         )
         return [
             f"CREATE TABLE IF NOT EXISTS {self.dotted} ({body})",

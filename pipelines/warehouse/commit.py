@@ -1,0 +1,268 @@
+"""The one committing room: partitions are replaced atomically, and doing it again changes nothing.
+
+A partition is one Parquet file. The rows of the old partition go and the new file is registered in one
+transaction; a partition whose bytes did not change is not written again.
+"""
+
+import fcntl
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from models.errors import DataError
+from models.schemas import table as schema_of
+from models.schemas.base import Table
+from pipelines.project import Project
+from pipelines.warehouse.connect import connect_for_writing
+
+PartitionValue = datetime | date | None
+_ATTEMPTS = 8
+_EMPTY = "empty"
+
+
+def partition_key(value: PartitionValue) -> str:
+    """Return the key of a partition in ops.partitions: ISO hour in UTC, business date, or `all`."""
+    if value is None:
+        return "all"
+    return (
+        value.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+        if isinstance(value, datetime)
+        else value.isoformat()
+    )
+
+
+@dataclass
+class _Partition:
+    table: Table
+    value: PartitionValue
+    row_count: int
+    content_hash: str
+    path: Path | None
+
+
+@dataclass
+class Commit:
+    """What one transaction will do; nothing is visible before it ends."""
+
+    project: Project
+    run_id: str
+    job: str
+    con: duckdb.DuckDBPyConnection
+    _partitions: list[_Partition] = field(default_factory=list)
+    _files: list[tuple[Table, Path]] = field(default_factory=list)
+    _actions: list[Callable[[], None]] = field(default_factory=list)
+    changed: int = 0
+
+    def replace(
+        self, dotted: str, frame: pl.DataFrame, *, partitions: Sequence[PartitionValue] = (None,)
+    ) -> None:
+        """Replace whole partitions of a table (all of it by default) by the rows of a frame.
+
+        Args:
+            dotted: table name such as `core.requests`.
+            frame: the table's columns, in any order; only rows of `partitions`.
+            partitions: hours or business dates to replace; one without rows becomes empty.
+
+        Raises:
+            DataError: a required column holds NULL, a key is double, or a row lies outside.
+        """
+        table = schema_of(dotted)
+        rows = table.conform(frame.lazy()).sort(table.key, nulls_last=True, maintain_order=True).collect()
+        _check(table, rows, partitions)
+        if partitions == (None,):
+            self._stage(table, None, rows)
+            return
+        groups = {key[0]: part for key, part in rows.group_by(str(table.partition), maintain_order=True)}
+        for value in partitions:
+            self._stage(table, value, groups.get(value, rows.clear()))
+
+    def add_files(self, dotted: str, paths: Iterable[Path]) -> None:
+        """Register Parquet files that were written in the lake's data folder."""
+        self._files += [(schema_of(dotted), path) for path in paths]
+
+    def append(self, dotted: str, frame: pl.DataFrame) -> None:
+        """Insert a few rows of an `ops` table."""
+        table = schema_of(dotted)
+        rows = table.conform(frame.lazy(), fill=True).collect()
+
+        def insert() -> None:
+            self.con.register("appended", rows)
+            self.con.execute(f"INSERT INTO {dotted} BY NAME SELECT * FROM appended")
+            self.con.unregister("appended")
+
+        if rows.height:
+            self._actions.append(insert)
+
+    def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
+        """Run a statement inside the transaction."""
+        self._actions.append(lambda: self.con.execute(statement, list(parameters)) and None)
+
+    def new_file(self, dotted: str, name: str) -> Path:
+        """Return a path in the lake's data folder for a Parquet file of a table."""
+        schema, table = dotted.split(".")
+        folder = Path(self.project.data_path) / schema / table
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet"
+
+    def _stage(self, table: Table, value: PartitionValue, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            self._partitions.append(_Partition(table, value, 0, _EMPTY, None))
+            return
+        path = self.new_file(table.dotted, partition_key(value).replace(":", ""))
+        rows.write_parquet(path, compression="zstd", compression_level=1, statistics=True)
+        content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+        self._partitions.append(_Partition(table, value, rows.height, content_hash, path))
+
+    def _apply(self) -> None:
+        known = self._known()
+        now = datetime.now(UTC)
+        records: list[dict[str, object]] = []
+        unchanged_count = 0
+        to_delete: dict[str, list[PartitionValue]] = {}
+        to_add: dict[str, list[Path]] = {}
+        for part in self._partitions:
+            key = (part.table.dotted, partition_key(part.value))
+            before = known.get(key)
+            unchanged = before is not None and before[0] == part.content_hash
+            unchanged_count += unchanged
+            if not unchanged:
+                if before is not None and before[0] != _EMPTY:
+                    to_delete.setdefault(part.table.dotted, []).append(part.value)
+                if part.path is not None:
+                    to_add.setdefault(part.table.dotted, []).append(part.path)
+            elif part.path is not None:
+                part.path.unlink(missing_ok=True)
+                part.path = None
+            records.append(
+                {
+                    "table_name": key[0],
+                    "partition_key": key[1],
+                    "row_count": part.row_count,
+                    "content_hash": part.content_hash,
+                    "run_id": self.run_id,
+                    "loaded_at": now,
+                    "changed_at": before[1] if unchanged and before else now,
+                }
+            )
+        for table, path in self._files:
+            to_add.setdefault(table.dotted, []).append(path)
+        self.changed = len(self._partitions) - unchanged_count
+        for dotted, values in to_delete.items():
+            self._delete(schema_of(dotted), values)
+        for dotted, paths in to_add.items():
+            schema, name = dotted.split(".")
+            for path in paths:
+                self.con.execute(
+                    f"CALL ducklake_add_data_files('nanodollar', '{name}', '{path}', schema => '{schema}')"
+                )
+        for action in self._actions:
+            action()
+        if records:
+            self.con.register("written", schema_of("ops.partitions").frame(records))
+            self.con.execute(
+                "DELETE FROM ops.partitions WHERE (table_name, partition_key) IN "
+                "(SELECT (table_name, partition_key) FROM written)"
+            )
+            self.con.execute("INSERT INTO ops.partitions BY NAME SELECT * FROM written")
+            self.con.unregister("written")
+        if not self.con.execute("SELECT 1 FROM ops.runs WHERE run_id = ?", [self.run_id]).fetchone():
+            self.con.execute(
+                "INSERT INTO ops.runs VALUES (?, ?, ?, ?)",
+                [self.run_id, self.job, now, version("nanodollar")],
+            )
+
+    def _known(self) -> dict[tuple[str, str], tuple[str, datetime]]:
+        names = sorted({part.table.dotted for part in self._partitions})
+        rows = self.con.execute(
+            "SELECT table_name, partition_key, content_hash, changed_at FROM ops.partitions "
+            "WHERE list_contains(?, table_name)",
+            [names],
+        ).fetchall()
+        return {(name, key): (content_hash, changed_at) for name, key, content_hash, changed_at in rows}
+
+    def _delete(self, table: Table, values: list[PartitionValue]) -> None:
+        if values == [None]:
+            self.con.execute(f"DELETE FROM {table.dotted}")
+            return
+        # A range lets DuckLake drop whole files by their statistics; the list keeps it exact.
+        present = sorted(value for value in values if value is not None)
+        self.con.execute(
+            f"DELETE FROM {table.dotted} WHERE {table.partition} BETWEEN ? AND ? "
+            f"AND list_contains(?, {table.partition})",
+            [present[0], present[-1], present],
+        )
+
+
+def _check(table: Table, rows: pl.DataFrame, partitions: Sequence[PartitionValue]) -> None:
+    required = [column.name for column in table.columns if column.required]
+    nulls = rows.select(pl.col(required).null_count()).row(0, named=True) if required and rows.height else {}
+    empty = [name for name, count in nulls.items() if count]
+    if empty:
+        raise DataError(f"{table.dotted}: {empty[0]} is NULL in {nulls[empty[0]]} rows; nothing was written.")
+    doubles = rows.select(table.key).is_duplicated()
+    if doubles.any():
+        example = rows.select(table.key).filter(doubles).row(0)
+        raise DataError(
+            f"{table.dotted}: {doubles.sum()} rows share a key, such as {example}; nothing was written."
+        )
+    if table.partition is not None and partitions != (None,):
+        stray = rows.filter(~pl.col(table.partition).is_in(list(partitions)))
+        if stray.height:
+            raise DataError(
+                f"{table.dotted}: {stray.height} rows lie outside the partitions being replaced, "
+                f"such as {table.partition} = {stray.get_column(table.partition)[0]}; nothing was written."
+            )
+
+
+@contextmanager
+def committing(project: Project, *, run_id: str, job: str) -> Iterator[Commit]:
+    """Yield a `Commit` and carry it out as one transaction when the block ends well.
+
+    Commits of several processes are taken in turn; a conflict is tried again with growing pauses.
+    """
+    with connect_for_writing(project) as con:
+        commit = Commit(project=project, run_id=run_id, job=job, con=con)
+        yield commit
+        with _turn(project):
+            for attempt in range(_ATTEMPTS):
+                try:
+                    con.execute("BEGIN")
+                    commit._apply()  # noqa: SLF001
+                    con.execute("COMMIT")
+                except duckdb.Error as error:
+                    _roll_back(con)
+                    if attempt + 1 == _ATTEMPTS or not _is_conflict(error):
+                        raise
+                    time.sleep(0.05 * 2**attempt)
+                else:
+                    return
+
+
+def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
+    try:
+        con.execute("ROLLBACK")
+    except duckdb.Error:
+        return  # The failed COMMIT has rolled back already.
+
+
+def _is_conflict(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return any(word in text for word in ("locked", "conflict", "busy", "concurrent"))
+
+
+@contextmanager
+def _turn(project: Project) -> Iterator[None]:
+    """Hold the project's commit lock, which dies with the process that holds it."""
+    lock = project.folder / ".nanodollar.lock"
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,129 @@
+"""Open the lake: DuckDB with DuckLake's catalog attached as `nanodollar`.
+
+Only `pipelines/warehouse` opens it for writing. Sessions run in UTC.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import duckdb_extensions
+from models.marts import macros_sql
+
+from models.errors import ConfigurationError, DataError
+from models.schemas import tables
+from models.schemas.base import Table
+from pipelines.project import Project
+
+SCHEMAS = ("raw", "ref", "core", "mart", "ops")
+
+
+def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Load a DuckDB extension from its wheel, else from DuckDB's extension server."""
+    try:
+        duckdb_extensions.import_extension(name, con=con)
+    except (ImportError, duckdb.Error, OSError):
+        try:
+            con.install_extension(name)
+            con.load_extension(name)
+        except duckdb.Error as error:
+            raise ConfigurationError(
+                f"DuckDB's extension {name} can be had neither from its wheel nor from the network; "
+                f"run `make test` or `make demo` to install requirements.lock."
+            ) from error
+
+
+def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool) -> None:
+    catalog = project.catalog
+    load_extension(con, "ducklake")
+    if catalog.startswith("sqlite:"):
+        load_extension(con, "sqlite_scanner")
+        file = Path(catalog.removeprefix("sqlite:"))
+        if not file.exists():
+            if read_only:
+                raise DataError(f"There is no warehouse at {file} yet; run `nanodollar run` first.")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with sqlite3.connect(file) as fresh:
+                # WAL lets analysts read while a run writes.
+                fresh.execute("PRAGMA journal_mode=WAL")
+            fresh.close()
+    else:
+        load_extension(con, "postgres_scanner")
+    data_path = project.data_path
+    if data_path.startswith("s3://"):
+        load_extension(con, "httpfs")
+    options = [f"DATA_PATH '{data_path.rstrip('/')}/'", "OVERRIDE_DATA_PATH true"]
+    if read_only:
+        options.append("READ_ONLY")
+    try:
+        con.execute(f"ATTACH 'ducklake:{catalog}' AS nanodollar ({', '.join(options)})")
+    except duckdb.Error as error:
+        raise DataError(
+            f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
+            f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'} and `nanodollar doctor`."
+        ) from error
+    con.execute("USE nanodollar")
+
+
+def memory_connection() -> duckdb.DuckDBPyConnection:
+    """Return an in-memory DuckDB session in UTC, with its progress bar off."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+    return con
+
+
+@contextmanager
+def connect_read_only(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a session on the live lake that cannot write; readers do not wait for a running writer."""
+    con = memory_connection()
+    try:
+        _attach(con, project, read_only=True)
+        yield con
+    finally:
+        con.close()
+
+
+@contextmanager
+def connect_for_writing(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a session that may commit, with every table, view and macro in place."""
+    con = memory_connection()
+    try:
+        _attach(con, project, read_only=False)
+        ensure_schema(con)
+        yield con
+    finally:
+        con.close()
+
+
+def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
+    """Create what is missing and add columns that a newer version brought; nothing is dropped."""
+    found: dict[str, set[str]] = {}
+    for schema, name, column in con.execute(
+        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+        "WHERE table_catalog = current_database()"
+    ).fetchall():
+        found.setdefault(f"{schema}.{name}", set()).add(column)
+    wanted = tables()
+    if all(set(table.column_names) <= found.get(dotted, set()) for dotted, table in wanted.items()):
+        return
+    con.execute("BEGIN")
+    for schema in SCHEMAS:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    for table in sorted(wanted.values(), key=_views_last):
+        have = found.get(table.dotted, set())
+        if table.select is None and have:
+            for column in table.columns:
+                if column.name not in have:
+                    con.execute(f"ALTER TABLE {table.dotted} ADD COLUMN {table.column_ddl(column)}")
+        if not set(table.column_names) <= have or table.select is not None:
+            for statement in table.ddl():
+                con.execute(statement)
+    for statement in macros_sql():
+        con.execute(statement)
+    con.execute("COMMIT")
+
+
+def _views_last(table: Table) -> tuple[bool, str]:
+    return (table.select is not None, table.dotted)

@@ -1,0 +1,125 @@
+"""Publish the lake as one plain DuckDB file: what changed is replaced in a copy, then the copy is renamed.
+
+The file opens in a stock DuckDB with no extension. `raw` stays in the lake.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+from models.marts import macros_sql
+
+from models.errors import DataError
+from models.schemas import tables
+from models.schemas.base import Table
+from pipelines.project import Project
+from pipelines.warehouse.connect import SCHEMAS, connect_read_only
+
+_PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did."""
+
+    path: Path
+    size_bytes: int
+    replaced_partitions: int
+
+
+def publish(project: Project) -> Published:
+    """Bring the published file up to date with the lake; readers of the old file keep it until they close.
+
+    Raises:
+        DataError: the disk is full or the file cannot be written; the old file stays as it was.
+    """
+    target = project.published
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+    try:
+        if target.exists():
+            shutil.copyfile(target, draft)
+        with connect_read_only(project) as con:
+            replaced = _write(con, draft)
+        draft.replace(target)
+    except (OSError, duckdb.IOException) as error:
+        raise DataError(
+            f"The warehouse could not be published to {target} ({str(error).splitlines()[0]}); "
+            f"free some disk and run `nanodollar publish` again."
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)
+        Path(f"{draft}.wal").unlink(missing_ok=True)
+    return Published(target, target.stat().st_size, replaced)
+
+
+def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
+    con.execute(f"ATTACH '{draft}' AS published")
+    con.execute("USE published")
+    con.execute("BEGIN")
+    for schema in _PUBLISHED_SCHEMAS:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    wanted = [table for table in tables().values() if table.schema in _PUBLISHED_SCHEMAS]
+    have = {
+        f"{schema}.{name}": columns
+        for schema, name, columns in con.execute(
+            "SELECT table_schema, table_name, list(column_name ORDER BY ordinal_position) "
+            "FROM information_schema.columns WHERE table_catalog = 'published' GROUP BY ALL"
+        ).fetchall()
+    }
+    replaced = 0
+    for table in wanted:
+        if table.select is not None:
+            continue
+        if have.get(table.dotted) != table.column_names:
+            con.execute(f"DROP TABLE IF EXISTS {table.dotted} CASCADE")
+            con.execute(f"DELETE FROM ops.partitions WHERE table_name = '{table.dotted}'") if (
+                "ops.partitions" in have and table.dotted != "ops.partitions"
+            ) else None
+            for statement in table.ddl():
+                con.execute(statement)
+    for table in wanted:
+        if table.select is None and table.schema != "ops":
+            replaced += _replace_changed(con, table)
+    for table in wanted:
+        if table.select is None and table.schema == "ops":
+            con.execute(f"DELETE FROM {table.dotted}")
+            con.execute(f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted}")
+    for table in wanted:
+        if table.select is not None:
+            for statement in table.ddl():
+                con.execute(statement)
+    for statement in macros_sql():
+        con.execute(statement)
+    con.execute("COMMIT")
+    con.execute("USE memory")
+    con.execute("DETACH published")
+    return replaced
+
+
+def _replace_changed(con: duckdb.DuckDBPyConnection, table: Table) -> int:
+    changed = con.execute(
+        "SELECT partition_key FROM nanodollar.ops.partitions WHERE table_name = $table "
+        "EXCEPT SELECT l.partition_key FROM nanodollar.ops.partitions l JOIN published.ops.partitions p "
+        "USING (table_name, partition_key, content_hash) WHERE table_name = $table ORDER BY ALL",
+        {"table": table.dotted},
+    ).fetchall()
+    if not changed:
+        return 0
+    where, values = "true", {}
+    if table.partition is not None and changed != [("all",)]:
+        dates = [_value(key) for (key,) in changed]
+        where = f"{table.partition} BETWEEN $first AND $last AND list_contains($values, {table.partition})"
+        values = {"first": dates[0], "last": dates[-1], "values": dates}
+    con.execute(f"DELETE FROM {table.dotted} WHERE {where}", values)
+    con.execute(
+        f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted} WHERE {where}", values
+    )
+    return len(changed)
+
+
+def _value(key: str) -> datetime | date:
+    return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)
