@@ -1,6 +1,6 @@
 """The Dagster resource through which assets read the lake and commit to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -22,6 +22,12 @@ class Warehouse:
     """The lake of one project."""
 
     project: Project
+    on_progress: Callable[[str, str], None] | None = None
+
+    def progress(self, step: str, note: str) -> None:
+        """Tell whoever watches (the command line's progress bar) how far a step is."""
+        if self.on_progress is not None:
+            self.on_progress(step, note)
 
     def prepare(self) -> None:
         """Create the catalog and its tables where they are missing."""
@@ -41,7 +47,7 @@ class Warehouse:
             yield commit
 
     def chunks(self, from_hour: datetime, to_hour: datetime) -> list[tuple[datetime, datetime]]:
-        """Cut a range of hours into chunks of at most `ROWS_AT_ONCE` landed records (an hour at the least)."""
+        """Cut a range of hours into chunks of at most `ROWS_AT_ONCE` records (an hour at the least)."""
         with self.reading() as con:
             counts = dict(
                 con.execute(

@@ -1,0 +1,225 @@
+"""core/*: facts by UTC hour. Each asset reads frames, calls the rooms of models, and commits.
+
+A window of hours is worked off in chunks of bounded rows; look-backs are read from the lake, so any hour can
+be done again alone.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from models.costs.allocation import allocate_requests
+from models.costs.pools import pool_hours
+from models.costs.states import replica_states
+from models.costs.token_costs import price_requests
+from models.lifecycle.dedupe import dedupe_events
+from models.logs.dedupe import dedupe
+from models.marts import mart_sql
+from models.prices.providers import canonical_providers
+from models.schemas import table
+from pipelines.automation.partitions import hours_of
+from pipelines.project import Project
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.resource import Warehouse, frame, hours_between
+
+LONGEST_ATTEMPT = timedelta(hours=48)
+"""How far before an hour an attempt that ends in it may have started (a batch job takes a day)."""
+
+Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, datetime, datetime], int]
+
+
+def core_assets(project: Project, hourly: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """Return the hourly facts, in the order of their flow."""
+    sources = [dg.AssetKey(["raw", source.name]) for source in project.sources]
+    books = [dg.AssetKey(["ref", name]) for name in ("token_prices", "gpu_prices", "models")]
+    requests, events = dg.AssetKey(["core", "requests"]), dg.AssetKey(["core", "replica_events"])
+    states = dg.AssetKey(["core", "replica_states"])
+    costs = dg.AssetKey(["core", "request_costs"])
+    return [
+        _hourly_asset("core.requests", _requests, sources, hourly),
+        _hourly_asset("core.replica_events", _replica_events, sources, hourly),
+        _hourly_asset("core.replica_states", _replica_states, [events, books[1]], hourly),
+        _hourly_asset("core.request_costs", _request_costs, [requests, states, *books], hourly),
+        _hourly_asset("core.pool_hours", _pool_hours, [requests, states, books[1]], hourly),
+        _hourly_asset("mart.cost_per_token_hourly", _cost_per_token_hourly, [costs], hourly),
+    ]
+
+
+def _hourly_asset(
+    dotted: str, work: Work, deps: list[dg.AssetKey], hourly: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    group, name = dotted.split(".")
+
+    @dg.asset(
+        key=[group, name],
+        group_name=group,
+        deps=deps,
+        partitions_def=hourly,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        kinds={"polars", "duckdb"} if group == "core" else {"sql", "duckdb"},
+        pool="lake",
+        description=table(dotted).grain + ".",
+    )
+    def fact(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        rows = changed = done = 0
+        from_hour, to_hour = hours_of(context)
+        total = len(hours_between(from_hour, to_hour))
+        for start, end in warehouse.chunks(from_hour, to_hour):
+            with (
+                warehouse.reading() as con,
+                warehouse.committing(run_id=context.run_id, job="facts") as commit,
+            ):
+                rows += work(warehouse, con, commit, start, end)
+            changed += commit.changed
+            done += len(hours_between(start, end))
+            warehouse.progress(dotted, f"{done} of {total} hours")
+        return dg.MaterializeResult(metadata={"dagster/row_count": rows, "changed_partitions": changed})
+
+    return fact
+
+
+def _requests(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    window = warehouse.project.dedupe_window
+    landed = frame(
+        con,
+        "SELECT * FROM raw.requests WHERE started_at >= ? AND started_at < ?",
+        [start - window, end + window],
+    )
+    winners, losers = dedupe(landed.lazy(), window=window, from_hour=start, to_hour=end)
+    rows, removed = pl.collect_all([canonical_providers(winners), losers])
+    hours = hours_between(start, end)
+    commit.replace("core.requests", rows, partitions=hours)
+    commit.replace("ops.duplicates", removed, partitions=hours)
+    return rows.height
+
+
+def _replica_events(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    landed = frame(con, "SELECT * FROM raw.replica_events WHERE event_at >= ? AND event_at < ?", [start, end])
+    winners, losers = dedupe_events(landed.lazy(), from_hour=start, to_hour=end)
+    rows, removed = pl.collect_all([winners, losers])
+    hours = hours_between(start, end)
+    commit.replace("core.replica_events", rows, partitions=hours)
+    commit.replace("ops.event_duplicates", removed, partitions=hours)
+    return rows.height
+
+
+def live_events(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return all events of every replica that lived in a window, however early or late they are."""
+    return frame(
+        con,
+        "SELECT * FROM core.replica_events WHERE replica_id IN ("
+        "SELECT replica_id FROM core.replica_events GROUP BY replica_id "
+        "HAVING min(event_at) < $end AND "
+        "(max(event_at) >= $start OR arg_max(event, event_at) NOT IN ('stopped', 'failed')))",
+        {"start": start, "end": end},
+    )
+
+
+def _replica_states(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    rows = replica_states(
+        live_events(con, start, end).lazy(),
+        prices=frame(con, "FROM ref.gpu_prices").lazy(),
+        time_zone=warehouse.project.time_zone,
+        as_known_at=datetime.now(UTC),
+        from_hour=start,
+        to_hour=end,
+    )
+    commit.replace("core.replica_states", rows, partitions=hours_between(start, end))
+    return rows.height
+
+
+def attempts(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the attempts that started or were still running in a window."""
+    return frame(
+        con,
+        "SELECT * FROM core.requests WHERE started_at < $end AND started_at >= $early "
+        "AND (started_at >= $start OR finished_at >= $start)",
+        {"start": start, "end": end, "early": start - LONGEST_ATTEMPT},
+    )
+
+
+def on_pool(events: pl.DataFrame) -> pl.Expr:
+    """Return whether an attempt ran on one of these replicas or on a deployment of theirs."""
+    return (
+        pl.col("replica_id").is_in(events.get_column("replica_id").unique().to_list())
+        | pl.col("route").is_in(events.get_column("deployment").unique().to_list())
+    ).fill_null(value=False)
+
+
+def _request_costs(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    project = warehouse.project
+    now = datetime.now(UTC)
+    running = attempts(con, start, end)
+    pooled = on_pool(frame(con, "SELECT DISTINCT replica_id, deployment FROM core.replica_events"))
+    token_rows = price_requests(
+        running.lazy().filter(~pooled),
+        book=frame(con, "FROM ref.token_prices").lazy(),
+        models=frame(con, "FROM ref.models").lazy(),
+        gpu_routes=(),
+        time_zone=project.time_zone,
+        as_known_at=now,
+        from_hour=start,
+        to_hour=end,
+    )
+    gpu_rows = allocate_requests(
+        running.lazy().filter(pooled),
+        _states(con, start - LONGEST_ATTEMPT, end).lazy(),
+        rule=project.allocation_rule,
+        time_zone=project.time_zone,
+        from_hour=start,
+        to_hour=end,
+        provisional_from=now - project.max_request_duration,
+    )
+    rows = pl.concat(pl.collect_all([_conformed(token_rows), _conformed(gpu_rows)]))
+    commit.replace("core.request_costs", rows, partitions=hours_between(start, end))
+    return rows.height
+
+
+def _conformed(rows: pl.LazyFrame) -> pl.LazyFrame:
+    return table("core.request_costs").conform(rows, fill=True)
+
+
+def _states(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+    return frame(con, "FROM core.replica_states WHERE state_hour >= ? AND state_hour < ?", [start, end])
+
+
+def _pool_hours(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    events = live_events(con, start, end)
+    rows = pool_hours(
+        events.lazy(),
+        _states(con, start, end).lazy(),
+        attempts(con, start, end).lazy().filter(on_pool(events)),
+        prices=frame(con, "FROM ref.gpu_prices").lazy(),
+        time_zone=warehouse.project.time_zone,
+        as_known_at=datetime.now(UTC),
+        from_hour=start,
+        to_hour=end,
+    )
+    rows = rows.with_columns(
+        is_provisional=pl.col("pool_hour") >= datetime.now(UTC) - warehouse.project.max_request_duration
+    )
+    commit.replace("core.pool_hours", rows, partitions=hours_between(start, end))
+    return rows.height
+
+
+def _cost_per_token_hourly(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    rows = frame(con, mart_sql("cost_per_token_hourly"), {"from_hour": start, "to_hour": end})
+    commit.replace("mart.cost_per_token_hourly", rows, partitions=hours_between(start, end))
+    return rows.height

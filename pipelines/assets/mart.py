@@ -1,0 +1,188 @@
+"""mart/* and ops/coverage by business date, and the published file."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from models.cold_starts.bursts import cold_start_bursts
+from models.cold_starts.starts import cold_starts
+from models.marts import mart_sql
+from models.periods import business_day_bounds
+from models.routing.mistakes import routing_mistakes
+from models.routing.policy import load_policy, quality_scores
+from models.schemas import table
+from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.publish import publish
+from pipelines.warehouse.resource import Warehouse, days_between, frame
+
+BURST_HISTORY = timedelta(days=35)
+"""Trailing days of starts that the burst baseline looks at."""
+LONGEST_START = timedelta(hours=6)
+"""How long after midnight a start may still end and count on the day that it was asked for."""
+
+Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, date, date], int]
+
+
+def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """Return the daily marts."""
+    return [
+        _daily_asset(
+            ("mart.cost_per_token_daily",),
+            _cost_per_token_daily,
+            ["core/request_costs", "core/pool_hours"],
+            daily,
+        ),
+        _daily_asset(("ops.coverage",), _coverage, ["core/request_costs"], daily),
+        _daily_asset(
+            ("mart.routing_mistakes", "mart.routing_regret_daily"),
+            _routing_mistakes,
+            ["core/request_costs", "ref/routing_policy", "ref/token_prices"],
+            daily,
+        ),
+        _daily_asset(("mart.cold_starts",), _cold_starts, ["core/replica_states", "core/requests"], daily),
+        _daily_asset(("mart.cold_start_bursts",), _cold_start_bursts, ["mart/cold_starts"], daily),
+    ]
+
+
+def _daily_asset(
+    tables: tuple[str, ...], work: Work, deps: list[str], daily: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    upstream = [
+        dg.AssetDep(
+            dg.AssetKey(key.split("/")), partition_mapping=DAY_FROM_HOURS if key.startswith("core/") else None
+        )
+        for key in deps
+    ]
+
+    @dg.multi_asset(
+        name=tables[0].replace(".", "__"),
+        specs=[
+            dg.AssetSpec(
+                dotted.split("."),
+                group_name="mart",
+                deps=upstream,
+                kinds={"sql" if "cost" in dotted else "polars", "duckdb"},
+                description=table(dotted).grain + ".",
+            )
+            for dotted in tables
+        ],
+        partitions_def=daily,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="lake",
+    )
+    def mart(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        from_on, to_on = days_of(context)
+        with warehouse.reading() as con, warehouse.committing(run_id=context.run_id, job="marts") as commit:
+            rows = work(warehouse, con, commit, from_on, to_on)
+        warehouse.progress(tables[0], f"{(to_on - from_on).days} days")
+        for dotted in tables:
+            yield dg.MaterializeResult(
+                asset_key=dotted.split("."),
+                metadata={"dagster/row_count": rows} if dotted == tables[0] else {},
+            )
+
+    return mart
+
+
+def _cost_per_token_daily(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    rows = frame(con, mart_sql("cost_per_token_daily"), {"from_on": from_on, "to_on": to_on})
+    commit.replace("mart.cost_per_token_daily", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+def _coverage(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    rows = frame(con, mart_sql("coverage"), {"from_on": from_on, "to_on": to_on})
+    commit.replace("ops.coverage", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+def _routing_mistakes(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    project = warehouse.project
+    policy_text = project.policy_text()
+    costs = frame(con, "FROM core.request_costs WHERE accrued_on >= ? AND accrued_on < ?", [from_on, to_on])
+    mistakes, regret = pl.collect_all(
+        routing_mistakes(
+            costs.lazy(),
+            policy=load_policy(policy_text, path=project.policy_path),
+            quality=quality_scores(policy_text, path=project.policy_path),
+            book=frame(con, "FROM ref.token_prices").lazy(),
+            models=frame(con, "FROM ref.models").lazy(),
+            as_known_at=datetime.now(UTC),
+        )
+    )
+    days = days_between(from_on, to_on)
+    commit.replace("mart.routing_mistakes", mistakes, partitions=days)
+    commit.replace("mart.routing_regret_daily", regret, partitions=days)
+    return mistakes.height
+
+
+def _cold_starts(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    zone = warehouse.project.time_zone
+    start = business_day_bounds(from_on, time_zone=zone)[0]
+    end = business_day_bounds(to_on, time_zone=zone)[0]
+    span = {"start": start - LONGEST_START, "end": end + LONGEST_START}
+    rows = cold_starts(
+        frame(con, "FROM core.replica_events WHERE event_at >= $start AND event_at < $end", span).lazy(),
+        frame(con, "FROM core.replica_states WHERE started_at >= $start AND started_at < $end", span).lazy(),
+        frame(
+            con,
+            "FROM core.requests WHERE started_at >= $start AND started_at < $end "
+            "AND route IN (SELECT deployment FROM core.replica_events)",
+            span,
+        ).lazy(),
+        time_zone=zone,
+        from_on=from_on,
+        to_on=to_on,
+    )
+    commit.replace("mart.cold_starts", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+def _cold_start_bursts(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    starts = frame(
+        con,
+        "FROM mart.cold_starts WHERE started_on >= ? AND started_on <= ?",
+        [from_on - BURST_HISTORY, to_on],
+    )
+    rows = cold_start_bursts(
+        starts,
+        from_on=from_on,
+        to_on=to_on,
+        time_zone=warehouse.project.time_zone,
+        prices=frame(con, "FROM ref.gpu_prices"),
+    )
+    commit.replace("mart.cold_start_bursts", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+@dg.asset(
+    key=["reports", "published_warehouse"],
+    group_name="reports",
+    deps=[dg.AssetKey(["mart", "cost_per_token_daily"]), dg.AssetKey(["mart", "cold_start_bursts"])],
+    kinds={"duckdb"},
+    pool="lake",
+)
+def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+    """Bring the plain DuckDB file that analysts open up to date, atomically."""
+    published = publish(warehouse.project)
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(published.path)),
+            "size_bytes": published.size_bytes,
+            "replaced_partitions": published.replaced_partitions,
+        }
+    )

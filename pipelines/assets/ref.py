@@ -1,0 +1,46 @@
+"""ref/*: price sheets, aliases, chips and the routing policy as tables. Small, replaced whole."""
+
+import dagster as dg
+import polars as pl
+
+from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
+from models.prices.chips import chips
+from models.prices.gpu_book import gpu_book
+from models.prices.gpu_sheets import load_gpu_sheets
+from models.prices.sheets import load_token_sheets
+from models.prices.token_book import model_aliases, token_book
+from models.routing.policy import load_policy
+from pipelines.project import Project
+from pipelines.warehouse.resource import Warehouse
+
+TABLES = ("ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.routing_policy")
+
+
+def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
+    """Read every sheet and policy into its table; the first error names its file and line."""
+    tokens = load_token_sheets({**builtin_token_sheets(), **project.token_sheet_texts()})
+    gpus = load_gpu_sheets({**builtin_gpu_sheets(), **project.gpu_sheet_texts()})
+    return {
+        "ref.models": model_aliases(tokens),
+        "ref.chips": chips(),
+        "ref.token_prices": token_book(tokens),
+        "ref.gpu_prices": gpu_book(gpus),
+        "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
+    }
+
+
+@dg.multi_asset(
+    specs=[dg.AssetSpec(dotted.split("."), group_name="ref", kinds={"yaml", "duckdb"}) for dotted in TABLES],
+    pool="lake",
+    name="reference",
+)
+def reference(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult:
+    """Load every price sheet, alias list and policy in one transaction."""
+    frames = reference_frames(warehouse.project)
+    with warehouse.committing(run_id=context.run_id, job="ref") as commit:
+        for dotted, rows in frames.items():
+            commit.replace(dotted, rows)
+    for dotted, rows in frames.items():
+        yield dg.MaterializeResult(asset_key=dotted.split("."), metadata={"dagster/row_count": rows.height})

@@ -1,0 +1,59 @@
+"""reports/*: what finance reads, rendered from the live lake."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.automation.partitions import days_of
+from pipelines.reports.daily import render_daily
+from pipelines.warehouse.resource import Warehouse, days_between
+
+
+def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
+    """Return the scheduled reports."""
+
+    @dg.asset(
+        key=["reports", "daily"],
+        group_name="reports",
+        deps=[
+            dg.AssetKey(["mart", "cost_per_token_daily"]),
+            dg.AssetKey(["mart", "routing_mistakes"]),
+            dg.AssetKey(["mart", "cold_start_bursts"]),
+            dg.AssetKey(["ops", "coverage"]),
+        ],
+        partitions_def=daily,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        kinds={"html"},
+    )
+    def report(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        """One self-contained page a business day: spend, cost per token, mistakes, bursts, coverage."""
+        paths = [write_daily(warehouse, day) for day in days_between(*days_of(context))]
+        return dg.MaterializeResult(
+            metadata={"path": dg.MetadataValue.path(str(paths[-1])), "reports": len(paths)}
+        )
+
+    return [report]
+
+
+def write_daily(warehouse: Warehouse, on: date) -> Path:
+    """Render the report of one business day into the project's reports folder and return its path."""
+    project = warehouse.project
+    path = project.reports / "daily" / f"{on.isoformat()}.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    docs = project.reports / "data_docs" / "index.html"
+    with warehouse.reading() as con:
+        page = render_daily(
+            con,
+            on=on,
+            time_zone=project.time_zone,
+            generated_at=datetime.now(UTC),
+            data_docs_path="../data_docs/index.html" if docs.exists() else None,
+        )
+    draft = path.with_suffix(".draft")
+    draft.write_text(page, encoding="utf-8")
+    draft.replace(path)
+    warehouse.progress("reports/daily", on.isoformat())
+    return path

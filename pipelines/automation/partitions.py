@@ -1,0 +1,39 @@
+"""Partitions: UTC hours for facts, business dates for marts and reports (definitions stay in UTC)."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from pipelines.project import Project
+
+DAY_FROM_HOURS = dg.TimeWindowPartitionMapping(
+    start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+)
+"""A business date reads its UTC day's hours and a day on each side; the asset filters by business date."""
+
+
+def hourly(project: Project) -> dg.HourlyPartitionsDefinition:
+    return dg.HourlyPartitionsDefinition(
+        start_date=project.start_on.strftime("%Y-%m-%d-00:00"), timezone="UTC"
+    )
+
+
+def daily(project: Project) -> dg.DailyPartitionsDefinition:
+    return dg.DailyPartitionsDefinition(start_date=project.start_on.isoformat(), timezone="UTC")
+
+
+def hours_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[datetime, datetime]:
+    """Return the half-open range of UTC hours that a run's partitions cover."""
+    window = _window(context)
+    return window.start.astimezone(UTC), window.end.astimezone(UTC)
+
+
+def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[date, date]:
+    """Return the half-open range of business dates that a run's partitions name."""
+    window = _window(context)
+    return window.start.date(), window.end.date()
+
+
+def _window(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> dg.TimeWindow:
+    op_context = context.op_execution_context
+    return op_context.partition_time_window

@@ -1,0 +1,44 @@
+"""The code location: everything Dagster shows, built for one project."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets.core import core_assets
+from pipelines.assets.mart import mart_assets, published_warehouse
+from pipelines.assets.raw import raw_assets
+from pipelines.assets.ref import reference
+from pipelines.assets.reports import report_assets
+from pipelines.automation.jobs import jobs
+from pipelines.automation.partitions import daily, hourly
+from pipelines.automation.schedules import SCHEDULES
+from pipelines.automation.sensors import SENSORS
+from pipelines.checks import all_checks
+from pipelines.project import Project, find_project
+from pipelines.warehouse.resource import Warehouse
+
+
+def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the definitions of a project; tests and commands swap resources, they do not patch."""
+    hours, days = hourly(project), daily(project)
+    return dg.Definitions(
+        assets=[
+            *raw_assets(project),
+            reference,
+            *core_assets(project, hours),
+            *mart_assets(days),
+            *report_assets(days),
+            published_warehouse,
+        ],
+        asset_checks=all_checks(hours, days),
+        jobs=jobs(hours, days),
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        resources={"warehouse": Warehouse(project), **(resource_overrides or {})},
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_defs(project=find_project(None))
