@@ -1,0 +1,156 @@
+"""Run the main job in this process, without a daemon: land, facts, marts, publish, one Dagster run per grain."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+
+from models.errors import DataError
+from models.periods import HOUR, floor_hour
+from pipelines.automation.staleness import day_spans, spans, stale_days, stale_hours
+from pipelines.definitions import build_defs
+from pipelines.landing.land import lifecycle_kinds
+from pipelines.project import Project
+from pipelines.warehouse.resource import Warehouse
+
+_DAGSTER_YAML = """\
+telemetry: {enabled: false}
+nux: {enabled: false}
+concurrency: {pools: {default_limit: 1, granularity: run}}
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+"""
+
+
+@dataclass
+class RunSummary:
+    """What a run did: hours and days computed, checks that did not pass, and what failed."""
+
+    hours: int = 0
+    days: int = 0
+    failed_checks: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def dagster_home(project: Project) -> Path:
+    """Return the project's DAGSTER_HOME with its dagster.yaml in place."""
+    home = project.dagster_home
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / "dagster.yaml"
+    if not file.exists():
+        file.write_text(_DAGSTER_YAML, encoding="utf-8")
+    return home
+
+
+def run(
+    project: Project,
+    *,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    source: str | None = None,
+    now: datetime | None = None,
+    on_progress: Callable[[str, str], None] | None = None,
+) -> RunSummary:
+    """Bring the warehouse up to date, or rebuild a range.
+
+    Args:
+        project: the project to run.
+        from_at: first hour to rebuild; by default the hours that newly landed records touch.
+        to_at: end of the range, exclusive.
+        source: land this source only; the touched hours are still built from all sources.
+        now: hours that have not ended by then are left alone.
+        on_progress: told the step and how far it is.
+
+    Raises:
+        DataError: a step failed; what was committed before stays, and running again goes on from there.
+    """
+    warehouse = Warehouse(project, on_progress)
+    warehouse.prepare()
+    definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
+    summary = RunSummary()
+    moment = now or datetime.now(UTC)
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        selection = None
+        if source is not None:
+            refs = [key for key in definitions.resolve_all_asset_keys() if key.path[0] == "ref"]
+            selection = [dg.AssetKey(["raw", source]), *refs]
+        _execute(definitions, instance, "land", summary, selection=selection)
+        with warehouse.reading() as con:
+            hours = stale_hours(con, project, lifecycle_kinds=lifecycle_kinds(), now=moment)
+        ranges = spans(hours)
+        if from_at is not None or to_at is not None:
+            first = floor_hour(from_at) if from_at else min(hours, default=None)
+            last = _ceil_hour(to_at) if to_at else floor_hour(moment)
+            ranges = [(first, last)] if first is not None and first < last else []
+        for start, end in ranges:
+            _execute(definitions, instance, "facts", summary, tags=_range_tags(start, end))
+            summary.hours += int((end - start) / HOUR)
+        with warehouse.reading() as con:
+            days = set(stale_days(con, project, now=moment))
+        if from_at is not None or to_at is not None:
+            for start, end in ranges:
+                days |= {start.date() + timedelta(days=step) for step in range((end - start).days + 1)}
+            days = {day for day in days if project.start_on <= day < moment.date()}
+        for first_on, end_on in day_spans(sorted(days)):
+            _execute(definitions, instance, "marts", summary, tags=_day_tags(first_on, end_on))
+            summary.days += (end_on - first_on).days
+        _execute(definitions, instance, "publish", summary)
+    return summary
+
+
+def _ceil_hour(instant: datetime) -> datetime:
+    floor = floor_hour(instant)
+    return floor if floor == instant else floor + HOUR
+
+
+def _range_tags(start: datetime, end: datetime) -> dict[str, str]:
+    return {
+        "dagster/asset_partition_range_start": start.strftime("%Y-%m-%d-%H:%M"),
+        "dagster/asset_partition_range_end": (end - HOUR).strftime("%Y-%m-%d-%H:%M"),
+    }
+
+
+def _day_tags(first_on: date, end_on: date) -> dict[str, str]:
+    return {
+        "dagster/asset_partition_range_start": first_on.isoformat(),
+        "dagster/asset_partition_range_end": (end_on - timedelta(days=1)).isoformat(),
+    }
+
+
+def _execute(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    summary: RunSummary,
+    *,
+    tags: dict[str, str] | None = None,
+    selection: list[dg.AssetKey] | None = None,
+) -> None:
+    result = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        tags=tags,
+        asset_selection=selection,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            name = f"{'.'.join(evaluation.asset_key.path)}: {evaluation.check_name}"
+            word = evaluation.severity.value.lower()
+            summary.failed_checks.append(f"{word}: {name}: {evaluation.description}")
+    if not result.success:
+        raise DataError(f"The step `{job}` failed: {_why(result)}")
+
+
+def _why(result: dg.ExecuteInProcessResult) -> str:
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None:
+                error = error.cause
+            if error is not None:
+                return error.message.strip().splitlines()[0].split("Error: ", 1)[-1]
+    return "see the run in the Dagster UI (`make ui`)"

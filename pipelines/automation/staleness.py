@@ -1,0 +1,146 @@
+"""Which hours and days are out of date: what landed after they were last computed."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import duckdb
+
+from models.errors import ConfigurationError
+from models.periods import HOUR, floor_hour
+from models.schemas import tables
+from pipelines.project import Project
+
+_FACTS = (
+    "core.requests",
+    "core.replica_events",
+    "core.replica_states",
+    "core.request_costs",
+    "core.pool_hours",
+    "mart.cost_per_token_hourly",
+)
+_GAP = timedelta(hours=6)
+"""Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""
+
+_STALE_HOURS = """
+WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
+touched AS (
+  SELECT touched_hour - to_seconds($window) AS starts_at,
+         greatest(touched_hour, coalesce(last_finished_at, touched_hour)) + to_seconds($window) AS ends_at, landed_at
+  FROM ops.file_hours
+  UNION ALL
+  -- A replica lives on after its last event, so a lifecycle file reaches to the end of what has landed.
+  SELECT first_at, greatest(last_at, (SELECT ends_at FROM horizon)), landed_at
+  FROM ops.landed_files WHERE source_kind = ANY($lifecycle) AND first_at IS NOT NULL
+),
+wanted AS (
+  SELECT unnest(generate_series(date_trunc('hour', starts_at), date_trunc('hour', ends_at), INTERVAL 1 HOUR)) AS hour,
+         landed_at
+  FROM touched
+),
+newest AS (SELECT hour, max(landed_at) AS landed_at FROM wanted GROUP BY hour),
+computed AS (
+  SELECT strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
+         min(loaded_at) AS loaded_at, count(*) AS table_count
+  FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
+)
+SELECT hour FROM newest LEFT JOIN computed USING (hour)
+WHERE hour >= $first AND hour < $last
+  AND (loaded_at IS NULL OR table_count < $table_count OR loaded_at < landed_at)
+ORDER BY hour
+"""
+
+
+def stale_hours(
+    con: duckdb.DuckDBPyConnection, project: Project, *, lifecycle_kinds: list[str], now: datetime
+) -> list[datetime]:
+    """Return the UTC hours whose facts are older than the records that touch them, in order.
+
+    Raises:
+        ConfigurationError: records lie before the first partition.
+    """
+    first = datetime.combine(project.start_on, datetime.min.time(), UTC)
+    earliest = con.execute(
+        "SELECT path, first_at FROM ops.landed_files WHERE first_at < ? ORDER BY first_at LIMIT 1", [first]
+    ).fetchone()
+    if earliest is not None:
+        raise ConfigurationError(
+            f"{earliest[0]} holds records from {earliest[1]:%Y-%m-%d}, before the first partition; "
+            f"set [warehouse] start_on = {earliest[1]:%Y-%m-%d} (or earlier) in {project.folder / 'nanodollar.toml'}."
+        )
+    rows = con.execute(
+        _STALE_HOURS,
+        {
+            "window": project.dedupe_window.total_seconds(),
+            "lifecycle": lifecycle_kinds,
+            "facts": list(_FACTS),
+            "table_count": len(_FACTS),
+            "first": first,
+            "last": floor_hour(now),
+        },
+    ).fetchall()
+    return [row[0].astimezone(UTC) for row in rows]
+
+
+def spans(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
+    """Join hours into half-open ranges, over gaps of a few hours."""
+    found: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if found and hour - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], hour + HOUR)
+        else:
+            found.append((hour, hour + HOUR))
+    return found
+
+
+_STALE_DAYS = """
+WITH hours AS (
+  SELECT strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour, max(changed_at) AS changed_at
+  FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
+),
+days AS (
+  SELECT accrued_on, max(changed_at) AS changed_at FROM (
+    SELECT (hour AT TIME ZONE $zone)::DATE AS accrued_on, changed_at FROM hours
+    UNION ALL
+    SELECT ((hour + INTERVAL '59 minutes 59 seconds') AT TIME ZONE $zone)::DATE, changed_at FROM hours
+  ) GROUP BY 1
+),
+computed AS (
+  SELECT partition_key::DATE AS accrued_on, min(loaded_at) AS loaded_at, count(*) AS table_count
+  FROM ops.partitions WHERE table_name = ANY($marts) GROUP BY 1
+)
+SELECT accrued_on FROM days LEFT JOIN computed USING (accrued_on)
+WHERE accrued_on >= $first AND accrued_on < $last
+  AND (loaded_at IS NULL OR table_count < $table_count OR loaded_at < changed_at)
+ORDER BY accrued_on
+"""
+
+
+def stale_days(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[date]:
+    """Return the business dates whose marts are older than the facts of their hours, in order."""
+    marts = [
+        table.dotted
+        for table in tables().values()
+        if table.partition in {"accrued_on", "started_on"} and table.select is None
+    ]
+    rows = con.execute(
+        _STALE_DAYS,
+        {
+            "facts": list(_FACTS),
+            "marts": marts,
+            "table_count": len(marts),
+            "zone": project.time_zone,
+            "first": project.start_on,
+            "last": now.date(),
+        },
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def day_spans(days: list[date]) -> list[tuple[date, date]]:
+    """Join dates into half-open ranges."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and day == found[-1][1]:
+            found[-1] = (found[-1][0], day + timedelta(days=1))
+        else:
+            found.append((day, day + timedelta(days=1)))
+    return found

@@ -1,0 +1,199 @@
+"""Great Expectations on the partition's slice inside the lake; a suite derives from the table's schema.
+
+The only importer of great_expectations. Results are Dagster asset checks with the failing ids, rows of
+ops.check_results, and data docs in the project's reports folder.
+"""
+
+import os
+import threading
+import warnings
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import duckdb_engine
+import polars as pl
+from sqlalchemy.dialects import registry
+from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
+from sqlalchemy.pool import StaticPool
+
+from models.schemas.base import Table
+from pipelines.automation.partitions import days_of, hours_of
+from pipelines.checks.domain import Bound, Outcome, record
+from pipelines.warehouse.resource import Warehouse
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+_IDS_AT_MOST = 20
+_ONE_AT_A_TIME = threading.Lock()
+
+
+class _BufferedContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc]
+    """Read each result at once: Great Expectations reads rows after its connection has closed."""
+
+    def post_exec(self) -> None:
+        description = self.cursor.description
+        if description:
+            self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
+                self.cursor, description, self.cursor.fetchall()
+            )
+
+
+class BufferedDuckDB(duckdb_engine.Dialect):  # type: ignore[misc]
+    """DuckDB's SQLAlchemy dialect with buffered results."""
+
+    execution_ctx_cls = _BufferedContext
+    supports_statement_cache = False
+
+
+registry.register("duckdb.buffered", __name__, "BufferedDuckDB")
+
+
+def suite_check(
+    table: Table, *, hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
+) -> dg.AssetChecksDefinition:
+    """Return the asset check that holds a table's rows against its schema."""
+    name = "rows_match_the_schema"
+    is_hourly = table.partition is not None and isinstance(table.polars_schema[table.partition], pl.Datetime)
+    partitions_def = None if table.partition is None else hourly if is_hourly else daily
+
+    def body(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.AssetCheckResult:
+        bounds: tuple[Bound, Bound] | None = None
+        if table.partition is not None:
+            bounds = hours_of(context) if is_hourly else days_of(context)
+        with warehouse.reading() as con:
+            outcome = validate(con, table, bounds, docs=warehouse.project.reports / "data_docs")
+        docs = dg.MetadataValue.path(str(warehouse.project.reports / "data_docs" / "index.html"))
+        return record(warehouse, context, name, table.dotted, outcome, bounds or (None, None), data_docs=docs)
+
+    body.__name__ = f"{table.schema}_{table.name}_{name}"
+    with warnings.catch_warnings():
+        # Partitioned asset checks work but are still marked as a preview by Dagster.
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+        return dg.asset_check(
+            asset=dg.AssetKey([table.schema, table.name]),
+            name=name,
+            description="Great Expectations: columns, required values, allowed words, bounds and the key",
+            partitions_def=partitions_def,
+        )(body)
+
+
+def validate(
+    con: duckdb.DuckDBPyConnection, table: Table, bounds: tuple[Bound, Bound] | None, *, docs: Path
+) -> Outcome:
+    """Validate the slice of a table between two bounds (all of it without) and update the data docs."""
+    import great_expectations as gx
+    from great_expectations.checkpoint import UpdateDataDocsAction
+
+    where = "true"
+    if bounds is not None:
+        start, end = (f"'{_literal(bound)}'" for bound in bounds)
+        where = f"{table.partition} >= {start} AND {table.partition} < {end}"
+    slice_name = f"{table.schema}_{table.name}"
+    con.execute("USE memory")
+    con.execute(
+        f"CREATE OR REPLACE VIEW {slice_name} AS SELECT * FROM nanodollar.{table.dotted} WHERE {where}"
+    )
+    rows = con.execute(f"SELECT count(*) FROM {slice_name}").fetchone()
+    count = rows[0] if rows else 0
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context = gx.get_context(mode="ephemeral", project_config=_context_config(docs))
+        source = context.data_sources.add_or_update_sql(
+            slice_name,
+            connection_string="duckdb+buffered:///:memory:",
+            kwargs={
+                "creator": lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
+                "poolclass": StaticPool,
+            },
+        )
+        batch = source.add_table_asset(slice_name, table_name=slice_name).add_batch_definition_whole_table(
+            "slice"
+        )
+        suite = context.suites.add_or_update(
+            gx.ExpectationSuite(name=slice_name, expectations=_expectations(table))
+        )
+        definition = context.validation_definitions.add_or_update(
+            gx.ValidationDefinition(name=slice_name, data=batch, suite=suite)
+        )
+        checkpoint = gx.Checkpoint(
+            name=slice_name,
+            validation_definitions=[definition],
+            actions=[UpdateDataDocsAction(name="docs", site_names=["nanodollar"])],
+            result_format={
+                "result_format": "COMPLETE",
+                "unexpected_index_column_names": list(table.key),
+                "partial_unexpected_count": _IDS_AT_MOST,
+            },
+        )
+        result = context.checkpoints.add_or_update(checkpoint).run()
+    return _outcome(next(iter(result.run_results.values())), table, count)
+
+
+def _literal(bound: Bound) -> str:
+    return bound.strftime("%Y-%m-%d %H:%M:%S+00") if isinstance(bound, datetime) else bound.isoformat()
+
+
+def _context_config(docs: Path) -> Any:
+    """Keep suites and results in files, so that the data docs show every table; connections stay in memory."""
+    from great_expectations.data_context.types.base import DataContextConfig, FilesystemStoreBackendDefaults
+
+    store = docs.parent / ".gx"
+    store.mkdir(parents=True, exist_ok=True)
+    defaults = FilesystemStoreBackendDefaults(root_directory=str(store))
+    defaults.data_docs_sites = {
+        "nanodollar": {
+            "class_name": "SiteBuilder",
+            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
+        }
+    }
+    return DataContextConfig(
+        store_backend_defaults=defaults, analytics_enabled=False, progress_bars={"globally": False}
+    )
+
+
+def _expectations(table: Table) -> list[Any]:
+    from great_expectations import expectations as gxe
+
+    found: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=table.column_names, exact_match=True)]
+    for column in table.columns:
+        if column.required:
+            found.append(gxe.ExpectColumnValuesToNotBeNull(column=column.name))
+        if column.one_of is not None:
+            found.append(gxe.ExpectColumnValuesToBeInSet(column=column.name, value_set=list(column.one_of)))
+        if column.at_least is not None:
+            found.append(gxe.ExpectColumnValuesToBeBetween(column=column.name, min_value=column.at_least))
+    if len(table.key) > 1:
+        found.append(gxe.ExpectCompoundColumnsToBeUnique(column_list=list(table.key), ignore_row_if="never"))
+    else:
+        found.append(gxe.ExpectColumnValuesToBeUnique(column=table.key[0]))
+    return found
+
+
+def _outcome(result: Any, table: Table, count: int) -> Outcome:
+    failed = [item for item in result.results if not item.success]
+    ids: list[str] = []
+    broken = 0
+    for item in failed:
+        kind = item.expectation_config.type.removeprefix("expect_")
+        column = item.expectation_config.kwargs.get("column", "")
+        broken += item.result.get("unexpected_count") or 1
+        problem = (item.exception_info or {}).get("exception_message")
+        ids += [f"{column} {kind}: {problem}"] if problem else []
+        for row in (item.result.get("unexpected_index_list") or [])[:_IDS_AT_MOST]:
+            ids.append(f"{column} {kind}: " + " ".join(str(row[name]) for name in table.key if name in row))
+    return Outcome(
+        is_passed=not failed,
+        failed_count=broken,
+        failed_ids=ids,
+        summary=(
+            f"{len(failed)} of {len(result.results)} expectations on {table.dotted} fail ({count:,} rows)."
+            if failed
+            else f"All {len(result.results)} expectations hold on {count:,} rows of {table.dotted}."
+        ),
+    )

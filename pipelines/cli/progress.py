@@ -1,0 +1,43 @@
+"""A progress line per step: a live bar on a terminal, one line per step elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def showing_progress() -> Iterator[Callable[[str, str], None]]:
+    """Yield a function that is told a step's name and how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    started = time.monotonic()
+    if not sys.stderr.isatty():
+        last: dict[str, float] = {}
+
+        def tell(step: str, note: str) -> None:
+            now = time.monotonic()
+            if step not in last or now - last[step] > 5:  # noqa: PLR2004
+                print(f"[{now - started:6.1f} s] {step}: {note}", file=sys.stderr)
+            last[step] = now
+
+        yield tell
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, int] = {}
+
+        def show(step: str, note: str) -> None:
+            if step not in tasks:
+                for task in tasks.values():
+                    progress.stop_task(task)  # type: ignore[arg-type]
+                tasks[step] = progress.add_task(f"{step:32}", note=note, total=None)
+            progress.update(tasks[step], note=note)  # type: ignore[arg-type]
+
+        yield show
