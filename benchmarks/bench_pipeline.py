@@ -1,0 +1,66 @@
+"""LiteLLM-shaped JSONL to marts, against a bare DuckDB scan of the same bytes (publication apart).
+
+python -m benchmarks pipeline      NANODOLLAR_BENCH_ROWS=1000000 for another size
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from benchmarks.measure import machine, measured
+
+ROWS = int(os.environ.get("NANODOLLAR_BENCH_ROWS", "1000000"))
+DAYS = 7
+TARGET_RATIO = 6.0
+
+_SCAN = """
+SELECT count(*), sum(prompt_tokens), sum(completion_tokens), sum(spend), max(length(metadata)), max("endTime"),
+       count(DISTINCT model)
+FROM read_json('{glob}', format = 'newline_delimited', columns = {{
+  request_id: 'VARCHAR', call_type: 'VARCHAR', api_key: 'VARCHAR', spend: 'DOUBLE', total_tokens: 'BIGINT',
+  prompt_tokens: 'BIGINT', completion_tokens: 'BIGINT', "startTime": 'VARCHAR', "endTime": 'VARCHAR',
+  "completionStartTime": 'VARCHAR', model: 'VARCHAR', model_group: 'VARCHAR', model_id: 'VARCHAR',
+  custom_llm_provider: 'VARCHAR', api_base: 'VARCHAR', "user": 'VARCHAR', team_id: 'VARCHAR', end_user: 'VARCHAR',
+  organization_id: 'VARCHAR', cache_hit: 'VARCHAR', request_tags: 'VARCHAR', session_id: 'VARCHAR',
+  status: 'VARCHAR', metadata: 'VARCHAR'}})
+"""
+
+
+def scan(glob: str) -> int:
+    import duckdb
+
+    row = duckdb.connect().execute(_SCAN.format(glob=glob)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def run_project(folder: str) -> int:
+    from pipelines.automation.runner import run
+    from pipelines.project import find_project
+
+    return run(find_project(Path(folder)), is_publishing=False).hours
+
+
+def main() -> None:
+    from pipelines.samples import write_fleet
+
+    folder = Path(tempfile.mkdtemp(prefix="nanodollar-bench-"))
+    try:
+        write_fleet(folder, days=DAYS, requests_per_day=ROWS // DAYS)
+        for other in ("sdk", "fleet", "replicas"):
+            shutil.rmtree(folder / "landing" / other, ignore_errors=True)
+        settings = folder / "nanodollar.toml"
+        head, _, rest = settings.read_text().partition("[[sources]]")
+        gateway = next(part for part in rest.split("[[sources]]") if "litellm_spend_logs" in part)
+        settings.write_text(f"{head}[[sources]]{gateway}")
+        files = list((folder / "landing" / "gateway").rglob("*.jsonl*"))
+        size = sum(file.stat().st_size for file in files)
+        bare = measured(scan, f"{folder}/landing/gateway/**/*.jsonl*")
+        ours = measured(run_project, str(folder))
+        ratio = ours.seconds / bare.seconds
+        print(f"pipeline: {bare.result:,} LiteLLM rows, {size / 1e6:,.0f} MB, {machine()}")
+        print(f"  bare DuckDB read_json scan    {bare.seconds:7.2f} s  {bare.peak_mib:7.0f} MiB")
+        print(f"  logs to marts, with checks    {ours.seconds:7.2f} s  {ours.peak_mib:7.0f} MiB")
+        print(f"  ratio                         {ratio:7.2f} x (target at most {TARGET_RATIO:.0f} x)")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
