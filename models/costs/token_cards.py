@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 import polars as pl
@@ -98,13 +99,13 @@ class _Builder:
         aliases = self.aliases[provider, name]
         if aliases[0]["valid_from"] > _FIRST:
             yield _FIRST, _slot(None, [], tier)
-        for alias, following in zip(aliases, [*aliases[1:], None], strict=True):
+        for alias, following in zip_longest(aliases, aliases[1:]):
             ends = min(alias["valid_to"] or _LAST, following["valid_from"] if following else _LAST)
             entries = self.timeline(provider, alias["model"], region)
             first = entries[0][1] if entries else []
             if not entries or entries[0][0] > alias["valid_from"]:
                 yield alias["valid_from"], _slot(alias, first, tier) | {"is_dated": False}
-            for (start, cards), later in zip(entries, [*entries[1:], None], strict=True):
+            for (start, cards), later in zip_longest(entries, entries[1:]):
                 if start < ends and (later is None or later[0] > alias["valid_from"]):
                     yield max(start, alias["valid_from"]), _slot(alias, cards, tier)
             if alias["valid_to"] is not None and ends == alias["valid_to"]:

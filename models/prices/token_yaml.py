@@ -59,7 +59,7 @@ def read_yaml(text: str, *, path: str) -> Document:
         if isinstance(node, yaml.SequenceNode):
             return [build(child, (*location, index)) for index, child in enumerate(node.value)]
         if node.tag == "tag:yaml.org,2002:float":
-            return Decimal(node.value.replace("_", "").lstrip("+").replace(".inf", "Infinity"))
+            return Decimal(node.value.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
         return loader.construct_object(node, deep=True)
 
     try:

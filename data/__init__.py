@@ -1,0 +1,1 @@
+"""Facts that ship with nanodollar: price sheets, aliases, policies. No code."""
