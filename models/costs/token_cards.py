@@ -118,7 +118,11 @@ class _Builder:
                 for tier in self.tiers:
                     stretches = sorted(self.stretches(provider, name, region, tier), key=lambda item: item[0])
                     first = len(self.slots)
-                    self.slots.extend(slot for _, slot in stretches)
+                    ends = [start for start, _ in stretches[1:]] + [_LAST]
+                    self.slots.extend(
+                        slot | {"starts": start, "ends": end}
+                        for (start, slot), end in zip(stretches, ends, strict=True)
+                    )
                     finished = any(
                         card["priced_at"] == "finished" for _, slot in stretches for card in slot["entry"]
                     )
@@ -133,8 +137,17 @@ class _Builder:
                     }
 
 
-def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -> Cards:
+def arrange(
+    book: pl.DataFrame,
+    models: pl.DataFrame,
+    *,
+    as_known_at: datetime,
+    from_hour: datetime,
+    to_hour: datetime,
+) -> Cards:
     """Arrange `ref.token_prices` and `ref.models` as known at an instant.
+
+    The window only spares work: off-peak hours that no instant of it can meet are left out.
 
     Supersession is worked out from what was known by then only: of the entries of one model, region and
     `valid_from` the latest known stands, and an entry lasts until the next known one begins.
@@ -164,6 +177,9 @@ def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) 
     week_starts = sorted(
         {start for card in builder.cards.values() for start in _minutes_where_it_changes(card["schedule"])}
     )
+    weekly = _weekly_frame(builder, week_starts).filter(
+        pl.col("slot_starts_at") < to_hour, pl.col("slot_ends_at") > from_hour
+    )
     meters = sorted({row["meter"] for row in known.filter(pl.col("unit") == "call").iter_rows(named=True)})
     return Cards(
         keys=key_frame,
@@ -174,7 +190,7 @@ def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) 
         .select("provider", "name", "region_key")
         .unique(),
         slots=_slot_frame(builder),
-        weekly=_weekly_frame(builder, week_starts),
+        weekly=weekly.select("slot", "week_slot", "off_card", "off_long_card"),
         cards=_card_frame(builder, meters),
         boundary_count=widest,
         week_starts=week_starts,
@@ -246,13 +262,22 @@ def _weekly_frame(builder: _Builder, week_starts: list[int]) -> pl.DataFrame:
                 {
                     "slot": number,
                     "week_slot": week_slot,
+                    "slot_starts_at": slot["starts"],
+                    "slot_ends_at": slot["ends"],
                     "off_card": base and builder.index[base["price_id"]],
                     "off_long_card": long and builder.index[long["price_id"]],
                 }
                 for week_slot, start in enumerate(week_starts)
                 if start in covered
             ]
-    schema = {"slot": pl.Int32, "week_slot": pl.Int32, "off_card": pl.Int32, "off_long_card": pl.Int32}
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
+        "slot": pl.Int32,
+        "week_slot": pl.Int32,
+        "slot_starts_at": INSTANT,
+        "slot_ends_at": INSTANT,
+        "off_card": pl.Int32,
+        "off_long_card": pl.Int32,
+    }
     return pl.DataFrame(rows, schema=schema)
 
 

@@ -84,7 +84,9 @@ def price_requests(
     Returns:
         Rows of core.request_costs in no particular order.
     """
-    cards = arrange(book.collect(), models.collect(), as_known_at=as_known_at)
+    cards = arrange(
+        book.collect(), models.collect(), as_known_at=as_known_at, from_hour=from_hour, to_hour=to_hour
+    )
     started, finished = pl.col("started_at"), pl.col("finished_at")
     attempts = requests.filter(
         ~pl.col("route").fill_null("").is_in(list(gpu_routes)),
@@ -160,7 +162,7 @@ def _slot_at(boundaries: Iterable[str]) -> pl.Expr:
 
 def _with_card(found: pl.LazyFrame, cards: Cards) -> pl.LazyFrame:
     """Settle schedule and long context, then attach the card's rates."""
-    if cards.week_starts:
+    if not cards.weekly.is_empty():
         instant = pl.col("instant")
         minute = (
             (instant.dt.weekday().cast(pl.Int32) - 1) * 1440
