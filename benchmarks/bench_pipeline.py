@@ -35,8 +35,9 @@ def scan(glob: str) -> int:
 
 
 def run_project(folder: str) -> int:
-    from pipelines.automation.runner import run
     from pipelines.project import find_project
+
+    from pipelines.automation.runner import run
 
     return run(find_project(Path(folder)), is_publishing=False).hours
 

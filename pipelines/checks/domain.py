@@ -51,7 +51,7 @@ def as_asset_check(
         start, end = hours_of(context) if check.grain == "hourly" else days_of(context)
         with warehouse.reading() as con:
             outcome = check.judge(con, start, end)
-        return record(warehouse, context, check.name, check.table, outcome, (start, end))
+        return record(warehouse, context, check.name, check.table, outcome, bounds=(start, end))
 
     body.__name__ = check.name
     with warnings.catch_warnings():
@@ -71,6 +71,7 @@ def record(
     name: str,
     dotted: str,
     outcome: Outcome,
+    *,
     bounds: tuple[Bound | None, Bound | None],
     **metadata: dg.MetadataValue,
 ) -> dg.AssetCheckResult:

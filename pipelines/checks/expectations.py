@@ -68,7 +68,9 @@ def suite_check(
         with warehouse.reading() as con:
             outcome = validate(con, table, bounds, docs=warehouse.project.reports / "data_docs")
         docs = dg.MetadataValue.path(str(warehouse.project.reports / "data_docs" / "index.html"))
-        return record(warehouse, context, name, table.dotted, outcome, bounds or (None, None), data_docs=docs)
+        return record(
+            warehouse, context, name, table.dotted, outcome, bounds=bounds or (None, None), data_docs=docs
+        )
 
     body.__name__ = f"{table.schema}_{table.name}_{name}"
     with warnings.catch_warnings():

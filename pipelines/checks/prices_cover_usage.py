@@ -30,7 +30,10 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
         severity="error" if ratio > FAIL_ABOVE_RATIO else "warn",
         failed_count=attempts,
         failed_ids=[f"{cell}: {count} attempts, {size} tokens" for cell, count, size, _, _ in rows],
-        summary=f"{attempts} attempts with {tokens:,} tokens ({ratio:.2%} of all) have no price; add one to prices/tokens.",
+        summary=(
+            f"{attempts} attempts with {tokens:,} tokens ({ratio:.2%} of all) have no price; "
+            f"add one to prices/tokens."
+        ),
     )
 
 

@@ -15,7 +15,7 @@ SELECT kind, count(*), sum(regret_usd) FROM mart.routing_mistakes
 WHERE accrued_on >= $start AND accrued_on < $end GROUP BY ALL ORDER BY 3 DESC NULLS LAST
 """
 _WORST = """
-SELECT request_id || ' ' || kind || ' ' || coalesce(route, '') || ': ' || coalesce('$' || regret_usd::VARCHAR, 'no price')
+SELECT concat_ws(' ', request_id, kind, route, coalesce('$' || regret_usd::VARCHAR, 'no price'))
 FROM mart.routing_mistakes WHERE accrued_on >= $start AND accrued_on < $end
 ORDER BY regret_usd DESC NULLS LAST, request_id LIMIT 10
 """

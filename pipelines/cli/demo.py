@@ -112,7 +112,8 @@ def _print_found(con: "duckdb.DuckDBPyConnection", truth: dict[str, Any]) -> Non
         extra = len(flagged.get(kind, set()) - set(ids))
         click.echo(f"  {kind:20} found {hits} of {len(ids)} planted, {extra} others")
     bursts = con.execute(
-        "SELECT deployment, onset_at, ended_at, start_count, burst_usd, cause FROM mart.cold_start_bursts ORDER BY onset_at"
+        "SELECT deployment, onset_at, ended_at, start_count, burst_usd, cause "
+        "FROM mart.cold_start_bursts ORDER BY onset_at"
     ).fetchall()
     usd = sum(row[4] or 0 for row in bursts)
     hits = sum(any(_is_same(found, burst) for found in bursts) for burst in truth["cold_start_bursts"])

@@ -1,0 +1,49 @@
+# Two commands on a fresh machine: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint ui bench lock format
+
+help: ## show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "nanodollar needs Python 3.11 or newer; set PYTHON=/path/to/python3.11 and try again."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: requirements.lock | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: $(VENV)/.installed ## run the main job on a sample fleet
+	$(BIN)/nanodollar demo
+
+lint: $(VENV)/.installed-dev ## ruff, mypy, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## lint, types and every test
+	$(BIN)/pytest -q -n auto
+
+ui: $(VENV)/.installed ## Dagster on 127.0.0.1:3000
+	$(BIN)/nanodollar ui
+
+bench: $(VENV)/.installed-dev ## benchmarks against named peers
+	$(BIN)/python -m benchmarks
+
+lock: ## compile the locks anew
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras -q requirements.in -o requirements.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras -q requirements-dev.in -c requirements.lock -o requirements-dev.lock
+
+format: $(VENV)/.installed-dev ## format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
