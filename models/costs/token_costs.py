@@ -109,7 +109,7 @@ def price_requests(
     located = _locate(attempts, cards).filter(pl.col("instant") >= from_hour, pl.col("instant") < to_hour)
     costed = _cost(located, cards)
     is_fallback = pl.col("is_fallback").fill_null(value=False)
-    usual = costed.filter(~is_fallback).with_columns(requested_cost=pl.lit(None, dtype=pl.Int64))
+    usual = costed.filter(~is_fallback).with_columns(requested_usd=pl.lit(None, dtype=ROW_USD))
     fallbacks = _at_requested_model(costed.filter(is_fallback), cards)
     rows = pl.concat([usual, fallbacks], how="vertical")
     return table("core.request_costs").conform(_settle(rows, time_zone=time_zone), fill=True)
@@ -235,7 +235,7 @@ def _beyond_threshold(tokens: dict[str, pl.Expr]) -> pl.Expr:
 
 
 def _at_requested_model(costed: pl.LazyFrame, cards: Cards) -> pl.LazyFrame:
-    """Add `requested_cost`: the attempt's tokens at the model that was asked for, where all are priced.
+    """Add `requested_usd`: the attempt's tokens at the model that was asked for, where all are priced.
 
     Same provider, region and tier, else the default tier of the alphabetically first provider of that name.
     """
@@ -247,16 +247,18 @@ def _at_requested_model(costed: pl.LazyFrame, cards: Cards) -> pl.LazyFrame:
     )  # fmt: skip
     asked = _cost(_locate(bare, cards), cards).select(
         "row",
-        requested_cost=pl.when(pl.col("is_dated") & pl.col("is_covered")).then(
-            pl.col("input_cost") + pl.col("output_cost") + pl.col("meters_cost")
-        ),
+        requested_usd=pl.when(pl.col("is_dated") & pl.col("is_covered")).then(_total_usd()),
     )
-    return again.join(asked, on="row", how="left").select(*kept, "requested_cost")
+    return again.join(asked, on="row", how="left").select(*kept, "requested_usd")
+
+
+def _total_usd() -> pl.Expr:
+    cost = pl.col("input_cost") + pl.col("output_cost") + pl.col("meters_cost")
+    return usd_from_picodollars(cost, ROW_USD)
 
 
 def _settle(costed: pl.LazyFrame, *, time_zone: str) -> pl.LazyFrame:
     """Decide the price state and turn picodollars into dollars."""
-    cost = pl.col("input_cost") + pl.col("output_cost") + pl.col("meters_cost")
     has_tokens = pl.any_horizontal(pl.col(name).is_not_null() for name in TOKEN_COLUMNS)
     has_usage = has_tokens | (pl.col("used") > 0).fill_null(value=False)
     has_usage = (pl.col("usage_source") != "missing") & has_usage
@@ -282,12 +284,18 @@ def _settle(costed: pl.LazyFrame, *, time_zone: str) -> pl.LazyFrame:
     is_priced = pl.col("unpriced_reason").is_null()
     is_zero = pl.col("is_zero")
 
-    def billed(picodollars: pl.Expr) -> pl.Expr:
-        return usd_from_picodollars(
-            pl.when(is_priced).then(pl.when(is_zero).then(0).otherwise(picodollars)), ROW_USD
-        )
+    def billed(usd: pl.Expr) -> pl.Expr:
+        nothing = pl.lit(0, dtype=ROW_USD)
+        return pl.when(is_priced).then(pl.when(is_zero).then(nothing).otherwise(usd))
 
-    effective = billed(cost)
+    total, into, out = pl.col("total"), pl.col("into"), pl.col("out")
+    # Conversions to decimals are the dearest step: three a row, the rest are picks and differences.
+    rows = rows.with_columns(
+        total=_total_usd(),
+        into=usd_from_picodollars(pl.col("input_cost"), ROW_USD),
+        out=usd_from_picodollars(pl.col("output_cost"), ROW_USD),
+    )
+    effective = billed(total)
     return rows.with_columns(
         accrued_hour=hour_of(pl.col("instant")),
         accrued_on=business_day_of(pl.col("instant"), time_zone=time_zone),
@@ -303,18 +311,15 @@ def _settle(costed: pl.LazyFrame, *, time_zone: str) -> pl.LazyFrame:
         list_usd=effective,
         contracted_usd=effective,
         effective_usd=effective,
-        input_usd=billed(pl.col("input_cost")),
-        output_usd=billed(pl.col("output_cost")),
-        meters_usd=billed(pl.col("meters_cost")),
-        estimated_usd=usd_from_picodollars(
-            pl.when(
-                ~is_priced & (pl.col("unpriced_reason") != "missing_usage") & pl.col("is_estimable")
-            ).then(cost),
-            ROW_USD,
-        ),
-        saved_usd=usd_from_picodollars(pl.when(is_hit & pl.col("is_stated")).then(cost), ROW_USD),
-        fallback_premium_usd=usd_from_picodollars(
-            pl.when(is_priced & pl.col("is_stated") & ~is_hit).then(cost - pl.col("requested_cost")), ROW_USD
+        input_usd=billed(into),
+        output_usd=billed(out),
+        meters_usd=billed(total - into - out),
+        estimated_usd=pl.when(
+            ~is_priced & (pl.col("unpriced_reason") != "missing_usage") & pl.col("is_estimable")
+        ).then(total),
+        saved_usd=pl.when(is_hit & pl.col("is_stated")).then(total),
+        fallback_premium_usd=pl.when(is_priced & pl.col("is_stated") & ~is_hit).then(
+            total - pl.col("requested_usd")
         ),
         gateway_reported_usd=pl.col("provider_reported_cost_usd"),
         price_id=pl.when(is_priced & pl.col("is_stated")).then(pl.col("price_id")),
