@@ -1,0 +1,40 @@
+"""Slots of time (UTC hours cut at business days) and the exact splitting of a whole into parts."""
+
+from datetime import datetime
+
+import polars as pl
+
+from models.periods import business_day_of, cut_points, hour_of
+
+MICROSECONDS_PER_HOUR = 3_600_000_000
+
+
+def slots(*, from_hour: datetime, to_hour: datetime, time_zone: str) -> pl.DataFrame:
+    """Return the window's slots in order: `slot, slot_started_at, slot_ended_at, hour, accrued_on`.
+
+    A slot is a UTC hour, or the part of one on either side of a business day's start.
+    """
+    points = cut_points(from_hour, to_hour, time_zone=time_zone)
+    instants = pl.Series("slot_started_at", points, dtype=pl.Datetime("us", "UTC"))
+    return pl.DataFrame({"slot_started_at": instants[:-1], "slot_ended_at": instants[1:]}).select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("slot"),
+        "slot_started_at",
+        "slot_ended_at",
+        hour_of(pl.col("slot_started_at")).alias("hour"),
+        business_day_of(pl.col("slot_started_at"), time_zone=time_zone).alias("accrued_on"),
+    )
+
+
+def microseconds(instant: pl.Expr) -> pl.Expr:
+    """Return an instant as Int64 microseconds since 1970."""
+    return instant.dt.timestamp("us")
+
+
+def half_even(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
+    """Divide non-negative integers as Int128, rounded half to even; NULL stays NULL."""
+    top = numerator.cast(pl.Int128)
+    bottom = (denominator if isinstance(denominator, pl.Expr) else pl.lit(denominator)).cast(pl.Int128)
+    quotient = top // bottom
+    twice = (top - quotient * bottom) * 2
+    is_up = (twice > bottom) | ((twice == bottom) & (quotient % 2 == 1))
+    return quotient + is_up.cast(pl.Int128)

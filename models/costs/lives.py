@@ -1,0 +1,179 @@
+"""Lifecycle events become the lives of replicas: intervals of one state each, mended where events are not clean."""
+
+import polars as pl
+
+from models.schemas.vocabulary import REPLICA_EVENTS
+
+_ASSUMED: dict[str, str | int] = {
+    "provider": "unknown",
+    "region": "unknown",
+    "chip": "unknown",
+    "deployment": "unknown",
+    "commitment": "on_demand",
+    "chip_count": 1,
+}
+_FACTS = (*_ASSUMED, "fraction", "model", "node")
+_LIFE = ("replica_id", "life")
+_BEGINNINGS = ("requested", "scheduled", "image_pulled", "weights_loaded", "ready")
+
+
+def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
+    """Return every interval of every life of every replica.
+
+    requested -> scheduled is waiting, -> image_pulled pulling, -> ready loading (weights_loaded lies inside),
+    -> draining ready, -> stopped draining. An absent event folds its phase into the next. The phases of a start
+    that ends in `failed`, and the time from `failed` to `stopped`, are in state `failed`. A start event after
+    `stopped` or `failed`, or `requested` after `ready`, begins another life. Of duplicates the first counts; an
+    event later than one that must follow it is moved to that one; both are named in `repair`.
+
+    Args:
+        events: `core.replica_events` of the replicas, whole lives.
+
+    Returns:
+        `replica_id, life`, pool dimensions, `model, node, chip_count, fraction, state`, `phase` (where a failed
+        start was), `started_at`, `ended_at` (NULL while alive), `is_last` (ends its life), `reason`, `repair`.
+    """
+    lives = _lives(events)
+    at = {event: pl.col(f"{event}_at") for event in REPLICA_EVENTS}
+    end = pl.col("ended_at")
+    reached = pl.coalesce(at["ready"], at["draining"], at["failed"], end)
+    is_loading = pl.any_horizontal(
+        at[event].is_not_null() for event in ("image_pulled", "weights_loaded", "ready", "draining")
+    )
+    before_loading = pl.coalesce(at["scheduled"], at["requested"])
+    loading_from = pl.coalesce(at["image_pulled"], before_loading, at["weights_loaded"])
+    is_ready_lost = at["ready"].is_null() & at["draining"].is_not_null()
+    is_unready = at["ready"].is_null() & at["draining"].is_null()
+    has_scheduled, has_pulled = at["scheduled"].is_not_null(), at["image_pulled"].is_not_null()
+    phases = {
+        "waiting": (at["requested"], pl.coalesce(at["scheduled"], reached), has_scheduled | ~is_loading),
+        "pulling": (
+            before_loading,
+            pl.coalesce(at["image_pulled"], reached),
+            has_pulled | (has_scheduled & ~is_loading),
+        ),
+        "loading": (loading_from, reached, is_loading & ~is_ready_lost),
+        "ready": (
+            pl.coalesce(at["ready"], loading_from),
+            pl.coalesce(at["draining"], at["failed"], end),
+            ~is_unready,
+        ),
+        "draining": (at["draining"], pl.coalesce(at["failed"], end), at["draining"].is_not_null()),
+        "failed": (at["failed"], end, at["failed"].is_not_null()),
+    }
+    begun_by = dict(
+        zip(phases, ("requested", "scheduled", "image_pulled", "ready", "draining", "failed"), strict=True)
+    )
+    is_failed_start = at["failed"].is_not_null() & is_unready
+    parts = [
+        lives.filter(is_present & starts_at.is_not_null()).select(
+            *_LIFE,
+            *_FACTS,
+            (pl.when(is_failed_start).then(pl.lit("failed")).otherwise(pl.lit(phase))).alias("state"),
+            pl.lit(phase).alias("phase"),
+            starts_at.alias("started_at"),
+            ends_at.alias("ended_at"),
+            pl.col("ended_at").alias("life_ended_at"),
+            pl.coalesce(f"{begun_by[phase]}_reason", "first_reason").alias("reason"),
+            pl.when(pl.lit(phase == "ready") & is_ready_lost)
+            .then(
+                pl.concat_str([pl.col("repair"), pl.lit("missing_ready")], separator=", ", ignore_nulls=True)
+            )
+            .otherwise("repair")
+            .alias("repair"),
+        )
+        for phase, (starts_at, ends_at, is_present) in phases.items()
+    ]
+    is_kept = pl.col("ended_at").is_null() | (pl.col("ended_at") > pl.col("started_at"))
+    return (
+        pl.concat(parts)
+        .filter(is_kept)
+        .sort(*_LIFE, "started_at")
+        .with_columns(
+            (
+                pl.col("life_ended_at").is_not_null()
+                & (pl.col("ended_at") == pl.col("life_ended_at"))
+                & (pl.int_range(pl.len()).over(*_LIFE) == pl.len().over(*_LIFE) - 1)
+            ).alias("is_last")
+        )
+        .drop("life_ended_at")
+    )
+
+
+def _numbered(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Number the lives of each replica."""
+    event = pl.col("event")
+    is_terminal = event.is_in(["stopped", "failed"])
+    ended_before = (
+        pl.when(event != "draining").then(is_terminal).forward_fill().shift(1).over("replica_id")
+    ).fill_null(value=False)
+    previous = event.shift(1).over("replica_id")
+    begins = (event.is_in(_BEGINNINGS) & ended_before) | (
+        (event == "requested") & previous.is_in(["ready", "draining"]).fill_null(value=False)
+    )
+    ranks = event.replace_strict(
+        list(REPLICA_EVENTS), list(range(len(REPLICA_EVENTS))), return_dtype=pl.Int32
+    )
+    return (
+        events.with_columns(ranks.alias("rank"))
+        .sort("replica_id", "event_at", "rank", "ingested_at", "file_hash", "line_number", "record_number")
+        .with_columns(begins.alias("begins"))
+        .with_columns(pl.col("begins").cast(pl.Int32).cum_sum().over("replica_id").alias("life"))
+    )
+
+
+def _lives(events: pl.LazyFrame) -> pl.DataFrame:
+    """Return one row per life: the instant of each event, when it ended, the replica's facts and repairs."""
+    is_event = {event: pl.col("event") == event for event in REPLICA_EVENTS}
+    rows = (
+        _numbered(events)
+        .group_by(_LIFE)
+        .agg(
+            *(pl.col("event_at").filter(test).min().alias(f"{event}_at") for event, test in is_event.items()),
+            *(
+                pl.col("reason").filter(test).first().alias(f"{event}_reason")
+                for event, test in is_event.items()
+            ),
+            pl.col("reason").drop_nulls().first().alias("first_reason"),
+            pl.col("event").is_duplicated().any().alias("has_duplicates"),
+            pl.col("event_at").min().alias("first_at"),
+            *(pl.col(fact).drop_nulls().first() for fact in _FACTS),
+        )
+        .sort(_LIFE)
+        .collect()
+    )
+    ended = pl.coalesce("stopped_at", "failed_at", pl.col("first_at").shift(-1).over("replica_id"))
+    rows = rows.with_columns(
+        ended.alias("ended_at"),
+        (
+            pl.col("stopped_at").is_null()
+            & pl.col("failed_at").is_null()
+            & pl.col("first_at").shift(-1).over("replica_id").is_not_null()
+        ).alias("has_no_stop"),
+    )
+    limit = pl.col("ended_at")
+    mended: dict[str, pl.Expr] = {}
+    for event in reversed(REPLICA_EVENTS[:-2]):
+        instant = pl.min_horizontal(f"{event}_at", limit)
+        mended[event] = pl.when(pl.col(f"{event}_at").is_not_null()).then(instant)
+        limit = pl.min_horizontal(mended[event], limit)
+    failed = pl.min_horizontal("failed_at", "ended_at")
+    moved = pl.any_horizontal(mended[event] != pl.col(f"{event}_at") for event in mended).fill_null(
+        value=False
+    )
+    notes = {
+        "duplicate_events": pl.col("has_duplicates"),
+        "out_of_order": moved,
+        "missing_stopped": pl.col("has_no_stop"),
+        **{f"assumed_{fact}": pl.col(fact).is_null() for fact in _ASSUMED},
+    }
+    repair = pl.concat_str(
+        [pl.when(test).then(pl.lit(name)) for name, test in notes.items()], separator=", ", ignore_nulls=True
+    )
+    return rows.with_columns(
+        pl.when(repair != "").then(repair).alias("repair"),
+        *(mended[event].alias(f"{event}_at") for event in mended),
+        pl.when(pl.col("failed_at").is_not_null()).then(failed).alias("failed_at"),
+        *(pl.col(fact).fill_null(value) for fact, value in _ASSUMED.items()),
+        pl.col("fraction").fill_null(1),
+    )

@@ -1,0 +1,117 @@
+"""The GPU price in force at each moment of a window, with what an hour has cost so far.
+
+GPU money of [a, b) inside an hour is round(C(b)) - round(C(a)), C being the cumulative cost since the hour
+began: parts telescope, a full hour is exact and no hour needs another.
+"""
+
+from datetime import datetime
+
+import polars as pl
+
+from models.costs.intervals import MICROSECONDS_PER_HOUR, microseconds
+from models.periods import business_day_of, hour_of
+
+POOL_PRICE_KEY = ("provider", "region", "chip", "commitment")
+FRACTION_UNITS = 1_000_000
+"""Fractions of an accelerator are counted in millionths."""
+COST_UNITS = MICROSECONDS_PER_HOUR * FRACTION_UNITS
+"""Divide rate x chips x millionths x microseconds by this to get picodollars."""
+PHASES_WITHOUT_SHEET = ("pulling", "loading", "serving", "idle", "draining", "failed")
+"""What counts as billed where no sheet says: everything but the wait for a machine."""
+
+
+def known_prices(prices: pl.LazyFrame, *, as_known_at: datetime) -> pl.LazyFrame:
+    """Return the rows of `ref.gpu_prices` that were known at an instant."""
+    known_to = pl.col("known_to")
+    return prices.filter(pl.col("known_from") <= as_known_at, known_to.is_null() | (known_to > as_known_at))
+
+
+def price_pieces(
+    keys: pl.DataFrame, slots: pl.DataFrame, *, prices: pl.LazyFrame, as_known_at: datetime, time_zone: str
+) -> pl.DataFrame:
+    """Cut the window into pieces of one price each, per provider x region x chip x commitment.
+
+    Args:
+        keys: the distinct keys to look up.
+        slots: the window's slots.
+        prices: `ref.gpu_prices`. A region's own price wins over one without a region.
+        as_known_at: only prices known at this instant count.
+        time_zone: reporting zone.
+
+    Returns:
+        Key columns, `piece_started_at, piece_ended_at, hour, accrued_on`, the price's columns (NULL where
+        there is none) and `hour_units`: rate x microseconds from the start of the hour to that of the piece.
+    """
+    numbered = keys.select(POOL_PRICE_KEY).unique().sort(POOL_PRICE_KEY).with_row_index("key")
+    candidates = (
+        numbered.join(
+            known_prices(prices, as_known_at=as_known_at)
+            .select(
+                "provider",
+                "chip",
+                "commitment",
+                pl.col("region").alias("price_region"),
+                "price_id",
+                pl.col("picodollars_per_gpu_hour").alias("rate"),
+                "granularity_seconds",
+                "minimum_seconds",
+                "billed_phases",
+                "valid_from",
+                "valid_to",
+                "known_from",
+            )
+            .collect(),
+            on=["provider", "chip", "commitment"],
+        )
+        .filter(pl.col("price_region").is_null() | (pl.col("price_region") == pl.col("region")))
+        .drop(POOL_PRICE_KEY)
+    )
+    begins, ends = slots["slot_started_at"].min(), slots["slot_ended_at"].max()
+    changes = pl.concat(
+        candidates.select("key", pl.col(column).alias("at")) for column in ("valid_from", "valid_to")
+    ).filter(pl.col("at") > begins, pl.col("at") < ends)
+    edges = numbered.select("key").join(slots.select(pl.col("slot_started_at").alias("at")), how="cross")
+    pieces = (
+        pl.concat([edges, changes])
+        .unique()
+        .sort("key", "at")
+        .select(
+            "key",
+            pl.col("at").alias("piece_started_at"),
+            pl.col("at").shift(-1).over("key").fill_null(ends).alias("piece_ended_at"),
+        )
+    )
+    priced = (
+        pieces.join(candidates, on="key")
+        .filter(
+            pl.col("valid_from") <= pl.col("piece_started_at"),
+            pl.col("valid_to").is_null() | (pl.col("valid_to") > pl.col("piece_started_at")),
+        )
+        .sort(
+            pl.col("price_region").is_null(),
+            "valid_from",
+            "known_from",
+            "price_id",
+            descending=[False, True, True, False],
+        )
+        .unique(["key", "piece_started_at"], keep="first", maintain_order=True)
+        .drop("piece_ended_at", "price_region", "valid_from", "valid_to", "known_from")
+    )
+    spent = (
+        pl.col("rate").fill_null(0).cast(pl.Int128)
+        * (microseconds(pl.col("piece_ended_at")) - microseconds(pl.col("piece_started_at")))
+    )  # fmt: skip
+    return (
+        pieces.join(priced, on=["key", "piece_started_at"], how="left")
+        .sort("key", "piece_started_at")
+        .with_columns(
+            hour_of(pl.col("piece_started_at")).alias("hour"),
+            business_day_of(pl.col("piece_started_at"), time_zone=time_zone).alias("accrued_on"),
+            pl.col("billed_phases").fill_null(pl.lit(list(PHASES_WITHOUT_SHEET))),
+            spent.alias("spent"),
+        )
+        .with_columns((pl.col("spent").cum_sum().over("key", "hour") - pl.col("spent")).alias("hour_units"))
+        .drop("spent")
+        .join(numbered, on="key")
+        .drop("key")
+    )

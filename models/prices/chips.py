@@ -1,0 +1,49 @@
+"""Accelerators: one name each, whatever logs and sheets call them."""
+
+from functools import cache
+from importlib.resources import files
+
+import polars as pl
+
+from models.prices.token_yaml import read_yaml
+from models.schemas import table
+
+
+@cache
+def chips() -> pl.DataFrame:
+    """Return `ref.chips`, read from data/aliases/chips.yml.
+
+    Raises:
+        ConfigurationError: a spelling that two chips claim.
+    """
+    path = "aliases/chips.yml"
+    document = read_yaml((files("data") / path).read_text(encoding="utf-8"), path=f"data/{path}")
+    rows = [{"chip": chip, **facts} for chip, facts in document.value.items()]
+    claimed: dict[str, str] = {}
+    for row in rows:
+        for spelling in (row["chip"], *row["aliases"]):
+            if claimed.setdefault(spelling.lower(), row["chip"]) != row["chip"]:
+                raise document.error(
+                    (row["chip"],), f"{spelling!r} also means {claimed[spelling.lower()]!r}; keep one"
+                )
+    return table("ref.chips").frame(rows).sort("chip")
+
+
+@cache
+def chip_aliases() -> dict[str, str]:
+    """Return every known spelling (lower case) with its chip; a chip is a spelling of itself."""
+    return {
+        spelling.lower(): chip
+        for chip, aliases in chips().select("chip", "aliases").iter_rows()
+        for spelling in (chip, *aliases)
+    }
+
+
+def canonical_chips(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the frame with `chip` as `ref.chips` names it; an unknown spelling stays as logged and so surfaces."""
+    aliases = chip_aliases()
+    spelled = pl.col("chip").str.strip_chars().str.to_lowercase()
+    known = spelled.replace_strict(
+        list(aliases), list(aliases.values()), default=None, return_dtype=pl.String
+    )
+    return events.with_columns(pl.coalesce(known, pl.col("chip")).alias("chip"))
