@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import duckdb
 import polars as pl
+
 from models.costs.allocation import allocate_requests
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
+from models.costs.token_costs import price_requests
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.marts import mart_sql
-
-from models.costs.token_costs import price_requests
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.automation.partitions import hours_of
@@ -90,7 +90,7 @@ def _requests(
     landed = frame(
         con,
         "SELECT * FROM raw.requests WHERE started_at >= ? AND started_at < ?",
-        [start - window, end + window],
+        [start - 2 * window, end + window],
     )
     winners, losers = dedupe(landed.lazy(), window=window, from_hour=start, to_hour=end)
     rows, removed = pl.collect_all([canonical_providers(winners), losers])

@@ -69,7 +69,7 @@ def stale_hours(
     rows = con.execute(
         _STALE_HOURS,
         {
-            "window": project.dedupe_window.total_seconds(),
+            "window": 2 * project.dedupe_window.total_seconds(),
             "lifecycle": lifecycle_kinds,
             "facts": list(_FACTS),
             "table_count": len(_FACTS),

@@ -1,0 +1,1 @@
+"""Replica-event formats, one file each, and their de-duplication."""

@@ -1,0 +1,35 @@
+"""One lifecycle event delivered twice is one event: same replica, event and instant."""
+
+from datetime import datetime
+
+import polars as pl
+
+from models.periods import hour_of
+from models.schemas import table
+
+
+def dedupe_events(
+    events: pl.LazyFrame, *, from_hour: datetime, to_hour: datetime
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Split landed events of [from_hour, to_hour) into rows of core.replica_events and ops.event_duplicates."""
+    order = ["dedupe_key", "source", "file_hash", "line_number", "record_number"]
+    hours = events.with_columns(event_hour=hour_of(pl.col("event_at")))
+    hours = hours.filter((pl.col("event_hour") >= from_hour) & (pl.col("event_hour") < to_hour)).sort(order)
+    is_first = pl.int_range(pl.len()).over("dedupe_key") == 0
+    first = {
+        f"winner_{name}": pl.col(name).first().over("dedupe_key")
+        for name in ("source", "file_hash", "line_number")
+    }
+    losers = hours.with_columns(is_first=is_first, **first).filter(~pl.col("is_first"))
+    losers = losers.with_columns(
+        started_hour=pl.col("event_hour"),
+        request_id=pl.col("replica_id"),
+        reason=pl.when(pl.col("source") == pl.col("winner_source"))
+        .then(pl.lit("redelivered"))
+        .otherwise(pl.lit("seen_by_another_source")),
+    )
+    winners = hours.filter(is_first)
+    return (
+        table("core.replica_events").conform(winners),
+        table("ops.event_duplicates").conform(losers),
+    )

@@ -1,0 +1,65 @@
+"""Generic lifecycle events whose columns are the canonical ones."""
+
+import polars as pl
+
+from models.records import Importer, bad_numbers, first_reason, instant, integer, text
+from models.schemas.vocabulary import REPLICA_EVENTS
+
+KIND = "replica_events"
+
+_TEXTS = (
+    "replica_id",
+    "deployment",
+    "model",
+    "chip",
+    "provider",
+    "region",
+    "commitment",
+    "node",
+    "event",
+    "reason",
+)
+
+_SELECT = f"""
+SELECT line_number, 1::INTEGER AS record_number,
+       {", ".join(f"{text(name)} AS {name}" for name in _TEXTS)},
+       {instant("event_at")} AS event_at, {text("event_at")} IS NOT NULL AS has_instant,
+       {integer("chip_count")} AS chip_count, TRY_CAST(fraction AS DECIMAL(9, 6)) AS fraction,
+       {bad_numbers({"chip_count": text("chip_count")})} AS bad_numbers
+FROM records
+"""
+
+
+def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Complete generic events, and say what is wrong with each."""
+    fraction = pl.col("fraction").fill_null(1)
+    instant_text = pl.col("event_at").dt.epoch("us").cast(pl.String)
+    return frame.with_columns(
+        *first_reason(
+            (pl.col("replica_id").is_null(), "missing_replica_id", "replica_id"),
+            (pl.col("deployment").is_null(), "missing_deployment", "deployment"),
+            (pl.col("event_at").is_null() & pl.col("has_instant"), "bad_value", "event_at is no instant"),
+            (pl.col("event_at").is_null(), "missing_event_at", "event_at"),
+            (~pl.col("event").is_in(REPLICA_EVENTS).fill_null(value=False), "bad_value", "event"),
+            (pl.col("bad_numbers").is_not_null(), "bad_value", pl.col("bad_numbers")),
+            (pl.col("chip_count").fill_null(1) < 1, "bad_value", "chip_count"),
+            ((fraction <= 0) | (fraction > 1), "bad_value", "fraction"),
+        ),
+        chip_count=pl.col("chip_count").fill_null(1),
+        fraction=fraction,
+        region=pl.coalesce("region", pl.lit("(unknown)")),
+        commitment=pl.coalesce("commitment", pl.lit("on_demand")),
+        dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
+    )
+
+
+IMPORTER = Importer(
+    kind=KIND,
+    table="raw.replica_events",
+    columns=dict.fromkeys((*_TEXTS, "event_at", "chip_count", "fraction"), "VARCHAR"),
+    select=_SELECT,
+    canonical=canonical,
+    formats=("jsonl", "csv", "parquet"),
+    signature=(frozenset({"replica_id", "event", "event_at"}),),
+    takes_columns=True,
+)

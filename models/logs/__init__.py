@@ -1,0 +1,1 @@
+"""Request-log formats, one file each: from fields as logged to canonical columns with disjoint tokens."""

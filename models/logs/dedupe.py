@@ -1,0 +1,94 @@
+"""One call seen twice is one attempt.
+
+A record is dropped when another record of the same key began within the window before it: a pairwise rule, so an
+hour needs two windows before it and one after, and the result does not depend on how a range is cut. The earliest
+record keeps the attempt in its hour; the best record within the window after it gives all other columns.
+"""
+
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from models.periods import hour_of
+from models.schemas import table
+
+KINDS_BY_TRUST = ("litellm_spend_logs", "requests", "otel_genai")
+"""Where usage is equally good, the gateway's record wins over an SDK's."""
+
+
+def dedupe(
+    requests: pl.LazyFrame, *, window: timedelta, from_hour: datetime, to_hour: datetime
+) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Split landed records into attempts and duplicates.
+
+    Args:
+        requests: rows of raw.requests that started in [from_hour - 2 window, to_hour + window).
+        window: how far apart two records of one call may begin.
+        from_hour: first UTC hour of the result.
+        to_hour: end of the range, exclusive.
+
+    Returns:
+        Rows of core.requests and rows of ops.duplicates whose hour lies in the range. Every landed record of a
+        range is in exactly one of them.
+    """
+    usage = pl.col("usage_source").replace_strict(
+        {"provider": 0, "estimated": 1}, default=2, return_dtype=pl.Int8
+    )
+    trust = pl.col("source_kind").replace_strict(
+        {kind: rank for rank, kind in enumerate(KINDS_BY_TRUST)}, default=9, return_dtype=pl.Int8
+    )
+    order = ["dedupe_key", "started_at", "source", "file_hash", "line_number", "record_number"]
+    # Only keys that occur twice need a second look.
+    ranked = requests.with_columns(is_double=pl.len().over("dedupe_key") > 1)
+    single = ranked.filter(~pl.col("is_double"))
+    double = ranked.filter("is_double").sort(order).with_columns(usage_rank=usage, trust_rank=trust)
+    previous = pl.col("started_at").shift(1).over("dedupe_key")
+    # Ties in started_at: the first in order is the anchor, the others follow it.
+    double = double.with_columns(
+        is_anchor=previous.is_null() | (pl.col("started_at") - previous > window),
+        record=pl.int_range(pl.len()),
+    ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill().over("dedupe_key"))
+    anchors = double.filter("is_anchor").select("record", anchor_at="started_at")
+    chained = double.join(anchors, left_on="anchor", right_on="record", how="left")
+    best = (
+        chained.filter(pl.col("started_at") - pl.col("anchor_at") <= window)
+        .sort("usage_rank", "trust_rank", *order)
+        .group_by("anchor", maintain_order=True)
+        .first()
+        .with_columns(started_at="anchor_at", best_record="record")
+    )
+    columns = requests.collect_schema().names()
+    winners = pl.concat([single.select(columns), best.select(columns)])
+    winners = winners.with_columns(started_hour=hour_of(pl.col("started_at")))
+    winner = best.select(
+        "anchor",
+        "best_record",
+        best_source="source",
+        best_file_hash="file_hash",
+        best_line_number="line_number",
+    )
+    # In a chain longer than the window the record before is named: the anchor lies beyond what an hour reads.
+    is_near = pl.col("started_at") - pl.col("anchor_at") <= window
+    losers = (
+        chained.with_columns(
+            pl.col(name).shift(1).over("dedupe_key").alias(f"previous_{name}")
+            for name in ("source", "file_hash", "line_number")
+        )
+        .join(winner, on="anchor", how="left")
+        .filter(pl.col("record") != pl.col("best_record"))
+        .with_columns(
+            pl.when(is_near).then(f"best_{name}").otherwise(f"previous_{name}").alias(f"winner_{name}")
+            for name in ("source", "file_hash", "line_number")
+        )
+        .with_columns(
+            started_hour=hour_of(pl.col("started_at")),
+            reason=pl.when(pl.col("source") == pl.col("winner_source"))
+            .then(pl.lit("redelivered"))
+            .otherwise(pl.lit("seen_by_another_source")),
+        )
+    )
+    in_range = (pl.col("started_hour") >= from_hour) & (pl.col("started_hour") < to_hour)
+    return (
+        table("core.requests").conform(winners.filter(in_range)),
+        table("ops.duplicates").conform(losers.filter(in_range)),
+    )
