@@ -63,8 +63,10 @@ def _rows(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[
             following = timeline[position + 1][0] if position + 1 < len(timeline) else None
             ends = min((end for end in (rate.valid_to, following) if end is not None), default=None)
             identity = (sheet.path, index, ends)
-            held[identity] = open_rows.pop(identity, None) or _row(key, (sheet, index, rate), ends, moment)
-            if held[identity]["known_from"] == moment:
+            if identity in open_rows:
+                held[identity] = open_rows.pop(identity)
+            else:
+                held[identity] = _row(key, (sheet, index, rate), ends, moment)
                 rows.append(held[identity])
         for closed in open_rows.values():
             closed["known_to"] = moment

@@ -1,0 +1,353 @@
+"""Which replicas worked when: attempts in flight laid over ready replicas. Shared by pool hours and allocation.
+
+Words: a *unit* is an attempt within one slot. Its *owner* is the replica that it names or, where a pool's log
+names only the deployment, the pool. A *stage* is an unbroken run of ready time of an owner within a slot; an
+*epoch* is a part of it with the same ready replicas, of which the earliest-started are taken as busy first. All
+instants are integer microseconds, so that nothing depends on the order of rows.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from models.costs.intervals import microseconds
+from models.money import picodollars_from_usd
+
+ESTIMATED_SECONDS = 60
+"""How long an attempt without an end is taken to have worked."""
+POOL = ("provider", "region", "chip", "deployment", "commitment")
+_OFFSET_BITS = 32
+_OFFSET = 2**_OFFSET_BITS
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """Ready slices with their busy time, and attempts laid over stages.
+
+    Attributes:
+        ready: ready slices of the states with `slice, stage, picodollars` (NULL when
+            unpriced), `serving_picodollars`.
+        units: `request` (row of the attempts), `slot, pool` (-1 unknown), `is_pool_grain, starts, ends` (offsets
+            in the slot), `is_first` (the slot in which work began), `is_done` (work ended in the slot).
+        placed: units x stages: `unit, stage, starts, ends`, clipped to the stage.
+        epochs: `epoch, stage, starts, flat` (first place in `levels`), `ready_count`, in time order.
+        levels: picodollars per microsecond when the first n ready replicas of an epoch work; n from 0.
+        pools: pool dimensions by `pool`.
+        identity: `request, source, request_id`, by which simultaneous attempts are put in order.
+    """
+
+    ready: pl.DataFrame
+    units: pl.DataFrame
+    placed: pl.DataFrame
+    epochs: pl.DataFrame
+    levels: pl.Series
+    pools: pl.DataFrame
+    identity: pl.DataFrame
+
+
+def in_flight(requests: pl.LazyFrame) -> pl.DataFrame:
+    """Return the instants between which each attempt worked, in row order.
+
+    Work is [started_at + queue_seconds, finished_at]; without an end it is taken to last ESTIMATED_SECONDS.
+    A gateway-cache hit called nobody and is left out.
+
+    Returns:
+        `request` (row number), `replica_id, route, provider, region, source, request_id`, `work_from, work_to`.
+    """
+    queue = (pl.col("queue_seconds").fill_null(0) * 1_000_000).round().cast(pl.Int64)
+    begun = microseconds(pl.col("started_at")) + queue
+    finished = microseconds(pl.col("finished_at"))
+    ended = finished.fill_null(begun + ESTIMATED_SECONDS * 1_000_000)
+    return (
+        requests.select(
+            "replica_id",
+            "route",
+            "provider",
+            "region",
+            "source",
+            "request_id",
+            "is_gateway_cache_hit",
+            pl.min_horizontal(begun, finished).alias("work_from"),
+pl.max_horizontal(ended, microseconds(pl.col("started_at"))).alias("work_to"),
+        )
+        .with_row_index("request")
+        .filter(~pl.col("is_gateway_cache_hit"))
+        .drop("is_gateway_cache_hit")
+        .collect()
+    )  # fmt: skip
+
+
+def occupy(work: pl.DataFrame, states: pl.LazyFrame, slots: pl.DataFrame) -> Occupancy:
+    """Lay attempts over ready replicas.
+
+    An attempt is tied to its replica where that replica existed in the slot, else to the pool of its `route`.
+    A pool-slot in which work began that is tied only by route is judged as a whole (`is_pool_grain`): busy
+    replicas = min(ready, in flight). Of several pools of one deployment, those of the attempt's provider and
+    region are preferred; among equals attempts are dealt out in proportion to ready GPU time.
+
+    Args:
+        work: attempts, as `in_flight` returns them.
+        states: `core.replica_states`; slices outside the slots are ignored.
+        slots: the window's slots.
+    """
+    spans = slots.select(
+        "slot",
+        microseconds(pl.col("slot_started_at")).alias("slot_from"),
+        microseconds(pl.col("slot_ended_at")).alias("slot_to"),
+    )
+    held, pools = _held(states, slots)
+    units = _cut_at_slots(work, spans)
+    units = _tie(units, work, held, pools)
+    ready, epochs, levels, stages = _stages(held, units)
+    placed = _place(units, stages, len(slots))
+    identity = work.select("request", "source", "request_id")
+    return Occupancy(ready, units, placed, epochs, levels, pools, identity)
+
+
+def _held(states: pl.LazyFrame, slots: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the slices within the slots with codes and offsets, and the pools by code."""
+    rows = (
+        states.join(
+            slots.lazy().select("slot", pl.col("hour").alias("state_hour"), "accrued_on", "slot_started_at"),
+            on=["state_hour", "accrued_on"],
+        )
+        .sort("replica_id", "started_at", "state")
+        .collect()
+    )
+    pools = rows.select(POOL).unique().sort(POOL).with_row_index("pool").cast({"pool": pl.Int64})
+    replicas = rows.select(pl.col("replica_id").unique().sort()).with_row_index("replica")
+    base = microseconds(pl.col("slot_started_at"))
+    return (
+        rows.join(pools, on=POOL).join(replicas.cast({"replica": pl.Int64}), on="replica_id").with_columns(
+            (microseconds(pl.col("started_at")) - base).alias("starts"),
+            (microseconds(pl.col("ended_at")) - base).alias("ends"),
+        ),
+        pools,
+    )  # fmt: skip
+
+
+def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per attempt and slot that it worked in; an instant counts as a microsecond long."""
+    begins, ends = spans["slot_from"], spans["slot_to"]
+    window_from, window_to = begins[0], ends[-1]
+    last = pl.max_horizontal(pl.col("work_to"), pl.col("work_from") + 1)
+    live = work.lazy().select("request", "work_from", "work_to").filter(
+        (pl.col("work_from") < window_to) & (last > window_from)
+    ).collect()  # fmt: skip
+    first_slot = ends.search_sorted(live["work_from"], side="right")
+    last_slot = begins.search_sorted(live.select(last).to_series(), side="left").cast(pl.Int64) - 1
+    live = live.with_columns(first_slot.cast(pl.Int64).alias("slot"), last_slot.alias("last_slot"))
+    single = live.filter(pl.col("slot") == pl.col("last_slot")).drop("last_slot")
+    several = (
+        live.filter(pl.col("slot") < pl.col("last_slot"))
+        .with_columns(pl.int_ranges("slot", pl.col("last_slot") + 1, dtype=pl.Int64).alias("slot"))
+        .drop("last_slot")
+        .explode("slot")
+    )
+    low, high = pl.lit(begins).gather(pl.col("slot")), pl.lit(ends).gather(pl.col("slot"))
+    return pl.concat([single, several]).with_columns(low.alias("low"), high.alias("high")).select(
+        "request",
+        "slot",
+        (pl.max_horizontal("work_from", "low") - pl.col("low")).alias("starts"),
+        (pl.min_horizontal("work_to", "high") - pl.col("low")).alias("ends"),
+        (pl.col("work_from") >= pl.col("low")).alias("is_first"),
+        (pl.max_horizontal("work_to", pl.col("work_from") + 1) <= pl.col("high")).alias("is_done"),
+    )  # fmt: skip
+
+
+def _tie(units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.DataFrame) -> pl.DataFrame:
+    """Add `replica` (-1), `pool` (-1 when nothing is known) and `is_pool_grain` to every unit."""
+    deployments = (
+        pools.select(pl.col("deployment").unique().sort()).with_row_index("place").cast({"place": pl.Int64})
+    )
+    replicas = held.select("replica_id", "replica").unique()
+    coded = work.select("request", "replica_id", "route").join(
+        replicas, on="replica_id", how="left", maintain_order="left"
+    ).join(
+        deployments, left_on="route", right_on="deployment", how="left", maintain_order="left"
+    )  # fmt: skip
+    at = work["request"].search_sorted(units["request"])
+    units = units.with_columns(coded["replica"].gather(at), coded["place"].gather(at))
+    alive = held.group_by("replica", "slot").agg(pl.col("pool").first().alias("own_pool"))
+    units = units.join(alive, on=["replica", "slot"], how="left", maintain_order="left")
+    is_tied = pl.col("own_pool").is_not_null()
+    home = pools.join(deployments, on="deployment").select("pool", "place")
+    own_place = home.rename({"pool": "own_pool", "place": "own_place"})
+    units = units.join(own_place, on="own_pool", how="left", maintain_order="left").with_columns(
+        pl.coalesce("own_place", "place").alias("place")
+    )
+    coarse = (
+        units.lazy()
+        .filter(~is_tied & pl.col("place").is_not_null() & (pl.col("is_first") | pl.col("replica").is_null()))
+        .select("place", "slot")
+        .unique()
+        .with_columns(pl.lit(value=True).alias("is_pool_grain"))
+        .collect()
+    )
+    candidates = (
+        held.join(home, on="pool")
+        .group_by("place", "slot", "pool")
+        .agg(
+            pl.when(pl.col("state") == "ready")
+            .then((pl.col("ends") - pl.col("starts")) * pl.col("chip_count"))
+            .otherwise(0)
+            .sum()
+            .alias("ready")
+        )
+        .sort("place", "slot", "pool")
+        .filter((pl.col("ready") > 0) | (pl.col("ready").max().over("place", "slot") == 0))
+    )
+    only = candidates.group_by("place", "slot").agg(
+        pl.when(pl.len() == 1).then(pl.col("pool").first()).otherwise(-2).alias("route_pool")
+    )
+    units = (
+        units.join(coarse, on=["place", "slot"], how="left", maintain_order="left")
+        .join(only, on=["place", "slot"], how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("own_pool", "route_pool").fill_null(-1).alias("pool"),
+            pl.col("is_pool_grain").fill_null(value=False),
+        )
+        .drop("own_place", "route_pool")
+        .with_row_index("unit")
+    )
+    dealt = _deal(units.filter(pl.col("pool") == -2), candidates, work, pools)  # noqa: PLR2004
+    return (
+        units.join(dealt, on="unit", how="left", maintain_order="left")
+        .with_columns(
+            pl.coalesce("dealt", "pool").alias("pool"),
+            pl.when("is_pool_grain").then(-1).otherwise(pl.when(is_tied).then("replica").otherwise(-2)).alias("replica"),
+        )
+        .drop("own_pool", "place", "dealt")
+    )  # fmt: skip
+
+
+def _deal(
+    units: pl.DataFrame, candidates: pl.DataFrame, work: pl.DataFrame, pools: pl.DataFrame
+) -> pl.DataFrame:
+    """Choose among several pools of one deployment: `unit, dealt`."""
+    golden = 2_654_435_769
+    where = work.select("request", "source", "request_id", "provider", "region", "work_from")
+    sides = pools.select(
+        "pool", pl.col("provider").alias("pool_provider"), pl.col("region").alias("pool_region")
+    )
+    options = (
+        units.select("unit", "request", "place", "slot")
+        .join(where, on="request")
+        .join(candidates, on=["place", "slot"])
+        .join(sides, on="pool")
+        .with_columns(
+            (
+                (pl.col("provider") == pl.col("pool_provider")).fill_null(value=False).cast(pl.Int8)
+                + (pl.col("region") == pl.col("pool_region")).fill_null(value=False).cast(pl.Int8)
+            ).alias("fit")
+        )
+        .filter(pl.col("fit") == pl.col("fit").max().over("unit"))
+    )
+    draw = (
+        options.select("unit", "place", "slot", "work_from", "source", "request_id")
+        .unique()
+        .sort("place", "slot", "work_from", "source", "request_id", "unit")
+        .select(
+            "unit",
+            (((pl.int_range(pl.len()).over("place", "slot") + 1) * golden) % _OFFSET).alias("draw"),
+        )
+    )
+    share = pl.col("ready").clip(1)
+    return (
+        options.join(draw, on="unit")
+        .sort("unit", "pool")
+        .with_columns(share.cum_sum().over("unit").alias("upto"), share.sum().over("unit").alias("whole"))
+        .filter(pl.col("draw").cast(pl.Float64) / _OFFSET * pl.col("whole") < pl.col("upto"))
+        .group_by("unit")
+        .agg(pl.col("pool").first().alias("dealt"))
+    )
+
+
+def _stages(
+    held: pl.DataFrame, units: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.Series, pl.DataFrame]:
+    """Build stages and epochs from the ready slices: (ready, epochs, levels, stages)."""
+    coarse = units.filter("is_pool_grain").select("pool", "slot", "is_pool_grain").unique()
+    ready = (
+        held.filter(pl.col("state") == "ready", pl.col("ends") > pl.col("starts"))
+        .join(coarse, on=["pool", "slot"], how="left")
+        .with_columns(
+            owner_of(pl.col("is_pool_grain").fill_null(value=False), pl.col("pool"), pl.col("replica")),
+            pl.col("starts").min().over("replica", "slot").alias("age"),
+            picodollars_from_usd(pl.col("billed_usd")).alias("picodollars"),
+        )
+        .sort("owner", "slot", "age", "replica_id", "starts")
+        .with_row_index("slice")
+    )
+    key = ["owner", "slot"]
+    edges = (
+        pl.concat(ready.select(*key, pl.col(side).alias("starts")) for side in ("starts", "ends"))
+        .unique()
+        .sort(*key, "starts")
+        .with_columns(pl.col("starts").shift(-1).over(key).alias("ends"))
+        .drop_nulls("ends")
+    )
+    members = (
+        edges.join(ready.select(*key, "slice", "picodollars", from_="starts", to="ends"), on=key)
+        .filter(pl.col("from_") <= pl.col("starts"), pl.col("to") >= pl.col("ends"))
+        .sort(*key, "starts", "slice")
+        .with_columns(
+            (pl.col("picodollars").fill_null(0).cast(pl.Float64) / (pl.col("to") - pl.col("from_"))).alias("speed")
+        )
+    )  # fmt: skip
+    epochs = (
+        members.group_by(*key, "starts", "ends", maintain_order=True)
+        .agg(pl.len().cast(pl.Int64).alias("ready_count"), "slice", pl.col("speed").cum_sum().alias("speeds"))
+        .with_columns(
+            (
+                (pl.col("starts") != pl.col("ends").shift(1).over(key)).fill_null(value=True).cum_sum() - 1
+            ).cast(pl.Int64).alias("stage"),
+            ((pl.col("ready_count") + 1).cum_sum() - pl.col("ready_count") - 1).alias("flat"),
+        )
+        .with_row_index("epoch")
+    )  # fmt: skip
+    levels = epochs.select(pl.concat_list(pl.lit([0.0]), "speeds")).to_series().explode()
+    stages = epochs.group_by("stage", *key, maintain_order=True).agg(
+        pl.col("starts").min(), pl.col("ends").max()
+    )
+    of_slice = epochs.select("stage", "slice").explode("slice").unique()
+    return ready.join(of_slice, on="slice"), epochs, levels, stages
+
+
+def owner_of(is_pool_grain: pl.Expr, pool: pl.Expr, replica: pl.Expr) -> pl.Expr:
+    """Return the owner's code: even for a replica, odd for a pool; -2 where there is none."""
+    return (
+        pl.when(is_pool_grain & (pool >= 0)).then(pool * 2 + 1)
+        .when(~is_pool_grain & (replica >= 0)).then(replica * 2)
+        .otherwise(-2)
+        .alias("owner")
+    )  # fmt: skip
+
+
+def _place(units: pl.DataFrame, stages: pl.DataFrame, slot_count: int) -> pl.DataFrame:
+    """Clip units to the stages of their owner."""
+    where = (pl.col("owner") * slot_count + pl.col("slot")) * _OFFSET
+    begins = stages.select(where + pl.col("starts")).to_series()
+    ends = stages.select(where + pl.col("ends")).to_series()
+    tied = units.select(
+        "unit", "slot", "starts", "ends",
+        owner_of(pl.col("is_pool_grain"), pl.col("pool"), pl.col("replica")),
+    ).filter(pl.col("owner") >= 0)  # fmt: skip
+    last = pl.max_horizontal(pl.col("ends"), pl.col("starts") + 1)
+    first_stage = ends.search_sorted(tied.select(where + pl.col("starts")).to_series(), side="right")
+    last_stage = begins.search_sorted(tied.select(where + last).to_series(), side="left")
+    tied = tied.with_columns(
+        first_stage.cast(pl.Int64).alias("stage"), last_stage.cast(pl.Int64).alias("beyond")
+    ).filter(pl.col("stage") < pl.col("beyond"))
+    single = tied.filter(pl.col("beyond") == pl.col("stage") + 1)
+    several = tied.filter(pl.col("beyond") > pl.col("stage") + 1).with_columns(
+        pl.int_ranges("stage", "beyond", dtype=pl.Int64).alias("stage")
+    ).explode("stage")  # fmt: skip
+    low = pl.lit(stages["starts"]).gather(pl.col("stage"))
+    high = pl.lit(stages["ends"]).gather(pl.col("stage"))
+    return pl.concat([single, several]).select(
+        "unit",
+        "stage",
+        pl.max_horizontal("starts", low).alias("starts"),
+        pl.min_horizontal("ends", high).alias("ends"),
+    )

@@ -1,0 +1,259 @@
+"""GPU bills worked out by hand."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from models.costs.allocation import allocate_requests
+from models.costs.pools import pool_hours
+from models.costs.states import replica_states
+from models.prices.gpu_book import gpu_book
+from models.prices.gpu_sheets import load_gpu_sheets
+from models.schemas import table
+from models.schemas.vocabulary import POOL_PARTS
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def book(rates, *, phases="loading, serving, idle, draining", step=1, minimum=0):
+    lines = "\n".join(f"  - {{{rate}}}" for rate in rates)
+    text = f"""
+vendor: vendor
+currency: USD
+source_url: https://example.com
+checked_on: 2025-01-01
+billing: {{granularity_seconds: {step}, minimum_seconds: {minimum}, billed_phases: [{phases}]}}
+rates:
+{lines}
+"""
+    return gpu_book(load_gpu_sheets({"vendor.yml": text}))
+
+
+def events(*happened, replica_id="r1", **facts):
+    return [
+        {
+            "source": "s",
+            "source_kind": "replica_events",
+            "replica_id": replica_id,
+            "deployment": "llama",
+            "chip": "H100",
+            "chip_count": 1,
+            "provider": "vendor",
+            "region": "us-east-1",
+            "commitment": "on_demand",
+            "event": event,
+            "event_at": at,
+            "event_hour": at,
+            "ingested_at": NOON,
+            "file_hash": "f",
+            "line_number": 1,
+            "record_number": 1,
+            **facts,
+        }
+        for event, at in happened
+    ]
+
+
+def attempt(name, start, end, **facts):
+    return {
+        "source": "s",
+        "source_kind": "requests",
+        "request_id": name,
+        "route": "llama",
+        "started_at": start,
+        "finished_at": end,
+        "status": "ok",
+        "usage_source": "provider",
+        "is_gateway_cache_hit": False,
+        "ingested_at": NOON,
+        "file_hash": "f",
+        "line_number": 1,
+        "record_number": 1,
+        "started_hour": start,
+        **facts,
+    }
+
+
+def settle(happened, attempts, prices, *, hours=1, start=NOON, time_zone="UTC"):
+    """Return states, pool hours and request costs of a few hours."""
+    window = {"time_zone": time_zone, "from_hour": start, "to_hour": start + timedelta(hours=hours)}
+    known = {"prices": prices.lazy(), "as_known_at": datetime(2026, 12, 1, tzinfo=UTC)}
+    lifecycle = table("core.replica_events").frame(happened).lazy()
+    requests = table("core.requests").frame(attempts).lazy()
+    states = replica_states(lifecycle, **known, **window)
+    pools = pool_hours(lifecycle, states.lazy(), requests, **known, **window)
+    costs = allocate_requests(requests, states.lazy(), provisional_from=window["to_hour"], **window).collect()
+    return states, pools, costs
+
+
+def usd(text):
+    return Decimal(text).quantize(Decimal("1e-12"))
+
+
+def test_busy_half_hour_of_a_reserved_gpu_is_half_serving_half_idle():
+    """Pain 24: idle is not 0, and usage is not the reservation."""
+    prices = book(["chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2025-01-01"])
+    _, pools, costs = settle(
+        events(("ready", NOON - MINUTE)), [attempt("a", NOON, NOON + 30 * MINUTE, replica_id="r1")], prices
+    )
+    (pool,) = pools.iter_rows(named=True)
+    assert pool["billed_usd"] == usd("3.99")
+    assert pool["serving_usd"] == usd("1.995")
+    assert pool["idle_usd"] == usd("1.995")
+    assert pool["billed_gpu_seconds"] == Decimal(3600)
+    assert costs["effective_usd"].to_list() == [usd("1.995")]
+
+
+def test_seven_slices_of_one_gpu_cost_one_gpu():
+    """Pain 24: fractions sum to one GPU, to the microsecond of the whole."""
+    prices = book(["chip: H100, commitment: on_demand, usd_per_gpu_hour: 2.10, valid_from: 2025-01-01"])
+    shares = ["0.142857"] * 6 + ["0.142858"]
+    happened = [
+        event
+        for number, share in enumerate(shares)
+        for event in events(("ready", NOON), replica_id=f"r{number}", fraction=share)
+    ]
+    _, pools, _ = settle(happened, [], prices)
+    (pool,) = pools.iter_rows(named=True)
+    assert pool["billed_usd"] == pool["idle_usd"] == usd("2.10")
+    assert pool["billed_gpu_seconds"] == Decimal(3600)
+
+
+def test_spot_and_on_demand_hours_keep_their_own_rate():
+    """Pain 24: the price actually paid, by commitment."""
+    prices = book(
+        [
+            "chip: H100, commitment: on_demand, usd_per_gpu_hour: 4, valid_from: 2025-01-01",
+            "chip: H100, commitment: spot, usd_per_gpu_hour: 1, valid_from: 2025-01-01",
+        ]
+    )
+    happened = events(("ready", NOON)) + events(("ready", NOON), replica_id="r2", commitment="spot")
+    _, pools, _ = settle(happened, [], prices)
+    assert dict(pools.select("commitment", "billed_usd").iter_rows()) == {
+        "on_demand": usd("4"),
+        "spot": usd("1"),
+    }
+
+
+STARTING = [("requested", 0), ("scheduled", 10), ("image_pulled", 15), ("ready", 20)]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "phases", "minutes"),
+    [
+        ("RunPod serverless", "pulling, loading, serving, idle, draining", 10),
+        ("Beam", "loading, serving, idle, draining", 5),
+        ("Vast serverless", "loading, serving", 5),
+        ("a vendor that bills from the request", "waiting, pulling, loading, serving, idle, draining", 20),
+        ("a vendor that bills no start", "serving, idle, draining", 0),
+    ],
+)
+def test_start_is_billed_by_the_vendors_own_rule(vendor, phases, minutes):
+    """Ten minutes of machine wait, five of image pull, five of model load at $6 an hour: 10 cents a minute."""
+    prices = book(
+        ["chip: H100, commitment: on_demand, usd_per_gpu_hour: 6, valid_from: 2025-01-01"], phases=phases
+    )
+    states, pools, _ = settle(events(*((name, NOON + at * MINUTE) for name, at in STARTING)), [], prices)
+    assert pools["starting_usd"].to_list() == [usd(str(minutes * Decimal("0.1")))], vendor
+    assert states.filter("is_cold_start")["billed_usd"].sum() == pools["starting_usd"][0]
+    assert pools["idle_usd"].to_list() == [usd("4" if "idle" in phases else "0")]
+    assert pools["billed_usd"][0] == sum(pools[f"{part}_usd"][0] for part in POOL_PARTS)
+
+
+def test_minimum_and_rounding_are_padding_in_the_hour_of_the_stop():
+    prices = book(
+        ["chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.60, valid_from: 2025-01-01"],
+        step=60,
+        minimum=600,
+    )
+    short = events(("ready", NOON), ("stopped", NOON + timedelta(seconds=90)))
+    long = events(
+        ("ready", NOON),
+        ("stopped", NOON + timedelta(minutes=61, seconds=10)),
+        replica_id="r2",
+        deployment="b",
+    )
+    _, pools, _ = settle(short + long, [], prices, hours=2)
+    found = {(row["deployment"], row["pool_hour"].hour): row for row in pools.iter_rows(named=True)}
+    assert found["llama", 12]["padding_usd"] == usd("0.51")
+    assert found["llama", 12]["billed_usd"] == usd("0.60")
+    assert found["b", 12]["padding_usd"] == 0
+    assert found["b", 13]["padding_usd"] == usd("0.05")
+    assert found["b", 13]["billed_gpu_seconds"] == Decimal(120)
+
+
+def test_deepseek_day_costs_87072_dollars():
+    """226.75 nodes of 8 H800 at $2 a GPU-hour from noon to noon in UTC+8; 342B of 608B input tokens were cached."""
+    start = datetime(2025, 2, 27, 4, tzinfo=UTC)
+    prices = book(["chip: H800, commitment: on_demand, usd_per_gpu_hour: 2, valid_from: 2025-01-01"])
+    nodes = [
+        event
+        for number in range(227)
+        for event in events(
+            ("ready", start),
+            ("stopped", start + timedelta(hours=18 if number == 226 else 24)),
+            replica_id=f"node-{number}",
+            chip="H800",
+            chip_count=8,
+        )
+    ]
+    day = [
+        attempt(
+            "day",
+            start,
+            start + timedelta(hours=24),
+            input_uncached_tokens=266 * 10**9,
+            cache_read_tokens=342 * 10**9,
+            output_text_tokens=168 * 10**9,
+        )
+    ]
+    _, pools, costs = settle(nodes, day, prices, hours=24, start=start, time_zone="Asia/Shanghai")
+    assert pools["billed_usd"].sum() == Decimal(87072)
+    assert pools["billed_gpu_seconds"].sum() == Decimal(226 * 24 + 18) * 8 * 3600
+    assert set(pools["accrued_on"]) == {date(2025, 2, 27), date(2025, 2, 28)}
+    assert (
+        costs.select(pl.sum_horizontal("input_uncached_tokens", "cache_read_tokens").sum()).item()
+        == 608 * 10**9
+    )
+    assert costs["effective_usd"].cast(pl.Decimal(38, 12)).sum() == pools["serving_usd"].sum()
+
+
+def test_two_attempts_share_by_weighted_tokens_a_second():
+    """a: 100 in + 50 out in 240 s weighs 0.4; b: 1000 in + 50 out in 240 s weighs 2.125; they overlap 120 s."""
+    prices = book(["chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2025-01-01"])
+    pair = [
+        attempt(
+            "a", NOON, NOON + 4 * MINUTE, replica_id="r1", input_uncached_tokens=100, output_text_tokens=50
+        ),
+        attempt(
+            "b",
+            NOON + 2 * MINUTE,
+            NOON + 6 * MINUTE,
+            replica_id="r1",
+            input_uncached_tokens=1000,
+            output_text_tokens=50,
+        ),
+    ]
+    _, pools, costs = settle(events(("ready", NOON)), pair, prices)
+    assert dict(costs.select("request_id", "effective_usd").iter_rows()) == {
+        "a": usd("0.154069306931"),
+        "b": usd("0.244930693069"),
+    }
+    assert pools["serving_usd"].to_list() == [usd("0.399")]
+
+
+def test_replica_of_a_chip_without_a_price_is_unpriced_not_free():
+    prices = book(["chip: H200, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2025-01-01"])
+    states, pools, costs = settle(
+        events(("ready", NOON)), [attempt("a", NOON, NOON + MINUTE, replica_id="r1")], prices
+    )
+    assert states["billed_usd"].to_list() == [None]
+    assert pools["billed_usd"].to_list() == [None]
+    assert costs.select("effective_usd", "price_state", "unpriced_reason").row(0) == (
+        None,
+        "unpriced",
+        "unknown_chip",
+    )
