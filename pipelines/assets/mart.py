@@ -15,6 +15,7 @@ from models.periods import business_day_bounds
 from models.routing.policy import load_policy, quality_scores
 from models.schemas import table
 from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
+from pipelines.checks.expectations import build_data_docs
 from pipelines.warehouse.commit import Commit
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between, frame
@@ -179,6 +180,8 @@ def _cold_start_bursts(
 def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
     """Bring the plain DuckDB file that analysts open up to date, atomically."""
     published = publish(warehouse.project)
+    build_data_docs(warehouse.project.reports / "data_docs")
+    warehouse.progress("reports/published_warehouse", str(published.path))
     return dg.MaterializeResult(
         metadata={
             "path": dg.MetadataValue.path(str(published.path)),

@@ -1,6 +1,7 @@
 """One job per grain: sources and sheets, hourly facts, daily marts and reports, publication."""
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 ORDER = ("land", "facts", "marts", "publish")
 """The jobs in the order in which a run takes them."""
@@ -8,7 +9,7 @@ ORDER = ("land", "facts", "marts", "publish")
 
 def jobs(
     hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
-) -> list[dg.UnresolvedAssetJobDefinition]:
+) -> list[UnresolvedAssetJobDefinition]:
     """Return the jobs; one job holds assets of one partitioning."""
     groups = dg.AssetSelection.groups
     hourly_marts = dg.AssetSelection.assets(dg.AssetKey(["mart", "cost_per_token_hourly"]))

@@ -1,14 +1,18 @@
 """Partitions: UTC hours for facts, business dates for marts and reports (definitions stay in UTC)."""
 
+import warnings
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from pipelines.project import Project
 
-DAY_FROM_HOURS = dg.TimeWindowPartitionMapping(
-    start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
-)
+with warnings.catch_warnings():
+    # The option for a range's first and last day is marked beta by Dagster.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    DAY_FROM_HOURS = dg.TimeWindowPartitionMapping(
+        start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
+    )
 """A business date reads its UTC day's hours and a day on each side; the asset filters by business date."""
 
 
