@@ -159,7 +159,9 @@ def _rows(
     gpu_routes: Collection[str],
 ) -> pl.DataFrame:
     pools = occupancy.pools.rename({name: f"pool_{name}" for name in POOL})
-    facts = attempts.lazy().with_row_index("request").drop("commitment", "deployment", strict=False)
+    carried = [name for name in table("core.request_costs").column_names if name in attempts.columns]
+    facts = attempts.select(*dict.fromkeys([*carried, "finished_at", "provider_reported_cost_usd"]))
+    facts = facts.drop("commitment", "deployment", strict=False)
     is_met = pl.col("picodollars").is_not_null()
     is_first, is_routed = pl.col("is_first"), pl.col("route").is_in(list(gpu_routes)).fill_null(value=False)
     is_whole = pl.col("worked") == pl.col("lasts")
@@ -172,16 +174,18 @@ def _rows(
     from_input = half_even(pl.col("picodollars") * pl.col("input_weight"), pl.max_horizontal(both, 1))
     usd = usd_from_picodollars(effective, ROW_USD)
     input_usd = usd_from_picodollars(pl.when("is_priced").then(from_input), ROW_USD)
-    return (
-        occupancy.units.lazy()
-        .join(slices.lazy(), on="unit", how="left")
+    units = (
+        occupancy.units.join(slices, on="unit", how="left", maintain_order="left")
         .filter(is_met | is_first)
-        .join(weighed.lazy(), on="request")
-        .join(facts, on="request")
+        .with_columns(pl.col("is_priced").fill_null(value=False))
+    )
+    rows = weighed["request"].search_sorted(units["request"])
+    units = units.hstack(weighed[rows].drop("request")).hstack(facts[units["request"]])
+    return (
+        units.lazy()
         .join(pools.lazy(), on="pool", how="left")
         .filter((pl.col("pool") >= 0) | is_routed)
         .join(cuts.lazy().select("slot", pl.col("hour").alias("accrued_hour"), "accrued_on"), on="slot")
-        .with_columns(pl.col("is_priced").fill_null(value=False))
         .with_columns(
             *(pl.coalesce(f"pool_{name}", name).alias(name) for name in ("provider", "region")),
             pl.col("pool_chip").alias("chip"),

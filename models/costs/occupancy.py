@@ -28,7 +28,7 @@ class Occupancy:
         ready: ready slices of the states with `slice, stage, picodollars` (NULL when
             unpriced), `serving_picodollars`.
         units: `request` (row of the attempts), `slot, pool` (-1 unknown), `is_pool_grain, starts, ends` (offsets
-            in the slot), `is_first` (the slot in which work began), `is_done` (work ended in the slot).
+            in the slot), `is_first` (the slot in which work began).
         placed: units x stages: `unit, stage, starts, ends`, clipped to the stage.
         epochs: `epoch, stage, starts, flat` (first place in `levels`), `ready_count`, in time order.
         levels: picodollars per microsecond when the first n ready replicas of an epoch work; n from 0.
@@ -151,7 +151,6 @@ def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
         (pl.max_horizontal("work_from", "low") - pl.col("low")).alias("starts"),
         (pl.min_horizontal("work_to", "high") - pl.col("low")).alias("ends"),
         (pl.col("work_from") >= pl.col("low")).alias("is_first"),
-        (pl.max_horizontal("work_to", pl.col("work_from") + 1) <= pl.col("high")).alias("is_done"),
     )  # fmt: skip
 
 

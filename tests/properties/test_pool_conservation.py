@@ -3,6 +3,7 @@
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
@@ -231,7 +232,7 @@ def _reference(attempts, *, ready_from, ready_to):
         {ready_from, ready_to, *hours, *(edge for _, begun, end, _ in work for edge in (begun, end))}
     )
     cost = defaultdict(Fraction)
-    for left, right in zip(edges, edges[1:], strict=False):
+    for left, right in pairwise(edges):
         if left < ready_from or right > ready_to:
             continue
         flying = [(name, weight) for name, begun, end, weight in work if begun <= left and right <= end]

@@ -80,8 +80,9 @@ def test_correction_closes_the_entry_that_it_corrects():
     [
         (HEAD + RATE.replace("region", "regoin"), "line 6: unknown key 'regoin'; did you mean 'region'"),
         (HEAD + RATE + RATE, "line 7: H100 r on_demand has two rates from 2026-01-01 known at one time"),
-        (HEAD + RATE.replace("2026-01-01", "2026-01-01, valid_to: 2026-06-01") + RATE.replace("2026-01-01", "2026-05-01"), "line 7: H100 r on_demand overlaps"),
-        (HEAD + RATE + RATE.replace("2026-01-01", "2025-01-01"), "line 7: rates of H100 r on_demand are not in order"),
+        (HEAD + RATE.replace("01-01", "01-01, valid_to: 2026-06-01") + RATE.replace("01-01", "05-01"),
+         "line 7: H100 r on_demand overlaps"),
+        (HEAD + RATE + RATE.replace("2026", "2025"), "line 7: rates of H100 r on_demand are not in order"),
         (HEAD + RATE.replace("3.99", "39900"), "line 6: rates.0.usd_per_gpu_hour"),
         (HEAD.replace("USD", "EUR") + RATE, "line 2: currency"),
         (HEAD.replace("vendor: vendor\n", "") + RATE, "'vendor' is missing"),

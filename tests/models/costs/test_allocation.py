@@ -1,0 +1,144 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from models.costs.allocation import allocate_requests
+from models.schemas import table
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def ready(replica_id="r1", start=0, end=60, hour=NOON, **facts):
+    usd = Decimal(end - start) / 10
+    return {
+        "replica_id": replica_id,
+        "provider": "vendor",
+        "region": "us",
+        "chip": "H100",
+        "deployment": "llama",
+        "commitment": "on_demand",
+        "state": "ready",
+        "state_hour": hour,
+        "accrued_on": hour.date(),
+        "started_at": hour + start * MINUTE,
+        "ended_at": hour + end * MINUTE,
+        "chip_count": 1,
+        "fraction": 1,
+        "billed_seconds": (end - start) * 60,
+        "billed_usd": usd,
+        "is_cold_start": False,
+        "price_id": "p",
+        **facts,
+    }
+
+
+def attempt(name, start, end, **facts):
+    return {
+        "source": "s",
+        "source_kind": "requests",
+        "request_id": name,
+        "route": "llama",
+        "started_at": NOON + start * MINUTE,
+        "finished_at": None if end is None else NOON + end * MINUTE,
+        "status": "ok",
+        "usage_source": "provider",
+        "is_gateway_cache_hit": False,
+        "ingested_at": NOON,
+        "file_hash": "f",
+        "line_number": 1,
+        "record_number": 1,
+        "started_hour": NOON,
+        **facts,
+    }
+
+
+def allocated(attempts, states, *, hours=1, **options):
+    rows = allocate_requests(
+        table("core.requests").frame(attempts).lazy(),
+        table("core.replica_states").frame(states).lazy(),
+        time_zone="UTC",
+        from_hour=NOON,
+        to_hour=NOON + timedelta(hours=hours),
+        provisional_from=NOON + timedelta(hours=1),
+        **options,
+    ).collect()
+    return sorted(rows.iter_rows(named=True), key=lambda row: (row["request_id"], row["accrued_hour"]))
+
+
+def dollars(rows):
+    return [row["effective_usd"] for row in rows]
+
+
+def test_equal_share_ignores_tokens():
+    tokens = {"a": 1, "b": 999}
+    pair = [attempt(name, 0, 10, replica_id="r1", output_text_tokens=n) for name, n in tokens.items()]
+    assert dollars(allocated(pair, [ready()], rule="equal_share")) == [Decimal("0.5"), Decimal("0.5")]
+
+
+def test_cache_reads_weigh_nothing():
+    pair = [
+        attempt("a", 0, 10, replica_id="r1", output_text_tokens=50, cache_read_tokens=10**6),
+        attempt("b", 0, 10, replica_id="r1", output_text_tokens=50),
+    ]
+    assert dollars(allocated(pair, [ready()])) == [Decimal("0.5"), Decimal("0.5")]
+
+
+def test_deployment_only_log_fills_as_many_replicas_as_attempts_in_flight():
+    pair = [attempt("a", 0, 20, output_text_tokens=100), attempt("b", 10, 20, output_text_tokens=50)]
+    rows = allocated(pair, [ready("r1"), ready("r2"), ready("r3")])
+    assert [row["allocation_grain"] for row in rows] == ["pool", "pool"]
+    assert dollars(rows) == [Decimal(2), Decimal(1)]
+
+
+def test_attempt_over_an_hour_carries_its_tokens_once_and_its_cost_where_time_burned():
+    states = [ready(), ready(hour=NOON + timedelta(hours=1))]
+    first, second = allocated([attempt("a", 50, 80, replica_id="r1", output_text_tokens=30)], states, hours=2)
+    assert (first["effective_usd"], second["effective_usd"]) == (Decimal(1), Decimal(2))
+    assert (first["output_text_tokens"], second["output_text_tokens"]) == (30, 0)
+    assert (first["allocation_weight"], second["allocation_weight"]) == (Decimal(10), Decimal(20))
+    assert (first["is_provisional"], second["is_provisional"]) == (False, True)
+
+
+def test_time_in_the_queue_is_not_work():
+    rows = allocated([attempt("a", 0, 10, replica_id="r1", queue_seconds=300.0)], [ready()])
+    assert dollars(rows) == [Decimal("0.5")]
+
+
+def test_attempt_without_an_end_is_estimated_and_says_so():
+    (row,) = allocated([attempt("a", 0, None, replica_id="r1")], [ready()])
+    assert row["effective_usd"] == Decimal("0.1")
+    assert row["usage_source"] == "estimated"
+
+
+def test_attempt_that_met_no_ready_replica_is_unpriced():
+    (row,) = allocated([attempt("a", 0, 1)], [ready(start=30)])
+    assert row["effective_usd"] is None
+    assert (row["price_state"], row["unpriced_reason"]) == ("unpriced", "no_replica_ready")
+    assert (row["chip"], row["deployment"]) == ("H100", "llama")
+
+
+def test_deployment_scaled_to_zero_keeps_its_attempts():
+    (row,) = allocated([attempt("a", 0, 1)], [], gpu_routes=["llama"])
+    assert row["unpriced_reason"] == "no_replica_ready"
+
+
+def test_attempt_of_an_instant_is_priced_at_nothing():
+    (row,) = allocated([attempt("a", 5, 5, replica_id="r1")], [ready()])
+    assert (row["price_state"], row["effective_usd"]) == ("priced", 0)
+
+
+def test_gateway_cache_hit_used_no_gpu():
+    assert allocated([attempt("a", 0, 1, is_gateway_cache_hit=True)], [ready()]) == []
+
+
+def test_attempts_of_one_deployment_go_to_the_pool_of_their_region():
+    states = [ready("r1"), ready("r2", region="eu")]
+    rows = allocated([attempt(str(n), n, n + 1, region="eu") for n in range(3)], states)
+    assert {row["region"] for row in rows} == {"eu"}
+
+
+def test_attempts_that_fit_several_pools_are_dealt_out_and_cover_each():
+    states = [ready("r1"), ready("r2", commitment="spot", billed_usd=Decimal(2))]
+    rows = allocated([attempt(str(n), 0, 60) for n in range(8)], states)
+    for commitment, whole in (("on_demand", Decimal(6)), ("spot", Decimal(2))):
+        assert sum(row["effective_usd"] for row in rows if row["commitment"] == commitment) == whole

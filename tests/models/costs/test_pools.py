@@ -1,0 +1,85 @@
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from models.costs.pools import pool_hours
+from models.costs.states import replica_states
+from models.schemas import table
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def settled(happened, *, phases=("loading", "serving", "idle", "draining"), **facts):
+    events = table("core.replica_events").frame(
+        {
+            "source": "s",
+            "source_kind": "replica_events",
+            "replica_id": "r1",
+            "deployment": "llama",
+            "model": "llama-3.3-70b",
+            "chip": "H100",
+            "provider": "vendor",
+            "region": "us",
+            "commitment": "on_demand",
+            "chip_count": 8,
+            "event": event,
+            "event_at": NOON + timedelta(minutes=minutes),
+            "event_hour": NOON,
+            "ingested_at": NOON,
+            "file_hash": "f",
+            "line_number": 1,
+            "record_number": 1,
+        }
+        for event, minutes in happened
+    )
+    prices = table("ref.gpu_prices").frame(
+        [
+            {
+                "price_id": "p",
+                "provider": "vendor",
+                "chip": "H100",
+                "commitment": "on_demand",
+                "usd_per_gpu_hour": 6,
+                "picodollars_per_gpu_hour": 6 * 10**12,
+                "is_rounded": False,
+                "granularity_seconds": 3600,
+                "minimum_seconds": 0,
+                "billed_phases": list(phases),
+                "valid_from": NOON - 24 * HOUR,
+                "known_from": NOON - 24 * HOUR,
+                "sheet_version": "v",
+                "sheet_path": "f",
+                "source_url": "https://example.com",
+            }
+        ]
+    )
+    window = {"time_zone": "UTC", "from_hour": NOON, "to_hour": NOON + 2 * HOUR}
+    known = {"prices": prices.lazy(), "as_known_at": NOON}
+    states = replica_states(events.lazy(), **known, **window)
+    requests = table("core.requests").empty().lazy()
+    return list(
+        pool_hours(events.lazy(), states.lazy(), requests, **known, **window, **facts).iter_rows(named=True)
+    )
+
+
+def test_stop_on_the_hour_pads_the_hour_that_it_closes():
+    (row,) = settled([("ready", 30), ("stopped", 60)])
+    assert (row["idle_usd"], row["padding_usd"], row["billed_usd"]) == (Decimal(24), Decimal(24), Decimal(48))
+    assert row["model"] == "llama-3.3-70b"
+
+
+def test_idle_time_that_the_vendor_does_not_bill_is_in_no_part():
+    (row, _) = settled([("ready", 0)], phases=("serving",))
+    assert row["billed_usd"] == row["idle_usd"] == 0
+    assert row["wall_gpu_seconds"] == Decimal(8 * 3600)
+
+
+def test_failed_start_is_failed_not_starting():
+    (row,) = settled([("image_pulled", 0), ("failed", 30)], phases=("loading", "failed"))
+    assert (row["failed_usd"], row["starting_usd"]) == (Decimal(24), 0)
+    assert row["billed_usd"] == Decimal(48)
+
+
+def test_hours_from_a_given_instant_are_provisional():
+    rows = settled([("ready", 0)], provisional_from=NOON + HOUR)
+    assert [row["is_provisional"] for row in rows] == [False, True]
