@@ -35,9 +35,8 @@ def scan(glob: str) -> int:
 
 
 def run_project(folder: str) -> int:
-    from pipelines.project import find_project
-
     from pipelines.automation.runner import run
+    from pipelines.project import find_project
 
     return run(find_project(Path(folder)), is_publishing=False).hours
 

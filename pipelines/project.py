@@ -22,7 +22,7 @@ from models.errors import ConfigurationError
 from pipelines.landing.spec import KINDS, SourceSpec
 
 SETTINGS_FILE = "nanodollar.toml"
-_SECRET_FILE = ".hash_key"
+_KEY_FILE = ".hash_key"
 
 
 class _Section(BaseModel):
@@ -37,7 +37,9 @@ class SecretSetting(_Section):
     def value(self) -> str:
         found = os.environ.get(self.env)
         if not found:
-            raise ConfigurationError(f"The environment variable {self.env} is not set; {SETTINGS_FILE} asks for it.")
+            raise ConfigurationError(
+                f"The environment variable {self.env} is not set; {SETTINGS_FILE} asks for it."
+            )
         return found
 
 
@@ -59,7 +61,9 @@ class ReportingSettings(_Section):
     def _is_iana(cls, name: str) -> str:
         if name not in available_timezones():
             near = difflib.get_close_matches(name, available_timezones(), 1)
-            raise ValueError(f"{name!r} is no IANA time zone" + (f"; did you mean {near[0]!r}" if near else ""))
+            raise ValueError(
+                f"{name!r} is no IANA time zone" + (f"; did you mean {near[0]!r}" if near else "")
+            )
         return name
 
 
@@ -205,7 +209,7 @@ class Project:
 
     def hash_key(self) -> bytes:
         """Return the project's own key for hashing API keys; made once, never committed."""
-        file = self.folder / _SECRET_FILE
+        file = self.folder / _KEY_FILE
         if not file.exists():
             file.write_bytes(hashlib.sha256(os.urandom(32)).hexdigest().encode())
             file.chmod(0o600)
@@ -222,10 +226,14 @@ def find_project(explicit: Path | None) -> Project:
     Raises:
         ConfigurationError: there is none, or its settings are wrong.
     """
-    named = explicit or (Path(os.environ["NANODOLLAR_PROJECT"]) if os.environ.get("NANODOLLAR_PROJECT") else None)
+    named = explicit or (
+        Path(os.environ["NANODOLLAR_PROJECT"]) if os.environ.get("NANODOLLAR_PROJECT") else None
+    )
     if named is not None:
         if not (named / SETTINGS_FILE).exists():
-            raise ConfigurationError(f"There is no {SETTINGS_FILE} in {named}; make one with `nanodollar init {named}`.")
+            raise ConfigurationError(
+                f"There is no {SETTINGS_FILE} in {named}; make one with `nanodollar init {named}`."
+            )
         return load_project(named)
     for folder in (Path(), Path("demo")):
         if (folder / SETTINGS_FILE).exists():

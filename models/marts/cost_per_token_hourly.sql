@@ -1,57 +1,50 @@
 -- One row per accrued_hour x accrued_on x provider x region x route x model x chip x tenant
-WITH attempts AS (
-    SELECT * EXCLUDE (cost_basis),
-           coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0)
-           + coalesce(cache_write_5m_tokens, 0) + coalesce(cache_write_1h_tokens, 0)
-           + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
-           + coalesce(video_input_tokens, 0) + coalesce(cache_read_audio_tokens, 0)
-           + coalesce(cache_read_image_tokens, 0) + coalesce(other_input_tokens, 0) AS input_count,
-           coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0)
-           + coalesce(audio_output_tokens, 0) + coalesce(image_output_tokens, 0)
-           + coalesce(other_output_tokens, 0) AS output_count
-    FROM core.request_costs
-    WHERE accrued_hour >= $from_hour AND accrued_hour < $to_hour
+--
+-- A logical request is counted once, on the first slice of the attempt that begins it: a row that names no
+-- other request, or a first try that is no fallback. Every row decides alone, so cells sum to any roll-up
+-- and an hour needs no other. Tokens sit on first slices, dollars on every slice.
+WITH slices AS (
+  SELECT *,
+    is_first_accrual AND coalesce(attempt_no, 1) <> 0 AS is_attempt,
+    is_first_accrual AND (
+      logical_request_id IS NULL OR (coalesce(attempt_no, 1) <= 1 AND NOT coalesce(is_fallback, false))
+    ) AS is_request,
+    price_state <> 'unpriced' AS is_priced,
+    coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_5m_tokens, 0)
+      + coalesce(cache_write_1h_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
+      + coalesce(video_input_tokens, 0) + coalesce(cache_read_audio_tokens, 0)
+      + coalesce(cache_read_image_tokens, 0) + coalesce(other_input_tokens, 0) AS all_input,
+    coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0) + coalesce(audio_output_tokens, 0)
+      + coalesce(image_output_tokens, 0) + coalesce(other_output_tokens, 0) AS all_output
+  FROM core.request_costs
+  WHERE accrued_hour >= $from_hour AND accrued_hour < $to_hour
+),
+cells AS (
+  SELECT accrued_hour, accrued_on, provider, region, route, model, chip, tenant,
+    count(*) FILTER (is_request) AS request_count,
+    count(*) FILTER (is_attempt) AS attempt_count,
+    count(*) FILTER (is_attempt AND status = 'error') AS error_count,
+    count(*) FILTER (is_first_accrual AND attempt_no = 0) AS gateway_cache_hit_count,
+    CAST(sum(COLUMNS('.*_tokens$')) AS BIGINT),
+    CAST(sum(all_input) AS BIGINT) AS input_tokens,
+    CAST(sum(all_output) AS BIGINT) AS output_tokens,
+    CAST(sum(all_input + all_output) AS BIGINT) AS total_tokens,
+    CAST(coalesce(sum(all_input + all_output) FILTER (NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
+    CAST(sum(all_input) FILTER (input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
+    CAST(sum(all_output) FILTER (output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
+    count(*) FILTER (is_attempt AND NOT is_priced) AS unpriced_count,
+    sum(effective_usd) AS usage_usd,
+    sum(input_usd) AS input_usd,
+    sum(output_usd) AS output_usd,
+    sum(estimated_usd) AS estimated_usd,
+    sum(saved_usd) AS saved_usd,
+    sum(fallback_premium_usd) AS fallback_premium_usd
+  FROM slices
+  GROUP BY accrued_hour, accrued_on, provider, region, route, model, chip, tenant
 )
-SELECT accrued_hour, accrued_on, provider, region, route, model, chip, tenant,
-       -- A logical request is counted where its first attempt began: retries and fallbacks add attempts only.
-       count(*) FILTER (WHERE is_first_accrual AND coalesce(attempt_no, 1) <= 1 AND NOT coalesce(is_fallback, false))
-         AS request_count,
-       count(*) FILTER (WHERE is_first_accrual AND coalesce(attempt_no, 1) > 0) AS attempt_count,
-       count(*) FILTER (WHERE is_first_accrual AND coalesce(attempt_no, 1) > 0 AND status <> 'ok') AS error_count,
-       count(*) FILTER (WHERE attempt_no = 0) AS gateway_cache_hit_count,
-       sum(input_uncached_tokens)::BIGINT AS input_uncached_tokens,
-       sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
-       sum(cache_write_5m_tokens)::BIGINT AS cache_write_5m_tokens,
-       sum(cache_write_1h_tokens)::BIGINT AS cache_write_1h_tokens,
-       sum(audio_input_tokens)::BIGINT AS audio_input_tokens,
-       sum(image_input_tokens)::BIGINT AS image_input_tokens,
-       sum(video_input_tokens)::BIGINT AS video_input_tokens,
-       sum(cache_read_audio_tokens)::BIGINT AS cache_read_audio_tokens,
-       sum(cache_read_image_tokens)::BIGINT AS cache_read_image_tokens,
-       sum(other_input_tokens)::BIGINT AS other_input_tokens,
-       sum(output_text_tokens)::BIGINT AS output_text_tokens,
-       sum(reasoning_tokens)::BIGINT AS reasoning_tokens,
-       sum(audio_output_tokens)::BIGINT AS audio_output_tokens,
-       sum(image_output_tokens)::BIGINT AS image_output_tokens,
-       sum(other_output_tokens)::BIGINT AS other_output_tokens,
-       sum(input_count)::BIGINT AS input_tokens,
-       sum(output_count)::BIGINT AS output_tokens,
-       sum(input_count + output_count)::BIGINT AS total_tokens,
-       coalesce(sum(input_count + output_count) FILTER (WHERE price_state = 'unpriced'), 0)::BIGINT AS unpriced_tokens,
-       count(*) FILTER (WHERE is_first_accrual AND price_state = 'unpriced') AS unpriced_count,
-       count(*) FILTER (WHERE is_first_accrual AND price_state <> 'unpriced')::DOUBLE
-         / nullif(count(*) FILTER (WHERE is_first_accrual), 0) AS priced_ratio,
-       sum(effective_usd) FILTER (WHERE price_state <> 'unpriced') AS usage_usd,
-       sum(input_usd) FILTER (WHERE price_state <> 'unpriced') AS input_usd,
-       sum(output_usd) FILTER (WHERE price_state <> 'unpriced') AS output_usd,
-       1e6 * sum(effective_usd) FILTER (WHERE price_state <> 'unpriced')::DOUBLE
-         / nullif(sum(input_count + output_count) FILTER (WHERE price_state <> 'unpriced'), 0) AS usage_usd_per_mtok,
-       1e6 * sum(input_usd) FILTER (WHERE price_state <> 'unpriced')::DOUBLE
-         / nullif(sum(input_count) FILTER (WHERE price_state <> 'unpriced'), 0) AS input_usd_per_mtok,
-       1e6 * sum(output_usd) FILTER (WHERE price_state <> 'unpriced')::DOUBLE
-         / nullif(sum(output_count) FILTER (WHERE price_state <> 'unpriced'), 0) AS output_usd_per_mtok,
-       sum(estimated_usd) FILTER (WHERE price_state = 'unpriced') AS estimated_usd,
-       sum(saved_usd) AS saved_usd,
-       sum(fallback_premium_usd) AS fallback_premium_usd
-FROM attempts
-GROUP BY accrued_hour, accrued_on, provider, region, route, model, chip, tenant
+SELECT *,
+  1 - unpriced_count / nullif(attempt_count, 0) AS priced_ratio,
+  1e6 * CAST(usage_usd AS DOUBLE) / nullif(total_tokens - unpriced_tokens, 0) AS usage_usd_per_mtok,
+  1e6 * CAST(input_usd AS DOUBLE) / nullif(priced_input_tokens, 0) AS input_usd_per_mtok,
+  1e6 * CAST(output_usd AS DOUBLE) / nullif(priced_output_tokens, 0) AS output_usd_per_mtok
+FROM cells

@@ -38,6 +38,16 @@ def cost_columns() -> tuple[Column, ...]:
         Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
         Column(name="total_tokens", dtype=pl.Int64, comment="All classes", required=True),
         Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens of unpriced attempts", required=True),
+        Column(
+            name="priced_input_tokens",
+            dtype=pl.Int64,
+            comment="Input tokens that input_usd covers: the divisor of input_usd_per_mtok, so that cells roll up",
+        ),
+        Column(
+            name="priced_output_tokens",
+            dtype=pl.Int64,
+            comment="Output tokens that output_usd covers: the divisor of output_usd_per_mtok",
+        ),
         Column(name="unpriced_count", dtype=pl.Int64, comment="Unpriced attempts", required=True),
         Column(
             name="priced_ratio",

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 import duckdb
 import polars as pl
+
 from models.cold_starts.bursts import cold_start_bursts
 from models.cold_starts.starts import cold_starts
 from models.marts import mart_sql
-from models.routing.mistakes import routing_mistakes
-
 from models.periods import business_day_bounds
+from models.routing.mistakes import routing_mistakes
 from models.routing.policy import load_policy, quality_scores
 from models.schemas import table
 from pipelines.automation.partitions import DAY_FROM_HOURS, days_of

@@ -2,11 +2,11 @@
 
 import dagster as dg
 import polars as pl
+
+from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
-
-from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.routing.policy import load_policy

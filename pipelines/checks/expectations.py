@@ -128,7 +128,7 @@ def validate(
             name=slice_name,
             validation_definitions=[definition],
             actions=[],
-            result_format={"result_format": "SUMMARY", "partial_unexpected_count": _IDS_AT_MOST},
+            result_format={"result_format": "COMPLETE", "partial_unexpected_count": _IDS_AT_MOST},
         )
         result = context.checkpoints.add_or_update(checkpoint).run()
     return _outcome(next(iter(result.run_results.values())), table, count)
@@ -199,12 +199,16 @@ def _outcome(result: Any, table: Table, count: int) -> Outcome:
     for item in failed:
         config = item.expectation_config
         problem = (item.exception_info or {}).get("exception_message")
-        broken += item.result.get("unexpected_count") or item.result.get("observed_value_count") or 1
+        observed = item.result.get("observed_value")
+        broken += observed if isinstance(observed, int) else 1
         rows = (item.result.get("details") or {}).get("unexpected_rows") or []
         if not rows:
-            ids.append(f"{config.description or config.type.removeprefix('expect_')}: {problem or 'see the data docs'}")
+            ids.append(
+                f"{config.description or config.type.removeprefix('expect_')}: {problem or 'see the data docs'}"
+            )
         ids += [
-            f"{row['broken_column']}: " + " ".join(str(row[name]) for name in table.key) for row in rows[:_IDS_AT_MOST]
+            f"{row['broken_column']}: " + " ".join(str(row[name]) for name in table.key)
+            for row in rows[:_IDS_AT_MOST]
         ]
     return Outcome(
         is_passed=not failed,

@@ -55,8 +55,7 @@ def _keys(path: Path) -> set[str]:
         if head == PARQUET_MAGIC:
             with duckdb.connect() as con:
                 return set(con.read_parquet(str(path)).columns)
-        opened = gzip.open(path, "rb") if head.startswith(GZIP_MAGIC) else path.open("rb")
-        with opened as handle:
+        with gzip.open(path, "rb") if head.startswith(GZIP_MAGIC) else path.open("rb") as handle:
             lines = [line.decode("utf-8-sig", "replace") for line in itertools.islice(handle, _LINES)]
     except (OSError, EOFError, duckdb.Error) as error:
         raise DataError(f"{path} cannot be read ({str(error).splitlines()[0]}); check the path.") from error

@@ -219,14 +219,18 @@ class _Reading:
                 f"read_csv({_quoted(plain.path)}, all_varchar = true, header = true)", first_line=2
             )
             return plain.note
-        try:
-            self._read_json(plain.path, None)
-            if self.lines_seen != plain.line_count or plain.has_blank_lines:
-                raise DataError("rows and lines disagree")
-        except (duckdb.Error, DataError):
+        if not self._read_fast(plain):
             self.discard()
             self._read_exactly(plain, scratch)
         return plain.note
+
+    def _read_fast(self, plain: Plain) -> bool:
+        """Let DuckDB read the file; return whether rows and lines agree."""
+        try:
+            self._read_json(plain.path, None)
+        except duckdb.Error:
+            return False
+        return self.lines_seen == plain.line_count and not plain.has_blank_lines
 
     def _is_csv(self, plain: Plain) -> bool:
         if "csv" not in self.importer.formats:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 import duckdb_extensions
-from models.marts import macros_sql
 
 from models.errors import ConfigurationError, DataError
+from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
 from pipelines.project import Project

@@ -10,9 +10,9 @@ from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
-from models.marts import macros_sql
 
 from models.errors import DataError
+from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
 from pipelines.project import Project

@@ -1,0 +1,195 @@
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from models.errors import ConfigurationError
+from models.marts import mart_sql
+from tests.models.marts.warehouse import (
+    attempt,
+    fill,
+    gpu_attempt,
+    insert,
+    open_warehouse,
+    picodollars,
+    pool_hour,
+    utc,
+)
+
+DAY = date(2026, 5, 4)
+NOON = utc("2026-05-04T12:00")
+HOURS = {"from_hour": utc("2026-05-04T00:00"), "to_hour": utc("2026-05-05T00:00")}
+DAYS = {"from_on": DAY, "to_on": date(2026, 5, 5)}
+
+
+def test_unpriced_usage_is_null_and_counted_not_zero():
+    con = open_warehouse()
+    insert(
+        con,
+        "core.request_costs",
+        [
+            attempt(
+                "a",
+                NOON,
+                DAY,
+                price_state="unpriced",
+                estimated_usd=Decimal("0.5"),
+                input_uncached_tokens=70,
+                output_text_tokens=30,
+            )
+        ],
+    )
+    for dotted, name, span in (
+        ("mart.cost_per_token_hourly", "cost_per_token_hourly", HOURS),
+        ("mart.cost_per_token_daily", "cost_per_token_daily", DAYS),
+    ):
+        (row,) = fill(con, dotted, name, **span).to_dicts()
+        assert row["usage_usd"] is None
+        assert row["usage_usd_per_mtok"] is None
+        assert (row["unpriced_tokens"], row["unpriced_count"], row["priced_ratio"]) == (100, 1, 0.0)
+        assert row["estimated_usd"] == Decimal("0.5")
+        assert row.get("available_usd") is None
+
+
+def test_cost_per_million_is_a_ratio_of_sums_over_priced_and_free_rows():
+    con = open_warehouse()
+    rows = [
+        attempt(
+            "a", NOON, DAY, effective_usd=Decimal("0.000300"), input_uncached_tokens=100, cache_read_tokens=50
+        ),
+        attempt("b", NOON, DAY, effective_usd=Decimal(0), price_state="free", output_text_tokens=150),
+        attempt("c", NOON, DAY, price_state="unpriced", input_uncached_tokens=5000),
+    ]
+    insert(con, "core.request_costs", rows)
+    (row,) = fill(con, "mart.cost_per_token_hourly", "cost_per_token_hourly", **HOURS).to_dicts()
+    assert row["usage_usd_per_mtok"] == pytest.approx(1.0)
+    assert row["input_usd_per_mtok"] == pytest.approx(2.0)
+    assert row["output_usd_per_mtok"] == 0.0
+    assert (row["priced_input_tokens"], row["priced_output_tokens"]) == (150, 150)
+    assert (row["input_uncached_tokens"], row["cache_read_tokens"], row["reasoning_tokens"]) == (
+        5100,
+        50,
+        None,
+    )
+    assert row["priced_ratio"] == pytest.approx(2 / 3)
+
+
+def test_a_logical_request_counts_once_and_a_cache_hit_is_no_attempt():
+    con = open_warehouse()
+    rows = [
+        attempt("first", NOON, DAY, status="error", price_state="free", effective_usd=Decimal(0)),
+        attempt("again", NOON, DAY, attempt_no=2, logical_request_id="first", effective_usd=Decimal(1)),
+        attempt(
+            "other",
+            NOON,
+            DAY,
+            is_fallback=True,
+            logical_request_id="first",
+            route="backup",
+            effective_usd=Decimal(1),
+        ),
+        attempt(
+            "hit", NOON, DAY, attempt_no=0, price_state="free", effective_usd=Decimal(0), saved_usd=Decimal(2)
+        ),
+        attempt("lone", NOON, DAY, attempt_no=3, effective_usd=Decimal(1)),
+    ]
+    insert(con, "core.request_costs", rows)
+    cells = {
+        row["route"]: row
+        for row in fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS).to_dicts()
+    }
+    chat, backup = cells["chat"], cells["backup"]
+    assert (chat["request_count"], chat["attempt_count"], chat["error_count"]) == (3, 3, 1)
+    assert (chat["gateway_cache_hit_count"], chat["saved_usd"]) == (1, Decimal(2))
+    assert (backup["request_count"], backup["attempt_count"]) == (0, 1)
+
+
+def test_an_attempt_over_two_hours_counts_once_and_costs_in_both():
+    con = open_warehouse()
+    one, two = utc("2026-05-04T12:59"), utc("2026-05-04T13:00")
+    rows = [
+        gpu_attempt(
+            "a", one, DAY, effective_usd=Decimal(1), output_text_tokens=10, allocation_weight=Decimal(4)
+        ),
+        gpu_attempt(
+            "a",
+            one,
+            DAY,
+            accrued_hour=two,
+            is_first_accrual=False,
+            effective_usd=Decimal(2),
+            output_text_tokens=0,
+            allocation_weight=Decimal(6),
+        ),
+    ]
+    insert(con, "core.request_costs", rows)
+    hourly = fill(con, "mart.cost_per_token_hourly", "cost_per_token_hourly", **HOURS).sort("accrued_hour")
+    assert hourly["attempt_count"].to_list() == [1, 0]
+    assert hourly["usage_usd"].to_list() == [Decimal(1), Decimal(2)]
+    assert hourly["usage_usd_per_mtok"].to_list() == [pytest.approx(1e5), None]
+
+
+def test_overhead_is_spread_by_weight_to_the_last_picodollar():
+    con = open_warehouse()
+    rows = [
+        gpu_attempt(
+            name,
+            NOON,
+            DAY,
+            tenant=name,
+            effective_usd=picodollars(5),
+            allocation_weight=Decimal(1),
+            output_text_tokens=1,
+        )
+        for name in ("a", "b", "c")
+    ]
+    insert(con, "core.request_costs", rows)
+    bill = {"serving_usd": picodollars(15), "idle_usd": picodollars(7), "starting_usd": picodollars(3)}
+    insert(con, "core.pool_hours", [pool_hour(NOON, DAY, **bill)])
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS).sort("tenant")
+    # 10 over three equal weights: 3.33 -> 3, 6.67 -> 7, 10 -> 10; the parts are 3, 4 and 3.
+    assert daily["available_usd"].to_list() == [picodollars(8), picodollars(9), picodollars(8)]
+    assert daily["usage_usd"].to_list() == [picodollars(5)] * 3
+
+
+def test_a_tie_rounds_half_to_even():
+    con = open_warehouse()
+    rows = [
+        gpu_attempt(name, NOON, DAY, tenant=name, effective_usd=Decimal(0), allocation_weight=Decimal(1))
+        for name in ("a", "b")
+    ]
+    insert(con, "core.request_costs", rows)
+    insert(con, "core.pool_hours", [pool_hour(NOON, DAY, idle_usd=picodollars(5))])
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS).sort("tenant")
+    assert daily["available_usd"].to_list() == [picodollars(2), picodollars(3)]
+
+
+def test_a_pool_day_without_traffic_and_unheld_gpus_stay_unallocated():
+    con = open_warehouse()
+    insert(
+        con,
+        "core.request_costs",
+        [gpu_attempt("a", NOON, DAY, effective_usd=Decimal(1), allocation_weight=Decimal(1))],
+    )
+    insert(
+        con,
+        "core.pool_hours",
+        [
+            pool_hour(NOON, DAY, serving_usd=Decimal(1), idle_usd=Decimal(2), unheld_usd=Decimal(4)),
+            pool_hour(NOON, DAY, deployment="quiet", model="mistral", idle_usd=Decimal(8)),
+            pool_hour(NOON, DAY, deployment="dark", model="qwen", idle_usd=None, starting_usd=None),
+        ],
+    )
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS)
+    cells = {(row["route"], row["model"]): row for row in daily.to_dicts()}
+    assert cells["llama-pool", "llama"]["available_usd"] == Decimal(3)
+    assert cells["(unallocated)", "llama"]["available_usd"] == Decimal(4)
+    assert cells["(unallocated)", "mistral"]["available_usd"] == Decimal(8)
+    assert cells["(unallocated)", "mistral"]["usage_usd"] is None
+    assert cells["(unallocated)", "mistral"]["attempt_count"] == 0
+    assert cells["(unallocated)", "qwen"]["available_usd"] is None
+
+
+def test_an_unknown_mart_is_refused_by_name():
+    with pytest.raises(ConfigurationError, match=r"nonsense\.sql"):
+        mart_sql("nonsense")
