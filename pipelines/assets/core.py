@@ -6,6 +6,7 @@ be done again alone.
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -65,7 +66,7 @@ def _hourly_asset(
     )
     def fact(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[Any]:
         rows = changed = done = 0
         from_hour, to_hour = hours_of(context)
         total = len(hours_between(from_hour, to_hour))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 import duckdb
@@ -177,7 +178,7 @@ def _cold_start_bursts(
     kinds={"duckdb"},
     pool="lake",
 )
-def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult:
+def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
     """Bring the plain DuckDB file that analysts open up to date, atomically."""
     published = publish(warehouse.project)
     build_data_docs(warehouse.project.reports / "data_docs")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -31,7 +32,7 @@ def _raw_asset(source: SourceSpec) -> dg.AssetsDefinition:
     )
     def landed(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[Any]:
         return dg.MaterializeResult(metadata=land(warehouse, source, run_id=context.run_id))
 
     return landed

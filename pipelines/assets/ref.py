@@ -1,5 +1,8 @@
 """ref/*: price sheets, aliases, chips and the routing policy as tables. Small, replaced whole."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import dagster as dg
 import polars as pl
 
@@ -36,7 +39,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
 )
 def reference(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-) -> dg.MaterializeResult:
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Load every price sheet, alias list and policy in one transaction."""
     frames = reference_frames(warehouse.project)
     with warehouse.committing(run_id=context.run_id, job="ref") as commit:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -28,7 +29,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
     )
     def report(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult[Any]:
         """One self-contained page a business day: spend, cost per token, mistakes, bursts, coverage."""
         paths = [write_daily(warehouse, day) for day in days_between(*days_of(context))]
         return dg.MaterializeResult(

@@ -31,7 +31,7 @@ _IDS_AT_MOST = 20
 _ONE_AT_A_TIME = threading.Lock()
 
 
-class _BufferedContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc]
+class _BufferedContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc, valid-type]
     """Read each result at once: Great Expectations reads rows after its connection has closed."""
 
     def post_exec(self) -> None:
@@ -42,7 +42,7 @@ class _BufferedContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore
             )
 
 
-class BufferedDuckDB(duckdb_engine.Dialect):  # type: ignore[misc]
+class BufferedDuckDB(duckdb_engine.Dialect):
     """DuckDB's SQLAlchemy dialect with buffered results."""
 
     execution_ctx_cls = _BufferedContext

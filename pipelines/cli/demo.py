@@ -127,7 +127,7 @@ def _is_same(found: tuple[Any, ...], planted: dict[str, Any]) -> bool:
 
     onset, end = (datetime.fromisoformat(planted[name]) for name in ("onset_at", "ended_at"))
     slack = timedelta(minutes=30)
-    return found[0] == planted["deployment"] and found[1] <= end + slack and found[2] >= onset - slack
+    return bool(found[0] == planted["deployment"] and found[1] <= end + slack and found[2] >= onset - slack)
 
 
 def _print_coverage(con: "duckdb.DuckDBPyConnection") -> None:

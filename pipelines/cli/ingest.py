@@ -4,12 +4,14 @@ from pathlib import Path
 
 import click
 
+from pipelines.cli.main import Context
+
 
 @click.command(name="ingest")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--kind", metavar="KIND", help="Format of the files; by default detected from their content.")
 @click.pass_obj
-def command(obj: object, paths: tuple[Path, ...], kind: str | None) -> None:
+def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
     """Detect the format of files, land them, and say what became of their records."""
     import uuid
 
@@ -19,7 +21,7 @@ def command(obj: object, paths: tuple[Path, ...], kind: str | None) -> None:
     from pipelines.landing.spec import SourceSpec
     from pipelines.warehouse.resource import Warehouse
 
-    project = obj.project()  # type: ignore[attr-defined]
+    project = obj.project()
     warehouse = Warehouse(project)
     failed = False
     for path in paths:

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import click
 
+from pipelines.cli.main import Context
+
 
 @click.group(name="report")
 def command() -> None:
@@ -16,14 +18,14 @@ def command() -> None:
 )
 @click.option("--format", "output_format", type=click.Choice(["html"]), default="html", show_default=True)
 @click.pass_obj
-def daily(obj: object, on: datetime | None, output_format: str) -> None:
+def daily(obj: Context, on: datetime | None, output_format: str) -> None:
     """Write the page of one business day."""
     from models.errors import DataError
     from pipelines.assets.reports import write_daily
     from pipelines.warehouse.resource import Warehouse
 
     del output_format  # HTML is the only one so far; the option keeps its name when others come.
-    warehouse = Warehouse(obj.project())  # type: ignore[attr-defined]
+    warehouse = Warehouse(obj.project())
     day = on.date() if on else None
     if day is None:
         with warehouse.reading() as con:

@@ -1,12 +1,10 @@
 """nanodollar run: bring the warehouse up to date."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from pipelines.project import Project
+from pipelines.cli.main import Context
 
 
 def parse_instant(text: str | None) -> datetime | None:
@@ -27,14 +25,12 @@ def parse_instant(text: str | None) -> datetime | None:
 @click.option("--to", "to_text", metavar="T", help="End of the range, exclusive.")
 @click.option("--source", metavar="NAME", help="Land this source only; touched hours are rebuilt from all.")
 @click.pass_obj
-def command(
-    obj: "click.utils.LazyFile", from_text: str | None, to_text: str | None, source: str | None
-) -> None:
+def command(obj: Context, from_text: str | None, to_text: str | None, source: str | None) -> None:
     """Land new files and rebuild the hours and days that they touch, with their checks and reports."""
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
 
-    project: Project = obj.project()  # type: ignore[attr-defined]
+    project = obj.project()
     known = [item.name for item in project.sources]
     if source is not None and source not in known:
         raise click.BadParameter(

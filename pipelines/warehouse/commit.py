@@ -104,7 +104,11 @@ class Commit:
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement inside the transaction."""
-        self._actions.append(lambda: self.con.execute(statement, list(parameters)) and None)
+
+        def execute() -> None:
+            self.con.execute(statement, list(parameters))
+
+        self._actions.append(execute)
 
     def new_file(self, dotted: str, name: str) -> Path:
         """Return a path in the lake's data folder for a Parquet file of a table."""
