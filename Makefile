@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench lock format
+.PHONY: help demo test lint ui bench docs lock format
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -30,6 +30,7 @@ lint: $(VENV)/.installed-dev ## ruff, mypy, import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 test: lint ## lint, types and every test
 	$(BIN)/pytest -q -n auto
@@ -40,7 +41,10 @@ ui: $(VENV)/.installed ## Dagster on 127.0.0.1:3000
 bench: $(VENV)/.installed-dev ## benchmarks against named peers
 	$(BIN)/python -m benchmarks
 
-lock: ## compile the locks anew
+docs: $(VENV)/.installed ## write the data dictionary anew
+	$(BIN)/python -c "from models.schemas.dictionary import data_dictionary; print(data_dictionary())" > docs/data_dictionary.md
+
+lock: $(VENV)/.installed-dev ## compile the locks anew
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras -q requirements.in -o requirements.lock
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-strip-extras -q requirements-dev.in -c requirements.lock -o requirements-dev.lock
 

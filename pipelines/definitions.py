@@ -35,6 +35,7 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
         jobs=jobs(hours, days),
         schedules=SCHEDULES,
         sensors=SENSORS,
+        executor=dg.in_process_executor,
         resources={"warehouse": Warehouse(project), **(resource_overrides or {})},
     )
 

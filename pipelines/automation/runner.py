@@ -52,6 +52,7 @@ def run(
     to_at: datetime | None = None,
     source: str | None = None,
     now: datetime | None = None,
+    is_publishing: bool = True,
     on_progress: Callable[[str, str], None] | None = None,
 ) -> RunSummary:
     """Bring the warehouse up to date, or rebuild a range.
@@ -62,6 +63,7 @@ def run(
         to_at: end of the range, exclusive.
         source: land this source only; the touched hours are still built from all sources.
         now: hours that have not ended by then are left alone.
+        is_publishing: whether the published file is brought up to date at the end.
         on_progress: told the step and how far it is.
 
     Raises:
@@ -97,7 +99,8 @@ def run(
         for first_on, end_on in day_spans(sorted(days)):
             _execute(definitions, instance, "marts", summary, tags=_day_tags(first_on, end_on))
             summary.days += (end_on - first_on).days
-        _execute(definitions, instance, "publish", summary)
+        if is_publishing:
+            _execute(definitions, instance, "publish", summary)
     return summary
 
 

@@ -1,0 +1,26 @@
+"""nanodollar ui: Dagster's webserver and daemon on this machine."""
+
+import os
+import subprocess
+import sys
+
+import click
+
+from pipelines.cli.main import Context
+
+
+@click.command(name="ui")
+@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.pass_obj
+def command(obj: Context, port: int) -> None:
+    """Serve the Dagster UI with schedules, sensors and backfills, until interrupted."""
+    from pipelines.automation.runner import dagster_home
+
+    project = obj.project()
+    environment = os.environ | {
+        "DAGSTER_HOME": str(dagster_home(project)),
+        "NANODOLLAR_PROJECT": str(project.folder),
+    }
+    click.echo(f"Dagster for {project.folder}: http://127.0.0.1:{port}   (Ctrl-C ends it)")
+    arguments = ["-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    raise SystemExit(subprocess.call([sys.executable, *arguments], env=environment))  # noqa: S603  our own words
