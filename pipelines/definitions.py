@@ -10,8 +10,8 @@ from pipelines.assets.mart import mart_assets, published_warehouse
 from pipelines.assets.raw import raw_assets
 from pipelines.assets.ref import reference
 from pipelines.assets.reports import report_assets
-from pipelines.automation.jobs import jobs
-from pipelines.automation.partitions import daily, hourly
+from pipelines.automation.jobs import JOBS
+from pipelines.automation.partitions import dagster_previews, daily, hourly
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
 from pipelines.checks import all_checks
@@ -22,17 +22,12 @@ from pipelines.warehouse.resource import Warehouse
 def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
     """Return the definitions of a project; tests and commands swap resources, they do not patch."""
     hours, days = hourly(project), daily(project)
+    with dagster_previews():
+        facts_and_marts = [*core_assets(project, hours), *mart_assets(days), *report_assets(days)]
     return dg.Definitions(
-        assets=[
-            *raw_assets(project),
-            reference,
-            *core_assets(project, hours),
-            *mart_assets(days),
-            *report_assets(days),
-            published_warehouse,
-        ],
+        assets=[*raw_assets(project), reference, *facts_and_marts, published_warehouse],
         asset_checks=all_checks(hours, days),
-        jobs=jobs(hours, days),
+        jobs=JOBS,
         schedules=SCHEDULES,
         sensors=SENSORS,
         executor=dg.in_process_executor,

@@ -73,7 +73,7 @@ def _hourly_asset(
         for start, end in warehouse.chunks(from_hour, to_hour):
             with (
                 warehouse.reading() as con,
-                warehouse.committing(run_id=context.run_id, job="facts") as commit,
+                warehouse.committing(run_id=context.run.run_id, job="facts") as commit,
             ):
                 rows += work(warehouse, con, commit, start, end)
             changed += commit.changed

@@ -78,7 +78,10 @@ def _daily_asset(
     )
     def mart(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):  # type: ignore[no-untyped-def]  # noqa: ANN202
         from_on, to_on = days_of(context)
-        with warehouse.reading() as con, warehouse.committing(run_id=context.run_id, job="marts") as commit:
+        with (
+            warehouse.reading() as con,
+            warehouse.committing(run_id=context.run.run_id, job="marts") as commit,
+        ):
             rows = work(warehouse, con, commit, from_on, to_on)
         warehouse.progress(tables[0], f"{(to_on - from_on).days} days")
         for dotted in tables:

@@ -33,7 +33,7 @@ def _raw_asset(source: SourceSpec) -> dg.AssetsDefinition:
     def landed(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[Any]:
-        return dg.MaterializeResult(metadata=land(warehouse, source, run_id=context.run_id))
+        return dg.MaterializeResult(metadata=land(warehouse, source, run_id=context.run.run_id))
 
     return landed
 

@@ -42,7 +42,7 @@ def reference(
 ) -> Iterator[dg.MaterializeResult[Any]]:
     """Load every price sheet, alias list and policy in one transaction."""
     frames = reference_frames(warehouse.project)
-    with warehouse.committing(run_id=context.run_id, job="ref") as commit:
+    with warehouse.committing(run_id=context.run.run_id, job="ref") as commit:
         for dotted, rows in frames.items():
             commit.replace(dotted, rows)
     for dotted, rows in frames.items():

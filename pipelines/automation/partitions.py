@@ -1,15 +1,25 @@
 """Partitions: UTC hours for facts, business dates for marts and reports (definitions stay in UTC)."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 import dagster as dg
 
 from pipelines.project import Project
 
-with warnings.catch_warnings():
-    # The option for a range's first and last day is marked beta by Dagster.
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+@contextmanager
+def dagster_previews() -> Iterator[None]:
+    """Use what Dagster still marks as beta or preview: backfill policies, range mappings, partitioned checks."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=dg.BetaWarning)
+        warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+        yield
+
+
+with dagster_previews():
     DAY_FROM_HOURS = dg.TimeWindowPartitionMapping(
         start_offset=-1, end_offset=1, allow_nonexistent_upstream_partitions=True
     )

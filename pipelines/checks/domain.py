@@ -1,6 +1,5 @@
 """What a domain check is, and how its outcome reaches Dagster and ops.check_results."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -10,7 +9,7 @@ import dagster as dg
 import duckdb
 
 from models.schemas import table
-from pipelines.automation.partitions import days_of, hours_of
+from pipelines.automation.partitions import dagster_previews, days_of, hours_of
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
 
@@ -54,9 +53,7 @@ def as_asset_check(
         return record(warehouse, context, check.name, check.table, outcome, bounds=(start, end))
 
     body.__name__ = check.name
-    with warnings.catch_warnings():
-        # Partitioned asset checks work but are still marked as a preview by Dagster.
-        warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    with dagster_previews():
         return dg.asset_check(
             asset=dg.AssetKey(check.table.split(".")),
             name=check.name,

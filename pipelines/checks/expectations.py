@@ -21,7 +21,7 @@ from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 from sqlalchemy.pool import StaticPool
 
 from models.schemas.base import Table
-from pipelines.automation.partitions import days_of, hours_of
+from pipelines.automation.partitions import dagster_previews, days_of, hours_of
 from pipelines.checks.domain import Bound, Outcome, record
 from pipelines.warehouse.resource import Warehouse
 
@@ -74,9 +74,7 @@ def suite_check(
         )
 
     body.__name__ = f"{table.schema}_{table.name}_{name}"
-    with warnings.catch_warnings():
-        # Partitioned asset checks work but are still marked as a preview by Dagster.
-        warnings.filterwarnings("ignore", category=dg.PreviewWarning)
+    with dagster_previews():
         return dg.asset_check(
             asset=dg.AssetKey([table.schema, table.name]),
             name=name,
@@ -89,8 +87,6 @@ def validate(
     con: duckdb.DuckDBPyConnection, table: Table, bounds: tuple[Bound, Bound] | None, *, docs: Path
 ) -> Outcome:
     """Validate the slice of a table between two bounds (all of it without); the result is kept for the data docs."""
-    import great_expectations as gx
-
     where = "true"
     if bounds is not None:
         start, end = (f"'{_literal(bound)}'" for bound in bounds)
@@ -104,6 +100,8 @@ def validate(
     count = rows[0] if rows else 0
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import great_expectations as gx
+
         # One result per suite: the data docs show the latest.
         shutil.rmtree(docs.parent / ".gx" / "uncommitted" / "validations" / slice_name, ignore_errors=True)
         context = gx.get_context(mode="ephemeral", project_config=_context_config(docs))
@@ -185,10 +183,10 @@ def _expectations(table: Table) -> list[Any]:
 
 def build_data_docs(docs: Path) -> None:
     """Render the latest result of every suite as pages in the reports folder."""
-    import great_expectations as gx
-
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        import great_expectations as gx
+
         gx.get_context(mode="ephemeral", project_config=_context_config(docs)).build_data_docs()
 
 

@@ -52,9 +52,10 @@ def cli(ctx: click.Context, folder: Path | None, debug: bool) -> None:
 
 def main() -> None:
     """Run a command: exit 0 done, 1 a check or a run failed, 2 wrong usage or configuration."""
+    # --debug is heard wherever it stands, as people add it to the end of what has just failed.
     debug = "--debug" in sys.argv
     try:
-        cli(standalone_mode=False)
+        cli([word for word in sys.argv[1:] if word != "--debug"], standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(2)

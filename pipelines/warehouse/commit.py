@@ -22,7 +22,7 @@ from models.errors import DataError
 from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.project import Project
-from pipelines.warehouse.connect import connect_for_writing
+from pipelines.warehouse.connect import Lake
 
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
@@ -228,12 +228,12 @@ def _check(table: Table, rows: pl.DataFrame, partitions: Sequence[PartitionValue
 
 
 @contextmanager
-def committing(project: Project, *, run_id: str, job: str) -> Iterator[Commit]:
+def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterator[Commit]:
     """Yield a `Commit` and carry it out as one transaction when the block ends well.
 
     Commits of several processes are taken in turn; a conflict is tried again with growing pauses.
     """
-    with connect_for_writing(project) as con:
+    with lake.writing() as con:
         commit = Commit(project=project, run_id=run_id, job=job, con=con)
         yield commit
         with _turn(project):

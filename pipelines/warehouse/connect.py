@@ -4,6 +4,7 @@ Only `pipelines/warehouse` opens it for writing. Sessions run in UTC.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,19 +86,55 @@ def connect_read_only(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
         con.close()
 
 
-@contextmanager
-def connect_for_writing(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a session that may commit, with every table, view and macro in place."""
-    con = memory_connection()
-    try:
-        _attach(con, project, read_only=False)
-        ensure_schema(con)
-        yield con
-    finally:
-        con.close()
+class Lake:
+    """The lake as one process holds it: attached once to read and once to write; sessions are cheap cursors."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._reader: duckdb.DuckDBPyConnection | None = None
+        self._writer: duckdb.DuckDBPyConnection | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a session that sees what is committed, by any process, and cannot write."""
+        with self._lock:
+            if self._reader is None:
+                self._reader = self._open(read_only=True)
+        with self._session(self._reader) as con:
+            yield con
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a session that may commit, with every table, view and macro in place."""
+        with self._lock:
+            if self._writer is None:
+                self._writer = self._open(read_only=False)
+        with self._session(self._writer) as con:
+            yield con
+
+    def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        con = memory_connection()
+        _attach(con, self._project, read_only=read_only)
+        if not read_only:
+            _ensure_schema(con)
+        return con
+
+    @staticmethod
+    @contextmanager
+    def _session(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+        with base.cursor() as con:
+            con.execute("SET TimeZone = 'UTC'; USE nanodollar")
+            yield con
+
+    def close(self) -> None:
+        for con in (self._reader, self._writer):
+            if con is not None:
+                con.close()
+        self._reader = self._writer = None
 
 
-def ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
+def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing and add columns that a newer version brought; nothing is dropped."""
     found: dict[str, set[str]] = {}
     for schema, name, column in con.execute(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 
 import duckdb
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from models.periods import HOUR
 from pipelines.project import Project
 from pipelines.warehouse.commit import Commit, committing
-from pipelines.warehouse.connect import connect_for_writing, connect_read_only
+from pipelines.warehouse.connect import Lake
 
 ROWS_AT_ONCE = 2_000_000
 """Request rows that one chunk of hours holds at most: memory is bounded by this, never by history."""
@@ -24,6 +25,10 @@ class Warehouse:
     project: Project
     on_progress: Callable[[str, str], None] | None = None
 
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.project)
+
     def progress(self, step: str, note: str) -> None:
         """Tell whoever watches (the command line's progress bar) how far a step is."""
         if self.on_progress is not None:
@@ -31,19 +36,19 @@ class Warehouse:
 
     def prepare(self) -> None:
         """Create the catalog and its tables where they are missing."""
-        with connect_for_writing(self.project):
+        with self.lake.writing():
             pass
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a read-only session."""
-        with connect_read_only(self.project) as con:
+        with self.lake.reading() as con:
             yield con
 
     @contextmanager
     def committing(self, *, run_id: str, job: str) -> Iterator[Commit]:
         """Yield a transaction of the committing room."""
-        with committing(self.project, run_id=run_id, job=job) as commit:
+        with committing(self.lake, self.project, run_id=run_id, job=job) as commit:
             yield commit
 
     def chunks(self, from_hour: datetime, to_hour: datetime) -> list[tuple[datetime, datetime]]:
