@@ -21,6 +21,8 @@ CALLS_PER_SESSION = 5
 PLANTED_SHARE = 0.0006
 PLANTED_AT_MOST = 20
 """Routing mistakes of each kind a day: a share of the calls, at least one, and no more than this."""
+_FEWEST_CALLS = 10
+"""A day with fewer calls has no planted mistake."""
 _ORDINARY, _RETRIED, _FELL_BACK, _CACHE_HIT = range(4)
 
 
@@ -43,7 +45,7 @@ def lane_columns() -> pl.DataFrame:
 
 
 def day_of_calls(day: date, *, number: int, count: int, seed: int) -> pl.DataFrame:
-    """Return the attempts of a day's `count` ordinary calls and of the planted mistakes, by start.
+    """Return the attempts of a day's `count` calls, some of them planted routing mistakes, by start.
 
     Columns: those of `lane_columns`; `request_id`, `call_id`, `session_id`, `started_at`, `first_token_at`,
     `finished_at` (UTC); `prompt_tokens` (cached and written included), `cached_tokens`, `written_tokens`,
@@ -55,17 +57,17 @@ def day_of_calls(day: date, *, number: int, count: int, seed: int) -> pl.DataFra
     Args:
         day: the UTC day.
         number: its number, so that each day has random numbers of its own.
-        count: ordinary calls; planted mistakes come on top.
+        count: logical calls, planted mistakes included; retries and fallbacks are further attempts.
         seed: of the whole fleet.
     """
     rng = generator(seed, number, 0)
     weights = np.array([lane.weight for lane in LANES])
-    planted = min(max(int(count * PLANTED_SHARE), 1), PLANTED_AT_MOST) if count else 0
+    planted = min(max(int(count * PLANTED_SHARE), 1), PLANTED_AT_MOST) if count >= _FEWEST_CALLS else 0
     mistakes = [place for kind in MISTAKES for place in _planted_lanes(kind, planted, number)]
-    ordinary = rng.choice(len(LANES), size=count, p=weights / weights.sum())
+    ordinary = rng.choice(len(LANES), size=count - len(mistakes), p=weights / weights.sum())
     lane = np.concatenate([ordinary, np.array(mistakes, dtype=np.int64)])
     total = len(lane)
-    is_planted = np.arange(total) >= count
+    is_planted = np.arange(total) >= len(ordinary)
     order = rng.permutation(total)
     lane, is_planted = lane[order], is_planted[order]
     started = call_times(rng, total, day=day, until_hour=23.9)

@@ -5,6 +5,8 @@ Source: litellm's proxy/spend_tracking (1.109): metadata is an object, or its te
 
 import polars as pl
 
+from models.samples.json_text import json_text
+
 _INSTANT = "%Y-%m-%dT%H:%M:%S%.3f"
 
 
@@ -23,16 +25,14 @@ def litellm_lines(calls: pl.DataFrame, *, is_metadata_text: bool) -> pl.Series:
     zone = "+00:00" if is_metadata_text else "Z"
     is_error = pl.col("error_class").is_not_null()
     ended = pl.when("is_embedding").then(pl.col("finished_at")).otherwise(pl.col("first_token_at"))
-    line = pl.format(
-        '{"request_id":"{}","litellm_call_id":"{}","call_type":"{}","api_key":"{}","spend":{},'
+    line = json_text(
+        '<"request_id":"{}","litellm_call_id":"{}","call_type":"{}","api_key":"{}","spend":{},'
         '"total_tokens":{},"prompt_tokens":{},"completion_tokens":{},"startTime":"{}","endTime":"{}",'
         '"completionStartTime":"{}","request_duration_ms":{},"model":"{}","model_id":"{}","model_group":"{}",'
         '"custom_llm_provider":"{}","api_base":"{}","user":"{}","team_id":"{}","organization_id":"{}",'
         '"end_user":"","cache_hit":"{}","cache_key":"Cache OFF","request_tags":["task_class:{}","app:{}",'
-        '"env:prod","User-Agent: OpenAI/Python 1.99.9"],"session_id":"{}","status":"{}","messages":{},'
-        '"response":{},"proxy_server_request":{},"requester_ip_address":"10.20.0.{}","metadata":{}}'.replace(
-            '{"', '\0"'
-        ),
+        '"env:prod","User-Agent: OpenAI/Python 1.99.9"],"session_id":"{}","status":"{}","messages":<>,'
+        '"response":<>,"proxy_server_request":<>,"requester_ip_address":"10.20.0.{}","metadata":{}>',
         "request_id",
         "call_id",
         pl.when("is_embedding").then(pl.lit("aembedding")).otherwise(pl.lit("acompletion")),
@@ -58,13 +58,10 @@ def litellm_lines(calls: pl.DataFrame, *, is_metadata_text: bool) -> pl.Series:
         _caller(),
         "session_id",
         pl.when(is_error).then(pl.lit("failure")).otherwise(pl.lit("success")),
-        pl.lit("{}"),
-        pl.lit("{}"),
-        pl.lit("{}"),
         "user_number",
         metadata,
     )
-    return calls.select(line.str.replace("\0", "{", literal=True).alias("line")).get_column("line")
+    return calls.select(line.alias("line")).get_column("line")
 
 
 def _instant(column: str, zone: str) -> pl.Expr:
@@ -80,7 +77,7 @@ def _key_hash() -> pl.Expr:
 
 
 def _metadata() -> pl.Expr:
-    """Return the metadata object; its text holds no brace that `pl.format` would take for a place."""
+    """Return the metadata object as text."""
     text = (
         '<"user_api_key_alias":"{}-key","user_api_key_team_alias":"{}-team","user_api_key_org_id":"{}",'
         '"attempted_retries":{},"max_retries":2,"attempted_fallbacks":{},"original_model_group":"{}",'
@@ -90,15 +87,15 @@ def _metadata() -> pl.Expr:
     is_error = pl.col("error_class").is_not_null()
     links = (
         pl.when(pl.col("retry_of").is_not_null())
-        .then(pl.format('<"retry_of":"{}">', "retry_of"))
+        .then(json_text('<"retry_of":"{}">', "retry_of"))
         .when("is_fallback")
-        .then(pl.format('<"fallback_cause":"{}">', "fallback_cause"))
+        .then(json_text('<"fallback_cause":"{}">', "fallback_cause"))
         .otherwise(pl.lit("null"))
     )
     error = (
         pl.when(is_error)
         .then(
-            pl.format(
+            json_text(
                 '<"error_code":"{}","error_class":"{}","llm_provider":"{}">',
                 _code(),
                 "error_class",
@@ -107,7 +104,7 @@ def _metadata() -> pl.Expr:
         )
         .otherwise(pl.lit("null"))
     )
-    usage = pl.format(
+    usage = json_text(
         '<"prompt_tokens":{},"completion_tokens":{},"total_tokens":{},"prompt_tokens_details":<"cached_tokens":{},'
         '"cache_creation_tokens":{},"audio_tokens":0>,"completion_tokens_details":<"reasoning_tokens":{},'
         '"audio_tokens":0>>',
@@ -119,7 +116,7 @@ def _metadata() -> pl.Expr:
         "reasoning_tokens",
     )
     has_usage = pl.col("prompt_tokens") > 0
-    filled = pl.format(
+    return json_text(
         text,
         _caller(),
         _caller(),
@@ -131,10 +128,9 @@ def _metadata() -> pl.Expr:
         links,
         error,
         pl.when(has_usage).then(usage).otherwise(pl.lit("null")),
-        pl.format('<"total_cost":{},"service_tier":null>', "spend_usd"),
+        json_text('<"total_cost":{},"service_tier":null>', "spend_usd"),
         pl.when(is_error).then(pl.lit("failure")).otherwise(pl.lit("success")),
     )
-    return filled.str.replace_all("<", "{", literal=True).str.replace_all(">", "}", literal=True)
 
 
 def _code() -> pl.Expr:

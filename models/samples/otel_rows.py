@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import polars as pl
 
+from models.samples.json_text import json_text
 from models.samples.lanes import ANTHROPIC, SHAPES
 from models.samples.traffic import call_times, generator, hex_ids, instants, lengths, uuids
 
@@ -66,7 +67,7 @@ def otel_lines(calls: pl.DataFrame, *, rng: np.random.Generator) -> pl.Series:
     if calls.is_empty():
         return pl.Series("line", [], dtype=pl.String)
     attributes = [
-        pl.format(_ATTRIBUTE, pl.lit(key), pl.lit(kind), value)
+        json_text(_ATTRIBUTE, pl.lit(key), pl.lit(kind), value)
         for key, kind, value in (
             ("gen_ai.operation.name", "stringValue", _operation()),
             ("gen_ai.provider.name", "stringValue", pl.col("otel_provider")),
@@ -82,7 +83,7 @@ def otel_lines(calls: pl.DataFrame, *, rng: np.random.Generator) -> pl.Series:
         )
     ]
     seconds = (pl.col("first_token_at") - pl.col("started_at")).dt.total_microseconds() / 1e6
-    span = pl.format(
+    span = json_text(
         '<"traceId":"{}","spanId":"{}","parentSpanId":"","name":"{} {}","kind":3,"startTimeUnixNano":"{}",'
         '"endTimeUnixNano":"{}","status":<"code":1>,"attributes":[{},<"key":"gen_ai.response.time_to_first_chunk",'
         '"value":<"doubleValue":{}>>]>',
@@ -95,7 +96,7 @@ def otel_lines(calls: pl.DataFrame, *, rng: np.random.Generator) -> pl.Series:
         pl.concat_str(attributes, separator=","),
         seconds,
     )
-    line = pl.format(
+    line = json_text(
         '<"resourceSpans":[<"resource":<"attributes":[<"key":"service.name","value":<"stringValue":"{}">>]>,'
         '"scopeSpans":[<"scope":<"name":"opentelemetry.instrumentation.openai_v2","version":"2.1b0">,'
         '"spans":[{}]>]>]>',
@@ -112,9 +113,7 @@ def otel_lines(calls: pl.DataFrame, *, rng: np.random.Generator) -> pl.Series:
         .with_columns(batch=pl.int_range(pl.len()).over("service") // SPANS_PER_LINE)
         .group_by("service", "batch", maintain_order=True)
         .agg(spans=pl.col("span").str.join(","))
-        .select(
-            line.str.replace_all("<", "{", literal=True).str.replace_all(">", "}", literal=True).alias("line")
-        )
+        .select(line.alias("line"))
         .get_column("line")
     )
 

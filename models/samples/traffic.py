@@ -25,6 +25,11 @@ def generator(seed: int, day: int, part: int) -> np.random.Generator:
     return np.random.default_rng([seed, day, part])
 
 
+def load_of(day: date, hour: int) -> float:
+    """Return how busy a UTC hour is, from 0 to 1 in the busiest hour of the week."""
+    return float(_DAY[hour] / _DAY.max() * _WEEK[day.weekday()] / _WEEK.max())
+
+
 def calls_per_day(starts_on: date, *, days: int, requests_per_day: int) -> list[int]:
     """Split `days * requests_per_day` calls over the days by the week's rhythm; they sum exactly."""
     weights = np.array([_WEEK[(starts_on + timedelta(days=day)).weekday()] for day in range(days)])
@@ -49,7 +54,9 @@ def call_times(rng: np.random.Generator, count: int, *, day: date, until_hour: f
     hour = rng.choice(hours, size=count, p=weights / weights.sum())
     offset = (hour + rng.random(count) * room[hour]) * MICROSECONDS_PER_HOUR
     # Logs keep milliseconds: what is planted is what can be read back.
-    return np.sort(microseconds_of(midnight(day)) + offset.astype(np.int64) // 1000 * 1000)
+    times: Ints = microseconds_of(midnight(day)) + offset.astype(np.int64) // 1000 * 1000
+    times.sort()
+    return times
 
 
 def lengths(rng: np.random.Generator, count: int, mixture: Mixture, *, at_most: int) -> Ints:
@@ -59,7 +66,8 @@ def lengths(rng: np.random.Generator, count: int, mixture: Mixture, *, at_most: 
     weights, medians, sigmas = (np.array(values) for values in zip(*mixture, strict=True))
     component = rng.choice(len(weights), size=count, p=weights)
     drawn = medians[component] * np.exp(sigmas[component] * rng.standard_normal(count))
-    return np.clip(drawn, 1, at_most).astype(np.int64)
+    counts: Ints = np.clip(drawn, 1, at_most).astype(np.int64)
+    return counts
 
 
 def hex_ids(rng: np.random.Generator, count: int, *, digits: int) -> pl.Series:

@@ -1,0 +1,95 @@
+"""The owned GPU fleet: which deployment serves which model on which chip, and how it scales. Not when."""
+
+from dataclasses import dataclass
+
+from models.samples.lanes import SHAPES, Shape
+
+REASONING = Shape(
+    prompt=((1.0, 1200, 0.6),), answer=((1.0, 2200, 0.6),), prompt_at_most=20_000, answer_at_most=16_000
+)
+FLEET_SHAPES = {**SHAPES, "reasoning": REASONING}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """Replicas of one model on one pool, scaled between `least` and `most` by the rhythm of the day.
+
+    `waiting, pulling, loading` are the usual seconds of a start's phases; `weight` is the share of the fleet's
+    calls; `is_named_by_replica` tells whether its requests name the replica or only the deployment, as route.
+    """
+
+    name: str
+    model: str
+    provider: str
+    region: str
+    chip: str
+    chip_count: int
+    least: int
+    most: int
+    waiting: int
+    pulling: int
+    loading: int
+    route: str
+    task_class: str
+    shape: str
+    weight: float
+    tokens_per_second: float
+    commitment: str = "on_demand"
+    cached: float = 0.0
+    reasons: float = 0.0
+    is_named_by_replica: bool = True
+
+
+DEPLOYMENTS: tuple[Deployment, ...] = (
+    Deployment(
+        name="llama-70b-chat", model="llama-3.3-70b-instruct", provider="coreweave", region="us-east-04a",
+        chip="H100", chip_count=2, commitment="committed", least=1, most=3, waiting=40, pulling=70, loading=110,
+        route="support", task_class="chat", shape="conversation", weight=24, tokens_per_second=32, cached=0.5,
+    ),
+    Deployment(
+        name="qwen-32b-code", model="qwen3-32b", provider="nebius", region="eu-north1",
+        chip="H200", chip_count=1, least=1, most=3, waiting=30, pulling=60, loading=80,
+        route="coding", task_class="review", shape="conversation", weight=18, tokens_per_second=45, cached=0.6,
+    ),
+    Deployment(
+        name="deepseek-r1-reason", model="deepseek-r1", provider="nebius", region="us-central1",
+        chip="B200", chip_count=4, least=0, most=2, waiting=60, pulling=90, loading=240,
+        route="coding", task_class="reasoning", shape="reasoning", weight=8, tokens_per_second=60, reasons=0.8,
+    ),
+    Deployment(
+        name="llama-8b-search", model="llama-3.1-8b-instruct", provider="gcp", region="us-central1",
+        chip="A100", chip_count=1, least=1, most=3, waiting=50, pulling=45, loading=35,
+        route="llama-8b-search", task_class="rewrite", shape="conversation", weight=20, tokens_per_second=45,
+        is_named_by_replica=False,
+    ),
+    Deployment(
+        name="bge-embed", model="bge-m3", provider="aws", region="us-east-1",
+        chip="L4", chip_count=1, least=0, most=2, waiting=45, pulling=25, loading=12,
+        route="search", task_class="index", shape="embedding", weight=12, tokens_per_second=2000,
+    ),
+    Deployment(
+        name="mistral-24b-summaries", model="mistral-small-24b", provider="vultr", region="ewr",
+        chip="MI300X", chip_count=1, least=1, most=2, waiting=90, pulling=80, loading=90,
+        route="batch_summaries", task_class="report", shape="summary", weight=7, tokens_per_second=22,
+    ),
+    Deployment(
+        name="llama-70b-night", model="llama-3.3-70b-instruct", provider="nebius", region="eu-north1",
+        chip="H100", chip_count=2, commitment="spot", least=0, most=3, waiting=50, pulling=70, loading=110,
+        route="batch_summaries", task_class="overnight", shape="summary", weight=6, tokens_per_second=30,
+    ),
+    Deployment(
+        name="llama-8b-neuron", model="llama-3.1-8b-instruct", provider="aws", region="us-east-1",
+        chip="Trainium1", chip_count=1, least=1, most=2, waiting=60, pulling=60, loading=150,
+        route="support", task_class="triage", shape="conversation", weight=6, tokens_per_second=25,
+    ),
+    Deployment(
+        name="rerank-inf2", model="bge-reranker-v2", provider="aws", region="us-east-1",
+        chip="Inferentia2", chip_count=1, least=1, most=2, waiting=60, pulling=40, loading=70,
+        route="search", task_class="rerank", shape="embedding", weight=8, tokens_per_second=2000,
+    ),
+    Deployment(
+        name="gemma-27b-tpu", model="gemma-3-27b-it", provider="gcp", region="us-west4",
+        chip="TPU-v5e", chip_count=4, least=0, most=2, waiting=80, pulling=50, loading=120,
+        route="support", task_class="drafts", shape="conversation", weight=6, tokens_per_second=30,
+    ),
+)  # fmt: skip
