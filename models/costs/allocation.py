@@ -1,6 +1,5 @@
 """core.request_costs of GPU pools: each ready replica's serving dollars, split over the attempts in flight."""
 
-from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -37,24 +36,23 @@ def allocate_requests(
     from_hour: datetime,
     to_hour: datetime,
     provisional_from: datetime,
-    gpu_routes: Collection[str] = (),
 ) -> pl.LazyFrame:
     """Return rows of `core.request_costs` (cost_basis gpu) that accrue in [from_hour, to_hour).
 
     One row per attempt x hour x business day in which it worked on ready replicas; the hour in which its work
     began always has one, which carries its tokens: without a ready replica there it is `no_replica_ready`, NULL.
     Dollars per pool-hour x accrued_on sum to `core.pool_hours.serving_usd` exactly. A row of an attempt without
-    an end has `usage_source` estimated. What names neither a replica nor a deployment of the states is left out.
+    an end has `usage_source` estimated.
 
     Args:
-        requests: `core.requests` that worked in the window; others do no harm.
-        states: `core.replica_states` of at least the window.
+        requests: attempts that ran on GPU pools, in the shape of `core.requests`; each gets its rows, even where
+            the states of the window know neither its replica nor its deployment (scaled to zero).
+        states: `core.replica_states` of the window; others do no harm.
         rule: `token_share` (weighted tokens a second) or `equal_share`.
         time_zone: IANA reporting zone.
         from_hour: start of the window, a UTC hour.
         to_hour: end of the window, exclusive.
         provisional_from: rows of hours from here on are marked provisional.
-        gpu_routes: deployments that own pools even where the states of the window name none (scaled to zero).
     """
     attempts = requests.collect()
     work = in_flight(attempts.lazy())
@@ -63,7 +61,7 @@ def allocate_requests(
     weighed = _weighed(attempts, work, rule=rule)
     slices = _split(occupancy, weighed)
     return table("core.request_costs").conform(
-        _rows(occupancy, slices, attempts, weighed, cuts, gpu_routes=gpu_routes)
+        _rows(occupancy, slices, attempts, weighed, cuts)
         .with_columns((pl.col("accrued_hour") >= provisional_from).alias("is_provisional"))
         .lazy(),
         fill=True,
@@ -155,15 +153,13 @@ def _rows(
     attempts: pl.DataFrame,
     weighed: pl.DataFrame,
     cuts: pl.DataFrame,
-    *,
-    gpu_routes: Collection[str],
 ) -> pl.DataFrame:
     pools = occupancy.pools.rename({name: f"pool_{name}" for name in POOL})
     carried = [name for name in table("core.request_costs").column_names if name in attempts.columns]
     facts = attempts.select(*dict.fromkeys([*carried, "finished_at", "provider_reported_cost_usd"]))
     facts = facts.drop("commitment", "deployment", strict=False)
     is_met = pl.col("picodollars").is_not_null()
-    is_first, is_routed = pl.col("is_first"), pl.col("route").is_in(list(gpu_routes)).fill_null(value=False)
+    is_first = pl.col("is_first")
     is_whole = pl.col("worked") == pl.col("lasts")
     accrued = pl.when(is_whole).then(pl.col("hundredths").cast(pl.Float64)).otherwise(
         pl.col("hundredths") * pl.col("worked").cast(pl.Float64) / pl.max_horizontal("lasts", 1)
@@ -184,7 +180,6 @@ def _rows(
     return (
         units.lazy()
         .join(pools.lazy(), on="pool", how="left")
-        .filter((pl.col("pool") >= 0) | is_routed)
         .join(cuts.lazy().select("slot", pl.col("hour").alias("accrued_hour"), "accrued_on"), on="slot")
         .with_columns(
             *(pl.coalesce(f"pool_{name}", name).alias(name) for name in ("provider", "region")),

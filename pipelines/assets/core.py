@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 
 from models.costs.allocation import allocate_requests
+from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.token_costs import price_requests
@@ -141,21 +142,27 @@ def _replica_states(
 
 
 def attempts(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return the attempts that started or were still running in a window."""
+    """Return the attempts that started or were still running in a window; one without an end ran for a minute."""
     return frame(
         con,
-        "SELECT * FROM core.requests WHERE started_at < $end AND started_at >= $early "
-        "AND (started_at >= $start OR finished_at >= $start)",
-        {"start": start, "end": end, "early": start - LONGEST_ATTEMPT},
+        "SELECT * FROM core.requests WHERE started_at < $end AND started_at >= $early AND (started_at >= $start "
+        "OR coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start)",
+        {
+            "start": start,
+            "end": end,
+            "early": start - LONGEST_ATTEMPT,
+            "assumed": ESTIMATED_SECONDS,
+        },
     )
 
 
 def on_pool(events: pl.DataFrame) -> pl.Expr:
-    """Return whether an attempt ran on one of these replicas or on a deployment of theirs."""
-    return (
+    """Return whether an attempt ran on one of these replicas or on a deployment of theirs; a cache hit ran nowhere."""
+    is_named = (
         pl.col("replica_id").is_in(events.get_column("replica_id").unique().to_list())
         | pl.col("route").is_in(events.get_column("deployment").unique().to_list())
     ).fill_null(value=False)
+    return is_named & ~pl.col("is_gateway_cache_hit")
 
 
 def _request_costs(
@@ -177,7 +184,7 @@ def _request_costs(
     )
     gpu_rows = allocate_requests(
         running.lazy().filter(pooled),
-        _states(con, start - LONGEST_ATTEMPT, end).lazy(),
+        _states(con, start, end).lazy(),
         rule=project.allocation_rule,
         time_zone=project.time_zone,
         from_hour=start,

@@ -12,14 +12,14 @@ WITH allocated AS (
   SELECT provider, region, chip, deployment, commitment, accrued_hour AS pool_hour, accrued_on,
          sum(effective_usd) AS allocated_usd
   FROM core.request_costs
-  WHERE cost_basis = 'gpu' AND accrued_hour >= $start AND accrued_hour < $end
+  WHERE cost_basis = 'gpu' AND effective_usd IS NOT NULL AND accrued_hour >= $start AND accrued_hour < $end
   GROUP BY ALL
-)
+),
+pools AS (FROM core.pool_hours WHERE pool_hour >= $start AND pool_hour < $end)
 SELECT concat_ws(' ', provider, region, chip, deployment, commitment, strftime(pool_hour, '%Y-%m-%dT%H:%MZ')),
        (billed_usd IS DISTINCT FROM {_USD}) OR (billed_gpu_seconds IS DISTINCT FROM {_SECONDS})
          OR (coalesce(serving_usd, 0) <> coalesce(allocated_usd, 0)) AS is_broken
-FROM core.pool_hours LEFT JOIN allocated USING (provider, region, chip, deployment, commitment, pool_hour, accrued_on)
-WHERE pool_hour >= $start AND pool_hour < $end
+FROM pools FULL JOIN allocated USING (provider, region, chip, deployment, commitment, pool_hour, accrued_on)
 ORDER BY is_broken DESC, 1
 """
 

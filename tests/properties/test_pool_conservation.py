@@ -142,9 +142,7 @@ def ledger(events, attempts, *, hours, time_zone="Asia/Kolkata"):
         found["states"].append(states)
         found["pools"].append(pool_hours(events.lazy(), states.lazy(), attempts.lazy(), **known, **window))
         found["costs"].append(
-            allocate_requests(
-                attempts.lazy(), states.lazy(), provisional_from=END, gpu_routes=["a", "b"], **window
-            ).collect()
+            allocate_requests(attempts.lazy(), states.lazy(), provisional_from=END, **window).collect()
         )
     return {name: pl.concat(frames) for name, frames in found.items()}
 

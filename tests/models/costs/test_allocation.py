@@ -118,7 +118,7 @@ def test_attempt_that_met_no_ready_replica_is_unpriced():
 
 
 def test_deployment_scaled_to_zero_keeps_its_attempts():
-    (row,) = allocated([attempt("a", 0, 1)], [], gpu_routes=["llama"])
+    (row,) = allocated([attempt("a", 0, 1)], [])
     assert row["unpriced_reason"] == "no_replica_ready"
 
 

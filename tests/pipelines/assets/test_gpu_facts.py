@@ -1,0 +1,139 @@
+"""The GPU facts on a real lake: nothing lost, conserved, and the same rows however the hours are cut into runs."""
+
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from models.periods import HOUR
+from pipelines.assets import core
+from pipelines.assets.raw import land
+from pipelines.assets.ref import reference_frames
+from pipelines.checks import pool_is_conserved
+from pipelines.project import load_project
+from pipelines.warehouse.resource import Warehouse, frame
+
+FIRST = datetime(2026, 11, 2, tzinfo=UTC)
+HOURS = 6
+END = FIRST + HOURS * HOUR
+FACTS = ("request_costs", "pool_hours", "replica_states")
+SETTINGS = """
+[reporting]
+time_zone = "Asia/Kolkata"
+[[sources]]
+name = "calls"
+kind = "requests"
+path = "calls.jsonl"
+[[sources]]
+name = "lives"
+kind = "replica_events"
+path = "lives.jsonl"
+"""
+
+
+def written(instant):
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+def lives(rng):
+    for deployment, ups in (("llama", [200]), ("qwen", [30, 40]), ("scaled_to_zero", [5])):
+        for number in range(2):
+            facts = {
+                "replica_id": f"{deployment}-{number}", "deployment": deployment, "chip": "H100", "chip_count": 8,
+                "provider": "together", "region": "us", "commitment": "on_demand",
+            }  # fmt: skip
+            asked = FIRST + timedelta(minutes=rng.uniform(0, 60))
+            for up in ups:
+                ready = asked + timedelta(minutes=4)
+                for event, at in (
+                    ("requested", asked),
+                    ("ready", ready),
+                    ("stopped", ready + up * HOUR / 60),
+                ):
+                    yield facts | {"event": event, "event_at": written(at)}
+                asked = ready + timedelta(minutes=up + 20)
+
+
+def calls(rng, count):
+    for number in range(count):
+        route = rng.choice(["llama", "qwen", "scaled_to_zero", "paid"])
+        started = FIRST + timedelta(hours=rng.uniform(0, HOURS))
+        call = {
+            "request_id": f"q{number}", "started_at": written(started), "route": route, "provider": "together",
+            "served_model": "meta-llama/Llama-3.3-70B-Instruct-Turbo", "status": "ok", "usage_source": "provider",
+            "input_uncached_tokens": rng.randint(1, 5000), "output_text_tokens": rng.randint(1, 800),
+        }  # fmt: skip
+        if rng.random() < 0.8:
+            call["finished_at"] = written(started + timedelta(seconds=rng.choice([1, 200, 5000])))
+        if rng.random() < 0.4 and route != "paid":
+            call["replica_id"] = f"{route}-{rng.randint(0, 3)}"
+        if rng.random() < 0.2:
+            call["queue_seconds"] = rng.choice([0.5, 30, 4000])
+        if rng.random() < 0.05:
+            call["is_gateway_cache_hit"] = True
+        yield call
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    rng = random.Random(5)
+    (tmp_path / "nanodollar.toml").write_text(SETTINGS)
+    for name, rows in (("lives", lives(rng)), ("calls", calls(rng, 400))):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    project = load_project(tmp_path)
+    opened = Warehouse(project)
+    opened.prepare()
+    for source in project.sources:
+        land(opened, source, run_id="land")
+    with opened.committing(run_id="ref", job="ref") as commit:
+        for dotted, rows in reference_frames(project).items():
+            commit.replace(dotted, rows)
+    return opened
+
+
+def build(warehouse, *, hours_at_once):
+    """Compute the facts as the assets do, some hours a run, and return them."""
+    for work in (
+        core._requests,
+        core._replica_events,
+        core._replica_states,
+        core._request_costs,
+        core._pool_hours,
+    ):
+        for first in range(0, HOURS, hours_at_once):
+            with warehouse.reading() as con, warehouse.committing(run_id="facts", job="facts") as commit:
+                work(warehouse, con, commit, FIRST + first * HOUR, FIRST + (first + hours_at_once) * HOUR)
+    with warehouse.reading() as con:
+        assert pool_is_conserved.CHECK.judge(con, FIRST, END).is_passed
+        lost = frame(
+            con, "SELECT request_id FROM core.requests ANTI JOIN core.request_costs USING (request_id)"
+        )
+        return lost, {
+            name: frame(con, f"SELECT * EXCLUDE (is_provisional) FROM core.{name} ORDER BY ALL")
+            if name != "replica_states"
+            else frame(con, "FROM core.replica_states ORDER BY ALL")
+            for name in FACTS
+        }
+
+
+def test_no_request_is_lost_and_runs_cut_anyhow_give_the_same_facts(warehouse):
+    lost, whole = build(warehouse, hours_at_once=HOURS)
+    assert lost.is_empty()
+    costs = whole["request_costs"]
+    zero = costs.filter((costs["route"] == "scaled_to_zero") & (costs["price_state"] == "unpriced"))
+    assert set(zero["unpriced_reason"]) == {"no_replica_ready"}
+    assert set(costs.filter(costs["attempt_no"] == 0)["price_state"]) <= {"free"}
+    _, hourly = build(warehouse, hours_at_once=1)
+    for name in FACTS:
+        assert hourly[name].equals(whole[name]), name
+
+
+def test_a_request_cost_without_its_pool_hour_breaks_the_check(warehouse):
+    build(warehouse, hours_at_once=HOURS)
+    with warehouse.committing(run_id="hurt", job="facts") as commit:
+        commit.execute("DELETE FROM core.pool_hours WHERE deployment = 'llama'")
+    with warehouse.reading() as con:
+        outcome = pool_is_conserved.CHECK.judge(con, FIRST, END)
+    assert not outcome.is_passed
+    assert all("llama" in name for name in outcome.failed_ids)
