@@ -1,0 +1,170 @@
+"""What a Dagster user holds on to: names, partitions, jobs, schedules, the sensor, backfills and checks."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from models.schemas import tables
+from pipelines.automation.runner import dagster_home
+from pipelines.definitions import build_defs
+from pipelines.project import Project, find_project
+from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_company, write_lines
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = write_company(tmp_path_factory.mktemp("company"))
+    nanodollar(project, "run")
+    return project
+
+
+@pytest.fixture(scope="module")
+def definitions(company: Project) -> dg.Definitions:
+    return build_defs(project=company)
+
+
+def test_the_workspace_names_a_location_that_loads(company: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = yaml.safe_load(Path("workspace.yaml").read_text(encoding="utf-8"))
+    assert workspace == {"load_from": [{"python_module": "pipelines.definitions"}]}
+    monkeypatch.setenv("NANODOLLAR_PROJECT", str(company.folder))
+
+    from pipelines.definitions import defs
+
+    dg.Definitions.validate_loadable(defs())
+
+
+def test_assets_are_named_as_their_tables(definitions: dg.Definitions) -> None:
+    keys = {".".join(key.path) for key in definitions.resolve_all_asset_keys()}
+    known = set(tables())
+    fed_by_hand = {"core.adjustments", "core.other_charges", "core.cost_lines", "ref.fx_rates"}
+
+    assert {key for key in keys if key.startswith("raw.")} == {"raw.gateway", "raw.fleet", "raw.replicas"}
+    assert {key for key in keys if key.split(".")[0] in {"ref", "core", "mart"}} == {
+        name for name in known if name.split(".")[0] in {"ref", "core", "mart"}
+    } - fed_by_hand
+    assert {"reports.daily", "reports.published_warehouse", "ops.coverage"} <= keys
+
+
+def test_groups_and_grains_follow_the_flow(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    grains = {
+        ".".join(key.path): type(node.partitions_def).__name__ if node.partitions_def else "none"
+        for key, node in ((key, graph.get(key)) for key in graph.get_all_asset_keys())
+    }
+    groups = {graph.get(key).group_name for key in graph.get_all_asset_keys()}
+
+    assert groups == {"raw", "ref", "core", "mart", "reports"}
+    assert {grains[name] for name in grains if name.startswith(("raw.", "ref."))} == {"none"}
+    assert {grains[name] for name in grains if name.startswith("core.")} == {"HourlyPartitionsDefinition"}
+    assert grains["mart.cost_per_token_hourly"] == "HourlyPartitionsDefinition"
+    assert grains["mart.cost_per_token_daily"] == grains["reports.daily"] == "DailyPartitionsDefinition"
+
+
+def test_every_table_with_an_asset_has_its_suite_and_the_facts_have_their_checks(
+    definitions: dg.Definitions,
+) -> None:
+    checks = definitions.resolve_asset_graph().asset_check_keys
+    named = {(".".join(key.asset_key.path), key.name) for key in checks}
+
+    assert {
+        ("mart.routing_mistakes", "routing_mistakes"),
+        ("mart.cold_start_bursts", "cold_start_bursts"),
+        ("core.pool_hours", "pool_is_conserved"),
+        ("core.request_costs", "prices_cover_usage"),
+    } <= named
+    suited = {table for table, name in named if name == "rows_match_the_schema"}
+    assert {"core.requests", "core.request_costs", "mart.cost_per_token_daily", "ref.token_prices"} <= suited
+
+
+@pytest.mark.parametrize(
+    ("name", "job", "tags"),
+    [
+        ("hourly_close", "facts", ("2026-11-23-22:00", "2026-11-24-00:00")),
+        ("daily_flash", "marts", ("2026-11-22", "2026-11-23")),
+        ("month_close", "marts", ("2026-10-01", "2026-10-31")),
+    ],
+)
+def test_schedules_ask_for_one_run_of_a_range(
+    definitions: dg.Definitions, name: str, job: str, tags: tuple[str, str]
+) -> None:
+    schedule = definitions.resolve_schedule_def(name)
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 24, 1, 10, tzinfo=UTC))
+
+    (request,) = schedule.evaluate_tick(context).run_requests or []
+
+    assert schedule.job_name == job
+    assert (
+        request.tags["dagster/asset_partition_range_start"],
+        request.tags["dagster/asset_partition_range_end"],
+    ) == tags
+
+
+def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    definitions = build_defs(project=project)
+    sensor = definitions.resolve_sensor_def("new_files")
+    context = dg.build_sensor_context(definitions=definitions)
+    sensor.evaluate_tick(context)
+    assert sensor.evaluate_tick(context).skip_message
+
+    write_lines(tmp_path / "landing/gateway/new.jsonl", [gateway_row("r1", "2026-11-02 09:10:00")])
+
+    assert len(sensor.evaluate_tick(context).run_requests or []) == 1
+    assert sensor.evaluate_tick(context).skip_message
+
+
+def backfill(project: Project, job: str, first: str, last: str) -> dg.ExecuteInProcessResult:
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        return build_defs(project=project).resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+            raise_on_error=False,
+        )  # fmt: skip
+
+
+def test_a_backfill_of_a_range_is_one_run_and_idempotent(company: Project, tmp_path: Path) -> None:
+    shutil.copytree(company.folder, tmp_path / "copy")
+    project = find_project(tmp_path / "copy")
+    before = query(project, "SELECT table_name, partition_key, content_hash FROM ops.partitions ORDER BY ALL")
+
+    facts = backfill(project, "facts", "2026-11-02-09:00", "2026-11-02-10:00")
+    marts = backfill(project, "marts", "2026-11-02", "2026-11-02")
+
+    assert facts.success
+    assert marts.success
+    after = query(project, "SELECT table_name, partition_key, content_hash FROM ops.partitions ORDER BY ALL")
+    assert after == before
+    runs = query(
+        project,
+        "SELECT DISTINCT run_id FROM ops.partitions WHERE partition_key IN ('2026-11-02T09:00Z', '2026-11-02T10:00Z')",
+    )
+    assert runs == [(facts.run_id,)]
+
+
+def test_a_failing_check_names_its_rows_in_dagster_and_in_the_warehouse(
+    company: Project, tmp_path: Path
+) -> None:
+    shutil.copytree(company.folder, tmp_path / "copy")
+    project = find_project(tmp_path / "copy")
+
+    result = backfill(project, "facts", "2026-11-02-09:00", "2026-11-02-09:00")
+
+    (failed,) = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    assert failed.check_name == "prices_cover_usage"
+    assert failed.metadata["failed_ids"].value == ["openai house-model unknown_model: 1 attempts, 290 tokens"]
+    stored = query(
+        project,
+        f"SELECT check_name, failed_ids FROM ops.check_results WHERE run_id = '{result.run_id}' AND NOT is_passed",
+    )
+    assert stored == [("prices_cover_usage", ["openai house-model unknown_model: 1 attempts, 290 tokens"])]
+
+
+def test_the_data_docs_show_every_suite(company: Project) -> None:
+    page = (company.reports / "data_docs" / "index.html").read_text(encoding="utf-8")
+
+    for name in ("core_request_costs", "core_pool_hours", "mart_cost_per_token_daily", "ref_token_prices"):
+        assert name in page
