@@ -1,0 +1,91 @@
+"""nanodollar init: a project that opens at once, whose comments are true, and that is never overwritten."""
+
+import re
+from pathlib import Path
+
+from pipelines.assets.ref import reference_frames
+from pipelines.project import Settings, find_project
+from tests.pipelines.small import nanodollar
+
+
+def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -> None:
+    folder = tmp_path / "company"
+
+    outcome = nanodollar(None, "init", str(folder))
+
+    settings = find_project(folder).settings
+    (source,) = settings.sources
+    written = (folder / "nanodollar.toml").read_text(encoding="utf-8")
+    assert outcome.code == 0
+    assert settings.model_copy(update={"sources": []}) == Settings()
+    assert (source.name, source.kind, source.path) == (
+        "gateway",
+        "litellm_spend_logs",
+        "landing/gateway/**/*.jsonl*",
+    )
+    for section in Settings.model_fields:
+        if section == "sources":
+            continue
+        for name in type(getattr(settings, section)).model_fields:
+            line = re.search(rf"^{name} = .*", written, re.MULTILINE)
+            assert line is not None, f"{section}.{name} is not in the template"
+            assert "#" in line[0], f"{section}.{name} is not explained"
+
+
+def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
+    nanodollar(None, "init", str(tmp_path))
+    file = tmp_path / "nanodollar.toml"
+    block = re.compile(r"^# ((?:\[\[|name|kind|path|url|columns).*)$", re.MULTILINE)
+    file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
+
+    sources = find_project(tmp_path).settings.sources
+
+    assert [source.name for source in sources] == ["gateway", "proxy", "sdk", "fleet", "replicas"]
+    assert [source.kind for source in sources if source.url is not None] == ["litellm_spend_logs"]
+
+
+def test_example_sheets_and_policy_are_valid_once_used(tmp_path: Path) -> None:
+    nanodollar(None, "init", str(tmp_path))
+    for example in tmp_path.glob("prices/*/example.yml.txt"):
+        example.rename(example.with_suffix(""))
+    policy = tmp_path / "policies" / "routing.yml"
+    text = policy.read_text(encoding="utf-8")
+
+    as_made = reference_frames(find_project(tmp_path))
+    policy.write_text(
+        re.sub(r"^# ?((?:routes|quality|  ).*)$", r"\1", text, flags=re.MULTILINE), encoding="utf-8"
+    )
+    as_used = reference_frames(find_project(tmp_path))
+
+    assert "example_ai" in as_made["ref.token_prices"].get_column("provider")
+    assert "example" in as_made["ref.gpu_prices"].get_column("provider")
+    assert as_made["ref.routing_policy"].height == 1
+    assert as_used["ref.routing_policy"].get_column("clause").to_list() == [
+        "default",
+        "routes.support",
+        "routes.support.task_classes.simple",
+        "routes.*",
+    ]
+
+
+def test_an_existing_project_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "routing.yml").write_text("version: 1\n", encoding="utf-8")
+    nanodollar(None, "init", str(tmp_path))
+    (tmp_path / "nanodollar.toml").write_text("# mine\n", encoding="utf-8")
+
+    outcome = nanodollar(None, "init", str(tmp_path))
+
+    assert outcome.code == 2
+    assert "nanodollar.toml is there already" in outcome.err
+    assert (tmp_path / "nanodollar.toml").read_text(encoding="utf-8") == "# mine\n"
+    assert (tmp_path / "policies" / "routing.yml").read_text(encoding="utf-8") == "version: 1\n"
+
+
+def test_a_file_is_no_place_for_a_project(tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text("", encoding="utf-8")
+
+    outcome = nanodollar(None, "init", str(tmp_path / "notes"))
+
+    assert outcome.code == 2
+    assert "is a file" in outcome.err
