@@ -30,8 +30,9 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
         events: `core.replica_events` of the replicas, whole lives.
 
     Returns:
-        `replica_id, life`, pool dimensions, `model, node, chip_count, fraction, state`, `phase` (where a failed
-        start was), `started_at`, `ended_at` (NULL while alive), `is_last` (ends its life), `reason`, `repair`.
+        `replica_id, life, life_started_at`, pool dimensions, `model, node, chip_count, fraction, state`, `phase`
+        (where a failed start was), `started_at`, `ended_at` (NULL while alive), `is_last` (ends its life),
+        `reason`, `repair`.
     """
     lives = _lives(events)
     at = {event: pl.col(f"{event}_at") for event in REPLICA_EVENTS}
@@ -94,7 +95,8 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
                 pl.col("life_ended_at").is_not_null()
                 & (pl.col("ended_at") == pl.col("life_ended_at"))
                 & (pl.int_range(pl.len()).over(*_LIFE) == pl.len().over(*_LIFE) - 1)
-            ).alias("is_last")
+            ).alias("is_last"),
+            pl.col("started_at").min().over(*_LIFE).alias("life_started_at"),
         )
         .drop("life_ended_at")
     )

@@ -49,6 +49,17 @@ TABLE = Table(
             comment="Whether the slice is part of a start (waiting, pulling, loading)",
             required=True,
         ),
+        Column(
+            name="life_started_at",
+            dtype=INSTANT,
+            comment="When the life began that the slice is part of, UTC; a restarted replica has several",
+        ),
+        Column(
+            name="phase",
+            dtype=pl.String,
+            comment="As state, save that the slices of a start that failed keep the phase that it was in",
+            one_of=REPLICA_STATES,
+        ),
         Column(name="reason", dtype=pl.String, comment="Reason of the event that began the state"),
         Column(
             name="repair",
