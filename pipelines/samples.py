@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from models.errors import ConfigurationError
 from models.samples.bursts import planted_bursts
 from models.samples.calls import day_of_calls
 from models.samples.fleet_calls import day_of_fleet_calls
@@ -27,7 +28,8 @@ SEED = 20_261_102
 STARTS_ON = date(2026, 11, 2)
 FLEET_SHARE = 0.4
 """Of all calls, how many the company's own GPUs serve; the gateway gets what they and the direct calls leave."""
-_ROWS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 8_000
+FEWEST_REQUESTS = 100
 _OVERLAP_AT_MOST = 500
 _SDK_COLUMNS = (
     "request_id", "started_at", "first_token_at", "finished_at", "prompt_tokens", "cached_tokens", "written_tokens",
@@ -51,10 +53,18 @@ def write_fleet(
     Args:
         folder: the project's folder; made where it is missing.
         days: UTC days, at least 1.
-        requests_per_day: calls a day on average.
+        requests_per_day: calls a day on average, at least FEWEST_REQUESTS, so that every fact has room.
         seed: another one is another fleet of the same kind.
         starts_on: first day. The built-in price sheets must cover the period.
+
+    Raises:
+        ConfigurationError: fewer days or requests than that.
     """
+    if days < 1 or requests_per_day < FEWEST_REQUESTS:
+        raise ConfigurationError(
+            f"A sample fleet of {days} days with {requests_per_day} requests a day has no room for its planted facts; "
+            f"ask for at least 1 day and {FEWEST_REQUESTS} requests a day."
+        )
     changes_at = datetime(starts_on.year, starts_on.month, starts_on.day, tzinfo=UTC) + timedelta(
         hours=12 * days
     )

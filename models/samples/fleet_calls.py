@@ -1,9 +1,9 @@
 """One day of requests to the owned GPU fleet: each on a replica that is ready, or waiting for one that starts."""
 
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from models.samples.deployments import DEPLOYMENTS, FLEET_SHAPES
@@ -40,7 +40,7 @@ def day_of_fleet_calls(lives: list[Life], day: date, *, number: int, count: int,
         lives: of all replicas, any period that covers the day.
         day: the UTC day.
         number: its number, so that each day has random numbers of its own.
-        count: requests.
+        count: requests, at least 1.
         seed: of the whole fleet.
     """
     rng = generator(seed, number, 2)
@@ -53,8 +53,6 @@ def day_of_fleet_calls(lives: list[Life], day: date, *, number: int, count: int,
     )
     shares = rng.multinomial(count, weights / weights.sum())
     parts = [_requests(rng, place, epochs[place], int(share)) for place, share in enumerate(shares) if share]
-    if not parts:
-        return pl.DataFrame()
     calls = pl.concat(parts).sort("started", "replica_id")
     tenants = pl.Series(TENANTS).gather(rng.choice(len(TENANTS), size=count, p=TENANT_SHARES))
     users = pl.Series(rng.integers(1, 60, size=count))
@@ -64,17 +62,19 @@ def day_of_fleet_calls(lives: list[Life], day: date, *, number: int, count: int,
     )
 
 
+@dataclass(frozen=True)
 class _Epochs:
-    """Spans of a deployment's day in which the same replicas are ready: arrays of one length.
+    """Spans of a deployment's day in which the same replicas are ready: arrays with one entry per span.
 
-    `members` lists the places in `lives` of the replicas that take requests, `sizes` how many.
+    `members` lists, first in each row, the places in `lives` of the replicas that take requests, `sizes` how many.
     """
 
-    def __init__(
-        self, lives: list[Life], starts: Ints, ends: Ints, weight: Floats, members: Ints, sizes: Ints
-    ) -> None:
-        self.lives, self.starts, self.ends = lives, starts, ends
-        self.weight, self.members, self.sizes = weight, members, sizes
+    lives: list[Life]
+    starts: Ints
+    ends: Ints
+    weight: Floats
+    members: Ints
+    sizes: Ints
 
 
 def _until(life: Life) -> int:
@@ -106,9 +106,13 @@ def _epochs(lives: list[Life], day: date) -> _Epochs:
     load = np.array([load_of(day, int(of_day)) for of_day in hour])
     strongest = np.where(takes, boost, 0.0).max(axis=1, initial=0.0)
     return _Epochs(
-        lives, starts, ends, (ends - starts) * load * strongest, np.argsort(~takes, axis=1, kind="stable"),
-        takes.sum(axis=1),
-    )  # fmt: skip
+        lives=lives,
+        starts=starts,
+        ends=ends,
+        weight=(ends - starts) * load * strongest,
+        members=np.argsort(~takes, axis=1, kind="stable"),
+        sizes=takes.sum(axis=1),
+    )
 
 
 def _requests(rng: np.random.Generator, place: int, epochs: _Epochs, count: int) -> pl.DataFrame:
@@ -151,7 +155,7 @@ def _requests(rng: np.random.Generator, place: int, epochs: _Epochs, count: int)
     )
 
 
-def _whole_milliseconds(seconds: Floats | npt.NDArray[np.float64]) -> Ints:
+def _whole_milliseconds(seconds: Floats) -> Ints:
     return (seconds * 1000).astype(np.int64) * 1000
 
 
@@ -170,7 +174,7 @@ def _dated(calls: pl.DataFrame, users: pl.Series, is_cancelled: pl.Series) -> pl
     is_ok = ~pl.col("is_lost") & ~is_cancelled
     return calls.join(facts, on="place", how="left", maintain_order="left").select(
         "request_id",
-        *(instants(calls.get_column(name).to_numpy()).alias(f"{name}_at") for name in ("started",)),
+        instants(calls.get_column("started").to_numpy()).alias("started_at"),
         instants(calls.get_column("first").to_numpy()).alias("first_token_at"),
         instants(calls.get_column("finished").to_numpy()).alias("finished_at"),
         "provider",

@@ -133,4 +133,4 @@ class Tally:
 
 def _sum(frame: pl.DataFrame, column: str | pl.Expr) -> int:
     expression = pl.col(column) if isinstance(column, str) else column
-    return int(frame.select(expression.sum()).item()) if frame.width else 0
+    return int(frame.select(expression.sum()).item())
