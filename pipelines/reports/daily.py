@@ -1,0 +1,254 @@
+"""The daily report: one self-contained page for finance, then analysts, then the platform.
+
+Here: what the figures mean (changes, the parts of the spend, how far to trust them). SQL is in figures.py,
+plots in plots.py, words in daily.html.
+"""
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from models.periods import business_day_bounds
+from models.schemas.vocabulary import POOL_PARTS, UNALLOCATED
+from pipelines.reports import plots, wording
+from pipelines.reports.figures import Row, Rows, figures
+from pipelines.reports.questions import questions
+from pipelines.reports.trust import trust
+
+PLOTTED_DAYS = 14
+PROVIDERS_AT_MOST = 8
+_WEEK = timedelta(days=7)
+_PARTS = {
+    "starting": "GPU time of starts",
+    "idle": "GPU time idle",
+    "failed": "GPU time of failed replicas",
+    "draining": "GPU time draining",
+    "padding": "Billing minimums and rounding",
+    "unheld": "GPUs that no replica held",
+    "unused_commitment": "Commitments not used",
+}
+_ALWAYS_SHOWN = ("starting", "idle", "failed")
+_NO_BAR = {"usage_bar": 0.0, "overhead_bar": 0.0}
+
+
+def render_daily(
+    con: duckdb.DuckDBPyConnection,
+    *,
+    on: date,
+    time_zone: str,
+    generated_at: datetime,
+    data_docs_path: str | None,
+) -> str:
+    """Return the HTML page of one business day; it loads nothing, so it works offline and as an attachment.
+
+    Args:
+        con: a session in which the warehouse's schemas are the current ones.
+        on: business day.
+        time_zone: IANA zone in which days are cut.
+        generated_at: now, aware.
+        data_docs_path: link to the data docs, relative to the page; None when there are none.
+    """
+    starts_at, ends_at = business_day_bounds(on, time_zone=time_zone)
+    days = [on - timedelta(days=back) for back in reversed(range(PLOTTED_DAYS))]
+    found = figures(con, on=on, first=days[0], starts_at=starts_at, ends_at=ends_at)
+    by_day = {row["spent_on"]: row for row in found["spend_by_day"] if row["provider"] is None}
+    by_provider: dict[date, dict[str, Row]] = {}
+    for row in found["spend_by_day"]:
+        if row["provider"] is not None:
+            by_provider.setdefault(row["spent_on"], {})[row["provider"]] = row
+    tables = {
+        dimension: _with_bars([row for row in found["cost_per_token"] if row["dimension"] == dimension])
+        for dimension in ("model", "route", "chip")
+    }
+    total = next((row for row in found["cost_per_token"] if row["dimension"] == "total"), None)
+    total = None if total is None or total["attempt_count"] is None else _with_rates(total) | _NO_BAR
+    coverage = [row for row in found["coverage"] if not row["is_total"]]
+    pools = found["pools"][0]
+    is_running = generated_at < ends_at
+    context = {
+        "on": on,
+        "time_zone": time_zone,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "generated_at": generated_at,
+        "data_docs_path": data_docs_path,
+        "is_running": is_running,
+        "closed": [row["period"] for row in found["closed"]],
+        "day": _loaded(by_day.get(on)),
+        "total": total,
+        "tables": tables,
+        "pools": pools,
+        "parts": _parts(by_day.get(on), pools),
+        "references": [
+            {"label": label, "on": day, "day": _loaded(by_day.get(day))}
+            for label, day in (
+                ("day before", on - timedelta(days=1)),
+                (f"{on - _WEEK:%A} before", on - _WEEK),
+            )
+        ],
+        "providers": _providers(by_provider, on),
+        "unpriced": found["unpriced"],
+        "regret": _regret(found),
+        "fixes": found["fixes"],
+        "worst": found["worst"],
+        "starts": [row for row in found["starts"] if not row["is_total"]],
+        "starts_total": next(row for row in found["starts"] if row["is_total"]),
+        "bursts": found["bursts"],
+        "coverage": coverage,
+        "coverage_total": next((row for row in found["coverage"] if row["is_total"]), None)
+        if coverage
+        else None,
+        "checks": found["checks"],
+        "trust": trust(total, found, is_running=is_running),
+        "spend_plot": plots.spend_by_day(
+            {
+                day: {name: row["spend_usd"] for name, row in rows.items() if row["spend_usd"] is not None}
+                for day, rows in by_provider.items()
+            },
+            loaded={day for day, row in by_day.items() if row["is_loaded"]},
+            on=on,
+            days=days,
+        ),
+        "plotted": [{"on": day, "day": _loaded(by_day.get(day))} for day in days],
+        "starts_plot": plots.starts_by_time(
+            found["start_bins"], found["bursts"], starts_at=starts_at, ends_at=ends_at, time_zone=time_zone
+        ),
+        "questions": questions(on, found),
+        "unallocated": UNALLOCATED,
+    }
+    return _environment().get_template("daily.html").render(context)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for word in ("money", "change", "rate", "share", "count", "duration", "clock", "plural"):
+        environment.filters[word] = getattr(wording, word)
+    environment.globals["change_ratio"] = wording.change_ratio
+    environment.globals["word"] = wording.word
+    return environment
+
+
+def _loaded(row: Row | None) -> Row | None:
+    """Return a day's sums with its rates, or None when the warehouse holds nothing of that day."""
+    return None if row is None or not row["is_loaded"] else _with_rates(row)
+
+
+def _with_rates(row: Row) -> Row:
+    """Add the ratios of the row's own sums: never a mean of ratios."""
+    priced_tokens = row["total_tokens"] - row["unpriced_tokens"]
+    rates = {
+        "usage_usd_per_mtok": _per_mtok(row["usage_usd"], priced_tokens),
+        "available_usd_per_mtok": _per_mtok(row["available_usd"], priced_tokens),
+        "priced_ratio": 1 - row["unpriced_count"] / row["attempt_count"] if row["attempt_count"] else None,
+    }
+    if "input_usd" in row:
+        rates["input_usd_per_mtok"] = _per_mtok(row["input_usd"], row["priced_input_tokens"])
+        rates["output_usd_per_mtok"] = _per_mtok(row["output_usd"], row["priced_output_tokens"])
+    return row | rates
+
+
+def _per_mtok(usd: Decimal | None, tokens: int | None) -> float | None:
+    return None if usd is None or not tokens else float(usd * 1_000_000 / tokens)
+
+
+def _with_bars(rows: Rows) -> Rows:
+    """Add rates, and the widths in percent of the bar of each row: usage, then what availability adds."""
+    rated = [_with_rates(row) for row in rows]
+    longest = max((row["available_usd_per_mtok"] or 0 for row in rated), default=0)
+    if not longest:
+        return [row | _NO_BAR for row in rated]
+    for row in rated:
+        whole = 100 * (row["available_usd_per_mtok"] or 0) / longest
+        row["usage_bar"] = min(whole, 100 * (row["usage_usd_per_mtok"] or 0) / longest)
+        row["overhead_bar"] = whole - row["usage_bar"]
+    return rated
+
+
+def _parts(day: Row | None, pools: Row) -> list[dict[str, Any]]:
+    """Return the lines that sum to the spend of the day, with subtotals; empty without a dollar."""
+    if day is None or day["spend_usd"] is None:
+        return []
+    nothing = Decimal(0)
+    lines = [_line("Usage: tokens bought and GPU time that served requests", day["usage_usd"])]
+    overhead = nothing
+    for part in sorted(POOL_PARTS[1:], key=list(_PARTS).index):
+        usd = pools[f"{part}_usd"]
+        overhead += usd or nothing
+        if pools["pool_hour_count"] and (usd or part in _ALWAYS_SHOWN):
+            lines.append(_line(_PARTS[part], usd, seconds=pools[f"{part}_gpu_seconds"]))
+    available = day["available_usd"] or nothing
+    rest = available - (day["usage_usd"] or nothing) - overhead
+    if rest:
+        lines.append(_line("GPU time in service that no priced request carries", rest))
+    lines.append(_line("Available: all that was billed for tokens and GPUs", available, level="subtotal"))
+    if day["other_charges_usd"] is not None:
+        lines.append(_line("Charges without a request (cache storage, hosting)", day["other_charges_usd"]))
+    if day["corrections_usd"] is not None:
+        lines.append(_line("Corrections of closed periods booked on this day", day["corrections_usd"]))
+    if len(lines) > 1 and lines[-1]["level"] == "subtotal":
+        lines.pop()
+    return [*lines, _line("Spend of the day (available basis)", day["spend_usd"], level="total")]
+
+
+def _line(label: str, usd: Decimal | None, *, level: str = "part", seconds: Decimal | None = None) -> Row:
+    return {
+        "label": label,
+        "usd": usd,
+        "level": level,
+        "gpu_hours": None if seconds is None else seconds / 3600,
+    }
+
+
+def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
+    """Return spend by provider on the day, the day before and a week before, largest first, the rest folded."""
+    columns = (on, on - timedelta(days=1), on - _WEEK)
+    names = {name for day in columns for name in by_provider.get(day, {})}
+    nothing = {"spend_usd": Decimal(0)}
+    rows: Rows = [
+        {"name": name, "member_count": 1}
+        | {
+            f"usd_{place}": by_provider.get(day, {}).get(name, nothing)["spend_usd"]
+            for place, day in enumerate(columns)
+        }
+        for name in names
+    ]
+    rows.sort(key=lambda row: (-(row["usd_0"] or 0), -(row["usd_1"] or 0), row["name"]))
+    if len(rows) <= PROVIDERS_AT_MOST + 1:
+        return rows
+    rest = rows[PROVIDERS_AT_MOST:]
+    folded = {
+        f"usd_{place}": sum((row[f"usd_{place}"] or Decimal(0) for row in rest), Decimal(0))
+        for place in range(3)
+    }
+    return [*rows[:PROVIDERS_AT_MOST], {"name": None, "member_count": len(rest)} | folded]
+
+
+def _regret(found: dict[str, Rows]) -> dict[str, Any]:
+    """Return regret by kind with its total, what is listed of it, and what the data could not judge."""
+    kinds = [row for row in found["regret"] if row["kind"] != "not_evaluated"]
+    regrets = [row["regret_usd"] for row in kinds if row["regret_usd"] is not None]
+    listed = [row["regret_usd"] for row in found["fixes"] if row["regret_usd"] is not None]
+    return {
+        "is_judged": bool(found["regret"]),
+        "kinds": kinds,
+        "attempt_count": sum(row["attempt_count"] for row in kinds),
+        "cost_usd": sum((row["cost_usd"] or Decimal(0) for row in kinds), Decimal(0)) if kinds else None,
+        "usd": sum(regrets, Decimal(0)) if regrets else None,
+        "unlisted_usd": sum(regrets, Decimal(0)) - sum(listed, Decimal(0)) if regrets else None,
+        "listed_count": sum(row["attempt_count"] for row in found["fixes"]),
+        "not_evaluated_count": sum(
+            row["attempt_count"] for row in found["regret"] if row["kind"] == "not_evaluated"
+        ),
+    }

@@ -1,0 +1,205 @@
+"""Plots as inline SVG: Vega-Lite drawn by vl-convert, with no browser. Colours are CSS variables of the page.
+
+The plots stay readable in print and in the dark because report.css sets the variables, not this file.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import vl_convert
+from markupsafe import Markup
+
+from pipelines.reports.figures import BIN_SECONDS, Rows
+from pipelines.reports.wording import compact
+
+SERIES_AT_MOST = 7
+"""Series with a colour of their own; the rest is one series."""
+REST = "all others"
+_WIDTH = 780
+_COLOURS = [f"var(--series-{number})" for number in range(1, SERIES_AT_MOST + 1)]
+_FONT = "system-ui, sans-serif"
+_TICK_HOURS = 3
+
+
+def spend_by_day(
+    spend: Mapping[date, Mapping[str, Decimal]], *, loaded: set[date], on: date, days: Sequence[date]
+) -> Markup | None:
+    """Draw dollars a day, stacked by provider, with each day's total above its bar.
+
+    Args:
+        spend: priced dollars by day and provider.
+        loaded: days of which the warehouse holds rows.
+        on: the day of the report, drawn stronger.
+        days: the days of the axis, in order.
+
+    Returns:
+        The SVG, or None when no day has a dollar.
+    """
+    totals = {day: sum(spend.get(day, {}).values(), Decimal(0)) for day in days}
+    if not any(totals.values()):
+        return None
+    by_name: dict[str, Decimal] = {}
+    for parts in spend.values():
+        for name, usd in parts.items():
+            by_name[name] = by_name.get(name, Decimal(0)) + abs(usd)
+    names = _largest(by_name)
+    folded: dict[tuple[date, str], Decimal] = {}
+    for day in days:
+        for name, usd in spend.get(day, {}).items():
+            key = (day, name if name in names else REST)
+            folded[key] = folded.get(key, Decimal(0)) + usd
+    labels = [f"{day:%a}|{day.day} {day:%b}" for day in days]
+    label_of = dict(zip(days, labels, strict=True))
+    order = {name: place for place, name in enumerate([*names, REST])}
+    bars = [
+        {"day": label_of[day], "provider": name, "usd": float(usd), "order": order[name], "is_on": day == on}
+        for (day, name), usd in folded.items()
+    ]
+    tops = [
+        {
+            "day": label_of[day],
+            "top": float(sum(usd for (of, _), usd in folded.items() if of == day and usd > 0)),
+            "text": compact(totals[day]) if day in loaded or totals[day] else "no data",
+            "is_on": day == on,
+        }
+        for day in days
+    ]
+    x = alt.X("day:N", sort=labels, title=None, scale=alt.Scale(domain=labels)).axis(
+        labelAngle=0, labelExpr="split(datum.label, '|')", ticks=False, domain=True
+    )
+    bar = (
+        alt.Chart(alt.InlineData(values=bars))
+        .mark_bar()
+        .encode(
+            x=x,
+            y=alt.Y("usd:Q", title=None, stack="zero").axis(format=_dollar_format(bars), tickCount=4),
+            color=_colour(
+                "provider", [name for name in [*names, REST] if name in {row["provider"] for row in bars}]
+            ),
+            order=alt.Order("order:Q"),
+            opacity=alt.condition("datum.is_on", alt.value(1), alt.value(0.6)),
+        )
+    )
+    text = (
+        alt.Chart(alt.InlineData(values=tops))
+        .mark_text(dy=-6, fontSize=11)
+        .encode(
+            x=x,
+            y="top:Q",
+            text="text:N",
+            color=alt.condition("datum.is_on", alt.value("var(--ink)"), alt.value("var(--muted)")),
+        )
+    )
+    return _svg(alt.layer(bar, text).properties(width=_WIDTH, height=210), "Spend by day and provider")
+
+
+def starts_by_time(
+    bins: Rows, bursts: Rows, *, starts_at: datetime, ends_at: datetime, time_zone: str
+) -> Markup | None:
+    """Draw starts of replicas by ten minutes of the business day, bursts shaded; None without a start.
+
+    Args:
+        bins: deployment, bin (ten-minute steps since the day began) and start_count.
+        bursts: incidents with onset_at, ended_at and cause.
+        starts_at: when the day starts, UTC; the axis shows the wall clock of the zone, also when it is turned.
+        ends_at: when it ends, UTC.
+        time_zone: the reporting zone.
+    """
+    if not bins:
+        return None
+    counts: dict[str, int] = {}
+    for row in bins:
+        counts[row["deployment"]] = counts.get(row["deployment"], 0) + row["start_count"]
+    names = _largest(counts)
+    folded: dict[tuple[int, str], int] = {}
+    for row in bins:
+        key = (row["bin"], row["deployment"] if row["deployment"] in names else REST)
+        folded[key] = folded.get(key, 0) + row["start_count"]
+    step = BIN_SECONDS / 60
+    length = (ends_at - starts_at) / timedelta(minutes=1)
+    bars = [
+        {"from": place * step, "to": (place + 1) * step, "deployment": name, "starts": number}
+        for (place, name), number in sorted(folded.items())
+    ]
+    shades = [
+        {
+            "from": max(0.0, (burst["onset_at"] - starts_at) / timedelta(minutes=1) // step * step),
+            "to": min(length, ((burst["ended_at"] - starts_at) / timedelta(minutes=1) // step + 1) * step),
+            "text": burst["cause"].replace("_", " "),
+        }
+        for burst in bursts
+    ]
+    zone = ZoneInfo(time_zone)
+    hours = range(0, int(length // 60) + 1, _TICK_HOURS)
+    clocks = {
+        hour * 60: (starts_at + timedelta(hours=hour)).astimezone(zone).strftime("%H:%M") for hour in hours
+    }
+    x_axis = alt.Axis(
+        values=list(clocks),
+        labelExpr="{"
+        + ", ".join(f"'{minute}': '{text}'" for minute, text in clocks.items())
+        + "}[datum.value]",
+        grid=False,
+        title=None,
+    )
+    scale = alt.Scale(domain=[0, length], nice=False)
+    layers = [
+        alt.Chart(alt.InlineData(values=shades))
+        .mark_rect(color="var(--alarm)", opacity=0.22)
+        .encode(x=alt.X("from:Q", scale=scale, axis=x_axis), x2="to:Q"),
+        alt.Chart(alt.InlineData(values=bars))
+        .mark_bar()
+        .encode(
+            x=alt.X("from:Q", scale=scale, axis=x_axis, bin="binned"),
+            x2="to:Q",
+            y=alt.Y("starts:Q", title=None, stack="zero").axis(format="d", tickMinStep=1, tickCount=4),
+            color=_colour(
+                "deployment", [name for name in [*names, REST] if name in {row["deployment"] for row in bars}]
+            ),
+        ),
+        alt.Chart(alt.InlineData(values=shades))
+        .mark_text(align="left", baseline="bottom", dx=1, dy=-3, fontSize=11, color="var(--alarm)")
+        .encode(x=alt.X("from:Q", scale=scale, axis=x_axis), y=alt.value(0), text="text:N"),
+    ]
+    return _svg(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
+
+
+def _largest(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]:
+    ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
+    if len(ranked) <= SERIES_AT_MOST:
+        return ranked
+    return ranked[: SERIES_AT_MOST - 1]
+
+
+def _colour(field: str, names: list[str]) -> alt.Color:
+    colours = [*_COLOURS[: len(names) - 1], "var(--rest)"] if REST in names else _COLOURS[: len(names)]
+    legend = alt.Legend(orient="bottom", title=None, columns=4, labelLimit=190, symbolType="square")
+    return alt.Color(f"{field}:N", sort=names, scale=alt.Scale(domain=names, range=colours), legend=legend)
+
+
+def _dollar_format(bars: Rows) -> str:
+    return "$,.2~f" if max(abs(row["usd"]) for row in bars) >= 1 else "$,.3~r"
+
+
+def _svg(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
+    configured = chart.configure(
+        background="transparent",
+        font=_FONT,
+        padding={"left": 2, "right": 2, "top": 14, "bottom": 2},
+        aria=False,
+        view=alt.ViewConfig(stroke=None),
+        axis=alt.AxisConfig(
+            labelColor="var(--muted)",
+            domainColor="var(--rule)",
+            gridColor="var(--rule)",
+            tickColor="var(--rule)",
+            labelFontSize=11,
+        ),
+        legend=alt.LegendConfig(labelColor="var(--ink)", labelFontSize=11, rowPadding=4, columnPadding=16),
+    )
+    svg = vl_convert.vegalite_to_svg(configured.to_dict())
+    # Vega escapes the names in it.
+    return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))  # noqa: S704
