@@ -103,7 +103,7 @@ def starts_by_time(
 
     Args:
         bins: deployment, bin (ten-minute steps since the day began) and start_count.
-        bursts: incidents with onset_at, ended_at and cause.
+        bursts: incidents with deployment, onset_at and ended_at, numbered in their order.
         starts_at: when the day starts, UTC; the axis shows the wall clock of the zone, also when it is turned.
         ends_at: when it ends, UTC.
         time_zone: the reporting zone.
@@ -113,7 +113,9 @@ def starts_by_time(
     counts: dict[str, int] = {}
     for row in bins:
         counts[row["deployment"]] = counts.get(row["deployment"], 0) + row["start_count"]
-    names = _largest(counts)
+    # What burst has a colour of its own.
+    bursting = {burst["deployment"]: 10**9 for burst in bursts}
+    names = _largest({name: counts[name] + bursting.get(name, 0) for name in counts})
     folded: dict[tuple[int, str], int] = {}
     for row in bins:
         key = (row["bin"], row["deployment"] if row["deployment"] in names else REST)
@@ -128,9 +130,9 @@ def starts_by_time(
         {
             "from": max(0.0, (burst["onset_at"] - starts_at) / timedelta(minutes=1) // step * step),
             "to": min(length, ((burst["ended_at"] - starts_at) / timedelta(minutes=1) // step + 1) * step),
-            "text": burst["cause"].replace("_", " "),
+            "number": str(number),
         }
-        for burst in bursts
+        for number, burst in enumerate(bursts, start=1)
     ]
     zone = ZoneInfo(time_zone)
     hours = range(0, int(length // 60) + 1, _TICK_HOURS)
@@ -161,8 +163,9 @@ def starts_by_time(
             ),
         ),
         alt.Chart(alt.InlineData(values=shades))
-        .mark_text(align="left", baseline="bottom", dx=1, dy=-3, fontSize=11, color="var(--alarm)")
-        .encode(x=alt.X("from:Q", scale=scale, axis=x_axis), y=alt.value(0), text="text:N"),
+        .transform_calculate(middle="(datum.from + datum.to) / 2")
+        .mark_text(baseline="bottom", dy=-3, fontSize=11, fontWeight="bold", color="var(--alarm)")
+        .encode(x=alt.X("middle:Q", scale=scale, axis=x_axis), y=alt.value(0), text="number:N"),
     ]
     return _svg(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
 
@@ -181,14 +184,15 @@ def _colour(field: str, names: list[str]) -> alt.Color:
 
 
 def _dollar_format(bars: Rows) -> str:
-    return "$,.2~f" if max(abs(row["usd"]) for row in bars) >= 1 else "$,.3~r"
+    largest = max(abs(row["usd"]) for row in bars)
+    return "$,.3~s" if largest >= 1000 else "$,.2~f" if largest >= 1 else "$,.3~r"  # noqa: PLR2004  d3's words
 
 
 def _svg(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
     configured = chart.configure(
         background="transparent",
         font=_FONT,
-        padding={"left": 2, "right": 2, "top": 14, "bottom": 2},
+        padding={"left": 8, "right": 8, "top": 14, "bottom": 2},
         aria=False,
         view=alt.ViewConfig(stroke=None),
         axis=alt.AxisConfig(

@@ -136,7 +136,7 @@ def test_first_day_has_no_data_to_compare_with():
     page = render(fleet(days=1))
     assert "no data for the day before" in page.text
     assert "no data for the Thursday before" in page.text
-    assert page.tables["provider"][-1].words()[3:] == ["no data", "no data"]
+    assert page.tables["provider"][-1].words()[3:] == ["no data", "", "", "no data", "", ""]
 
 
 def test_empty_day_says_so_and_shows_no_dollars():
@@ -281,7 +281,7 @@ def test_many_fixes_fold_into_one_row_that_keeps_the_sum():
 def test_burst_tells_its_time_its_users_its_cause_and_the_price_of_its_cure(full):
     _, page = full
     for words in (
-        "llama-pool: 9 starts in a burst, $12.48",
+        "Burst 1: 9 starts of llama-pool, $12.48",
         "14:02 to 14:31, H100 at lambda, us; 0.42 expected",
         "41 requests waited 14 min 40 s in all, 21 s each",
         "scale from zero: no replica was ready for 52 minutes before the first start",
@@ -307,7 +307,7 @@ def test_estimate_of_an_inferred_start_is_apart_and_an_unpriced_cure_is_said():
     insert(con, "mart.cold_start_bursts", [burst(burst_usd=None, cure_usd_per_day=None)])
     page = render(con)
     assert "1 start is inferred from request logs; its estimate of $0.40 is in no sum" in page.text
-    assert "9 starts in a burst, not priced" in page.text
+    assert "Burst 1: 9 starts of llama-pool, not priced" in page.text
     assert "2 more warm replicas at a price not known a day" in page.text
 
 
