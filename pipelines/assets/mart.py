@@ -23,8 +23,10 @@ from pipelines.warehouse.resource import Warehouse, days_between, frame
 
 BURST_HISTORY = timedelta(days=35)
 """Trailing days of starts that the burst baseline looks at."""
-LONGEST_START = timedelta(hours=6)
-"""How long after midnight a start may still end and count on the day that it was asked for."""
+START_LOOKBACK = timedelta(hours=7)
+"""How far before a day losses and usual traffic are looked at, to tell why replicas were started."""
+LONGEST_WAIT = timedelta(hours=1)
+"""How long after a day a request may still come that waits for one of its starts."""
 
 Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, date, date], int]
 
@@ -137,15 +139,27 @@ def _cold_starts(
     zone = warehouse.project.time_zone
     start = business_day_bounds(from_on, time_zone=zone)[0]
     end = business_day_bounds(to_on, time_zone=zone)[0]
-    span = {"start": start - LONGEST_START, "end": end + LONGEST_START}
+    around = {"early": start - START_LOOKBACK, "late": end + LONGEST_WAIT}
+    span = {"start": start, "end": end, **around}
     rows = cold_starts(
-        frame(con, "FROM core.replica_events WHERE event_at >= $start AND event_at < $end", span).lazy(),
-        frame(con, "FROM core.replica_states WHERE started_at >= $start AND started_at < $end", span).lazy(),
         frame(
             con,
-            "FROM core.requests WHERE started_at >= $start AND started_at < $end "
-            "AND route IN (SELECT deployment FROM core.replica_events)",
+            "FROM core.replica_events WHERE event_at >= $early AND event_at < $late OR replica_id IN "
+            "(SELECT replica_id FROM core.replica_events WHERE event_at >= $start AND event_at < $end)",
             span,
+        ).lazy(),
+        frame(
+            con,
+            "FROM core.replica_states WHERE state_hour >= $early AND state_hour < $late "
+            "OR life_started_at >= $start AND life_started_at < $end",
+            span,
+        ).lazy(),
+        frame(
+            con,
+            "FROM core.requests WHERE started_at >= $early AND started_at < $late AND "
+            "(route IN (SELECT deployment FROM core.replica_events) OR "
+            "replica_id IN (SELECT replica_id FROM core.replica_events))",
+            around,
         ).lazy(),
         time_zone=zone,
         from_on=from_on,

@@ -1,0 +1,47 @@
+"""mart.cold_starts: every start of a replica with its phases, its dollars, who waited for it and why it was."""
+
+from datetime import date
+
+import polars as pl
+
+from models.cold_starts.causes import with_causes
+from models.cold_starts.delays import attempts, delay_totals, delays, ready_counts
+from models.cold_starts.observed import observed_starts
+from models.periods import business_day_of
+from models.schemas import table
+
+
+def cold_starts(
+    events: pl.LazyFrame,
+    states: pl.LazyFrame,
+    requests: pl.LazyFrame,
+    *,
+    time_zone: str,
+    from_on: date,
+    to_on: date,
+) -> pl.DataFrame:
+    """Return the rows of `mart.cold_starts` whose start was asked for on a business day in [from_on, to_on).
+
+    A start counts whole on the day on which it was asked for, however late it is ready: over all days, the dollars
+    of ready, cancelled and pending starts sum to `core.pool_hours.starting_usd`.
+
+    Args:
+        events: `core.replica_events` of the deployments; ten minutes more before the first day tell causes.
+        states: `core.replica_states`: all slices of the lives that began on these days, and what else was ready.
+        requests: `core.requests` of these deployments; six hours more before the first day tell what is usual.
+        time_zone: IANA reporting zone.
+        from_on: first business day.
+        to_on: business day after the last.
+    """
+    day = business_day_of(pl.col("requested_at"), time_zone=time_zone)
+    starts = (
+        observed_starts(states, events)
+        .with_columns(day.alias("started_on"))
+        .filter(pl.col("started_on") >= from_on, pl.col("started_on") < to_on)
+    )
+    asked = attempts(requests, states, starts)
+    rows = delay_totals(delays(asked, states, starts), asked, ready_counts(starts, states))
+    rows = with_causes(rows, events, asked).with_columns(pl.lit(value=False).alias("is_inferred"))
+    return (
+        table("mart.cold_starts").conform(rows.lazy(), fill=True).collect().sort("requested_at", "replica_id")
+    )
