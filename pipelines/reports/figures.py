@@ -3,7 +3,7 @@
 Not here: words, plots, HTML. Sums are made by SQL on exact decimals, so the rows of a table sum to its total.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import duckdb
@@ -244,30 +244,33 @@ def figures(
     """
     day = {"on": on}
     hour = "%Y-%m-%dT%H:%MZ"
-    return {
-        "cost_per_token": _rows(con, _COST_PER_TOKEN, day | {"top": GROUPS_AT_MOST}),
-        "spend_by_day": _rows(con, _SPEND_BY_DAY, day | {"first": first}),
-        "pools": _rows(con, _POOLS, day),
-        "unpriced": _rows(con, _UNPRICED, day),
-        "regret": _rows(con, _REGRET, day),
-        "fixes": _rows(con, _FIXES, day | {"top": FIXES_AT_MOST}),
-        "worst": _rows(con, _WORST, day | {"top": WORST_AT_MOST}),
-        "starts": _rows(con, _STARTS, day | {"top": GROUPS_AT_MOST}),
-        "start_bins": _rows(con, _START_BINS, day | {"starts_at": starts_at}),
-        "bursts": _rows(con, _BURSTS, day),
-        "coverage": _rows(con, _COVERAGE, day),
-        "checks": _rows(
-            con,
-            _CHECKS,
-            {
-                "on_text": on.isoformat(),
-                "next_text": date.fromordinal(on.toordinal() + 1).isoformat(),
-                "starts_hour": starts_at.strftime(hour),
-                "ends_hour": ends_at.strftime(hour),
-            },
-        ),
-        "closed": _rows(con, _CLOSED, day),
+    checked = {
+        "on_text": on.isoformat(),
+        "next_text": (on + timedelta(days=1)).isoformat(),
+        "starts_hour": starts_at.strftime(hour),
+        "ends_hour": ends_at.strftime(hour),
     }
+    asked: dict[str, tuple[str, dict[str, Any]]] = {
+        "cost_per_token": (_COST_PER_TOKEN, day | {"top": GROUPS_AT_MOST}),
+        "spend_by_day": (_SPEND_BY_DAY, day | {"first": first}),
+        "pools": (_POOLS, day),
+        "unpriced": (_UNPRICED, day),
+        "regret": (_REGRET, day),
+        "fixes": (_FIXES, day | {"top": FIXES_AT_MOST}),
+        "worst": (_WORST, day | {"top": WORST_AT_MOST}),
+        "starts": (_STARTS, day | {"top": GROUPS_AT_MOST}),
+        "start_bins": (_START_BINS, day | {"starts_at": starts_at}),
+        "bursts": (_BURSTS, day),
+        "coverage": (_COVERAGE, day),
+        "checks": (_CHECKS, checked),
+        "closed": (_CLOSED, day),
+    }
+    # In one transaction the figures are of one instant, also while a run writes.
+    con.begin()
+    try:
+        return {name: _rows(con, query, parameters) for name, (query, parameters) in asked.items()}
+    finally:
+        con.rollback()
 
 
 def _rows(con: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> Rows:
