@@ -1,8 +1,12 @@
-"""The registry of record formats: the listing of models/logs and models/lifecycle."""
+"""The registry of record formats, the listing of models/logs and models/lifecycle, and which of them a record fits."""
 
 import importlib
 import pkgutil
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import models.lifecycle
 import models.logs
@@ -19,3 +23,42 @@ def importers() -> dict[str, Importer]:
             if isinstance(importer, Importer):
                 found[importer.kind] = importer
     return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A format that a record fits, and the signs that tell it."""
+
+    kind: str
+    signs: frozenset[str]
+
+
+def fitting(record: Mapping[str, Any]) -> list[Fit]:
+    """Return the formats that a record fits, in name order: those of the lowest rank, each by its most signs.
+
+    Args:
+        record: the first record as parsed, or the names of a header as keys.
+    """
+    fits = [
+        (importer.rank, Fit(kind, max(having, key=len)))
+        for kind, importer in importers().items()
+        if (having := [signs for signs in importer.signature if all(_has(record, sign) for sign in signs)])
+    ]
+    lowest = min((rank for rank, _ in fits), default=0)
+    return [fit for rank, fit in fits if rank == lowest]
+
+
+def _has(record: Mapping[str, Any], sign: str) -> bool:
+    path, _, start = sign.partition("=")
+    if path in record:
+        value = record[path]
+    else:
+        value = record
+        for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+            if key and isinstance(value, Mapping) and key in value:
+                value = value[key]
+            elif index and isinstance(value, list) and int(index) < len(value):
+                value = value[int(index)]
+            else:
+                return False
+    return not start or (isinstance(value, str) and value.startswith(start))

@@ -9,6 +9,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
+MOST_TOKENS = 10**15
+"""No count of one record is beyond this: sums of counts stay far inside 64 bits."""
+MOST_QUANTITY = 10**11
+"""No meter of one record is beyond this: it fits DECIMAL(18, 6)."""
+LONGEST_SECONDS = 10**8
+"""No duration of one record is beyond this: about three years."""
+
+_EARLIEST, _LATEST = "TIMESTAMPTZ '2000-01-01 00:00:00+00'", "TIMESTAMPTZ '2100-01-01 00:00:00+00'"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Importer:
@@ -18,10 +27,14 @@ class Importer:
         kind: name in nanodollar.toml; the column `source_kind`.
         table: where its records land.
         columns: DuckDB types of the top-level fields that are read; everything else is left in the file.
-        select: SQL over the relation `records` (those fields and `line_number`); may name `$hash_key`.
-        canonical: from the rows of `select` to canonical columns, `quarantine_reason` and `quarantine_detail`.
-        formats: file formats that it reads: jsonl, csv, parquet.
-        signature: fields whose presence in a record tells the format, for detection.
+        select: SQL over the relation `records` (those fields and `line_number`); may name `$hash_key`. Each record
+            yields a row at least, so that none is lost.
+        canonical: from the rows of `select` to canonical columns, `quarantine_reason` and `quarantine_detail`. A row
+            whose source gives no id has a `content_hash` in place of `request_id` and `dedupe_key`.
+        formats: file formats that it reads: jsonl, csv, parquet; text is one field `line`.
+        signature: alternatives that tell the format, each a set of signs that a record must have: a path of keys
+            (`data[0].object`), or a path and the start of its text (`id=resp_`).
+        rank: place in the order of detection; of the formats that fit, the lowest rank wins.
         takes_columns: whether `columns = {canonical = "theirs"}` renames fields.
     """
 
@@ -32,37 +45,94 @@ class Importer:
     canonical: Callable[[pl.LazyFrame], pl.LazyFrame]
     formats: tuple[str, ...]
     signature: tuple[frozenset[str], ...]
+    rank: int = 50
     takes_columns: bool = False
 
 
 def integer(field: str) -> str:
-    """SQL of a whole number in a text field; NULL when it is none."""
+    """SQL of a whole number in a text field; NULL when it is none, or beyond any count of one record."""
     return (
         f"CASE WHEN TRY_CAST({field} AS DOUBLE) = TRY_CAST({field} AS BIGINT)::DOUBLE "
+        f"AND TRY_CAST({field} AS BIGINT) BETWEEN -{MOST_TOKENS} AND {MOST_TOKENS} "
         f"THEN TRY_CAST({field} AS BIGINT) END"
     )
 
 
+def number(field: str) -> str:
+    """SQL of a finite number in a text field, as DOUBLE; NULL when it is none."""
+    return f"CASE WHEN isfinite(TRY_CAST({field} AS DOUBLE)) THEN TRY_CAST({field} AS DOUBLE) END"
+
+
+def money(field: str) -> str:
+    """SQL of US dollars in a text field; NULL when it is none."""
+    return f"TRY_CAST({field} AS DECIMAL(38, 12))"
+
+
 def bad_numbers(fields: dict[str, str]) -> str:
     """SQL of the names of fields that hold something else than a whole number, comma-separated."""
-    cases = ", ".join(
-        f"CASE WHEN {field} IS NOT NULL AND ({integer(field)}) IS NULL THEN '{name}' END"
-        for name, field in fields.items()
+    return _names_where(
+        {name: f"{field} IS NOT NULL AND ({integer(field)}) IS NULL" for name, field in fields.items()}
     )
+
+
+def bad_quantities(fields: dict[str, str], *, at_most: float = MOST_QUANTITY) -> str:
+    """SQL of the names of fields that hold something else than a number from 0 to `at_most`, comma-separated."""
+    return _names_where(
+        {
+            name: f"{field} IS NOT NULL AND coalesce(({number(field)}) NOT BETWEEN 0 AND {at_most}, true)"
+            for name, field in fields.items()
+        }
+    )
+
+
+def _names_where(conditions: dict[str, str]) -> str:
+    if not conditions:
+        return "NULL::VARCHAR"
+    cases = ", ".join(f"CASE WHEN {condition} THEN '{name}' END" for name, condition in conditions.items())
     return f"nullif(concat_ws(',', {cases}), '')"
 
 
 def instant(field: str) -> str:
-    """SQL of a UTC instant in a text field: ISO 8601 (no zone is UTC) or Unix seconds; NULL when it is none."""
-    return (
-        f"coalesce(TRY_CAST({field} AS TIMESTAMPTZ), "
-        f"TRY(to_timestamp(nullif(TRY_CAST({field} AS DOUBLE), 'nan'::DOUBLE))))"
+    """SQL of a UTC instant in a text field; NULL when it is none, or not of this century.
+
+    ISO 8601 (no zone is UTC), an HTTP date, or a number since 1970: seconds, and from 1e11 on milli-, micro- and
+    nanoseconds, which no record of this century leaves in doubt.
+    """
+    seconds = (
+        f"CASE WHEN TRY_CAST({field} AS DOUBLE) < 1e11 THEN TRY_CAST({field} AS DOUBLE) * 1e6 "
+        f"WHEN TRY_CAST({field} AS DOUBLE) < 1e14 THEN TRY_CAST({field} AS DOUBLE) * 1e3 "
+        f"WHEN TRY_CAST({field} AS DOUBLE) < 1e17 THEN TRY_CAST({field} AS HUGEINT) "
+        f"WHEN TRY_CAST({field} AS DOUBLE) < 1e20 THEN TRY_CAST({field} AS HUGEINT) // 1000 END"
     )
+    read = (
+        f"coalesce(TRY_CAST({field} AS TIMESTAMPTZ), TRY(make_timestamptz(({seconds})::BIGINT)), "
+        f"TRY_STRPTIME({field}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ)"
+    )
+    return f"list_filter([{read}], lambda t: t >= {_EARLIEST} AND t < {_LATEST})[1]"
 
 
 def text(field: str) -> str:
     """SQL of a text field whose empty value means absent."""
     return f"nullif({field}, '')"
+
+
+def entry_sum(listed: str, *, counts: tuple[str, ...], where: tuple[str, str]) -> str:
+    """SQL of a sum over the entries of a JSON list, as text: NULL where none is chosen.
+
+    Args:
+        listed: SQL of the list.
+        counts: names of the field that is summed; the first that an entry has counts.
+        where: name and text of the field that chooses entries.
+    """
+    key, value = where
+    shape = ", ".join(f'"{name}": "VARCHAR"' for name in (key, *counts))
+    chosen = f"list_filter(TRY(from_json({listed}, '[{{{shape}}}]')), lambda e: e.\"{key}\" = '{value}')"
+    fields = ", ".join(f'e."{name}"' for name in counts)
+    numbers = f"list_transform({chosen}, lambda e: {integer(f'coalesce({fields})')})"
+    return (
+        f"CASE WHEN list_has_any(list_transform({numbers}, lambda n: n IS NULL), [true]) THEN 'no number' "
+        f"ELSE list_sum({numbers})::VARCHAR END"
+    )
 
 
 def first_reason(*cases: tuple[pl.Expr, str, pl.Expr | str | None]) -> list[pl.Expr]:

@@ -61,5 +61,6 @@ IMPORTER = Importer(
     canonical=canonical,
     formats=("jsonl", "csv", "parquet"),
     signature=(frozenset({"replica_id", "event", "event_at"}),),
+    rank=90,
     takes_columns=True,
 )

@@ -8,7 +8,7 @@ Source: open-telemetry/semantic-conventions (gen_ai), traceloop/openllmetry, Ope
 
 import polars as pl
 
-from models.logs.tokens import disjoint
+from models.logs.tokens import TokenRule, disjoint
 from models.records import Importer, first_reason
 
 KIND = "otel_genai"
@@ -160,7 +160,7 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         & ~(operation.is_null() & (pl.col("prompt").is_not_null() | pl.col("completion").is_not_null())),
         bad=bad,
     ).with_columns(value.cast(pl.Int64, strict=False).alias(name) for name, value in number.items())
-    frame = disjoint(frame.with_columns(cache_write_1h=None, image_output=None))
+    frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     started = pl.from_epoch((pl.col("started_ns") // 1000).cast(pl.Int64, strict=False), time_unit="us")
     ended = pl.from_epoch((pl.col("ended_ns") // 1000).cast(pl.Int64, strict=False), time_unit="us")
     started, ended = started.dt.replace_time_zone("UTC"), ended.dt.replace_time_zone("UTC")

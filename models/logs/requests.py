@@ -105,5 +105,6 @@ IMPORTER = Importer(
     canonical=canonical,
     formats=("jsonl", "csv", "parquet"),
     signature=(frozenset({"request_id", "started_at", "output_text_tokens"}),),
+    rank=90,
     takes_columns=True,
 )

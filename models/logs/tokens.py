@@ -1,4 +1,6 @@
-"""Make the token classes of an inclusive count disjoint. A negative remainder is never clamped."""
+"""Make the token classes of a count disjoint. A negative remainder is never clamped."""
+
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -8,47 +10,90 @@ PARTS = (
     "cache_read",
     "cache_write_5m",
     "cache_write_1h",
+    "cache_read_audio",
+    "cache_read_image",
     "audio_input",
     "image_input",
     "video_input",
+    "other_input",
     "reasoning",
     "audio_output",
     "image_output",
+    "other_output",
 )
 
 
-def disjoint(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Split inclusive totals into disjoint classes.
+@dataclass(frozen=True, kw_only=True)
+class TokenRule:
+    """What the totals of a format include.
+
+    Attributes:
+        cache_in_prompt: whether the prompt count includes cache reads and writes.
+        reasoning_in_completion: whether the completion count includes reasoning.
+        media_in_totals: whether the counts include audio, images and video; of these the prompt's parts include
+            what was cached.
+        has_exclusive_variant: whether a documented variant of the log counts the prompt without the cache.
+    """
+
+    cache_in_prompt: bool = True
+    reasoning_in_completion: bool = True
+    media_in_totals: bool = True
+    has_exclusive_variant: bool = False
+
+
+def disjoint(frame: pl.LazyFrame, rule: TokenRule) -> pl.LazyFrame:
+    """Split totals into disjoint classes.
 
     Args:
-        frame: columns `prompt` and `completion` (totals: cached input and reasoning included; NULL when the
-            source reported no usage) and one column per name of `PARTS` (NULL when absent).
+        frame: columns `prompt` and `completion` (totals; NULL when the source reported none) and, for each name
+            of `PARTS` that the format has, a column of it (NULL when absent). `cache_read` is the whole cached
+            count, audio and images included.
+        rule: what the totals include.
 
     Returns:
-        The frame with every token column, `is_exclusive` (the totals excluded the cache, read that way),
-        `has_usage`, and `negative` (a remainder below zero that no documented variant explains).
+        The frame with every token column, `is_exclusive` (the prompt excluded the cache, read that way),
+        `has_usage`, and `negative` (a count or remainder below zero that no documented variant explains).
     """
-    part = {name: pl.col(name).fill_null(0) for name in PARTS}
-    cached = part["cache_read"] + part["cache_write_5m"] + part["cache_write_1h"]
-    media_in = part["audio_input"] + part["image_input"] + part["video_input"]
-    media_out = part["audio_output"] + part["image_output"]
+    present = set(frame.collect_schema().names())
+    zero = pl.lit(0, dtype=pl.Int64)
+    part = {name: pl.col(name).fill_null(0) if name in present else zero for name in PARTS}
     has_usage = pl.col("prompt").is_not_null() | pl.col("completion").is_not_null()
     prompt, completion = pl.col("prompt").fill_null(0), pl.col("completion").fill_null(0)
-    inclusive = prompt - cached - media_in
-    # A log of the exclusive variant counts fewer prompt tokens than it read from and wrote to the cache.
-    is_exclusive = has_usage & (inclusive < 0) & (cached > 0) & (prompt - media_in >= 0)
-    uncached = pl.when(is_exclusive).then(prompt - media_in).otherwise(inclusive)
-    output_text = completion - part["reasoning"] - media_out
-    smallest = pl.min_horizontal(uncached, output_text, *part.values())
-    known = {name: part[name] for name in PARTS} | {"input_uncached": uncached, "output_text": output_text}
+    cached_media = part["cache_read_audio"] + part["cache_read_image"]
+    cached = part["cache_read"] + part["cache_write_5m"] + part["cache_write_1h"]
+    media_in = part["audio_input"] + part["image_input"] + part["video_input"] + part["other_input"]
+    media_out = part["audio_output"] + part["image_output"] + part["other_output"]
+    text_in, text_out = prompt, completion
+    if rule.media_in_totals:
+        # The cached media lie both in the modality's count and in the cached one: out once.
+        text_in, text_out = text_in - media_in + cached_media, text_out - media_out
+    if rule.reasoning_in_completion:
+        text_out = text_out - part["reasoning"]
+    is_exclusive = pl.lit(value=False)
+    uncached = text_in - cached if rule.cache_in_prompt else text_in
+    if rule.cache_in_prompt and rule.has_exclusive_variant:
+        # A log of the exclusive variant counts fewer prompt tokens than it read from and wrote to the cache.
+        is_exclusive = has_usage & (uncached < 0) & (cached > 0) & (text_in >= 0)
+        uncached = pl.when(is_exclusive).then(text_in).otherwise(uncached)
+    known = part | {
+        "input_uncached": uncached,
+        "output_text": text_out,
+        "cache_read": part["cache_read"] - cached_media,
+        "audio_input": part["audio_input"] - (part["cache_read_audio"] if rule.media_in_totals else zero),
+        "image_input": part["image_input"] - (part["cache_read_image"] if rule.media_in_totals else zero),
+    }
+    classes = {column: known[column.removesuffix("_tokens")] for column in TOKEN_COLUMNS}
     frame = frame.with_columns(
-        has_usage=has_usage, is_exclusive=is_exclusive, negative=has_usage & (smallest < 0)
+        has_usage=has_usage,
+        is_exclusive=is_exclusive,
+        negative=has_usage & (pl.min_horizontal(classes.values()) < 0),
     )
     return frame.with_columns(
-        pl.when("has_usage")
-        .then(known.get(column.removesuffix("_tokens"), pl.lit(0, dtype=pl.Int64)))
-        .otherwise(None)
-        .cast(pl.Int64)
-        .alias(column)
-        for column in TOKEN_COLUMNS
+        pl.when("has_usage").then(tokens).otherwise(None).cast(pl.Int64).alias(column)
+        for column, tokens in classes.items()
     )
+
+
+def total_tokens() -> pl.Expr:
+    """Return the sum of all classes, which a reported total must equal; NULL where no usage is known."""
+    return pl.when("has_usage").then(pl.sum_horizontal(TOKEN_COLUMNS))

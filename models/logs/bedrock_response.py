@@ -1,0 +1,53 @@
+"""Response bodies of Amazon Bedrock's InvokeModel and Converse, with the response headers beside.
+
+Bodies name no request and often no count: `headers` gives `x-amzn-requestid` and the token counts. The time is read
+beside (`started_at`), and so is the model (`requested_model`) where the body has none.
+Source: botocore 1.44 bedrock-runtime, recorded responses.
+"""
+
+from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, RULE, SECONDS, TIER
+from models.logs.cache_writes import split_writes
+from models.logs.response_format import Paths, ResponseFormat
+from models.logs.responses import response_importer
+
+_HEADERS: Paths = {
+    name: (*COUNTS[name], f'$.headers."x-amzn-bedrock-{header}-token-count"')
+    for name, header in (
+        ("prompt", "input"),
+        ("completion", "output"),
+        ("cache_read", "cache-read-input"),
+        ("written", "cache-write-input"),
+    )
+}
+
+IMPORTER = response_importer(
+    ResponseFormat(
+        kind="bedrock_response",
+        provider="aws.bedrock",
+        fields={
+            "response_id": ('$.headers."x-amzn-requestid"', "$.id"),
+            "model": ("$.model",),
+            "created": ("$.created",),
+            "tier": TIER,
+        },
+        counts={**COUNTS, **_HEADERS},
+        counts_sql=COUNTS_SQL,
+        seconds=SECONDS,
+        seconds_scale=1000,
+        first_token_after=("first",),
+        finished_after=("total",),
+        beside=("headers",),
+        rule=RULE,
+        # Ids like AI21's 1234 are no ids.
+        id_pattern="^(msg_|chatcmpl-)|^[0-9a-f]{8}-[0-9a-f]{4}-",
+        tiers={"standard": "default"},
+        amend=split_writes,
+        signature=(
+            frozenset({"usage.inputTokens", "stopReason"}),
+            frozenset({"inputTextTokenCount", "results"}),
+            frozenset({"generation_token_count", "prompt_token_count"}),
+            frozenset({"amazon-bedrock-invocationMetrics"}),
+        ),
+        rank=54,
+    )
+)

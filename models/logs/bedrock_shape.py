@@ -1,0 +1,66 @@
+"""Response bodies of Amazon Bedrock: Converse, Claude, Titan, Llama and the shapes of others; streams' last events.
+
+Input, cache read and cache write are disjoint; output includes reasoning.
+Source: botocore 1.44 bedrock-runtime, recorded responses.
+"""
+
+from models.logs.response_format import Paths
+from models.logs.tokens import TokenRule
+from models.records import entry_sum
+
+RULE = TokenRule(cache_in_prompt=False)
+_METRICS = '$."amazon-bedrock-invocationMetrics"'
+
+COUNTS: Paths = {
+    "prompt": (
+        "$.usage.inputTokens",
+        "$.metadata.usage.inputTokens",
+        "$.usage.input_tokens",
+        "$.usage.prompt_tokens",
+        f"{_METRICS}.inputTokenCount",
+        "$.inputTextTokenCount",
+        "$.prompt_token_count",
+    ),
+    "completion": (
+        "$.usage.outputTokens",
+        "$.metadata.usage.outputTokens",
+        "$.usage.output_tokens",
+        "$.usage.completion_tokens",
+        f"{_METRICS}.outputTokenCount",
+        "$.results[0].tokenCount",
+        "$.generation_token_count",
+    ),
+    "total": ("$.usage.totalTokens", "$.metadata.usage.totalTokens", "$.usage.total_tokens"),
+    "cache_read": (
+        "$.usage.cacheReadInputTokens",
+        "$.usage.cacheReadInputTokenCount",
+        "$.metadata.usage.cacheReadInputTokens",
+        "$.usage.cache_read_input_tokens",
+        f"{_METRICS}.cacheReadInputTokenCount",
+    ),
+    "written": (
+        "$.usage.cacheWriteInputTokens",
+        "$.usage.cacheWriteInputTokenCount",
+        "$.metadata.usage.cacheWriteInputTokens",
+        "$.usage.cache_creation_input_tokens",
+        f"{_METRICS}.cacheWriteInputTokenCount",
+    ),
+    "reasoning": ("$.usage.output_tokens_details.thinking_tokens",),
+}
+SECONDS: Paths = {
+    "total": ("$.metrics.latencyMs", "$.metadata.metrics.latencyMs", f"{_METRICS}.invocationLatency"),
+    "first": (f"{_METRICS}.firstByteLatency",),
+}
+TIER = ("$.serviceTier.type", "$.metadata.serviceTier.type")
+
+
+def _written(ttl: str, field: str) -> str:
+    listed = "coalesce(json_extract(body, '$.usage.cacheDetails'), json_extract(body, '$.metadata.usage.cacheDetails'))"
+    stated = entry_sum(listed, counts=("inputTokens",), where=("ttl", ttl))
+    return f"coalesce({stated}, TRY(json_extract_string(body, '$.usage.cache_creation.{field}')))"
+
+
+COUNTS_SQL = {
+    "cache_write_5m": _written("5m", "ephemeral_5m_input_tokens"),
+    "cache_write_1h": _written("1h", "ephemeral_1h_input_tokens"),
+}

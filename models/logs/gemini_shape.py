@@ -1,0 +1,82 @@
+"""`usageMetadata` of Gemini, in camel case (the API) and snake case (logs, Python dumps).
+
+The prompt includes cached content; thoughts and tool results stand apart; a modality's prompt count includes what
+was cached of it. An absent count is 0 where the total is there.
+Source: google-genai Python SDK 3.4.0.
+"""
+
+import re
+
+import polars as pl
+
+from models.logs.response_format import Paths
+from models.logs.tokens import TokenRule
+from models.records import entry_sum
+
+RULE = TokenRule(reasoning_in_completion=False)
+TIERS = {
+    "ON_DEMAND": "default",
+    "ON_DEMAND_PRIORITY": "priority",
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_OFFPEAK": "offpeak",
+    "PROVISIONED_THROUGHPUT": "provisioned",
+    "TRAFFIC_TYPE_UNSPECIFIED": "default",
+    "standard": "default",
+}
+_LISTS = {
+    "audio_input": ("promptTokensDetails", "AUDIO"),
+    "image_input": ("promptTokensDetails", "IMAGE"),
+    "video_input": ("promptTokensDetails", "VIDEO"),
+    "other_input": ("promptTokensDetails", "MODALITY_UNSPECIFIED"),
+    "cache_read_audio": ("cacheTokensDetails", "AUDIO"),
+    "cache_read_image": ("cacheTokensDetails", "IMAGE"),
+    "cached_video": ("cacheTokensDetails", "VIDEO"),
+    "audio_output": ("candidatesTokensDetails", "AUDIO"),
+    "image_output": ("candidatesTokensDetails", "IMAGE"),
+    "other_output": ("candidatesTokensDetails", "MODALITY_UNSPECIFIED"),
+}
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", lambda found: "_" + found.group(1).lower(), name)
+
+
+def both(*names: str) -> tuple[str, ...]:
+    """Return the paths of fields of the usage object in both spellings."""
+    return tuple(
+        path for name in names for path in (f"$.usageMetadata.{name}", f"$.usage_metadata.{_snake(name)}")
+    )
+
+
+COUNTS: Paths = {
+    "prompt": both("promptTokenCount"),
+    "completion": both("candidatesTokenCount", "responseTokenCount"),
+    "total": both("totalTokenCount"),
+    "cache_read": both("cachedContentTokenCount"),
+    "reasoning": both("thoughtsTokenCount"),
+    "tool_prompt": both("toolUsePromptTokenCount"),
+}
+
+
+def _modality(name: str, modality: str) -> str:
+    spellings = [*both(name), *(both("responseTokensDetails") if name.startswith("candidates") else ())]
+    found = ", ".join(f"json_extract(body, '{path}')" for path in spellings)
+    return entry_sum(f"coalesce({found})", counts=("tokenCount", "token_count"), where=("modality", modality))
+
+
+COUNTS_SQL = {name: _modality(*where) for name, where in _LISTS.items()}
+
+
+def complete(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Fill absent counts with 0 where the total is there, and count tool results as input."""
+    has_total = pl.col("total").is_not_null()
+    filled = {
+        name: pl.when(has_total).then(pl.col(name).fill_null(0)).otherwise(pl.col(name))
+        for name in ("prompt", "completion")
+    }
+    return frame.with_columns(
+        prompt=filled["prompt"] + pl.col("tool_prompt").fill_null(0),
+        completion=filled["completion"],
+        # No class is cached video: it is a cache read, and leaves the video count.
+        video_input=pl.col("video_input") - pl.col("cached_video").fill_null(0),
+    )

@@ -1,0 +1,163 @@
+"""SQL that reads response objects, bare or in an envelope: one row a record, text of the answer passed over."""
+
+from itertools import chain
+
+from models.logs.response_format import Paths, ResponseFormat
+from models.logs.streams import events_of, merged
+from models.records import (
+    LONGEST_SECONDS,
+    bad_numbers,
+    bad_quantities,
+    instant,
+    integer,
+    number,
+    text,
+)
+
+BESIDE_TEXTS = (
+    "request_id",
+    "logical_request_id",
+    "provider",
+    "region",
+    "route",
+    "requested_model",
+    "routed_model",
+    "served_model",
+    "replica_id",
+    "service_tier",
+    "batch_id",
+    "tenant",
+    "team",
+    "user_id",
+    "task_class",
+    "session_id",
+    "trace_id",
+    "prefix_hash",
+    "fallback_cause",
+    "retry_of",
+)
+BESIDE_INSTANTS = ("started_at", "first_token_at", "finished_at")
+_BESIDE = (*BESIDE_TEXTS, *BESIDE_INSTANTS, "attempt_no", "api_key_id", "is_fallback", "queue_seconds")
+_ENVELOPE = ("response", "custom_id", "status_code", "error")
+_FIELDS = ("response_id", "model", "created", "ended", "tier", "state", "error_class", "object", "region")
+
+
+def _paths(form: ResponseFormat) -> list[str]:
+    groups = (form.fields, form.counts, form.seconds, form.meters, form.tags)
+    return list(dict.fromkeys(chain.from_iterable(chain.from_iterable(group.values() for group in groups))))
+
+
+def _top(path: str) -> str:
+    return path.removeprefix("$.").split(".")[0].split("[")[0].strip('"')
+
+
+def _containers(paths: list[str]) -> list[str]:
+    """Return the objects that paths lead through."""
+    found: dict[str, None] = {}
+    for path in paths:
+        parts = path.split(".")
+        for depth in range(2, len(parts)):
+            parent = ".".join(parts[:depth])
+            # An error may be a mere text.
+            if "[" not in parent and '"' not in parent and parent != "$.error":
+                found[parent] = None
+    return list(found)
+
+
+def _tops(form: ResponseFormat) -> list[str]:
+    return sorted({_top(path) for path in _paths(form)} | set(form.beside) | set(form.provider_signs))
+
+
+def response_columns(form: ResponseFormat) -> list[str]:
+    """Return the top-level fields that are read: of the response, of the envelope, and canonical ones beside."""
+    markers = [form.bare_when] if form.bare_when is not None else []
+    return list(dict.fromkeys([*_tops(form), *_BESIDE, *_ENVELOPE, *form.nested, *markers]))
+
+
+def _inside(column: str, path: str) -> str:
+    if path == "$":
+        return f'"{column}"'
+    found = f"TRY(json_extract(\"{column}\", '{path}'))::VARCHAR"
+    return f"CASE WHEN TRY(json_type(\"{column}\")) = 'OBJECT' THEN {found} END"
+
+
+def response_select(form: ResponseFormat) -> str:
+    """Return the SELECT over `records` whose rows `_canonical` of models/logs/responses.py completes."""
+    paths, tops = _paths(form), _tops(form)
+    containers = _containers(paths)
+
+    def values(group: Paths, name: str) -> str:
+        held = [f"m[{paths.index(path) + 1}]" for path in group.get(name, ())]
+        return f"coalesce({', '.join(held)})" if held else "NULL::VARCHAR"
+
+    nested = [_inside(column, path) for column, path in form.nested.items()]
+    held = f"coalesce({', '.join(nested)})"
+    if form.bare_when is not None:
+        held = f'CASE WHEN "{form.bare_when}" IS NULL THEN {held} END'
+    bare = ", ".join(
+        f'\'{top}\', CASE WHEN json_valid("{top}") THEN "{top}"::JSON ELSE to_json("{top}") END'
+        for top in tops
+    )
+    beside = ", ".join(f"'{name}', TRY(\"{name}\"::JSON)" for name in form.beside)
+    inside = "coalesce(TRY(json_extract(held, '$.body')), held::JSON)"
+    answer = (
+        f"CASE WHEN held IS NULL THEN json_object({bare}) WHEN TRY(json_type(held)) = 'OBJECT' THEN {inside} "
+        f"WHEN TRY(json_type(held)) NOT IN ('ARRAY') THEN NULL ELSE TRY({merged('events')}) END"
+    )
+    body = f"CASE WHEN held IS NULL THEN answer ELSE TRY(json_merge_patch(answer, json_object({beside}))) END"
+    counts = {name: values(form.counts, name) for name in form.counts} | dict(form.counts_sql)
+    durations = {f"seconds_{name}": values(form.seconds, name) for name in form.seconds}
+    meters = {f"meter_{name}": values(form.meters, name) for name in form.meters}
+    meters |= {f"meter_{name}": sql for name, sql in form.meters_sql.items()}
+    fields = {name: values(form.fields, name) for name in dict.fromkeys((*_FIELDS, *form.fields))}
+    instants = ("created", "ended")
+    signs = " ".join(
+        f"WHEN TRY(json_exists(body, '$.{column}')) THEN '{name}'"
+        for column, name in form.provider_signs.items()
+    )
+    hashed = ", ".join(f'"{name}"' for name in _BESIDE)
+    lists = f"[{', '.join(_quoted(path) for path in containers)}]::VARCHAR[]"
+    return f"""
+WITH holding AS (SELECT *, {held} AS held FROM records),
+listed AS (SELECT *, {events_of("held")} AS events FROM holding),
+answers AS (SELECT *, {answer} AS answer FROM listed),
+bodies AS (SELECT *, {body} AS body FROM answers),
+parsed AS (
+  SELECT *, TRY(json_extract_string(body, [{", ".join(_quoted(path) for path in paths)}])) AS m,
+         list_filter({lists}, lambda c, i: TRY(json_type(body, {lists}))[i] NOT IN ('OBJECT', 'NULL')) AS odd
+  FROM bodies
+)
+SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, body IS NOT NULL AS is_readable,
+       {", ".join(f"{text(name)} AS beside_{name}" for name in BESIDE_TEXTS)},
+       {", ".join(f"{instant(name)} AS beside_{name}" for name in BESIDE_INSTANTS)},
+       {", ".join(f"{text(name)} IS NOT NULL AS has_{name}" for name in BESIDE_INSTANTS)},
+       {integer("attempt_no")} AS beside_attempt_no, TRY_CAST(is_fallback AS BOOLEAN) AS beside_is_fallback,
+       {number("queue_seconds")} AS beside_queue_seconds,
+       CASE WHEN {text("api_key_id")} IS NOT NULL THEN sha256($hash_key || api_key_id) END AS api_key_id,
+       {text("custom_id")} AS custom_id, {integer("status_code")} AS outer_status_code,
+       CASE WHEN TRY(json_type(response)) = 'OBJECT' THEN TRY(json_extract_string(response, '$.status_code')) END
+         AS inner_status_code,
+       CASE WHEN "error" = 'false' THEN NULL WHEN TRY(json_type("error")) = 'OBJECT' THEN
+         TRY(coalesce(json_extract_string("error", '$.code'), json_extract_string("error", '$.type'), 'error'))
+         WHEN "error" IS NOT NULL THEN 'error' END AS outer_error,
+       {f"CASE {signs} END" if signs else "NULL::VARCHAR"} AS sign_provider,
+       {", ".join(f"{(instant if name in instants else text)(value)} AS {name}" for name, value in fields.items())},
+       {", ".join(f"{text(fields[name])} IS NOT NULL AS has_{name}" for name in instants)},
+       {", ".join(f"{integer(value)} AS {name}" for name, value in counts.items())},
+       {"".join(f"{number(value)} AS {name}, " for name, value in (durations | meters).items())}
+       {"".join(f"{text(values(form.tags, name))} AS tag_{name}, " for name in form.tags)}
+       {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
+       list_has_any(list_transform(m, lambda v: v IS NOT NULL), [true]) OR "error" IS NOT NULL
+         OR status_code IS NOT NULL AS is_known,
+       nullif(array_to_string(list_transform(odd, lambda c: c[3:]), ','), '') AS odd_parts,
+       {bad_numbers({"attempt_no": "attempt_no", "status_code": "status_code"} | counts)} AS bad_counts,
+       {bad_quantities(meters)} AS bad_meters,
+       {bad_quantities(durations, at_most=LONGEST_SECONDS * form.seconds_scale)} AS bad_durations,
+       {bad_quantities({"queue_seconds": "queue_seconds"}, at_most=LONGEST_SECONDS)} AS bad_queue,
+       md5(concat_ws(chr(31), to_json(m), {hashed})) AS row_hash
+FROM parsed
+"""
+
+
+def _quoted(path: str) -> str:
+    return "'" + path.replace("'", "''") + "'"

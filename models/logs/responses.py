@@ -1,0 +1,190 @@
+"""Response objects as providers return them: the shared reading of the formats `*_response`.
+
+A record is the response object itself, or an envelope that holds it (or the events of a stream) under `response`;
+canonical columns may stand beside in both cases and are read where the response itself does not say. The start is
+`started_at`, else the response's own time; a record with neither is quarantined.
+"""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from models.logs.response_format import ResponseFormat
+from models.logs.response_sql import BESIDE_INSTANTS, BESIDE_TEXTS, response_columns, response_select
+from models.logs.tokens import disjoint, total_tokens
+from models.records import Importer, first_reason
+
+DEFAULT_TIER = "default"
+_FIRST_ERROR_CODE = 400
+
+
+def response_importer(form: ResponseFormat) -> Importer:
+    """Return the importer of a response format."""
+    inside = (
+        frozenset(f"response.{sign}" for sign in signs) for signs in form.signature if "response" not in signs
+    )
+    return Importer(
+        kind=form.kind,
+        table="raw.requests",
+        columns=dict.fromkeys(response_columns(form), "VARCHAR"),
+        select=response_select(form),
+        canonical=lambda frame: _canonical(frame, form),
+        formats=("jsonl", "parquet"),
+        signature=(*form.signature, *inside),
+        rank=form.rank,
+        takes_columns=True,
+    )
+
+
+def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
+    present = set(frame.collect_schema().names())
+    missing = {
+        name: pl.lit(None, dtype=pl.Int64)
+        for name in ("prompt", "completion", "total")
+        if name not in present
+    }
+    frame = form.amend(
+        frame.with_columns(
+            **missing,
+            is_estimated=pl.lit(value=False),
+            is_cancelled=pl.lit(value=False),
+            is_split_assumed=pl.lit(value=False),
+        )
+    )
+    operation = pl.col("object").replace_strict(
+        list(form.operations), list(form.operations.values()), default=form.operation, return_dtype=pl.String
+    )
+    is_batch = pl.col("custom_id").is_not_null()
+    names = [*form.meters, *form.meters_sql]
+    meters = [pl.col(f"meter_{name}") for name in names]
+    has_meter = pl.any_horizontal(meter.is_not_null() for meter in meters) if meters else pl.lit(value=False)
+    frame = disjoint(frame.with_columns(operation=operation), form.rule)
+    # A chat answer whose usage lacks one side is no full count.
+    is_whole = (pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()) | (
+        pl.col("operation").is_in(["embedding", "rerank", "audio"])
+    )
+    is_counted = (pl.col("has_usage") & is_whole) | (~pl.col("has_usage") & has_meter)
+    created = pl.col("created")
+    seconds = {name: pl.col(f"seconds_{name}") / form.seconds_scale for name in form.seconds}
+    whole = _sum(seconds, form.finished_after)
+    if form.created_at_end:
+        started, finished = pl.coalesce("beside_started_at", created - _duration(whole)), created
+    else:
+        started = pl.coalesce("beside_started_at", "created")
+        # Two clocks may put an end before the start: then it is not known.
+        ended = pl.when(pl.col("ended") >= started).then(pl.col("ended"))
+        finished = pl.coalesce(ended, started + _duration(whole))
+    frame = frame.with_columns(
+        started_at=started,
+        status_code=pl.coalesce(
+            "outer_status_code", pl.col("inner_status_code").cast(pl.Int64, strict=False)
+        ),
+    )
+    failed = (
+        pl.col("state").is_in(["failed", "errored"])
+        | (pl.col("status_code") >= _FIRST_ERROR_CODE)
+        | pl.col("outer_error").is_not_null()
+    )
+    cancelled = pl.col("state").is_in(["cancelled", "canceled", "expired"]) | pl.col("is_cancelled")
+    unreadable = pl.any_horizontal(
+        *(pl.col(f"has_{name}") & pl.col(f"beside_{name}").is_null() for name in BESIDE_INSTANTS),
+        *(pl.col(f"has_{name}") & pl.col(name).is_null() for name in ("created", "ended")),
+    )
+    request_id = pl.coalesce(
+        pl.when(pl.col("response_id").str.contains(form.id_pattern)).then(pl.col("response_id")),
+        "beside_request_id",
+    )
+    tier = pl.coalesce("tier", "beside_service_tier")
+    return frame.with_columns(
+        *first_reason(
+            (~pl.col("is_readable"), "bad_value", "response"),
+            (~pl.col("is_known").fill_null(value=False), "unknown_shape", "no field of a response"),
+            (unreadable, "bad_value", "a time is no instant"),
+            (pl.col("started_at").is_null(), "missing_started_at", "started_at"),
+            (pl.col("odd_parts").is_not_null(), "bad_value", pl.col("odd_parts")),
+            *(
+                (pl.col(name).is_not_null(), "bad_value", pl.col(name))
+                for name in ("bad_counts", "bad_meters", "bad_durations", "bad_queue")
+            ),
+            (pl.col("negative"), "negative_tokens", "a token class is below zero"),
+            ((pl.col("total") != total_tokens()).fill_null(value=False), "tokens_do_not_add_up", "total"),
+        ),
+        request_id=request_id,
+        content_hash=pl.when(request_id.is_null()).then(pl.col("row_hash")),
+        dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
+        logical_request_id=pl.coalesce("beside_logical_request_id", "custom_id"),
+        attempt_no=pl.col("beside_attempt_no").fill_null(1),
+        finished_at=pl.coalesce("beside_finished_at", finished),
+        first_token_at=pl.coalesce(
+            "beside_first_token_at", pl.col("started_at") + _duration(_sum(seconds, form.first_token_after))
+        ),
+        region=pl.coalesce("beside_region", "region"),
+        provider=pl.coalesce("beside_provider", "sign_provider", pl.lit(form.provider)),
+        requested_model=pl.coalesce(
+            "beside_requested_model", "beside_routed_model", "model", "beside_served_model"
+        ),
+        routed_model=pl.coalesce(
+            "beside_routed_model", "beside_requested_model", "model", "beside_served_model"
+        ),
+        served_model=pl.coalesce(
+            "model", "beside_served_model", "beside_routed_model", "beside_requested_model"
+        ),
+        service_tier=pl.when(is_batch)
+        .then(pl.lit("batch"))
+        .otherwise(pl.coalesce(tier.replace(dict(form.tiers)), pl.lit(DEFAULT_TIER))),
+        status=pl.when(failed.fill_null(value=False))
+        .then(pl.lit("error"))
+        .when(cancelled.fill_null(value=False))
+        .then(pl.lit("cancelled"))
+        .otherwise(pl.lit("ok")),
+        error_class=pl.coalesce(
+            "error_class",
+            "outer_error",
+            pl.when(pl.col("status_code") >= _FIRST_ERROR_CODE).then(
+                pl.concat_str(pl.lit("http_"), "status_code")
+            ),
+        ),
+        usage_source=pl.when(~is_counted)
+        .then(pl.lit("missing"))
+        .when(pl.col("is_exclusive") | pl.col("is_estimated"))
+        .then(pl.lit("estimated"))
+        .otherwise(pl.lit("provider")),
+        is_gateway_cache_hit=pl.lit(value=False),
+        is_fallback=pl.col("beside_is_fallback"),
+        queue_seconds=pl.coalesce(
+            "beside_queue_seconds", seconds.get("queue", pl.lit(None, dtype=pl.Float64))
+        ),
+        **{
+            name: pl.col(f"beside_{name}")
+            for name in BESIDE_TEXTS
+            if name not in ("request_id", "logical_request_id", "provider", "service_tier", "region")
+            and not name.endswith("_model")
+        },
+        tag_entries=_entries(
+            {name: pl.col(f"tag_{name}") for name in form.tags}
+            | {"cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed"))},
+            pl.String,
+        ),
+        meter_entries=_entries(
+            {name: pl.when(pl.col(f"meter_{name}") > 0).then(pl.col(f"meter_{name}")) for name in names},
+            pl.Decimal(18, 6),
+        ),
+    )
+
+
+def _sum(seconds: Mapping[str, pl.Expr], names: tuple[str, ...]) -> pl.Expr:
+    if not names:
+        return pl.lit(None, dtype=pl.Float64)
+    return pl.sum_horizontal((seconds[name] for name in names), ignore_nulls=False)
+
+
+def _duration(seconds: pl.Expr) -> pl.Expr:
+    return pl.duration(microseconds=(seconds * 1e6).round(0).cast(pl.Int64, strict=False))
+
+
+def _entries(values: Mapping[str, pl.Expr], dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    if not values:
+        return pl.lit(None, dtype=pl.List(pl.Struct({"key": pl.String, "value": dtype})))
+    return pl.concat_list(
+        pl.struct(key=pl.lit(name), value=value.cast(dtype, strict=False)) for name, value in values.items()
+    )
