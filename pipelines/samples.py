@@ -26,6 +26,8 @@ from models.samples.traffic import calls_per_day, generator
 
 SEED = 20_261_102
 STARTS_ON = date(2026, 11, 2)
+ENDS_BY = date(2026, 11, 16)
+"""The sample lies in the past and where the built-in sheets have prices, back to three months before this day."""
 FLEET_SHARE = 0.4
 """Of all calls, how many the company's own GPUs serve; the gateway gets what they and the direct calls leave."""
 _ROWS_AT_ONCE = 8_000
@@ -43,7 +45,7 @@ def write_fleet(
     days: int = 14,
     requests_per_day: int = 8000,
     seed: int = SEED,
-    starts_on: date = STARTS_ON,
+    starts_on: date | None = None,
 ) -> None:
     """Write a project of sample logs and `truth.json`, which names every planted fact.
 
@@ -55,7 +57,7 @@ def write_fleet(
         days: UTC days, at least 1.
         requests_per_day: calls a day on average, at least FEWEST_REQUESTS, so that every fact has room.
         seed: another one is another fleet of the same kind.
-        starts_on: first day. The built-in price sheets must cover the period.
+        starts_on: first day; by default STARTS_ON, a Monday, or earlier where the period would not end by ENDS_BY.
 
     Raises:
         ConfigurationError: fewer days or requests than that.
@@ -65,6 +67,7 @@ def write_fleet(
             f"A sample fleet of {days} days with {requests_per_day} requests a day has no room for its planted facts; "
             f"ask for at least 1 day and {FEWEST_REQUESTS} requests a day."
         )
+    starts_on = starts_on or min(STARTS_ON, ENDS_BY - timedelta(days=days))
     changes_at = datetime(starts_on.year, starts_on.month, starts_on.day, tzinfo=UTC) + timedelta(
         hours=12 * days
     )

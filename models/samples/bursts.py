@@ -112,7 +112,7 @@ _Plant = Callable[[np.random.Generator, int, int], list[Life]]
 _INCIDENTS: tuple[tuple[str, str, float, float, _Plant], ...] = (
     ("crash_loop", "llama-70b-chat", 0.5, 2.2, _crash_loop),
     ("scale_from_zero", "deepseek-r1-reason", 0.65, 1.1, _scale_from_zero),
-    ("preemption", "llama-70b-night", 0.75, 0.4, _preemption),
+    ("preemption", "llama-70b-night", 0.75, 3.1, _preemption),
     ("deploy", "qwen-32b-code", 0.82, 14.3, _deploy),
 )
 """Cause, deployment, share of the period that has passed by then, UTC hour, what happens."""

@@ -1,39 +1,32 @@
-"""The sample fleet on disk: the same bytes for the same seed, and every fact of truth.json in its files."""
+"""The sample fleet: the same bytes for the same seed, and the main job finds every fact of truth.json in its files."""
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 import pytest
 
-from models.costs.token_costs import price_requests
 from models.errors import ConfigurationError
-from models.lifecycle.dedupe import dedupe_events
-from models.logs.dedupe import dedupe
-from models.prices.providers import canonical_providers
-from models.routing.mistakes import routing_mistakes
-from models.routing.policy import load_policy, quality_scores
-from models.schemas import table
-from pipelines.assets.ref import reference_frames
-from pipelines.landing.land import LandedFile, land_source
 from pipelines.project import Project, find_project
-from pipelines.samples import STARTS_ON, write_fleet
+from pipelines.samples import write_fleet
+from pipelines.warehouse.connect import connect_read_only
+from tests.pipelines.small import nanodollar
 
-DAYS, REQUESTS = 2, 600
-FIRST = datetime(STARTS_ON.year, STARTS_ON.month, STARTS_ON.day, tzinfo=UTC)
-LAST = FIRST + timedelta(days=DAYS)
-AS_KNOWN_AT = datetime(2026, 11, 24, tzinfo=UTC)
+DAYS, REQUESTS = 1, 500
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     folder = tmp_path_factory.mktemp("sample") / "fleet"
     write_fleet(folder, days=DAYS, requests_per_day=REQUESTS)
-    return find_project(folder)
+    project = find_project(folder)
+    outcome = nanodollar(project, "run")
+    assert outcome.code == 0, outcome.err or outcome.out
+    return project
 
 
 @pytest.fixture(scope="module")
@@ -43,186 +36,153 @@ def facts(project: Project) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def landed(project: Project, tmp_path_factory: pytest.TempPathFactory) -> list[LandedFile]:
-    staging = tmp_path_factory.mktemp("staging")
-    known: set[str] = set()
-    files: list[LandedFile] = []
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        for source in project.sources:
-            files += land_source(
-                con, source, project=project.folder, known=known, staging=staging, ingested_at=AS_KNOWN_AT,
-                hash_key=project.hash_key(),
-            )  # fmt: skip
-    return files
+def lake(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect_read_only(project) as con:
+        yield con
 
 
-def rows_of(landed: list[LandedFile], name: str) -> pl.LazyFrame:
-    parts = [path for file in landed if file.table == name for path in file.parquet_paths]
-    return pl.concat([pl.read_parquet(path) for path in parts]).lazy()
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-@pytest.fixture(scope="module")
-def deduped(landed: list[LandedFile]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    window = timedelta(hours=2)
-    winners, losers = dedupe(rows_of(landed, "raw.requests"), window=window, from_hour=FIRST, to_hour=LAST)
-    return canonical_providers(winners).collect(), losers.collect()
+def test_the_same_arguments_write_the_same_bytes(tmp_path: Path) -> None:
+    for name, seed in (("first", 1), ("again", 1), ("other", 2)):
+        write_fleet(tmp_path / name, days=3, requests_per_day=200, seed=seed)
 
+    first, again, other = (contents(tmp_path / name) for name in ("first", "again", "other"))
 
-@pytest.fixture(scope="module")
-def attempts(deduped: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
-    return deduped[0].filter(pl.col("attempt_no") > 0)
-
-
-@pytest.fixture(scope="module")
-def costs(project: Project, deduped: tuple[pl.DataFrame, pl.DataFrame]) -> pl.DataFrame:
-    books = reference_frames(project)
-    rows = price_requests(
-        deduped[0].lazy().filter(pl.col("source") != "fleet"),
-        book=books["ref.token_prices"].lazy(),
-        models=books["ref.models"].lazy(),
-        gpu_routes=(),
-        time_zone="UTC",
-        as_known_at=AS_KNOWN_AT,
-        from_hour=FIRST,
-        to_hour=LAST,
-    )
-    return table("core.request_costs").conform(rows.lazy(), fill=True).collect()
-
-
-def test_the_same_arguments_write_the_same_bytes(project: Project, tmp_path: Path) -> None:
-    write_fleet(tmp_path / "again", days=DAYS, requests_per_day=REQUESTS)
-    write_fleet(tmp_path / "other", days=DAYS, requests_per_day=REQUESTS, seed=5)
-
-    def contents(folder: Path) -> dict[str, bytes]:
-        files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".hash_key")
-        return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-    first, again, other = (
-        contents(folder) for folder in (project.folder, tmp_path / "again", tmp_path / "other")
-    )
     assert again == first
     assert other.keys() == first.keys()
     assert all(other[name] != first[name] for name in first if name.startswith("landing/"))
+    assert {Path(name).suffix for name in first} >= {".jsonl", ".gz", ".csv", ".parquet", ".toml", ".yml"}
+    twins = [name for name in first if "again/" in name]
+    assert len(twins) == 1
+    assert first[twins[0]] == first[twins[0].replace("again/", "")]
 
 
-def test_calls_sum_to_days_times_requests(facts: dict[str, Any], attempts: pl.DataFrame) -> None:
-    calls = pl.coalesce("logical_request_id", "request_id")
+def test_a_long_period_still_lies_in_the_past(tmp_path: Path) -> None:
+    write_fleet(tmp_path, days=20, requests_per_day=100)
 
-    by_day = attempts.group_by(pl.col("started_at").dt.date().alias("day")).agg(calls.n_unique()).sort("day")
-
-    assert sum(facts["calls_by_day"]) == DAYS * REQUESTS
-    # A call that the gateway's cache answered is no attempt.
-    assert sum(by_day.get_column(by_day.columns[1])) == DAYS * REQUESTS - facts["gateway_cache_hits"]
-
-
-def test_attempts_are_as_many_as_planted_in_each_source(
-    facts: dict[str, Any], attempts: pl.DataFrame
-) -> None:
-    by_source = dict(attempts.group_by("source").len().rows())
-
-    assert by_source == {name: facts["attempts"][name] for name in ("gateway", "sdk", "fleet")}
-    assert attempts.height == facts["attempts"]["total"]
-    assert attempts.get_column("cache_read_tokens").sum() == facts["cached_tokens"]
-    assert attempts.filter(pl.col("retry_of").is_not_null()).height == facts["retries"]
-    assert attempts.filter("is_fallback").height == facts["fallbacks"]
-
-
-def test_duplicates_are_those_planted(
-    project: Project,
-    facts: dict[str, Any],
-    landed: list[LandedFile],
-    deduped: tuple[pl.DataFrame, pl.DataFrame],
-) -> None:
-    winners, losers = deduped
-    planted = facts["duplicates"]
-    (again,) = planted["redelivered_files"]
-
-    assert dict(losers.group_by("reason").len().rows()) == {
-        "seen_by_another_source": planted["seen_by_another_source"],
-        "redelivered": planted["redelivered"],
-    }
-    assert winners.height - facts["attempts"]["total"] == facts["gateway_cache_hits"]
-    # A file with the content of another is passed over: of the two, only one was read.
-    twins = {again, again.replace("again/", "")}
-    assert len(twins & {file.file["path"] for file in landed}) == 1
-    assert len({(project.folder / name).read_bytes() for name in twins}) == 1
-
-
-def test_broken_records_are_in_quarantine_for_the_planted_reason(
-    facts: dict[str, Any], landed: list[LandedFile]
-) -> None:
-    refused = pl.concat([file.quarantine for file in landed]).select("source", "path", "reason")
-
-    assert sorted(refused.rows()) == sorted(
-        (item["source"], item["path"], item["reason"]) for item in facts["quarantined"]
-    )
-
-
-def test_only_the_unknown_model_has_no_price(facts: dict[str, Any], costs: pl.DataFrame) -> None:
-    planted = facts["unknown_model"]
-    unpriced = costs.filter(pl.col("price_state") == "unpriced", pl.col("attempt_no") > 0)
-    tokens = pl.sum_horizontal(pl.col("^.*_tokens$").fill_null(0)).sum()
-
-    assert unpriced.select("provider", "model").unique().rows() == [(planted["provider"], planted["model"])]
-    assert unpriced.height == planted["attempts"] > 0
-    assert unpriced.select(tokens).item() == planted["tokens"]
-
-
-def test_the_price_change_costs_what_each_side_should(facts: dict[str, Any], costs: pl.DataFrame) -> None:
-    planted = facts["price_change"]
-    changes_at = datetime.fromisoformat(planted["changes_at"])
-    changed = costs.filter(pl.col("model") == planted["model"], pl.col("attempt_no") > 0)
-
-    for side, rows in (
-        ("before", changed.filter(pl.col("started_at") < changes_at)),
-        ("after", changed.filter(pl.col("started_at") >= changes_at)),
-    ):
-        assert rows.height == planted[f"attempts_{side}"] > 0
-        assert rows.get_column("effective_usd").sum() == Decimal(planted[f"usd_{side}"])
-
-
-def test_the_policy_finds_every_planted_mistake_and_no_other(
-    project: Project, facts: dict[str, Any], costs: pl.DataFrame
-) -> None:
-    text = project.policy_text()
-    books = reference_frames(project)
-
-    flagged, _ = routing_mistakes(
-        costs.lazy(),
-        policy=load_policy(text, path="routing.yml"),
-        quality=quality_scores(text, path="routing.yml"),
-        book=books["ref.token_prices"].lazy(),
-        models=books["ref.models"].lazy(),
-        as_known_at=AS_KNOWN_AT,
-    )
-
-    found = flagged.collect()
-    assert sorted(found.select("kind", "request_id").rows()) == sorted(
-        (kind, request_id) for kind, ids in facts["routing_mistakes"].items() for request_id in ids
-    )
-    assert found.get_column("regret_usd").min() > 0
-
-
-def test_replica_events_land_whole_and_their_chips_are_priced(
-    project: Project, landed: list[LandedFile]
-) -> None:
-    events, copies = dedupe_events(rows_of(landed, "raw.replica_events"), from_hour=FIRST, to_hour=LAST)
-    prices = reference_frames(project)["ref.gpu_prices"].filter(
-        pl.col("known_from") <= FIRST + timedelta(days=20)
-    )
-    pools = events.collect().select("provider", "region", "chip", "commitment").unique()
-
-    priced = pools.join(prices, on=["provider", "chip", "commitment"], suffix="_priced").filter(
-        pl.col("region_priced").is_null() | (pl.col("region_priced") == pl.col("region"))
-    )
-
-    assert copies.collect().is_empty()
-    assert priced.select(pools.columns).unique().height == pools.height
+    days = sorted(path.name[:10] for path in (tmp_path / "landing" / "sdk").iterdir())
+    assert (days[0], days[-1], len(days)) == ("2026-10-27", "2026-11-15", 20)
+    assert find_project(tmp_path).start_on == date(2026, 10, 27)
 
 
 def test_a_fleet_too_small_for_its_facts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="at least 1 day and 100 requests"):
-        write_fleet(tmp_path, days=1, requests_per_day=20, starts_on=date(2026, 11, 2))
+        write_fleet(tmp_path, days=1, requests_per_day=20)
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_logical_calls_are_exactly_those_asked_for(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    calls = lake.execute(
+        "SELECT count(DISTINCT coalesce(logical_request_id, request_id)) FROM core.requests"
+    ).fetchone()
+
+    assert sum(facts["calls_by_day"]) == DAYS * REQUESTS
+    assert calls == (DAYS * REQUESTS,)
+
+
+def test_attempts_retries_fallbacks_and_cached_tokens_are_those_planted(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    by_source = dict(
+        lake.execute(
+            "SELECT source, count(*) FROM core.requests WHERE attempt_no > 0 GROUP BY ALL"
+        ).fetchall()
+    )
+    others = lake.execute(
+        "SELECT count(retry_of), count(*) FILTER (is_fallback), count(*) FILTER (attempt_no = 0), "
+        "sum(cache_read_tokens) FILTER (attempt_no > 0) FROM core.requests"
+    ).fetchone()
+
+    assert by_source == {name: facts["attempts"][name] for name in ("gateway", "sdk", "fleet")}
+    assert sum(by_source.values()) == facts["attempts"]["total"]
+    assert others == tuple(
+        facts[name] for name in ("retries", "fallbacks", "gateway_cache_hits", "cached_tokens")
+    )
+
+
+def test_duplicates_and_broken_records_are_those_planted(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    planted = facts["duplicates"]
+    reasons = dict(lake.execute("SELECT reason, count(*) FROM ops.duplicates GROUP BY ALL").fetchall())
+    refused = lake.execute("SELECT source, path, reason FROM ops.quarantine").fetchall()
+    read, accepted, dropped, quarantined = lake.execute(
+        "SELECT sum(read_count), sum(accepted_count), sum(duplicate_count), sum(quarantined_count) "
+        "FROM ops.source_files"
+    ).fetchall()[0]
+
+    assert reasons == {name: planted[name] for name in ("seen_by_another_source", "redelivered")}
+    assert sorted(refused) == sorted(
+        (item["source"], item["path"], item["reason"]) for item in facts["quarantined"]
+    )
+    assert read == accepted + dropped + quarantined
+    assert (dropped, quarantined) == (planted["total"], len(facts["quarantined"]))
+
+
+def test_only_the_unknown_model_has_no_price(lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]) -> None:
+    planted = facts["unknown_model"]
+    unpriced = lake.execute(
+        "SELECT provider, model, count(*), sum(input_uncached_tokens + cache_read_tokens + output_text_tokens) "
+        "FROM core.request_costs WHERE price_state = 'unpriced' GROUP BY ALL"
+    ).fetchall()
+
+    assert unpriced == [tuple(planted[name] for name in ("provider", "model", "attempts", "tokens"))]
+
+
+def test_the_price_change_costs_what_each_side_should(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    planted = facts["price_change"]
+    sides = lake.execute(
+        "SELECT count(*), sum(effective_usd) FROM core.request_costs WHERE model = ? AND attempt_no > 0 "
+        "GROUP BY started_at >= ?::TIMESTAMPTZ ORDER BY min(started_at)",
+        [planted["model"], planted["changes_at"]],
+    ).fetchall()
+
+    assert sides == [
+        (planted[f"attempts_{side}"], Decimal(planted[f"usd_{side}"])) for side in ("before", "after")
+    ]
+
+
+def test_every_planted_routing_mistake_is_found_and_no_other(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    found = lake.execute("SELECT kind, request_id, regret_usd FROM mart.routing_mistakes").fetchall()
+
+    assert sorted(row[:2] for row in found) == sorted(
+        (kind, request_id) for kind, ids in facts["routing_mistakes"].items() for request_id in ids
+    )
+    assert all(row[2] > 0 for row in found)
+
+
+def test_every_planted_burst_is_found_with_its_cause_and_no_other(
+    lake: duckdb.DuckDBPyConnection, facts: dict[str, Any]
+) -> None:
+    found = lake.execute(
+        "SELECT deployment, cause, onset_at, ended_at FROM mart.cold_start_bursts"
+    ).fetchall()
+    planted = facts["cold_start_bursts"]
+
+    assert sorted(row[:2] for row in found) == sorted(
+        (burst["deployment"], burst["cause"]) for burst in planted
+    )
+    for deployment, _, onset_at, ended_at in found:
+        burst = next(burst for burst in planted if burst["deployment"] == deployment)
+        first, last = (datetime.fromisoformat(burst[name]) for name in ("onset_at", "ended_at"))
+        assert abs(onset_at - first) < timedelta(minutes=10)
+        assert first < ended_at <= last
+
+
+def test_every_chip_of_the_fleet_has_a_price(lake: duckdb.DuckDBPyConnection) -> None:
+    chips = lake.execute(
+        "SELECT count(DISTINCT chip), count(*) FILTER (billed_usd IS NULL) FROM core.pool_hours"
+    ).fetchone()
+
+    assert chips == (9, 0)
