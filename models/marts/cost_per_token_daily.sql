@@ -20,6 +20,7 @@ WITH pool_days AS (
 ),
 slices AS (
   SELECT *,
+    coalesce(attempt_no, 1) <> 0 AS is_call,
     is_first_accrual AND coalesce(attempt_no, 1) <> 0 AS is_attempt,
     is_first_accrual AND (
       logical_request_id IS NULL OR (coalesce(attempt_no, 1) <= 1 AND NOT coalesce(is_fallback, false))
@@ -79,21 +80,21 @@ cells AS (
     count(*) FILTER (is_attempt) AS attempt_count,
     count(*) FILTER (is_attempt AND status = 'error') AS error_count,
     count(*) FILTER (is_first_accrual AND attempt_no = 0) AS gateway_cache_hit_count,
-    CAST(sum(COLUMNS('.*_tokens$')) AS BIGINT),
-    CAST(sum(all_input) AS BIGINT) AS input_tokens,
-    CAST(sum(all_output) AS BIGINT) AS output_tokens,
-    CAST(sum(all_input + all_output) AS BIGINT) AS total_tokens,
-    CAST(coalesce(sum(all_input + all_output) FILTER (NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
-    CAST(sum(all_input) FILTER (input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
-    CAST(sum(all_output) FILTER (output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
+    CAST(sum(COLUMNS('.*_tokens$')) FILTER (is_call) AS BIGINT),
+    CAST(coalesce(sum(all_input) FILTER (is_call), 0) AS BIGINT) AS input_tokens,
+    CAST(coalesce(sum(all_output) FILTER (is_call), 0) AS BIGINT) AS output_tokens,
+    CAST(coalesce(sum(all_input + all_output) FILTER (is_call), 0) AS BIGINT) AS total_tokens,
+    CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
+    CAST(sum(all_input) FILTER (is_call AND input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
+    CAST(sum(all_output) FILTER (is_call AND output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
     count(*) FILTER (is_attempt AND NOT is_priced) AS unpriced_count,
-    sum(effective_usd) AS usage_usd,
-    sum(input_usd) AS input_usd,
-    sum(output_usd) AS output_usd,
+    sum(effective_usd) FILTER (is_call) AS usage_usd,
+    sum(input_usd) FILTER (is_call) AS input_usd,
+    sum(output_usd) FILTER (is_call) AS output_usd,
     sum(estimated_usd) AS estimated_usd,
     sum(saved_usd) AS saved_usd,
     sum(fallback_premium_usd) AS fallback_premium_usd,
-    sum(CAST(effective_usd AS DECIMAL(38,12)) + coalesce(overhead_usd, 0)) AS available_usd,
+    sum(CAST(effective_usd AS DECIMAL(38,12)) + coalesce(overhead_usd, 0)) FILTER (is_call) AS available_usd,
     bool_or(is_provisional OR coalesce(is_share_provisional, false)) AS is_provisional
   FROM attempts
   GROUP BY accrued_on, provider, region, route, model, chip, tenant
