@@ -1,29 +1,31 @@
-"""The price book as known at an instant, arranged for joins: names -> slots in time -> cards of rates.
+"""The price book as known at an instant, arranged for lookup: a name at a provider -> slots in time -> rate cards.
 
-Reference data of a few thousand rows; request-scale work is in token_costs.py.
+Reference data of some thousand rows; request-scale work is in token_costs.py.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import zip_longest
+from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from models.periods import INSTANT
 from models.schemas.vocabulary import TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
 DEFAULT_TIER_NAMES = ("default", "standard", "on_demand", "auto", "")
 """Spellings of the tier that a provider serves unless asked for another."""
+BATCH_TIER = "batch"
 OTHER_TIER = "(other)"
 ANY_REGION = ""
+NO_CARD = -1
+WEEK_MINUTES = 7 * 24 * 60
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WEEK_MINUTES = 7 * 24 * 60
-_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _NEAREST_CLASS = {
     "cache_write_1h": "cache_write_5m",
     "cache_read_audio": "audio_input",
@@ -34,305 +36,248 @@ _NEAREST_CLASS = {
     "other_output": "output_text",
 }
 Row = dict[str, Any]
+Place = tuple[str, str, str]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """What a name means in a stretch of time, at one region and tier; the numbers are of cards."""
+
+    model: str | None = None
+    family: str | None = None
+    chip: str | None = None
+    is_dated: bool = False
+    is_finished: bool = False
+    card: int = NO_CARD
+    long_card: int = NO_CARD
+    contract_card: int = NO_CARD
+    contract_long_card: int = NO_CARD
+    threshold: int = -1
+    is_graduated: bool = False
+    weekly: "tuple[tuple[str, Slot], ...]" = ()
+    """Off-peak schedules with the slot that holds in their minutes."""
 
 
 @dataclass(frozen=True)
 class Cards:
-    """What pricing joins to.
+    """Rate cards as arrays by card number.
 
-    `keys`: provider, name, region, tier -> `first_slot`, `is_finished` and boundaries `at_1..at_n`;
-    `names`: a name at its alphabetically first provider; `regional`: provider, name, region with prices of
-    their own; `slots`: a model in a stretch of time, with its card, long-context card and threshold;
-    `weekly`: off-peak cards by slot and `week_slot`; `cards`: rates and masks of offered classes.
+    `rates` has a row per meter (token classes, then `meters`) in 1e-12 of the card's currency: the stated
+    rate, else that of its nearest sibling, else 0; `offered` and `estimable` have a bit per meter; `beyond`
+    is the card of the input tokens beyond a graduated threshold.
     """
 
-    keys: pl.DataFrame
-    names: pl.DataFrame
-    regional: pl.DataFrame
-    slots: pl.DataFrame
-    weekly: pl.DataFrame
-    cards: pl.DataFrame
-    boundary_count: int
-    week_starts: list[int]
-    tiers: list[str]
+    price_ids: list[str]
+    sheet_versions: list[str]
+    currencies: list[str]
     meters: list[str]
-    has_long_context: bool
-    has_graduated: bool
+    rates: Integers
+    offered: Integers
+    estimable: Integers
+    dearest: npt.NDArray[np.float64]
+    is_free: npt.NDArray[np.bool_]
+    beyond: Integers
 
 
-class _Builder:
-    def __init__(self, book: pl.DataFrame, models: pl.DataFrame) -> None:
-        self.cards: dict[str, Row] = {}
-        self.index: dict[str, int] = {}
-        entries: dict[tuple[str, str, str], dict[datetime, list[Row]]] = defaultdict(dict)
-        for row in book.iter_rows(named=True):
-            card = self.cards.setdefault(row["price_id"], row | {"rates": {}})
-            card["rates"][row["meter"]] = row["picodollars_per_unit"]
-        self.index = {price_id: number for number, price_id in enumerate(self.cards)}
-        for card in self.cards.values():
+@dataclass
+class PriceIndex:
+    """The book as known at an instant; slots are worked out for the names that are asked for."""
+
+    cards: Cards
+    tiers: list[str]
+    regions: list[str]
+    aliases: dict[tuple[str, str], list[Row]]
+    entries: dict[Place, list[tuple[datetime, datetime | None, list[Row]]]]
+    contracts: dict[int, list[Row]]
+    first_provider: dict[str, str]
+    """A name -> the alphabetically first provider that has it."""
+    _segments: dict[tuple[str, str, str, str], list[tuple[datetime, Slot]]] = field(default_factory=dict)
+
+    def segments(self, provider: str, name: str, region: str, tier: str) -> list[tuple[datetime, Slot]]:
+        """Return from when each slot of a known name holds, in order; the first holds since ever."""
+        key = provider, name, region, tier
+        if key not in self._segments:
+            found: list[tuple[datetime, Slot]] = []
+            for at in self._cuts(provider, name, region):
+                slot = self._slot_at(provider, name, region, tier, at)
+                if not found or found[-1][1] != slot:
+                    found.append((at, slot))
+            self._segments[key] = found
+        return self._segments[key]
+
+    def _cuts(self, provider: str, name: str, region: str) -> list[datetime]:
+        cuts: set[datetime | None] = {_EVER}
+        for alias in self.aliases[provider, name]:
+            cuts |= {alias["valid_from"], alias["valid_to"]}
+            for place in {ANY_REGION, region}:
+                for start, end, cards in self.entries.get((provider, alias["model"], place), ()):
+                    cuts |= {start, end}
+                    for card in cards:
+                        for contract in self.contracts.get(card["card"], ()):
+                            cuts |= {contract["valid_from"], contract["valid_to"]}
+        return sorted(cut for cut in cuts if cut is not None)
+
+    def _slot_at(self, provider: str, name: str, region: str, tier: str, at: datetime) -> Slot:
+        holding = (row for row in self.aliases[provider, name] if _holds(row, at))
+        alias = next(holding, None)
+        if alias is None:
+            return Slot()
+        cards, is_dated = self._entry_at(provider, alias["model"], region, at)
+        own = [card for card in cards if card["service_tier"] == tier]
+        slot = Slot(
+            model=alias["model"],
+            family=alias["model_family"],
+            chip=alias["chip"],
+            is_dated=is_dated and bool(own),
+            is_finished=any(card["priced_at"] == "finished" for card in own or cards),
+        )
+        own = own or [card for card in cards if card["service_tier"] == DEFAULT_TIER]
+        schedules = sorted({card["schedule"] for card in own if card["schedule"]})
+        weekly = tuple((schedule, self._with_cards(slot, own, schedule, at)) for schedule in schedules)
+        return replace(self._with_cards(slot, own, None, at), weekly=weekly)
+
+    def _entry_at(self, provider: str, model: str, region: str, at: datetime) -> tuple[list[Row], bool]:
+        """Return the cards that hold, or the nearest in time and False.
+
+        Any-region entries hold before a region's first own one.
+        """
+        own = self.entries.get((provider, model, region), []) if region != ANY_REGION else []
+        anywhere = self.entries.get((provider, model, ANY_REGION), [])
+        timeline = own if own and (at >= own[0][0] or not anywhere) else anywhere
+        for start, end, cards in timeline:
+            if start <= at and (end is None or at < end):
+                return cards, True
+        later = [cards for start, _, cards in timeline if start > at]
+        nearest = later[:1] or [cards for _, _, cards in timeline[-1:]]
+        return nearest[0] if nearest else [], False
+
+    def _with_cards(self, slot: Slot, cards: list[Row], schedule: str | None, at: datetime) -> Slot:
+        here = [card for card in cards if card["schedule"] == schedule]
+        base = next((card for card in here if card["above_input_tokens"] is None), None)
+        long = next((card for card in here if card["above_input_tokens"] is not None), None)
+        return replace(
+            slot,
+            card=base["card"] if base else NO_CARD,
+            long_card=long["card"] if long else NO_CARD,
+            contract_card=self._contract_at(base, at),
+            contract_long_card=self._contract_at(long, at),
+            threshold=long["above_input_tokens"] if long else -1,
+            is_graduated=long is not None and long["long_context_mode"] == "graduated",
+        )
+
+    def _contract_at(self, card: Row | None, at: datetime) -> int:
+        held = self.contracts.get(card["card"], []) if card else []
+        return next((contract["card"] for contract in held if _holds(contract, at)), NO_CARD)
+
+
+def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -> PriceIndex:
+    """Arrange `ref.token_prices` and `ref.models` as known at an instant: rows learned later do not count."""
+    known_to = pl.col("known_to")
+    is_known = (pl.col("known_from") <= as_known_at) & (known_to.is_null() | (known_to > as_known_at))
+    book = book.filter(is_known).sort("price_id", "meter")
+    models = models.filter(pl.col("known_from").is_null() | is_known)
+    heads = book.unique("price_id", keep="first", maintain_order=True).with_row_index("card")
+    cards = heads.select(
+        "card", "price_id", "provider", "model", "model_family", "region", "service_tier", "priced_at", "schedule",
+        "above_input_tokens", "long_context_mode", "layer", "list_price_id", "valid_from", "valid_to",
+    ).to_dicts()  # fmt: skip
+    number = {card["price_id"]: card["card"] for card in cards}
+    starts: dict[Place, dict[datetime, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    contracts: dict[int, list[Row]] = defaultdict(list)
+    for card in cards:
+        if card["layer"] == "list":
             place = card["provider"], card["model"], card["region"] or ANY_REGION
-            entries[place].setdefault(card["valid_from"], []).append(card)
-        self.entries = entries
-        self.regions: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for provider, model, region in entries:
-            self.regions[provider, model].append(region)
-        self.aliases: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in models.sort("valid_from").iter_rows(named=True):
-            self.aliases[row["provider"], row["alias"]].append(row)
-        self.tiers = sorted(
-            {card["service_tier"] for card in self.cards.values()} | {DEFAULT_TIER, OTHER_TIER}
-        )
-        self.slots: list[Row] = []
-        self.slot_numbers: dict[tuple[Any, ...], int] = {}
-        self.weekly: list[tuple[int, Row]] = []
-
-    def timeline(self, provider: str, model: str, region: str) -> list[tuple[datetime, list[Row]]]:
-        """Return the dated entries of a model in a region; any-region entries hold before its first."""
-        anywhere = sorted(self.entries.get((provider, model, ANY_REGION), {}).items())
-        own = sorted(self.entries.get((provider, model, region), {}).items())
-        if region == ANY_REGION or not own:
-            return anywhere
-        return [(start, cards) for start, cards in anywhere if start < own[0][0]] + own
-
-    def stretches(self, provider: str, name: str, region: str, tier: str) -> Iterator[tuple[datetime, Row]]:
-        """Yield from when each slot holds; the first holds since ever."""
-        aliases = self.aliases[provider, name]
-        if aliases[0]["valid_from"] > _FIRST:
-            yield _FIRST, _slot(None, [], tier)
-        for alias, following in zip_longest(aliases, aliases[1:]):
-            ends = min(alias["valid_to"] or _LAST, following["valid_from"] if following else _LAST)
-            entries = self.timeline(provider, alias["model"], region)
-            first = entries[0][1] if entries else []
-            if not entries or entries[0][0] > alias["valid_from"]:
-                yield alias["valid_from"], _slot(alias, first, tier) | {"is_dated": False}
-            for (start, cards), later in zip_longest(entries, entries[1:]):
-                if start < ends and (later is None or later[0] > alias["valid_from"]):
-                    yield max(start, alias["valid_from"]), _slot(alias, cards, tier)
-            if alias["valid_to"] is not None and ends == alias["valid_to"]:
-                yield ends, _slot(None, [], tier)
-
-    def keys(self) -> Iterator[Row]:
-        for (provider, name), aliases in sorted(self.aliases.items()):
-            named = {region for alias in aliases for region in self.regions[provider, alias["model"]]}
-            for region in sorted(named | {ANY_REGION}):
-                for tier in self.tiers:
-                    stretches = sorted(self.stretches(provider, name, region, tier), key=lambda item: item[0])
-                    first = len(self.slots)
-                    ends = [start for start, _ in stretches[1:]] + [_LAST]
-                    self.slots.extend(
-                        slot | {"starts": start, "ends": end}
-                        for (start, slot), end in zip(stretches, ends, strict=True)
-                    )
-                    finished = any(
-                        card["priced_at"] == "finished" for _, slot in stretches for card in slot["entry"]
-                    )
-                    yield {
-                        "provider": provider,
-                        "name": name,
-                        "region_key": region,
-                        "tier": tier,
-                        "first_slot": first,
-                        "is_finished": finished,
-                        "starts": [start for start, _ in stretches[1:]],
-                    }
-
-
-def arrange(
-    book: pl.DataFrame,
-    models: pl.DataFrame,
-    *,
-    as_known_at: datetime,
-    from_hour: datetime,
-    to_hour: datetime,
-) -> Cards:
-    """Arrange `ref.token_prices` and `ref.models` as known at an instant.
-
-    The window only spares work: off-peak hours that no instant of it can meet are left out.
-
-    Supersession is worked out from what was known by then only: of the entries of one model, region and
-    `valid_from` the latest known stands, and an entry lasts until the next known one begins.
-    """
-    place = ["provider", "model", "region", "valid_from"]
-    known = book.filter(pl.col("known_from") <= as_known_at, pl.col("layer") == "list")
-    known = known.filter(pl.col("known_from") == pl.col("known_from").max().over(place))
-    builder = _Builder(known.sort("price_id", "meter"), models)
-    keys = list(builder.keys())
-    widest = max((len(key["starts"]) for key in keys), default=0)
-    key_frame = pl.DataFrame(
-        [
-            {column: key[column] for column in key if column != "starts"}
-            | {f"at_{n + 1}": _get(key["starts"], n) for n in range(widest)}
-            for key in keys
-        ],
-        schema={
-            "provider": pl.String,
-            "name": pl.String,
-            "region_key": pl.String,
-            "tier": pl.String,
-            "first_slot": pl.Int32,
-            "is_finished": pl.Boolean,
-            **{f"at_{n + 1}": INSTANT for n in range(widest)},
-        },
+            starts[place][card["valid_from"]].append(card)
+        else:
+            contracts[number[card["list_price_id"]]].append(card)
+    entries = {
+        place: [(start, held[0]["valid_to"], held) for start, held in sorted(by_start.items())]
+        for place, by_start in starts.items()
+    }
+    aliases: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    first_provider: dict[str, str] = {}
+    for row in models.sort("provider", "alias", "valid_from").iter_rows(named=True):
+        aliases[row["provider"], row["alias"]].append(row)
+        first_provider.setdefault(row["alias"], row["provider"])
+    return PriceIndex(
+        cards=_cards(book, heads),
+        tiers=sorted({card["service_tier"] for card in cards} | {DEFAULT_TIER, BATCH_TIER, OTHER_TIER}),
+        regions=sorted({region for _, _, region in entries if region != ANY_REGION}),
+        aliases=dict(aliases),
+        entries=entries,
+        contracts=dict(contracts),
+        first_provider=first_provider,
     )
-    week_starts = sorted(
-        {start for card in builder.cards.values() for start in _minutes_where_it_changes(card["schedule"])}
+
+
+def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
+    meters = sorted(set(book.filter(pl.col("unit") == "call")["meter"]))
+    order = {meter: row for row, meter in enumerate((*TOKEN_CLASSES, *meters))}
+    place = book.join(heads.select("price_id", "card"), on="price_id").select(
+        row=pl.col("meter").replace_strict(order, return_dtype=pl.Int64),
+        card=pl.col("card").cast(pl.Int64),
+        rate=pl.col("picodollars_per_unit").fill_null(NO_CARD),
     )
-    weekly = _weekly_frame(builder, week_starts).filter(
-        pl.col("slot_starts_at") < to_hour, pl.col("slot_ends_at") > from_hour
-    )
-    meters = sorted({row["meter"] for row in known.filter(pl.col("unit") == "call").iter_rows(named=True)})
+    stated = np.full((len(order), heads.height), NO_CARD, dtype=np.int64)
+    stated[place["row"].to_numpy(), place["card"].to_numpy()] = place["rate"].to_numpy()
+    rates = stated.copy()
+    _estimate(rates, stated, heads, order)
+    bits = np.int64(1) << np.arange(len(order), dtype=np.int64)[:, None]
+    rates_or_0 = np.maximum(rates, 0)
+    number = {price_id: card for card, price_id in enumerate(heads["price_id"])}
     return Cards(
-        keys=key_frame,
-        names=key_frame.filter(pl.col("region_key") == ANY_REGION, pl.col("tier") == DEFAULT_TIER)
-        .sort("provider")
-        .unique("name", keep="first", maintain_order=True),
-        regional=key_frame.filter(pl.col("region_key") != ANY_REGION)
-        .select("provider", "name", "region_key")
-        .unique(),
-        slots=_slot_frame(builder),
-        weekly=weekly.select("slot", "week_slot", "off_card", "off_long_card"),
-        cards=_card_frame(builder, meters),
-        boundary_count=widest,
-        week_starts=week_starts,
-        tiers=builder.tiers,
+        price_ids=heads["price_id"].to_list(),
+        sheet_versions=heads["sheet_version"].to_list(),
+        currencies=heads["currency"].fill_null("USD").to_list(),
         meters=meters,
-        has_long_context=any(card["above_input_tokens"] for card in builder.cards.values()),
-        has_graduated=any(card["long_context_mode"] == "graduated" for card in builder.cards.values()),
+        rates=rates_or_0,
+        offered=((stated >= 0) * bits).sum(axis=0),
+        estimable=((rates >= 0) * bits).sum(axis=0),
+        dearest=rates_or_0.max(axis=0, initial=0).astype(np.float64),
+        is_free=np.logical_and((stated >= 0).any(axis=0), (stated <= 0).all(axis=0)),
+        beyond=np.array(
+            [number.get(price_id, NO_CARD) for price_id in heads["beyond_price_id"]], dtype=np.int64
+        ),
     )
 
 
-def _get(items: list[datetime], n: int) -> datetime | None:
-    return items[n] if n < len(items) else None
+def _estimate(rates: Integers, stated: Integers, heads: pl.DataFrame, order: dict[str, int]) -> None:
+    """Fill what a card does not offer: its family's rate elsewhere, else the plain rate of the direction."""
+    plain = heads.filter(
+        pl.col("model_family").is_not_null(),
+        pl.col("layer") == "list",
+        pl.col("service_tier") == DEFAULT_TIER,
+        pl.col("schedule").is_null(),
+        pl.col("above_input_tokens").is_null(),
+    ).sort("provider", "price_id")
+    sibling: dict[tuple[str, str | None], Integers] = {}
+    for card, family, currency in plain.select("card", "model_family", "currency").iter_rows():
+        held = sibling.setdefault((family, currency), np.full(len(order), NO_CARD, dtype=np.int64))
+        np.copyto(held, stated[:, card], where=held < 0)
+    for card, family, currency in heads.select("card", "model_family", "currency").iter_rows():
+        if (held_by := sibling.get((family, currency))) is not None:
+            np.copyto(rates[:, card], held_by, where=rates[:, card] < 0)
+    for meter in TOKEN_CLASSES:
+        for near in (_NEAREST_CLASS.get(meter, "input_uncached"), "input_uncached"):
+            np.copyto(rates[order[meter]], stated[order[near]], where=rates[order[meter]] < 0)
 
 
-def _slot(alias: Row | None, entry: list[Row], tier: str) -> Row:
-    own = [card for card in entry if card["service_tier"] == tier]
-    return {
-        "alias": alias or {},
-        "entry": own or [card for card in entry if card["service_tier"] == DEFAULT_TIER],
-        "is_dated": bool(own),
-    }
+def _holds(row: Row, at: datetime) -> bool:
+    return bool(row["valid_from"] <= at and (row["valid_to"] is None or at < row["valid_to"]))
 
 
-def _pick(entry: list[Row], schedule: str | None) -> tuple[Row | None, Row | None]:
-    """Return the base and the long-context card of a slot at one schedule."""
-    cards = [card for card in entry if card["schedule"] == schedule]
-    base = next((card for card in cards if card["above_input_tokens"] is None), None)
-    return base, next((card for card in cards if card["above_input_tokens"] is not None), None)
-
-
-def _slot_frame(builder: _Builder) -> pl.DataFrame:
-    rows = []
-    for number, slot in enumerate(builder.slots):
-        base, long = _pick(slot["entry"], None)
-        rows.append(
-            {
-                "slot": number,
-                "model": slot["alias"].get("model"),
-                "model_family": slot["alias"].get("model_family"),
-                "chip": slot["alias"].get("chip"),
-                "is_dated": slot["is_dated"],
-                "card": base and builder.index[base["price_id"]],
-                "long_card": long and builder.index[long["price_id"]],
-                "threshold": long and long["above_input_tokens"],
-                "is_graduated": long is not None and long["long_context_mode"] == "graduated",
-            }
-        )
-    schema = {
-        "slot": pl.Int32,
-        "model": pl.String,
-        "model_family": pl.String,
-        "chip": pl.String,
-        "is_dated": pl.Boolean,
-        "card": pl.Int32,
-        "long_card": pl.Int32,
-        "threshold": pl.Int64,
-        "is_graduated": pl.Boolean,
-    }
-    return pl.DataFrame(rows, schema=schema)
-
-
-def _weekly_frame(builder: _Builder, week_starts: list[int]) -> pl.DataFrame:
-    rows = []
-    for number, slot in enumerate(builder.slots):
-        for schedule in sorted({card["schedule"] for card in slot["entry"] if card["schedule"]}):
-            base, long = _pick(slot["entry"], schedule)
-            covered = set(_minutes(schedule))
-            rows += [
-                {
-                    "slot": number,
-                    "week_slot": week_slot,
-                    "slot_starts_at": slot["starts"],
-                    "slot_ends_at": slot["ends"],
-                    "off_card": base and builder.index[base["price_id"]],
-                    "off_long_card": long and builder.index[long["price_id"]],
-                }
-                for week_slot, start in enumerate(week_starts)
-                if start in covered
-            ]
-    schema: dict[str, pl.DataType | type[pl.DataType]] = {
-        "slot": pl.Int32,
-        "week_slot": pl.Int32,
-        "slot_starts_at": INSTANT,
-        "slot_ends_at": INSTANT,
-        "off_card": pl.Int32,
-        "off_long_card": pl.Int32,
-    }
-    return pl.DataFrame(rows, schema=schema)
-
-
-def _card_frame(builder: _Builder, meters: list[str]) -> pl.DataFrame:
-    siblings: dict[tuple[str, str], int] = {}
-    for card in sorted(builder.cards.values(), key=lambda card: (card["provider"], card["price_id"])):
-        plain = (
-            card["service_tier"] == DEFAULT_TIER and not card["schedule"] and not card["above_input_tokens"]
-        )
-        for meter, rate in card["rates"].items() if plain and card["model_family"] else ():
-            if rate is not None:
-                siblings.setdefault((card["model_family"], meter), rate)
-    rows = []
-    for price_id, number in builder.index.items():
-        card = builder.cards[price_id]
-        rates = card["rates"]
-        row: Row = {"card": number, "price_id": price_id, "sheet_version": card["sheet_version"]}
-        offered = estimable = 0
-        for bit, meter in enumerate((*TOKEN_CLASSES, *meters)):
-            stated = rates.get(meter)
-            rate = stated if stated is not None else siblings.get((card["model_family"], meter))
-            if rate is None and meter in TOKEN_CLASSES:
-                near = _NEAREST_CLASS.get(meter, "input_uncached")
-                rate = next((rates[m] for m in (near, "input_uncached") if rates.get(m) is not None), None)
-            offered |= (stated is not None) << bit
-            estimable |= (rate is not None) << bit
-            row[f"rate_{meter}"] = rate or 0
-        dearest = max(rate for name, rate in row.items() if name.startswith("rate_"))
-        row |= {"offered": offered, "estimable": estimable, "dearest": dearest}
-        row["is_free"] = offered != 0 and not any(rates.values())
-        rows.append(row)
-    schema = {
-        "card": pl.Int32,
-        "price_id": pl.String,
-        "sheet_version": pl.String,
-        **{f"rate_{meter}": pl.Int64 for meter in (*TOKEN_CLASSES, *meters)},
-        "offered": pl.Int64,
-        "estimable": pl.Int64,
-        "dearest": pl.Int64,
-        "is_free": pl.Boolean,
-    }
-    return pl.DataFrame(rows, schema=schema)
+@cache
+def week_mask(schedule: str) -> npt.NDArray[np.bool_]:
+    """Return for each minute of the week (Monday 00:00 = 0, UTC) whether `mon,tue 16:30-00:30` covers it."""
+    mask = np.zeros(WEEK_MINUTES, dtype=np.bool_)
+    mask[list(_minutes(schedule))] = True
+    return mask
 
 
 def _minutes(schedule: str) -> Iterator[int]:
-    """Yield the minutes of the week (Monday 00:00 = 0, UTC) of `mon,tue 16:30-00:30`."""
     days, clocks = schedule.split(" ")
     start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in clocks.split("-"))
     for day in days.split(","):
         first = _DAYS.index(day) * 24 * 60 + start
-        yield from ((first + n) % _WEEK_MINUTES for n in range((end - start) % 1440 or 1440))
-
-
-def _minutes_where_it_changes(schedule: str | None) -> set[int]:
-    covered = set(_minutes(schedule)) if schedule else set()
-    starts = {minute for minute in covered if (minute - 1) % _WEEK_MINUTES not in covered}
-    ends = {(minute + 1) % _WEEK_MINUTES for minute in covered} - covered
-    return starts | ends | {0} if covered else set()
+        yield from ((first + n) % WEEK_MINUTES for n in range((end - start) % 1440 or 1440))

@@ -17,7 +17,7 @@ SELECT c.source, c.request_id, c.logical_request_id, c.started_at, c.accrued_hou
   w.run_id, w.loaded_at, c.is_provisional
 FROM core.request_costs c
 LEFT JOIN core.cost_lines l ON l.source = c.source AND l.request_id = c.request_id
-  AND l.accrued_hour = c.accrued_hour AND l.accrued_on = c.accrued_on
+  AND l.started_at = c.started_at AND l.accrued_hour = c.accrued_hour AND l.accrued_on = c.accrued_on
 LEFT JOIN ref.token_prices p ON p.price_id = l.price_id AND p.meter = l.meter
 LEFT JOIN ref.gpu_prices g ON g.price_id = c.price_id
 LEFT JOIN core.pool_hours h ON h.provider = c.provider AND h.region = c.region AND h.chip = c.chip
@@ -26,7 +26,7 @@ LEFT JOIN core.pool_hours h ON h.provider = c.provider AND h.region = c.region A
 LEFT JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
 LEFT JOIN ops.landed_files f ON f.file_hash = r.file_hash AND f.source = r.source
 LEFT JOIN ops.partitions w ON w.table_name = 'core.request_costs'
-  AND try_cast(w.partition_key AS TIMESTAMPTZ) = c.accrued_hour
+  AND w.partition_key = strftime(c.accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
 WHERE c.request_id = wanted_id OR c.logical_request_id = wanted_id
 ORDER BY c.started_at, c.accrued_hour, c.accrued_on, l.meter;
 

@@ -12,6 +12,7 @@ from models.errors import ConfigurationError
 from models.money import booked_picodollars
 from models.prices.chips import chip_aliases
 from models.prices.gpu_sheets import GpuSheet, Rate
+from models.prices.versions import Stated, Version, versions
 from models.schemas import table
 
 _Entry = tuple[GpuSheet, int, Rate]
@@ -32,13 +33,14 @@ def gpu_book(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
             chip = chip_aliases().get(rate.chip.lower(), rate.chip)
             series[sheet.vendor, chip, rate.region, rate.commitment].append((sheet, index, rate))
     rows = [
-        row for key in sorted(series, key=lambda key: tuple(part or "" for part in key))
-        for row in _rows(key, series[key])
-    ]  # fmt: skip
+        _row(key, version)
+        for key, entries in sorted(series.items(), key=lambda item: tuple(part or "" for part in item[0]))
+        for version in versions(_stated(key, entries))
+    ]
     return table("ref.gpu_prices").frame(rows)
 
 
-def _rows(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[dict[str, Any]]:
+def _stated(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[Stated[_Entry]]:
     seen: dict[tuple[datetime, datetime], _Entry] = {}
     for entry in entries:
         sheet, index, rate = entry
@@ -49,39 +51,25 @@ def _rows(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[
                 f"stated in {other[0].path}, line {other[0].rate_line(other[1])}; keep one or give a later "
                 "`known_from`"
             )
-    moments = sorted({known for _, known in seen})
-    rows: list[dict[str, Any]] = []
-    open_rows: dict[tuple[str, int, datetime | None], dict[str, Any]] = {}
-    for moment in moments:
-        current: dict[datetime, tuple[datetime, _Entry]] = {}
-        for (valid_from, known), entry in seen.items():
-            if known <= moment and (valid_from not in current or current[valid_from][0] < known):
-                current[valid_from] = (known, entry)
-        timeline = sorted(current.items())
-        held: dict[tuple[str, int, datetime | None], dict[str, Any]] = {}
-        for position, (_, (_, (sheet, index, rate))) in enumerate(timeline):
-            following = timeline[position + 1][0] if position + 1 < len(timeline) else None
-            ends = min((end for end in (rate.valid_to, following) if end is not None), default=None)
-            identity = (sheet.path, index, ends)
-            if identity in open_rows:
-                held[identity] = open_rows.pop(identity)
-            else:
-                held[identity] = _row(key, (sheet, index, rate), ends, moment)
-                rows.append(held[identity])
-        for closed in open_rows.values():
-            closed["known_to"] = moment
-        open_rows = held
-    return rows
+    return [
+        Stated(entry, valid_from, entry[2].valid_to, known) for (valid_from, known), entry in seen.items()
+    ]
 
 
-def _row(
-    key: tuple[str, str, str | None, str], entry: _Entry, valid_to: datetime | None, known_from: datetime
-) -> dict[str, Any]:
+def _row(key: tuple[str, str, str | None, str], version: Version[_Entry]) -> dict[str, Any]:
     provider, chip, region, commitment = key
-    sheet, index, rate = entry
+    sheet, index, rate = version.item
     picodollars, is_rounded = booked_picodollars(rate.usd_per_gpu_hour)
     name = "|".join(
-        str(part) for part in (*key, rate.valid_from, valid_to, known_from, rate.usd_per_gpu_hour)
+        str(part)
+        for part in (
+            *key,
+            version.valid_from,
+            version.valid_to,
+            version.known_from,
+            rate.usd_per_gpu_hour,
+            sheet.billing.model_dump_json(exclude={"note"}),
+        )
     )
     return {
         "price_id": f"gpu-{hashlib.sha256(name.encode()).hexdigest()[:16]}",
@@ -95,11 +83,11 @@ def _row(
         "granularity_seconds": sheet.billing.granularity_seconds,
         "minimum_seconds": sheet.billing.minimum_seconds,
         "billed_phases": list(sheet.billing.billed_phases),
-        "valid_from": rate.valid_from,
-        "valid_to": valid_to,
-        "known_from": known_from,
-        "known_to": None,
-        "sheet_version": sheet.version,
+        "valid_from": version.valid_from,
+        "valid_to": version.valid_to,
+        "known_from": version.known_from,
+        "known_to": version.known_to,
+        "sheet_version": sheet.version_at(version.known_from),
         "sheet_path": sheet.path,
         "sheet_line": sheet.rate_line(index),
         "source_url": rate.source_url or sheet.source_url,

@@ -2,14 +2,15 @@
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError
 
 from models.errors import ConfigurationError
-from models.prices.token_yaml import Document, Location, nearest, read_yaml
+from models.prices.fields import Instant, Strict, readable
+from models.prices.token_yaml import Document, Location, read_yaml
 
 MOST_USD_PER_GPU_HOUR = Decimal(1000)
 """No accelerator is rented above this; a higher figure is a unit error."""
@@ -17,22 +18,7 @@ Phase = Literal["waiting", "pulling", "loading", "serving", "idle", "draining", 
 Commitment = Literal["on_demand", "spot", "reserved", "committed"]
 
 
-def _instant(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    raise ValueError("write a date such as 2026-11-20 or an instant such as 2026-11-20T16:30:00Z")
-
-
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Billing(_Strict):
+class Billing(Strict):
     """The vendor's rule: step and minimum of an instance's billed time, and which phases are billed at all."""
 
     granularity_seconds: int = Field(default=1, ge=1)
@@ -48,7 +34,7 @@ class Billing(_Strict):
     note: str | None = None
 
 
-class Rate(_Strict):
+class Rate(Strict):
     """A dated rate; valid until `valid_to`, or until the next one of the same chip, region and commitment."""
 
     chip: str = Field(min_length=1)
@@ -67,7 +53,7 @@ class Rate(_Strict):
         return (self.chip, self.region or "", self.commitment)
 
 
-class GpuSheet(_Strict):
+class GpuSheet(Strict):
     """One vendor's sheet; `vendor` is a provider id."""
 
     vendor: str = Field(pattern=r"^[a-z][a-z0-9_.]*$")
@@ -78,16 +64,10 @@ class GpuSheet(_Strict):
     rates: tuple[Rate, ...] = Field(min_length=1)
     note: str | None = None
     _document: Document = PrivateAttr()
-    _version: str = PrivateAttr()
 
     @property
     def path(self) -> str:
         return self._document.path
-
-    @property
-    def version(self) -> str:
-        """Content hash of the sheet's text."""
-        return self._version
 
     def rate_line(self, index: int) -> int:
         """Return the line of a rate."""
@@ -96,6 +76,16 @@ class GpuSheet(_Strict):
     def known_from(self, rate: Rate) -> datetime:
         """Return when a rate was learned: as written, else the day the sheet was checked."""
         return rate.known_from or self.checked_on
+
+    def version_at(self, known_at: datetime) -> str:
+        """Return a hash of what the sheet says of billing, and of rates known by an instant."""
+        said = [rate.model_dump_json() for rate in self.rates if self.known_from(rate) <= known_at]
+        written = repr((self.vendor, self.billing.model_dump_json(), said))
+        return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+    def error(self, location: Location, message: str) -> ConfigurationError:
+        """Build an error at a place of this sheet."""
+        return self._document.error(location, message)
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {"billing": Billing, "rates": Rate}
@@ -108,61 +98,57 @@ def load_gpu_sheets(texts: Mapping[str, str]) -> list[GpuSheet]:
         texts: path (for messages and `sheet_path`) to YAML text.
 
     Raises:
-        ConfigurationError: anything wrong, with file, line, key and remedy.
+        ConfigurationError: the first thing wrong, with file, line, key and remedy.
     """
-    return [_load(path, text) for path, text in texts.items()]
+    sheets = []
+    for path, text in texts.items():
+        sheet, problems = examine_gpu_sheet(path, text)
+        if sheet is None or problems:
+            raise problems[0]
+        sheets.append(sheet)
+    return sheets
 
 
-def _load(path: str, text: str) -> GpuSheet:
-    document = read_yaml(text, path=path)
+def examine_gpu_sheet(path: str, text: str) -> tuple[GpuSheet | None, list[ConfigurationError]]:
+    """Parse a sheet and return it, if its shape allows, with everything that is wrong with it."""
+    try:
+        document = read_yaml(text, path=path)
+    except ConfigurationError as error:
+        return None, [error]
     if not isinstance(document.value, dict):
-        raise document.error(
-            (), "a sheet is a mapping with vendor, source_url, checked_on, billing and rates"
-        )
+        what = "a sheet is a mapping with vendor, source_url, checked_on, billing and rates"
+        return None, [document.error((), what)]
     try:
         sheet = GpuSheet.model_validate(document.value)
     except ValidationError as error:
-        raise _readable(error, document) from error
+        return None, readable(error, document, top=GpuSheet, sections=_SECTIONS)
     sheet._document = document  # noqa: SLF001 (how a private attribute is filled)
-    sheet._version = hashlib.sha256(text.encode()).hexdigest()[:16]  # noqa: SLF001
-    _check_validity(sheet)
-    return sheet
+    return sheet, _validity_problems(sheet)
 
 
-def _readable(error: ValidationError, document: Document) -> ConfigurationError:
-    first: Any = error.errors()[0]
-    location: Location = first["loc"]
-    key = location[-1] if location else ""
-    if first["type"] == "extra_forbidden":
-        owner = next((_SECTIONS[part] for part in location[:-1] if part in _SECTIONS), GpuSheet)
-        return document.error(location, f"unknown key {key!r}; {nearest(key, list(owner.model_fields))}")
-    if first["type"] == "missing":
-        return document.error(location, f"{key!r} is missing; add it")
-    message = first["msg"].removeprefix("Value error, ")
-    return document.error(location, f"{'.'.join(str(part) for part in location)}: {message}")
-
-
-def _check_validity(sheet: GpuSheet) -> None:
-    """Refuse what leaves two rates in force at once, or a correction that was never learned."""
+def _validity_problems(sheet: GpuSheet) -> list[ConfigurationError]:
+    """Return what leaves two rates in force at once, or a correction that was never learned."""
+    found = []
     for index, rate in enumerate(sheet.rates):
         here: Location = ("rates", index)
         name = f"{rate.chip} {rate.region or 'any region'} {rate.commitment}"
         if rate.valid_to is not None and rate.valid_to <= rate.valid_from:
-            raise sheet._document.error(here, f"{name} ends before it starts; mend `valid_to`")  # noqa: SLF001
-        for earlier in sheet.rates[:index]:
-            if earlier.series != rate.series:
-                continue
-            if rate.valid_from == earlier.valid_from:
-                if sheet.known_from(rate) <= sheet.known_from(earlier):
-                    raise sheet._document.error(  # noqa: SLF001
-                        here,
-                        f"{name} has two rates from {rate.valid_from:%Y-%m-%d} known at one time; "
-                        "give a correction a later `known_from`",
-                    )
-            elif rate.valid_from < earlier.valid_from:
-                raise sheet._document.error(here, f"rates of {name} are not in order; put the newest last")  # noqa: SLF001
-            elif earlier.valid_to is not None and rate.valid_from < earlier.valid_to:
-                raise sheet._document.error(  # noqa: SLF001
+            found.append(sheet.error(here, f"{name} ends before it starts; mend `valid_to`"))
+        earlier = [other for other in sheet.rates[:index] if other.series == rate.series]
+        same = [other for other in earlier if other.valid_from == rate.valid_from]
+        if any(sheet.known_from(rate) <= sheet.known_from(other) for other in same):
+            found.append(
+                sheet.error(
                     here,
-                    f"{name} overlaps the rate valid to {earlier.valid_to:%Y-%m-%d}; date them apart",
+                    f"{name} has two rates from {rate.valid_from:%Y-%m-%d} known at one time; "
+                    "give a correction a later `known_from`",
                 )
+            )
+        elif not same and any(rate.valid_from < other.valid_from for other in earlier):
+            found.append(sheet.error(here, f"rates of {name} are not in order; put the newest last"))
+        found += [
+            sheet.error(here, f"{name} overlaps the rate valid to {other.valid_to:%Y-%m-%d}; date them apart")
+            for other in earlier
+            if other.valid_to is not None and other.valid_from < rate.valid_from < other.valid_to
+        ]
+    return found

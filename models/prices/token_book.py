@@ -1,125 +1,191 @@
-"""The token price book: sheets become `ref.token_prices` and `ref.models`. Lookup lives with the costs."""
+"""The token price book: sheets and contracts become `ref.token_prices` and `ref.models`. Lookup is elsewhere."""
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import Any
 
 import polars as pl
 
 from models.money import booked_picodollars
-from models.prices.sheets import Entry, Model, Modifier, TokenSheet
+from models.prices.contracts import Contract, Terms, contracted_stretches
+from models.prices.sheet_schema import Entry, Model, Modifier, TokenSheet
+from models.prices.versions import Stated, Version, versions
 from models.schemas import table
 
 DEFAULT_TIER = "default"
 _MTOK = 1_000_000
+_FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 Rates = Mapping[str, Decimal | None]
 
 
 @dataclass(frozen=True)
 class _Dated:
-    """An entry with where it came from; a later sheet's entry replaces an equal one of an earlier sheet."""
+    """An entry at one region, with where it came from."""
 
     sheet: TokenSheet
     model: Model
     entry: Entry
+    region: str | None
+    uplift: Modifier | None
     line: int
 
-    @property
-    def key(self) -> tuple[str, str, str | None, datetime, datetime]:
-        known = self.sheet.known_from(self.entry)
-        return self.sheet.provider, self.model.model, self.entry.region, self.entry.valid_from, known
+
+@dataclass(frozen=True)
+class _Card:
+    """Rates of one entry at one tier, threshold and schedule."""
+
+    dated: _Dated
+    tier: str
+    priced_at: str
+    schedule: str | None
+    rates: Rates
+    per_call: Rates
+    above: int | None = None
+    mode: str | None = None
 
 
-def token_book(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
+def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]] = ()) -> pl.DataFrame:
     """Return the price book, `ref.token_prices`.
 
-    One card (`price_id`) is a model's rates at one region, tier, long-context threshold and schedule from
-    `valid_from`, as known from `known_from`; it has a row per meter. A NULL rate is "not offered", a 0 rate
-    declared free. `valid_to` is where the next entry begins as known now; `known_to` is where a correction
-    of the same `valid_from` was learned. Entries of several sheets of one provider and model merge; of two
-    with the same `valid_from` and `known_from` the later sheet's stands.
+    One card (`price_id`) is a model's rates at one region, tier, long-context threshold and schedule, from
+    `valid_from` until what ended it, as known from `known_from` until something changed that; it has a row
+    per meter. So at any instant of validity and any of knowledge at most one card of a kind is in force.
+    A NULL rate is "not offered", a 0 rate declared free. Sheets of one provider are one book: of two entries
+    with one `valid_from` and `known_from` the later sheet's stands. Contracted cards name their list card.
     """
-    dated: dict[tuple[str, str, str | None, datetime, datetime], _Dated] = {}
-    for sheet in sheets:
-        for m, model in enumerate(sheet.models):
-            for e, entry in enumerate(model.prices):
-                item = _Dated(sheet, model, entry, sheet.entry_line(m, e))
-                dated[item.key] = item
-    timelines: dict[tuple[str, str, str | None], list[_Dated]] = {}
-    for item in dated.values():
-        timelines.setdefault(item.key[:3], []).append(item)
+    series: dict[tuple[str, str, str | None], list[Stated[_Dated]]] = defaultdict(list)
+    for dated in _dated(sheets):
+        known = dated.sheet.known_from(dated.entry)
+        key = dated.sheet.provider, dated.model.model, dated.region
+        series[key].append(Stated(dated, dated.entry.valid_from, None, known))
+    terms: dict[str, list[Version[Terms]]] = defaultdict(list)
+    for held in contracts:
+        terms[held.item.contract.provider].append(held)
     rows: list[dict[str, Any]] = []
-    for timeline in timelines.values():
-        starts = sorted({item.entry.valid_from for item in timeline})
-        for item in timeline:
-            known = item.key[4]
-            corrections = [
-                other.key[4]
-                for other in timeline
-                if other.entry.valid_from == item.entry.valid_from and other.key[4] > known
-            ]
-            later = [start for start in starts if start > item.entry.valid_from]
-            validity = {
-                "valid_from": item.entry.valid_from,
-                "valid_to": min(later, default=None),
-                "known_from": known,
-                "known_to": min(corrections, default=None),
-            }
-            rows.extend(row | validity for row in _entry_rows(item))
+    for (provider, _, _), stated in series.items():
+        for version in versions(stated):
+            rows.extend(_version_rows(version, terms[provider]))
     return table("ref.token_prices").frame(rows).sort("provider", "model", "valid_from", "price_id", "meter")
 
 
 def model_aliases(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
     """Return `ref.models`: every name that a model is logged under, its own name included.
 
-    Of two sheets that claim one name from one instant the later stands.
+    Of two sheets that claim one name from one instant the later known, else the later in order, stands.
     """
-    rows: dict[tuple[str, str, datetime], dict[str, Any]] = {}
+    series: dict[tuple[str, str], list[Stated[tuple[TokenSheet, Model]]]] = defaultdict(list)
     for sheet in sheets:
         for model in sheet.models:
-            common = {
-                "provider": sheet.provider,
-                "model": model.model,
-                "model_family": model.family,
-                "chip": sheet.chip,
-                "sheet_path": sheet.path,
-            }
-            first = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-            names: list[tuple[str, datetime, datetime | None]] = [(model.model, first, None)]
-            names += [(alias.name, alias.valid_from, alias.valid_to) for alias in model.aliases]
-            for name, valid_from, valid_to in names:
-                rows[sheet.provider, name, valid_from] = common | {
-                    "alias": name,
-                    "valid_from": valid_from,
-                    "valid_to": valid_to,
-                }
-    return table("ref.models").frame(rows.values()).sort("provider", "alias", "valid_from")
+            item = sheet, model
+            own = Stated(item, _FIRST, None, sheet.alias_known_from(model))
+            series[sheet.provider, model.model].append(own)
+            for alias in model.aliases:
+                known = sheet.alias_known_from(model, alias)
+                series[sheet.provider, alias.name].append(
+                    Stated(item, alias.valid_from, alias.valid_to, known)
+                )
+    rows = [
+        {
+            "provider": provider,
+            "alias": name,
+            "model": version.item[1].model,
+            "model_family": version.item[1].family,
+            "chip": version.item[0].chip,
+            "valid_from": version.valid_from,
+            "valid_to": version.valid_to,
+            "known_from": version.known_from,
+            "known_to": version.known_to,
+            "sheet_path": version.item[0].path,
+        }
+        for (provider, name), stated in series.items()
+        for version in versions(stated)
+    ]
+    return table("ref.models").frame(rows).sort("provider", "alias", "valid_from", "known_from")
 
 
-def _entry_rows(item: _Dated) -> Iterator[dict[str, Any]]:
-    entry = item.entry
-    tiers: list[tuple[str, Modifier | None]] = [(DEFAULT_TIER, None), *entry.tiers.items()]
-    windows = [None, *entry.schedule]
-    for tier, change in tiers:
-        for window in windows:
-            modifiers = [modifier for modifier in (change, window) if modifier is not None]
-            identity = {
-                "service_tier": tier,
-                "schedule": window.written() if window else None,
-                "priced_at": _priced_at(tier, change, entry),
+def _dated(sheets: Iterable[TokenSheet]) -> Iterator[_Dated]:
+    """Yield each entry at its region, and at every region that an entry of its model uplifts.
+
+    So a later entry ends an uplifted one too, whether or not it has an uplift of its own.
+    """
+    sheets = list(sheets)
+    uplifted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for sheet in sheets:
+        for model in sheet.models:
+            for entry in model.prices:
+                uplifted[sheet.provider, model.model].update(entry.regions)
+    for sheet in sheets:
+        for m, model in enumerate(sheet.models):
+            for e, entry in enumerate(model.prices):
+                line = sheet.line(("models", m, "prices", e))
+                yield _Dated(sheet, model, entry, entry.region, None, line)
+                if entry.region is None:
+                    for region in sorted(uplifted[sheet.provider, model.model]):
+                        yield _Dated(sheet, model, entry, region, entry.regions.get(region), line)
+
+
+def _version_rows(version: Version[_Dated], terms: list[Version[Terms]]) -> Iterator[dict[str, Any]]:
+    sheet_version = version.item.sheet.version_at(version.known_from)
+    # A card for tokens beyond a graduated threshold is named by the card that it goes with.
+    beyond: dict[tuple[str, str | None, str], str] = {}
+    cards = sorted(_cards(version.item), key=lambda card: card.mode != "graduated")
+    for card in cards:
+        common: dict[str, Any] = {"layer": "list", "sheet_version": sheet_version}
+        place = card.tier, card.schedule
+        if card.mode is None:
+            common["beyond_price_id"] = beyond.get((*place, "list"))
+        rows = list(_card_rows(card, version, common))
+        price_id = str(rows[0]["price_id"])
+        if card.mode == "graduated":
+            beyond[*place, "list"] = price_id
+        yield from rows
+        for stretch, held in contracted_stretches(
+            version, terms, model=card.dated.model.model, tier=card.tier
+        ):
+            negotiated = _negotiated(card, held.contract)
+            same = f"{stretch.valid_from}{stretch.valid_to}{stretch.known_from}"
+            place_of_contract = (*place, same)
+            named = common | {
+                "layer": "contracted",
+                "contract": held.contract.name,
+                "list_price_id": price_id,
+                "sheet_path": held.path,
+                "sheet_line": held.line,
+                "source_url": held.contract.source_url,
+                "beyond_price_id": beyond.get(place_of_contract) if card.mode is None else None,
             }
-            yield from _card_rows(item, identity, _modified(entry.usd_per_mtok, modifiers))
+            rows = list(_card_rows(negotiated, stretch, named))
+            if card.mode == "graduated":
+                beyond[place_of_contract] = str(rows[0]["price_id"])
+            yield from rows
+
+
+def _cards(dated: _Dated) -> Iterator[_Card]:
+    entry = dated.entry
+    for tier, change in [(DEFAULT_TIER, None), *entry.tiers.items()]:
+        for window in [None, *entry.schedule]:
+            modifiers = [modifier for modifier in (dated.uplift, change, window) if modifier is not None]
+            card = _Card(
+                dated=dated,
+                tier=tier,
+                priced_at=_priced_at(tier, change, entry),
+                schedule=window.written() if window else None,
+                rates=_modified(entry.per_mtok, modifiers),
+                per_call=entry.per_call,
+            )
+            yield card
             if entry.long_context:
-                long_rates = {**entry.usd_per_mtok, **entry.long_context.usd_per_mtok}
-                threshold = {
-                    "above_input_tokens": entry.long_context.above_input_tokens,
-                    "long_context_mode": entry.long_context.mode,
-                }
-                yield from _card_rows(item, identity | threshold, _modified(long_rates, modifiers))
+                yield replace(
+                    card,
+                    rates=_modified({**entry.per_mtok, **entry.long_context.per_mtok}, modifiers),
+                    above=entry.long_context.above_input_tokens,
+                    mode=entry.long_context.mode,
+                )
 
 
 def _priced_at(tier: str, change: Modifier | None, entry: Entry) -> str:
@@ -128,52 +194,73 @@ def _priced_at(tier: str, change: Modifier | None, entry: Entry) -> str:
 
 
 def _modified(rates: Rates, modifiers: list[Modifier]) -> Rates:
-    """Apply tier, then schedule: a stated rate replaces, every other rate is multiplied."""
+    """Apply region, tier, then schedule: a stated rate replaces, every other rate is multiplied."""
     with localcontext(prec=60):
         for modifier in modifiers:
-            multiplied = {
-                meter: None if rate is None else rate * modifier.multiplier for meter, rate in rates.items()
-            }
-            rates = {**multiplied, **modifier.usd_per_mtok}
+            rates = {**_times(rates, modifier.multiplier), **modifier.per_mtok}
     return rates
 
 
-def _card_rows(item: _Dated, identity: dict[str, Any], rates: Rates) -> Iterator[dict[str, Any]]:
-    card = {
-        "provider": item.sheet.provider,
-        "model": item.model.model,
-        "region": item.entry.region,
-        "service_tier": identity["service_tier"],
-        "above_input_tokens": identity.get("above_input_tokens"),
-        "long_context_mode": identity.get("long_context_mode"),
-        "schedule": identity["schedule"],
-        "priced_at": identity["priced_at"],
-        "layer": "list",
+def _times(rates: Rates, multiplier: Decimal) -> Rates:
+    with localcontext(prec=60):
+        return {meter: None if rate is None else rate * multiplier for meter, rate in rates.items()}
+
+
+def _negotiated(card: _Card, contract: Contract) -> _Card:
+    """Return the card under a contract: stated rates on the plain card of their tier, else the multiplier."""
+    is_plain = card.above is None and card.schedule is None
+    has_tier = card.tier in (contract.tiers or (DEFAULT_TIER,))
+    stated = contract.per_mtok if is_plain and has_tier else {}
+    return replace(
+        card,
+        rates={**_times(card.rates, contract.multiplier), **stated},
+        per_call={**_times(card.per_call, contract.multiplier), **contract.per_call},
+    )
+
+
+def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    dated = card.dated
+    identity = {
+        "provider": dated.sheet.provider,
+        "model": dated.model.model,
+        "region": dated.region,
+        "service_tier": card.tier,
+        "above_input_tokens": card.above,
+        "long_context_mode": card.mode,
+        "schedule": card.schedule,
+        "priced_at": card.priced_at,
+        "currency": dated.sheet.currency,
+        "valid_from": version.valid_from,
+        "valid_to": version.valid_to,
+        "known_from": version.known_from,
     }
-    meters = [(meter, "token", rate, _MTOK) for meter, rate in rates.items()]
-    meters += [(meter, "call", usd, 1) for meter, usd in item.entry.per_call_usd.items()]
+    meters = [(meter, "token", rate, _MTOK) for meter, rate in card.rates.items()]
+    meters += [(meter, "call", amount, 1) for meter, amount in card.per_call.items()]
     written = json.dumps(
         [
-            *card.values(),
-            item.entry.valid_from.isoformat(),
-            item.key[4].isoformat(),
+            *(str(part) for part in identity.values()),
+            common["layer"],
+            common.get("contract"),
             sorted((meter, unit, str(rate)) for meter, unit, rate, _ in meters),
         ]
     )
-    card |= {
+    row = identity | {
         "price_id": hashlib.sha256(written.encode()).hexdigest()[:16],
-        "model_family": item.model.family,
-        "sheet_version": item.sheet.version,
-        "sheet_path": item.sheet.path,
-        "sheet_line": item.line,
-        "source_url": item.entry.source_url or item.sheet.source_url,
+        "model_family": dated.model.family,
+        "known_to": version.known_to,
+        "sheet_path": dated.sheet.path,
+        "sheet_line": dated.line,
+        "source_url": dated.entry.source_url or dated.sheet.source_url,
+        **{name: value for name, value in common.items() if value is not None},
     }
     for meter, unit, rate, per in meters:
         booked, is_rounded = (None, False) if rate is None else booked_picodollars(rate, per=per)
-        yield card | {
+        printed = None if rate is None else rate * (_MTOK // per)
+        yield row | {
             "meter": meter,
             "unit": unit,
-            "usd_per_mtok": None if rate is None else rate * (_MTOK // per),
+            "rate_per_mtok": printed,
+            "usd_per_mtok": printed if dated.sheet.currency == "USD" else None,
             "picodollars_per_unit": booked,
             "is_rounded": is_rounded,
         }

@@ -2,17 +2,39 @@ import polars as pl
 
 from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
-from models.schemas.vocabulary import TOKEN_CLASSES
+from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER
 
-_STRUCTS = ", ".join(f"{{'meter': '{name}', 'quantity': {name}_tokens}}" for name in TOKEN_CLASSES)
+_KEYS = "source, request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
+_CLASSES = (*PROMPT_ORDER, *OUTPUT_CLASSES)
+
+
+def _half_even(top: str, bottom: str) -> str:
+    return f"(({top}) // {bottom} + CASE WHEN 2 * (({top}) % {bottom}) > {bottom} OR (2 * (({top}) % {bottom}) = {bottom} AND (({top}) // {bottom}) % 2 = 1) THEN 1 ELSE 0 END)"
+
+
+def _struct(place: int) -> str:
+    name = _CLASSES[place]
+    # Input tokens so far in prompt order, for the rule that prices those beyond a threshold; outputs have none.
+    so_far = " + ".join(f"coalesce({other}_tokens, 0)" for other in PROMPT_ORDER[: place + 1])
+    counted = so_far if place < len(PROMPT_ORDER) else "NULL::BIGINT"
+    return f"{{'line_no': {place}, 'meter': '{name}', 'tokens': {name}_tokens, 'so_far': {counted}}}"
+
+
+_STRUCTS = ", ".join(_struct(place) for place in range(len(_CLASSES)))
+_METER_COST = _half_even("CAST(m.quantity * 1000000 AS HUGEINT) * p.picodollars_per_unit", "1000000")
+_CONVERTED = _half_even("so_far * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000")
+_CONVERTED_BEFORE = _half_even(
+    "(so_far - amount) * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000"
+)
 
 TABLE = Table(
     schema="core",
     name="cost_lines",
-    grain="One row per attempt x accrual x meter: quantity, price row and dollars; sums to core.request_costs",
+    grain="One row per attempt x accrual x meter x price card: quantity and dollars; sums to core.request_costs",
     columns=(
         Column(name="source", dtype=pl.String, comment="Configured source of the attempt"),
         Column(name="request_id", dtype=pl.String, comment="Attempt"),
+        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC"),
         Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour in which the cost accrued"),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
         Column(name="provider", dtype=pl.String, comment="Who ran it"),
@@ -20,32 +42,80 @@ TABLE = Table(
         Column(
             name="meter",
             dtype=pl.String,
-            comment="Token class; gpu for pool cost; meters for what is not tokens",
+            comment="Token class, or a meter that is not tokens (web_search, ...); gpu for pool cost",
         ),
-        Column(name="quantity", dtype=pl.Int64, comment="Tokens; NULL for gpu and meters"),
-        Column(name="picodollars_per_unit", dtype=pl.Int64, comment="Booked rate"),
-        Column(name="price_id", dtype=pl.String, comment="Price card"),
+        Column(
+            name="quantity",
+            dtype=pl.Decimal(38, 6),
+            comment="Tokens, or units of the meter; NULL for gpu",
+        ),
+        Column(
+            name="picodollars_per_unit",
+            dtype=pl.Int64,
+            comment="Booked rate, in 1e-12 of the card's currency; NULL when unpriced",
+        ),
+        Column(
+            name="price_id",
+            dtype=pl.String,
+            comment="Price card; tokens beyond a graduated threshold name a card of their own",
+        ),
         Column(name="effective_usd", dtype=ROW_USD, comment="Dollars; NULL when unpriced"),
     ),
-    key=("source", "request_id", "accrued_hour", "accrued_on", "meter"),
+    key=("source", "request_id", "started_at", "accrued_hour", "accrued_on", "meter", "price_id"),
     select=f"""
-WITH lines AS (
-  SELECT source, request_id, accrued_hour, accrued_on, provider, model, price_id, price_state,
-         unnest([{_STRUCTS}], recursive := true)
+WITH classes AS (
+  SELECT {_KEYS}, price_id, fx_usd_per_unit, unnest([{_STRUCTS}], recursive := true)
   FROM core.request_costs WHERE cost_basis = 'token'
+),
+parted AS (
+  SELECT c.*, p.picodollars_per_unit AS rate, b.price_id AS beyond_id, b.picodollars_per_unit AS beyond_rate,
+         CASE WHEN b.price_id IS NULL THEN 0
+           ELSE greatest(least(c.tokens, c.so_far - b.above_input_tokens), 0) END AS beyond
+  FROM classes c
+  LEFT JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = c.meter
+  LEFT JOIN ref.token_prices b ON b.price_id = p.beyond_price_id AND b.meter = c.meter AND c.so_far IS NOT NULL
+  WHERE c.tokens > 0
+),
+meters AS (
+  SELECT {_KEYS}, price_id, fx_usd_per_unit, unnest(map_entries(other_meters)) AS entry
+  FROM core.request_costs WHERE cost_basis = 'token' AND other_meters IS NOT NULL
+),
+amounts AS (
+  SELECT {_KEYS}, fx_usd_per_unit, line_no, meter, CAST(tokens - beyond AS DECIMAL(38,6)) AS quantity, price_id, rate,
+         CAST(tokens - beyond AS HUGEINT) * rate AS amount
+  FROM parted WHERE tokens > beyond
+  UNION ALL
+  SELECT {_KEYS}, fx_usd_per_unit, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
+  FROM parted WHERE beyond > 0
+  UNION ALL
+  SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, p.picodollars_per_unit, {_METER_COST}
+  FROM (
+    SELECT {_KEYS}, fx_usd_per_unit, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
+           CAST(entry.value AS DECIMAL(38,6)) AS quantity
+    FROM meters
+  ) m
+  LEFT JOIN ref.token_prices p ON p.price_id = m.price_id AND p.meter = m.meter AND p.unit = 'call'
+  WHERE m.quantity > 0 AND (p.price_id IS NOT NULL OR m.price_state = 'unpriced')
+),
+converted AS (
+  SELECT * EXCLUDE (so_far), {_CONVERTED} - {_CONVERTED_BEFORE} AS picodollars
+  FROM (
+    SELECT *, sum(amount) OVER (
+      PARTITION BY source, request_id, started_at, accrued_hour, accrued_on ORDER BY line_no, meter, price_id
+    )::HUGEINT AS so_far
+    FROM amounts WHERE fx_usd_per_unit IS NOT NULL
+  )
+  UNION ALL
+  SELECT *, amount FROM amounts WHERE fx_usd_per_unit IS NULL
 )
-SELECT l.source, l.request_id, l.accrued_hour, l.accrued_on, l.provider, l.model, l.meter, l.quantity,
-       p.picodollars_per_unit, l.price_id,
-       CASE l.price_state WHEN 'priced' THEN
-         CAST(CAST(l.quantity AS HUGEINT) * p.picodollars_per_unit * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12))
-       WHEN 'free' THEN 0::DECIMAL(18,12) END AS effective_usd
-FROM lines l LEFT JOIN ref.token_prices p ON p.price_id = l.price_id AND p.meter = l.meter
-WHERE l.quantity > 0
+SELECT source, request_id, started_at, accrued_hour, accrued_on, provider, model, meter, quantity,
+       rate AS picodollars_per_unit, price_id,
+       CASE price_state WHEN 'free' THEN 0::DECIMAL(18,12)
+         WHEN 'priced' THEN CAST(picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) END AS effective_usd
+FROM converted
 UNION ALL
-SELECT source, request_id, accrued_hour, accrued_on, provider, model, 'gpu', NULL, NULL, price_id, effective_usd
+SELECT source, request_id, started_at, accrued_hour, accrued_on, provider, model, 'gpu', NULL, NULL, price_id,
+       effective_usd
 FROM core.request_costs WHERE cost_basis = 'gpu'
-UNION ALL
-SELECT source, request_id, accrued_hour, accrued_on, provider, model, 'meters', NULL, NULL, price_id, meters_usd
-FROM core.request_costs WHERE cost_basis = 'token' AND meters_usd <> 0
 """,
 )

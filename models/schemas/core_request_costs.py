@@ -40,6 +40,11 @@ TABLE = Table(
             required=True,
         ),
         *token_columns("; 0 on later slices of the same attempt"),
+        Column(
+            name="other_meters",
+            dtype=pl.Map(pl.String, pl.Decimal(18, 6)),
+            comment="Meter -> quantity of what is not tokens: searches, seconds, characters, images",
+        ),
         Column(name="list_usd", dtype=ROW_USD, comment="Cost at list prices; NULL when unpriced"),
         Column(name="contracted_usd", dtype=ROW_USD, comment="Cost at negotiated prices; NULL when unpriced"),
         Column(
@@ -94,7 +99,7 @@ TABLE = Table(
         Column(
             name="unpriced_reason",
             dtype=pl.String,
-            comment="Why it is unpriced: unknown_model, no_price_at_time, class_not_priced, missing_usage, unknown_chip, no_replica_ready",
+            comment="Why it is unpriced: unknown_model, no_price_at_time, class_not_priced, no_fx_rate, missing_usage, unknown_chip, no_replica_ready",
         ),
         Column(
             name="cost_basis", dtype=pl.String, comment="token or gpu", required=True, one_of=("token", "gpu")
@@ -103,6 +108,12 @@ TABLE = Table(
         Column(
             name="sheet_version", dtype=pl.String, comment="Version of the sheet that the price came from"
         ),
+        Column(
+            name="fx_usd_per_unit",
+            dtype=pl.Decimal(38, 12),
+            comment="Dollars for one unit of the price card's currency; NULL for a card in dollars",
+        ),
+        Column(name="fx_on", dtype=pl.Date, comment="Date of that exchange rate"),
         Column(
             name="usage_source",
             dtype=pl.String,

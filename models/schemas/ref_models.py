@@ -23,7 +23,9 @@ TABLE = Table(
         ),
         Column(name="valid_from", dtype=INSTANT, comment="Alias holds from this instant", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="Alias holds before this instant; NULL = open"),
+        Column(name="known_from", dtype=INSTANT, comment="Name was known from this instant; NULL = always"),
+        Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
         Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
     ),
-    key=("provider", "alias", "valid_from"),
+    key=("provider", "alias", "valid_from", "known_from"),
 )

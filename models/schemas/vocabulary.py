@@ -19,6 +19,19 @@ INPUT_CLASSES = (
     "cache_read_image",
     "other_input",
 )
+PROMPT_ORDER = (
+    "cache_read",
+    "cache_read_audio",
+    "cache_read_image",
+    "cache_write_1h",
+    "cache_write_5m",
+    "input_uncached",
+    "audio_input",
+    "image_input",
+    "video_input",
+    "other_input",
+)
+"""Order in which a graduated rule counts input up to its threshold: the cached prefix comes first."""
 OUTPUT_CLASSES = ("output_text", "reasoning", "audio_output", "image_output", "other_output")
 TOKEN_CLASSES = INPUT_CLASSES + OUTPUT_CLASSES
 

@@ -13,7 +13,7 @@ from models.schemas import table
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CLASSES = ("input_uncached", "cache_read", "cache_write_1h", "output_text", "reasoning")
-PRICE = st.decimals(min_value="0.01", max_value="9", places=4)
+PRICE = st.decimals(min_value="0.1", max_value="9", places=4)
 RATES = st.fixed_dictionaries(dict.fromkeys(CLASSES, PRICE))
 TIMELINE = st.lists(
     st.tuples(st.integers(0, 40), st.integers(0, 40), RATES),

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from models.costs.token_costs import price_requests
+from models.errors import DataError
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.schemas import table
@@ -239,5 +240,5 @@ def test_cost_as_known_uses_only_what_was_known(known: str, expected: str | None
 
 
 def test_a_cost_beyond_the_range_of_a_row_is_an_error() -> None:
-    with pytest.raises(pl.exceptions.PolarsError):
+    with pytest.raises(DataError, match="attempt 'r0' of source 'gateway' would cost more than"):
         cost(tokens(10**13))

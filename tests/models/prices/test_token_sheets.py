@@ -37,13 +37,15 @@ def book(text: str = SHEET) -> pl.DataFrame:
         ("checked_on: 2026-01-15\n", "", 1, "'checked_on' is missing"),
         ("cache_read: 0.44", "cache_raed: 0.44", 9, "'cache_raed'; did you mean 'cache_read'"),
         ("input_uncached: 0.88", "input: 0.88", 9, "write `input_uncached`"),
-        ("input_uncached: 0.88", "input_uncached: 71000", 9, "exceeds $1000; check the unit"),
-        ("input_uncached: 0.88", "input_uncached: 0.00000088", 9, "looks like dollars per token"),
-        ("input_uncached: 0.88", "input_uncached: 0.0005", 8, "mix units"),
+        ("input_uncached: 0.88", "input_uncached: 71000", 9, "exceeds 1000; check the unit"),
+        ("input_uncached: 0.88", "input_uncached: 0.00000088", 9, "looks like a rate per token or thousand"),
+        ("input_uncached: 0.88", "input_uncached: 0.00088", 9, "looks like a rate per token or thousand"),
+        ("output: 0.88}", "output: 441}", 8, "mix units"),
         ("input_uncached: 0.88", "input_uncached: -1", 9, "greater than or equal to 0"),
         ("input_uncached: 0.88", "input_uncached: .nan", 9, "finite"),
         ("checked_on: 2026-01-15", "checked_on: soon", 3, "write a date"),
-        ("provider: example", "provider: example\ncurrency: EUR", 2, "state the prices in USD"),
+        ("provider: example", "provider: example\ncurrency: EUR", 10, "write 'eur_per_mtok' for 'usd_per_mtok'"),
+        ("provider: example", "provider: example\ncurrency: euro", 2, "currency"),
         ("{multiplier: 0.5}", "{}", 10, "write `multiplier` or `usd_per_mtok`"),
         ("aliases: [example/m1]", "aliases: [m1]", 6, "is a model of this sheet"),
         ("    aliases:", "    model: m2\n    aliases:", 6, "written twice"),
@@ -86,7 +88,7 @@ def test_output_is_shorthand_for_text_and_reasoning_and_null_is_not_offered() ->
 
 
 def test_booked_rate_is_rounded_once_after_all_multipliers() -> None:
-    text = SHEET.replace("input_uncached: 0.88", "input_uncached: 0.0007").replace(
+    text = SHEET.replace("input_uncached: 0.88", "input_uncached: 0.007").replace(
         "multiplier: 0.5", "multiplier: 0.001"
     )
     batch = book(text.replace("cache_read: 0.44", "cache_read: 0.0035").replace("0.88", "0.5")).filter(
@@ -101,10 +103,8 @@ def test_booked_rate_is_rounded_once_after_all_multipliers() -> None:
 def test_card_id_depends_on_content_and_not_on_comments() -> None:
     assert set(book()["price_id"]) == set(book("# a comment\n" + SHEET)["price_id"])
     assert not set(book()["price_id"]) & set(book(SHEET.replace("0.88", "0.89"))["price_id"])
-    assert (
-        book()["sheet_version"].unique().to_list()
-        != book("# c\n" + SHEET)["sheet_version"].unique().to_list()
-    )
+    assert set(book()["sheet_version"]) == set(book("# a comment\n" + SHEET)["sheet_version"])
+    assert not set(book()["sheet_version"]) & set(book(SHEET.replace("0.88", "0.89"))["sheet_version"])
 
 
 def test_a_later_sheet_corrects_an_earlier_one() -> None:

@@ -1,0 +1,159 @@
+"""Price state, reason and dollars of priced attempts: the rows of core.request_costs for tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import polars as pl
+
+from models.costs.token_amounts import Amounts, Usage
+from models.costs.token_cards import Cards, Integers
+from models.costs.token_fx import Dollars
+from models.costs.token_slots import Booleans, Located
+from models.money import ROW_USD
+from models.periods import INSTANT
+from models.schemas import table
+from models.schemas.vocabulary import TOKEN_COLUMNS
+
+_HOUR = 3600 * 10**6
+_REASONS = (None, "missing_usage", "unknown_model", "no_price_at_time", "class_not_priced", "no_fx_rate")
+_STATES = ("unpriced", "free", "priced")
+
+
+@cache
+def passed_columns() -> tuple[str, ...]:
+    """Return the columns that a row takes from its attempt."""
+    own = table("core.request_costs").column_names
+    return tuple(name for name in table("core.requests").column_names if name in own)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Attempts at one name: their place in the book, and the cost at list and at negotiated prices."""
+
+    located: Located
+    accrued_on: Integers
+    listed: Amounts
+    effective: Amounts
+    list_usd: Dollars
+    usd: Dollars
+
+    @property
+    def is_dated(self) -> Booleans:
+        """Whether a rate is valid and known at the attempt's instant, for its tier."""
+        return (self.located.values("is_dated") > 0) & (self.effective.card >= 0)
+
+    @property
+    def is_stated(self) -> Booleans:
+        """Whether every unit used has such a rate in dollars."""
+        return self.is_dated & self.effective.is_covered & self.usd.is_convertible
+
+
+def cost_rows(
+    attempts: pl.DataFrame,
+    usage: Usage,
+    priced: Priced,
+    *,
+    at_requested: tuple[Integers, Priced] | None,
+    cards: Cards,
+) -> pl.DataFrame:
+    """Settle what each attempt cost.
+
+    Args:
+        attempts: the attempts, with `name`, the one that was priced.
+        usage: what they used.
+        priced: their cost.
+        at_requested: for the rows that are fallbacks, the cost at the model that was asked for.
+        cards: the cards that the numbers mean.
+
+    Returns:
+        Rows of core.request_costs.
+    """
+    located, usd, is_known = priced.located, priced.usd, priced.located.is_known
+    is_hit = attempts["is_gateway_cache_hit"].to_numpy()
+    has_usage = usage.is_any & (attempts["usage_source"] != "missing").to_numpy()
+    is_error = (attempts["status"] == "error").to_numpy()
+    is_stated = has_usage & is_known & priced.is_stated
+    reason = np.select(
+        [
+            is_hit | (is_error & ~has_usage),
+            ~has_usage,
+            ~(is_known & located.has("model")),
+            ~priced.is_dated,
+            ~priced.effective.is_covered,
+            ~usd.is_convertible,
+        ],
+        [0, 1, 2, 3, 4, 5],
+        0,
+    )
+    is_priced, is_zero = reason == 0, is_hit | ~has_usage
+    is_free = is_priced & (is_zero | np.append(cards.is_free, [False])[priced.effective.card])
+    is_listed = is_priced & (is_zero | (priced.listed.is_covered & priced.list_usd.is_convertible))
+    can_estimate = ~is_priced & (reason != 1) & priced.effective.is_estimable & usd.is_convertible
+    card = np.where(is_priced & is_stated, priced.effective.card, -1)
+    premium = _premium(usd.total, is_priced & is_stated & ~is_hit, at_requested)
+
+    def billed(amount: Integers, known: Booleans) -> pl.Series:
+        return _usd(np.where(is_zero, 0, amount), known)
+
+    effective = billed(usd.total, is_priced)
+    is_foreign = pl.Series((usd.rate_on >= 0) & is_priced & ~is_zero)
+    rows = attempts.with_columns(
+        accrued_hour=pl.Series(located.instant - located.instant % _HOUR).cast(INSTANT),
+        accrued_on=pl.Series(priced.accrued_on).cast(pl.Int32).cast(pl.Date),
+        model=pl.coalesce(located.known("model"), attempts["name"]),
+        model_family=located.known("family"),
+        chip=located.known("chip"),
+        is_first_accrual=pl.lit(value=True),
+        is_provisional=pl.lit(value=False),
+        cost_basis=pl.lit("token"),
+        price_state=_words(_STATES, is_priced * 2 - is_free),
+        unpriced_reason=_words(_REASONS, reason),
+        list_usd=billed(priced.list_usd.total, is_listed),
+        contracted_usd=effective,
+        effective_usd=effective,
+        input_usd=billed(usd.into, is_priced),
+        output_usd=billed(usd.out, is_priced),
+        meters_usd=billed(usd.by_meters, is_priced),
+        estimated_usd=_usd(usd.total, can_estimate),
+        saved_usd=_usd(usd.total, is_hit & is_stated),
+        fallback_premium_usd=premium,
+        gateway_reported_usd=attempts["provider_reported_cost_usd"],
+        price_id=_words([*cards.price_ids, None], card),
+        sheet_version=_words([*cards.sheet_versions, None], card),
+        fx_usd_per_unit=_only(
+            pl.Series(usd.rate).cast(pl.Int128).reinterpret(dtype=pl.Decimal(38, 12)), is_foreign
+        ),
+        fx_on=_only(pl.Series(usd.rate_on).cast(pl.Int32).cast(pl.Date), is_foreign),
+    )
+    if is_hit.any():
+        tokens = [pl.when(is_hit).then(0).otherwise(pl.col(name)).alias(name) for name in TOKEN_COLUMNS]
+        rows = rows.with_columns(*tokens, other_meters=_only(rows["other_meters"], pl.Series(~is_hit)))
+    return table("core.request_costs").conform(rows.lazy(), fill=True).collect()
+
+
+def _premium(total: Integers, is_stated: Booleans, at_requested: tuple[Integers, Priced] | None) -> pl.Series:
+    """Return, for fallbacks, cost taken minus what the requested model would have cost."""
+    extra, is_fallback = np.zeros(len(total), dtype=np.int64), np.zeros(len(total), dtype=np.bool_)
+    if at_requested is not None:
+        rows, asked = at_requested
+        extra[rows] = total[rows] - asked.usd.total
+        is_fallback[rows] = asked.is_stated
+    return _usd(extra, is_stated & is_fallback)
+
+
+def _usd(picodollars: Integers, known: Booleans) -> pl.Series:
+    """Turn picodollars into dollars; NULL where not known. An integer of 1e-12 is what the decimal holds."""
+    dollars = pl.Series(picodollars).cast(pl.Int128).reinterpret(dtype=ROW_USD)
+    return dollars if known.all() else _only(dollars, pl.Series(known))
+
+
+def _only(values: pl.Series, known: pl.Series) -> pl.Series:
+    if not known.any():
+        return pl.Series([None], dtype=values.dtype).new_from_index(0, len(values))
+    return values.zip_with(known, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
+
+
+def _words(words: Sequence[str | None], number: Integers) -> pl.Series:
+    return pl.Series(list(words), dtype=pl.String).gather(pl.Series(number % len(words)))

@@ -1,0 +1,167 @@
+"""Negotiated token prices: what a person writes in `contracts.yml`, checked, and the cards that it makes.
+
+The contracted layer of the price book. Commitments on accelerators are not here: they are pools.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+
+from models.errors import ConfigurationError
+from models.prices.fields import Instant, Strict, readable
+from models.prices.sheet_schema import Multiplier, NonNegative, Rates
+from models.prices.token_yaml import Document, read_yaml
+from models.prices.versions import Stated, Version, versions
+
+_END = datetime.max.replace(tzinfo=UTC)
+
+
+class Contract(Strict):
+    """Terms at one provider: a `multiplier` of the list price, or rates of their own where stated.
+
+    They hold for `models` (as the sheet names them; absent: all), `tiers` (absent: all) from `valid_from`
+    until `valid_to` or until later terms of the same name. Terms that name the model win over those for all.
+    """
+
+    name: str = Field(min_length=1)
+    provider: str = Field(pattern=r"^[a-z][a-z0-9_.]*$")
+    models: tuple[str, ...] | None = None
+    tiers: tuple[str, ...] | None = None
+    valid_from: Instant
+    valid_to: Instant | None = None
+    known_from: Instant | None = None
+    multiplier: Multiplier = Decimal(1)
+    per_mtok: Rates = Field(default={}, alias="usd_per_mtok")
+    per_call: dict[str, NonNegative | None] = Field(default={}, alias="per_call_usd")
+    source_url: str | None = Field(default=None, pattern="^https?://")
+    note: str | None = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> "Contract":
+        if not {"multiplier", "per_mtok", "per_call"} & self.model_fields_set:
+            raise ValueError("write `multiplier`, `usd_per_mtok` or `per_call_usd`")
+        if self.per_mtok and self.tiers is not None and len(self.tiers) > 1:
+            raise ValueError("stated rates are those of one tier; write one entry per tier")
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("the contract ends before it starts; mend `valid_to`")
+        return self
+
+
+class ContractFile(Strict):
+    """All contracts of a project."""
+
+    checked_on: Instant
+    contracts: tuple[Contract, ...]
+    _document: Document = PrivateAttr()
+
+    def line(self, index: int) -> int:
+        """Return the line of a contract."""
+        return self._document.line(("contracts", index))
+
+    @property
+    def path(self) -> str:
+        return self._document.path
+
+
+_SECTIONS: dict[str, type[BaseModel]] = {"contracts": Contract}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A contract with where it stands."""
+
+    contract: Contract
+    path: str
+    line: int
+
+    def covers(self, model: str, tier: str) -> bool:
+        """Whether the terms are about a card of this model and tier."""
+        named = self.contract.models is None or model in self.contract.models
+        return named and (self.contract.tiers is None or tier in self.contract.tiers)
+
+
+def load_contracts(text: str, *, path: str) -> list[Version[Terms]]:
+    """Parse and check a project's contracts; an empty text has none.
+
+    Raises:
+        ConfigurationError: the first thing wrong, with file, line, key and remedy.
+    """
+    document = read_yaml(text, path=path)
+    if document.value is None:
+        return []
+    try:
+        file = ContractFile.model_validate(document.value)
+    except ValidationError as error:
+        raise readable(error, document, top=ContractFile, sections=_SECTIONS)[0] from error
+    file._document = document  # noqa: SLF001 (how a private attribute is filled)
+    _check_overlaps(file)
+    series: dict[tuple[str, str], list[Stated[Terms]]] = defaultdict(list)
+    for index, contract in enumerate(file.contracts):
+        terms = Terms(contract, path, file.line(index))
+        known = contract.known_from or file.checked_on
+        series[contract.provider, contract.name].append(
+            Stated(terms, contract.valid_from, contract.valid_to, known)
+        )
+    return [version for stated in series.values() for version in versions(stated)]
+
+
+def _check_overlaps(file: ContractFile) -> None:
+    for index, contract in enumerate(file.contracts):
+        for other in file.contracts[:index]:
+            if (contract.provider, contract.name) == (other.provider, other.name):
+                continue
+            same_scope = (contract.models is None) == (other.models is None) and (
+                contract.models is None or set(contract.models) & set(other.models or ())
+            )
+            same_tier = (
+                contract.tiers is None or other.tiers is None or set(contract.tiers) & set(other.tiers)
+            )
+            overlaps = contract.valid_from < (other.valid_to or _END) and other.valid_from < (
+                contract.valid_to or _END
+            )
+            if contract.provider == other.provider and same_scope and same_tier and overlaps:
+                raise ConfigurationError(
+                    f"{file.path}, line {file.line(index)}: contract {contract.name!r} is about the same models at "
+                    f"the same time as {other.name!r}; date them apart or name the models"
+                )
+
+
+def contracted_stretches(
+    row: Version[Any], terms: Iterable[Version[Terms]], *, model: str, tier: str
+) -> Iterator[tuple[Version[Any], Terms]]:
+    """Cut a price's validity and knowledge where terms about it begin and end.
+
+    Yields:
+        Rectangles (of validity x knowledge) of the price with the terms that hold in them; terms that name
+        the model win over terms for all.
+    """
+    about = [one for one in terms if one.item.covers(model, tier)]
+    valid = _cuts(row.valid_from, row.valid_to, [(one.valid_from, one.valid_to) for one in about])
+    known = _cuts(row.known_from, row.known_to, [(one.known_from, one.known_to) for one in about])
+    for valid_from, valid_to in valid:
+        for known_from, known_to in known:
+            holding = [
+                one.item
+                for one in about
+                if one.valid_from <= valid_from < (one.valid_to or _END)
+                and one.known_from <= known_from < (one.known_to or _END)
+            ]
+            if holding:
+                best = max(holding, key=lambda item: item.contract.models is not None)
+                yield Version(row.item, valid_from, valid_to, known_from, known_to), best
+
+
+def _cuts(
+    start: datetime, end: datetime | None, spans: list[tuple[datetime, datetime | None]]
+) -> list[tuple[datetime, datetime | None]]:
+    inside = sorted(
+        {edge for span in spans for edge in span if edge is not None and start < edge < (end or _END)}
+    )
+    edges: list[datetime | None] = [start, *inside, end]
+    return [(low, high) for low, high in pairwise(edges) if low is not None]

@@ -1,0 +1,75 @@
+"""What every file of prices shares: strict models, dates, and errors that name file, line, key and remedy."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from models.errors import ConfigurationError
+from models.prices.token_yaml import Document, Location, nearest
+
+
+def _instant(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, date):
+        return datetime.combine(value, time(), UTC)
+    raise ValueError("write a date such as 2026-11-20 or an instant such as 2026-11-20T16:30:00Z")
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+"""A date (its first instant in UTC) or an instant."""
+
+
+class Strict(BaseModel):
+    """A mapping whose unknown keys are errors; fields may be written by their alias."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+def readable(
+    error: ValidationError,
+    document: Document,
+    *,
+    top: type[BaseModel],
+    sections: Mapping[str, type[BaseModel]],
+) -> list[ConfigurationError]:
+    """Turn pydantic's findings into sentences with file, line, key and remedy, in the order of the file.
+
+    Args:
+        error: what pydantic found.
+        document: the file as parsed.
+        top: model of the whole file.
+        sections: model of what stands below a key, for the valid names of an unknown one.
+    """
+    items = error.errors()
+    # A list whose items are all wrong is reported as too short as well: that says nothing more.
+    places = [item["loc"] for item in items]
+    items = [
+        item
+        for item in items
+        if item["type"] != "too_short"
+        or not any(place[: len(item["loc"])] == item["loc"] != place for place in places)
+    ]
+    found = [_sentence(item, document, top, sections) for item in items]
+    return [ConfigurationError(text) for _, text in sorted(found, key=lambda pair: pair[0])]
+
+
+def _sentence(
+    item: Any, document: Document, top: type[BaseModel], sections: Mapping[str, type[BaseModel]]
+) -> tuple[int, str]:
+    location: Location = item["loc"]
+    key = location[-1] if location else ""
+    if item["type"] == "extra_forbidden":
+        above = (str(part) for part in reversed(location[:-1]))
+        owner = next((sections[part] for part in above if part in sections), top)
+        names = [field.alias or name for name, field in owner.model_fields.items()]
+        message = f"unknown key {key!r}; {nearest(key, names)}"
+    elif item["type"] == "missing":
+        message = f"{key!r} is missing; add it"
+    else:
+        dotted = ".".join(str(part) for part in location)
+        text = item["msg"].removeprefix("Value error, ")
+        message = f"{dotted}: {text}" if dotted else text
+    return document.line(location), str(document.error(location, message))
