@@ -4,7 +4,7 @@ from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
 from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER
 
-_KEYS = "source, request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
+_KEYS = "source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
 _CLASSES = (*PROMPT_ORDER, *OUTPUT_CLASSES)
 
 
@@ -34,6 +34,11 @@ TABLE = Table(
     columns=(
         Column(name="source", dtype=pl.String, comment="Configured source of the attempt"),
         Column(name="request_id", dtype=pl.String, comment="Attempt"),
+        Column(
+            name="logical_request_id",
+            dtype=pl.String,
+            comment="What the caller asked once; NULL when equal to request_id",
+        ),
         Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC"),
         Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour in which the cost accrued"),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
@@ -108,14 +113,14 @@ converted AS (
   UNION ALL
   SELECT *, amount FROM amounts WHERE fx_usd_per_unit IS NULL
 )
-SELECT source, request_id, started_at, accrued_hour, accrued_on, provider, model, meter, quantity,
+SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, meter, quantity,
        rate AS picodollars_per_unit, price_id,
        CASE price_state WHEN 'free' THEN 0::DECIMAL(18,12)
          WHEN 'priced' THEN CAST(picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) END AS effective_usd
 FROM converted
 UNION ALL
-SELECT source, request_id, started_at, accrued_hour, accrued_on, provider, model, 'gpu', NULL, NULL, price_id,
-       effective_usd
+SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, 'gpu', NULL,
+       NULL, price_id, effective_usd
 FROM core.request_costs WHERE cost_basis = 'gpu'
 """,
 )

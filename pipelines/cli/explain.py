@@ -1,0 +1,238 @@
+"""nanodollar explain: from a log row to dollars, step by step."""
+
+import json
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipelines.cli.main import Context
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ATTEMPT = ("source", "request_id", "started_at")
+_SLICE = ("accrued_hour", "accrued_on")
+_ATTEMPT_FIELDS = (
+    *_ATTEMPT, "logical_request_id", "attempt_no", "status", "provider", "region", "route", "requested_model",
+    "routed_model", "served_model", "model", "service_tier", "tenant", "usage_source", "cost_basis", "price_state",
+    "unpriced_reason", "estimated_usd", "saved_usd", "gateway_reported_usd",
+)  # fmt: skip
+_LOG_FIELDS = ("log_path", "log_line", "record_number", "file_hash")
+_SLICE_FIELDS = (
+    *_SLICE,
+    "attempt_list_usd",
+    "attempt_effective_usd",
+    "is_provisional",
+    "run_id",
+    "loaded_at",
+)
+_POOL_FIELDS = (
+    "chip", "deployment", "commitment", "usd_per_gpu_hour", "allocation_grain", "allocation_weight",
+    "pool_serving_usd", "pool_billed_usd",
+)  # fmt: skip
+_LINE_FIELDS = (
+    "meter", "quantity", "rule", "unit", "currency", "rate_per_mtok", "picodollars_per_unit", "is_rounded",
+    "fx_usd_per_unit", "fx_on", "effective_usd", "price_id", "sheet_version", "sheet_path", "sheet_line", "valid_from",
+    "known_from", "source_url",
+)  # fmt: skip
+
+
+@click.command(name="explain")
+@click.argument("request_id")
+@click.option(
+    "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+@click.pass_obj
+def command(obj: Context, request_id: str, output_format: str) -> None:
+    """Show how a request's dollars were made: log line, tokens, rule, price rows, sheet and run.
+
+    REQUEST_ID is an attempt's id, or that of the logical request whose attempts are all shown.
+    """
+    from models.errors import DataError
+    from pipelines.warehouse.connect import connect_read_only
+
+    project = obj.project()
+    with connect_read_only(project) as con:
+        cursor = con.execute("FROM explain_cost(?)", [request_id])
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        if not rows:
+            raise DataError(
+                f"No attempt or logical request {request_id!r} is in {project.folder}; look it up with "
+                f'`nanodollar sql "SELECT request_id FROM core.request_costs LIMIT 5"`, or run `nanodollar run`.'
+            )
+        attempts = [
+            _attempt(con, list(group)) for _, group in groupby(rows, key=lambda row: _of(row, _ATTEMPT))
+        ]
+    if output_format == "json":
+        click.echo(json.dumps({"request_id": request_id, "attempts": attempts}, indent=2, default=_plain))
+        return
+    for attempt in attempts:
+        _show(attempt)
+    if len(attempts) > 1:
+        known = [attempt["effective_usd"] for attempt in attempts if attempt["effective_usd"] is not None]
+        click.echo(
+            f"{len(attempts)} attempts, {len(known)} with a price, together {_usd(sum(known, Decimal(0)))}"
+        )
+
+
+def _of(row: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in names)
+
+
+def _attempt(con: "duckdb.DuckDBPyConnection", rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Nest the flat steps: an attempt has slices (an accrual each), a slice has lines."""
+    first = rows[0]
+    slices = []
+    for _, group in groupby(rows, key=lambda row: _of(row, _SLICE)):
+        steps = list(group)
+        part = {name: steps[0][name] for name in _SLICE_FIELDS}
+        if first["cost_basis"] == "gpu":
+            part["pool"] = {name: steps[0][name] for name in _POOL_FIELDS}
+        part["lines"] = [{name: step[name] for name in _LINE_FIELDS} for step in steps if step["meter"]]
+        slices.append(part)
+    costs = [part["attempt_effective_usd"] for part in slices]
+    attempt = {name: first[name] for name in _ATTEMPT_FIELDS}
+    attempt["effective_usd"] = None if None in costs else sum(costs, Decimal(0))
+    attempt["log"] = {name: first[name] for name in _LOG_FIELDS}
+    attempt["slices"] = slices
+    attempt["remedy"] = _remedy(con, first, rows) if first["unpriced_reason"] else None
+    return attempt
+
+
+def _remedy(con: "duckdb.DuckDBPyConnection", first: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    from models.prices.remedies import remedy
+
+    offered = con.execute(
+        "SELECT DISTINCT meter FROM ref.token_prices WHERE provider = ? AND model = ? "
+        "AND picodollars_per_unit IS NOT NULL",
+        [first["provider"], first["model"]],
+    ).fetchall()
+    names = con.execute(
+        "SELECT DISTINCT alias FROM ref.models WHERE provider = ?", [first["provider"]]
+    ).fetchall()
+    return remedy(
+        first["unpriced_reason"],
+        provider=first["provider"],
+        model=first["model"],
+        tier=first["service_tier"],
+        chip=first["chip"],
+        used=[row["meter"] for row in rows if row["meter"]],
+        offered=[meter for (meter,) in offered],
+        names=[name for (name,) in names],
+        started_at=first["started_at"],
+    )
+
+
+def _show(attempt: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=140, highlight=False)
+    log = attempt["log"]
+    click.echo(
+        f"Attempt {attempt['request_id']} of {attempt['source']}, {attempt['started_at']:%Y-%m-%d %H:%M:%S} UTC"
+    )
+    click.echo(f"  log      {log['log_path'] or log['file_hash'] or '(not kept)'}, line {log['log_line']}")
+    names = [attempt[name] or "-" for name in ("requested_model", "routed_model", "served_model")]
+    click.echo(f"  model    {' -> '.join(names)} (asked, sent, served), priced as {attempt['model']}")
+    place = [attempt[name] for name in ("provider", "region", "route", "tenant") if attempt[name]]
+    click.echo(
+        f"  where    {', '.join(place)}; tier {attempt['service_tier'] or 'default'}; {attempt['status']}"
+    )
+    click.echo(f"  usage    counted by {attempt['usage_source']}")
+    for part in attempt["slices"]:
+        click.echo(f"  accrued  {part['accrued_hour']:%Y-%m-%d %H:%M} UTC, business day {part['accrued_on']}")
+        if "pool" in part:
+            _show_pool(part)
+        elif part["lines"]:
+            table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+            for name in ("", "meter", "quantity", "USD per M", "picodollars", "USD", "rule", "sheet"):
+                is_number = name in {"quantity", "USD per M", "picodollars", "USD"}
+                table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "rule")
+            for line in part["lines"]:
+                table.add_row("   ", *_line_cells(line))
+            console.print(table)
+            _show_sheets(part["lines"])
+        if part["run_id"]:
+            click.echo(f"  run      {part['run_id']}, loaded {part['loaded_at']:%Y-%m-%d %H:%M:%S} UTC")
+    _show_outcome(attempt)
+
+
+def _line_cells(line: dict[str, Any]) -> list[str]:
+    rate = line["rate_per_mtok"]
+    foreign = line["currency"] if line["fx_usd_per_unit"] else ""
+    return [
+        line["meter"],
+        f"{line['quantity'].normalize():,f}",
+        "-" if rate is None else f"{rate.normalize():f} {foreign}".strip(),
+        "-" if line["picodollars_per_unit"] is None else f"{line['picodollars_per_unit']:,}",
+        _usd(line["effective_usd"]),
+        line["rule"] or "no price",
+        f"{line['sheet_path']}:{line['sheet_line']}" if line["sheet_path"] else "-",
+    ]
+
+
+def _show_sheets(lines: list[dict[str, Any]]) -> None:
+    seen = dict.fromkeys(line["price_id"] for line in lines if line["price_id"])
+    by_id = {line["price_id"]: line for line in lines}
+    for price_id in seen:
+        line = by_id[price_id]
+        click.echo(
+            f"  price    {price_id}, valid from {line['valid_from']:%Y-%m-%d}, known from "
+            f"{line['known_from']:%Y-%m-%d}, sheet version {line['sheet_version']}, {line['source_url']}"
+        )
+        if line["fx_usd_per_unit"]:
+            click.echo(
+                f"  rate     {line['fx_usd_per_unit'].normalize():f} USD per {line['currency']} of {line['fx_on']}"
+            )
+
+
+def _show_pool(part: dict[str, Any]) -> None:
+    pool, weight = part["pool"], part["pool"]["allocation_weight"]
+    rate = _usd(pool["usd_per_gpu_hour"])
+    click.echo(
+        f"  pool     {pool['deployment']} on {pool['chip']} ({pool['commitment']}), {rate} per GPU-hour"
+    )
+    click.echo(
+        f"  pool-hour served {_usd(pool['pool_serving_usd'])} of {_usd(pool['pool_billed_usd'])} billed"
+    )
+    share, written = _usd(part["attempt_effective_usd"]), "-" if weight is None else f"{weight.normalize():f}"
+    click.echo(f"  share    {share} by weight {written} at {pool['allocation_grain'] or 'no'} grain")
+    for line in part["lines"]:
+        if line["sheet_path"]:
+            click.echo(
+                f"  price    {line['price_id']}, {line['sheet_path']}:{line['sheet_line']}, {line['source_url']}"
+            )
+
+
+def _show_outcome(attempt: dict[str, Any]) -> None:
+    if attempt["price_state"] == "unpriced":
+        click.echo(f"  cost     not priced: {attempt['unpriced_reason']}")
+        click.echo(f"  to do    {attempt['remedy']}")
+        if attempt["estimated_usd"] is not None:
+            click.echo(
+                f"  estimate {_usd(attempt['estimated_usd'])} at the nearest sibling's price; in no total"
+            )
+    else:
+        click.echo(f"  cost     {_usd(attempt['effective_usd'])} ({attempt['price_state']})")
+    if attempt["saved_usd"] is not None:
+        click.echo(f"  saved    {_usd(attempt['saved_usd'])} by the gateway's own cache")
+    if attempt["gateway_reported_usd"] is not None:
+        click.echo(f"  gateway  booked {_usd(attempt['gateway_reported_usd'])} itself")
+    click.echo()
+
+
+def _usd(value: Decimal | None) -> str:
+    return "unknown" if value is None else f"${value.normalize():f}"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
