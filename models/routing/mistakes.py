@@ -1,254 +1,216 @@
 """Routing mistakes: attempts that broke the policy or that an eligible alternative would have served cheaper."""
 
-from collections.abc import Mapping
-from datetime import datetime
-from decimal import Decimal
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from models.money import USD, picodollars_from_usd, usd_from_picodollars
-from models.routing.alternatives import CELL, DEFAULT_TIERS, UNCACHED, judge_cells, offers
-from models.schemas import table
-from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, TOKEN_CLASSES
+from models.routing import kinds as of
+from models.routing.attempts import attempts_of
+from models.routing.cells import cells_of
+from models.routing.cheapest import NONE, Cards, Ints, cheapest
+from models.routing.coverage import coverage
+from models.routing.listing import daily, listed
+from models.routing.menus import Menus, latencies
+from models.routing.offers import Market, family_names, offers
+from models.routing.owned import Owned, pool_offers
+from models.routing.policy import EPOCH, RoutingPolicy
+from models.routing.rules import Rules
+from models.routing.sessions import cache_lifetimes, sessions_of
+from models.routing.stale import stale_prices
+from models.routing.storms import storms
+from models.routing.work import work_of
+from models.schemas.vocabulary import OUTPUT_TOKEN_COLUMNS
 
-NOT_EVALUATED = "not_evaluated"
-POLICY_KINDS = ("policy_violation", "wrong_region", "underpowered")
-"""Kinds that break a rule of the policy: flagged whatever the regret."""
-KINDS = (*POLICY_KINDS, "overpowered", "dearer_provider")
-"""Kinds that this version judges, in order of precedence."""
-CONFIDENCE = {
-    "policy_violation": 1.0,
-    "wrong_region": 1.0,
-    "underpowered": 0.9,
-    "overpowered": 0.7,
-    "dearer_provider": 1.0,
-}
-CONFIDENCE_WITH_CACHE = 0.8
-"""Of a dearer provider where cached tokens are counted as uncached: the true alternative is cheaper still."""
-_ALTERNATIVE = ("alternative_provider", "alternative_region", "alternative_model", "alternative_chip")
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the judge knows beside attempts and prices; without it the kinds that need it are not evaluated.
+
+    Attributes:
+        owned: the owned pools, for idle_capacity and wrong_chip.
+        latency: measured latency: `provider, model, attempt_count, first_token_seconds, seconds_per_output_token`.
+        fallback_history: hourly `route, attempt_count, fallback_count` of trailing days, those judged excluded.
+    """
+
+    owned: Owned | None = None
+    latency: pl.DataFrame | None = None
+    fallback_history: pl.DataFrame | None = None
+
+
+class Judgement(NamedTuple):
+    """Rows of mart.routing_mistakes, mart.routing_regret_daily and mart.routing_coverage_daily."""
+
+    mistakes: pl.DataFrame
+    regret: pl.DataFrame
+    coverage: pl.DataFrame
 
 
 def routing_mistakes(
     costs: pl.LazyFrame,
     *,
-    policy: pl.DataFrame,
-    quality: Mapping[str, float],
+    policy: RoutingPolicy,
     book: pl.LazyFrame,
     models: pl.LazyFrame,
     as_known_at: datetime,
-    materiality_usd: Decimal = Decimal(0),
-) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    from_on: date | None = None,
+    to_on: date | None = None,
+    surroundings: Surroundings | None = None,
+) -> Judgement:
     """Judge attempts by the policy and by the cheapest eligible alternative at their instant.
 
-    Regret = max(0, cost - alternative) with the same tokens by class, on the same service tier, meters that
-    are not tokens equal on both sides. An alternative must price every class that the attempt used; at
-    another provider or model no cache is assumed, so cached tokens cost the uncached rate there. Only
-    token-priced attempts that succeeded and are priced are judged; gateway-cache hits are no attempts; the
-    rest counts as `not_evaluated`.
+    Regret = max(0, cost - alternative) with the same work: tokens by class, converted where another family's
+    tokenizer and verbosity are stated, on the same service tier, meters that are not tokens equal on both sides.
+    An alternative must be eligible under the clause and the tenant's rights, hold a price at that instant for every
+    class used, have been up, and be no slower where latency is known (the clause's target decides, if it has one).
+    Cached tokens cost what `models.routing.work` says. A pool that idled costs nothing while its spare capacity
+    lasts; one that must grow costs its trailing available rate.
 
-    `overpowered` needs a quality floor and another family that reaches it for less than the family taken
-    costs anywhere eligible; `dearer_provider` is the same family at another provider or region for less.
-    Each attempt's regret goes to its first kind by precedence, the others to `also_kinds`.
-
-    Not judged yet: fallback_storm, idle_capacity, stale_price, wrong_chip, cache_affinity_lost; off-peak and
-    graduated alternatives; tokenizer differences between families; whether the alternative was up.
+    Every attempt that succeeded is judged by the rules of the policy, priced ones by cost as well; the rest is
+    `not_evaluated`. Each attempt's regret goes to its first kind by precedence, the others to `also_kinds`.
 
     Args:
-        costs: core.request_costs of whole business days.
-        policy: ref.routing_policy (`load_policy`).
-        quality: scores of model families or models.
+        costs: core.request_costs of whole business days; rows outside the days to be judged are context.
+        policy: the policy and its quality scores (`read_policy`).
         book: ref.token_prices.
         models: ref.models.
         as_known_at: prices learned later do not count.
-        materiality_usd: price mistakes with less regret are counted in the daily table, not listed.
-
-    Returns:
-        Rows of mart.routing_mistakes and of mart.routing_regret_daily.
+        from_on: first day to be judged; None = all.
+        to_on: end of those days, exclusive.
+        surroundings: pools, latency and the history of fallbacks.
     """
-    attempts = costs.filter(
-        pl.col("is_first_accrual"), pl.col("attempt_no").is_null() | (pl.col("attempt_no") > 0)
-    ).collect()
-    is_judged = (
-        (pl.col("status") == "ok") & (pl.col("cost_basis") == "token") & (pl.col("price_state") == "priced")
+    known = surroundings or Surroundings()
+    names = models.collect()
+    offered = offers(book.collect(), names, as_known_at=as_known_at)
+    if known.owned is not None:
+        offered += pool_offers(known.owned, family_names(offered, names), valid_from=EPOCH)
+    attempts = attempts_of(costs, policy.task_rules)
+    is_ok = attempts.get_column("status") == "ok"
+    storm = storms(attempts, known.fallback_history)
+    judged = _judged(
+        attempts if is_ok.all() else attempts.filter(is_ok),
+        rules=Rules(policy, Market(offered)),
+        latency=known.latency,
+        days=(from_on, to_on),
     )
-    offered = offers(book.collect(), models.collect(), as_known_at=as_known_at)
-    instants = {offer.valid_from for offer in offered}
-    instants |= {
-        at for name in ("valid_from", "valid_to") for at in policy.get_column(name) if at is not None
+    priced, token_cost = _token_costs(judged.attempts)
+    menus = {
+        cell: judged.menus.of(row, ruling)
+        for cell, (row, ruling) in enumerate(zip(judged.cell_rows, judged.rulings, strict=True))
+        if row["cost_basis"] == "token"
     }
-    judged, cells = _celled(attempts.filter(is_judged), sorted(instants))
-    verdicts, cards = judge_cells(cells, policy, offered=offered, quality=quality)
-    flagged = _flag(_cheapest(judged, cards).join(verdicts, on="cell", how="left", maintain_order="left"))
-    listed = flagged.filter(
-        pl.col("kind").is_in(POLICY_KINDS)
-        | (pl.col("regret_usd") >= pl.lit(materiality_usd, dtype=USD)).fill_null(value=False)
+    work = judged.work
+    same, other = (
+        cheapest(
+            work.tokens, work.total_input, judged.cells, {cell: pair[side] for cell, pair in menus.items()}
+        )
+        for side in (0, 1)
     )
-    mistakes = table("mart.routing_mistakes").conform(listed.lazy())
-    return mistakes, _daily(flagged, attempts.filter(~is_judged))
-
-
-def _celled(judged: pl.DataFrame, instants: list[datetime]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Number the cells: attempts between two changes of any price or clause that share their dimensions."""
-    starts = pl.DataFrame(
-        {"epoch_at": instants}, schema={"epoch_at": judged.schema["started_at"]}
-    ).with_row_index("epoch", offset=1)
-    tier = pl.col("service_tier").fill_null("default")
-    columns = [f"{name}_tokens" for name in TOKEN_CLASSES]
-    judged = (
-        judged.with_columns(pl.col(columns).fill_null(0))
-        .with_columns(
-            tier=pl.when(tier.is_in(DEFAULT_TIERS)).then(pl.lit("default")).otherwise(tier),
-            model_family=pl.coalesce("model_family", "model"),
-            total_input=pl.sum_horizontal(INPUT_TOKEN_COLUMNS),
-            meters=picodollars_from_usd(pl.col("meters_usd").fill_null(0)),
-            cost=picodollars_from_usd(pl.col("effective_usd")),
-            has_cache=pl.any_horizontal(pl.col(f"{name}_tokens") > 0 for name in UNCACHED),
-        )
-        .sort("started_at")
-        .join_asof(starts, left_on="started_at", right_on="epoch_at")
-        .with_columns(pl.coalesce("epoch_at", "started_at"))
-    )
-    cells = (
-        judged.group_by(CELL, maintain_order=True)
-        .agg(pl.col("epoch_at").first())
-        .with_row_index("cell")
-        .with_columns(pl.col("cell").cast(pl.Int64))
-    )
-    keyed = judged.join(
-        cells.select("cell", *CELL), on=CELL, how="left", nulls_equal=True, maintain_order="left"
-    )
-    return keyed, cells
-
-
-def _cheapest(judged: pl.DataFrame, cards: pl.DataFrame) -> pl.DataFrame:
-    """Add the cheapest alternative of the same family, of another, and overall; one pass per rank of card.
-
-    Adds `same`, `other`, `best` (Int128 picodollars of tokens, NULL = none) and the alternative's place.
-    """
-    used = [name for name in TOKEN_CLASSES if judged.height and judged.get_column(f"{name}_tokens").max()]
-    used = used or list(TOKEN_CLASSES[:1])
-    sizes = [f"{name}_tokens" for name in used]
-    ranked = cards.with_row_index("card").with_columns(rank=pl.int_range(pl.len()).over("cell"))
-    work = judged.select("cell", "total_input", *sizes).with_row_index("row")
-    cheapest = pl.DataFrame(
-        schema={"row": pl.UInt32, "is_same_family": pl.Boolean, "cost": pl.Int128, "card": pl.UInt32}
-    )
-    rates = [f"rate_{name}" for name in used]
-    for group in ranked.partition_by("rank", maintain_order=True):
-        total = pl.sum_horizontal(
-            pl.when(pl.col(f"{name}_tokens") > 0)
-            .then(pl.col(f"{name}_tokens").cast(pl.Int128) * pl.col(f"rate_{name}"))
-            .otherwise(pl.lit(0, dtype=pl.Int128))
-            for name in used
-        )
-        is_priced = pl.all_horizontal(
-            (pl.col(f"{name}_tokens") == 0) | pl.col(f"rate_{name}").is_not_null() for name in used
-        )
-        costed = (
-            work.join(group.select("cell", "card", "is_same_family", "above", "up_to", *rates), on="cell")
-            .filter(
-                (pl.col("total_input") > pl.col("above")).fill_null(value=True),
-                (pl.col("total_input") <= pl.col("up_to")).fill_null(value=True),
-                is_priced,
-            )
-            .select("row", "is_same_family", total.alias("cost"), "card")
-        )
-        cheapest = (
-            pl.concat([cheapest, costed])
-            .sort("row", "is_same_family", "cost", "card")
-            .unique(["row", "is_same_family"], keep="first", maintain_order=True)
-        )
-    by_kind = [
-        cheapest.filter(pl.col("is_same_family") == is_same).select(
-            "row", pl.col("cost").alias(name), pl.col("card").alias(f"{name}_card")
-        )
-        for name, is_same in (("same", True), ("other", False))
+    by_price = of.price_kinds(judged, token_cost, same, other)
+    best, card = _best(same, other)
+    is_dearer = np.flatnonzero(by_price["overpowered"] | by_price["dearer_provider"])
+    found = [
+        *of.broken_rules(judged),
+        of.escalated(judged),
+        _stormed(judged, storm, is_ok),
+        stale_prices(judged, is_dearer, card),
+        of.cache_affinity_lost(judged, token_cost, priced),
+        *(
+            of.findings(np.flatnonzero(is_flagged), kind, confidence=confidence)
+            for (kind, is_flagged), confidence in zip(by_price.items(), (0.7, 1.0), strict=True)
+        ),
     ]
-    places = ranked.select("card", *_ALTERNATIVE)
-    is_other = (pl.col("other") < pl.col("same")).fill_null(pl.col("same").is_null())
-    return (
-        judged.with_row_index("row")
-        .join(by_kind[0], on="row", how="left", maintain_order="left")
-        .join(by_kind[1], on="row", how="left", maintain_order="left")
-        .with_columns(
-            best=pl.min_horizontal("same", "other"),
-            card=pl.when(is_other).then(pl.col("other_card")).otherwise(pl.col("same_card")),
-        )
-        .join(places, on="card", how="left", maintain_order="left")
+    if known.owned is not None:
+        idle, left = of.idle_capacity(judged, known.owned, priced & (token_cost > 0))
+        is_pooled = (judged.attempts.get_column("cost_basis") == "gpu") & judged.attempts.get_column(
+            "cost"
+        ).is_not_null()
+        found += [idle, of.wrong_chip(judged, known.owned, left, is_pooled.to_numpy())]
+    rows = listed(judged, pl.concat(found), token_cost, best, card)
+    is_within = _within(attempts, from_on, to_on)
+    outside = attempts if is_within.all() else attempts.filter(pl.Series(is_within))
+    return Judgement(
+        mistakes=rows.filter("is_listed"),
+        regret=daily(rows, outside, priced_only=known.owned is None),
+        coverage=coverage(judged, outside, has_owned=known.owned is not None),
     )
 
 
-def _flag(found: pl.DataFrame) -> pl.DataFrame:
-    """Attach kinds, regret and evidence; attempts without a kind are dropped."""
-    tokens_cost = pl.col("cost") - pl.col("meters")
-    found = found.with_columns(
-        regret=pl.max_horizontal(tokens_cost - pl.col("best"), pl.lit(0, dtype=pl.Int128)),
-        overpowered=pl.col("has_floor")
-        & pl.col("underpowered").is_null()
-        & (pl.col("other") < tokens_cost)
-        & (pl.col("same").is_null() | (pl.col("other") < pl.col("same"))),
-        dearer_provider=pl.col("same") < tokens_cost,
-    )
-    holds = {
-        kind: pl.col(kind).is_not_null() if kind in POLICY_KINDS else pl.col(kind).fill_null(value=False)
-        for kind in KINDS
-    }
-    kinds = pl.concat_list(
-        pl.when(is_held).then(pl.lit(kind)).otherwise(pl.lit(None, dtype=pl.String))
-        for kind, is_held in holds.items()
-    ).list.drop_nulls()
-    flagged = found.with_columns(kinds=kinds).filter(pl.col("kinds").list.len() > 0)
-    with_best = pl.col("best").is_not_null()
-    flagged = flagged.with_columns(
-        kind=pl.col("kinds").list.first(),
-        also_kinds=pl.col("kinds").list.slice(1),
-        cost_usd=pl.col("effective_usd").cast(USD),
-        alternative_usd=usd_from_picodollars(pl.col("best") + pl.col("meters")),
-        regret_usd=pl.when(with_best).then(usd_from_picodollars(pl.col("regret"))),
-    )
-    is_elsewhere = (pl.col("alternative_provider") != pl.col("provider")) | (
-        pl.col("alternative_model") != pl.col("model")
-    )
-    note = (
-        pl.when(pl.col("has_cache") & is_elsewhere)
-        .then(pl.lit("; cached tokens at its uncached rate, as no cache is assumed there"))
-        .otherwise(pl.lit(""))
-    )
-    cheaper = pl.format(
-        "{} at {}{} would have cost ${} against ${}{}",
-        "alternative_model",
-        "alternative_provider",
-        pl.format(" in {}", "alternative_region").fill_null(""),
-        pl.col("alternative_usd").cast(pl.String),
-        pl.col("cost_usd").cast(pl.String),
-        note,
-    )
-    confidence = pl.col("kind").replace_strict(CONFIDENCE, return_dtype=pl.Float64)
-    is_softer = (pl.col("kind") == "dearer_provider") & pl.col("has_cache") & is_elsewhere
-    return flagged.with_columns(
-        evidence=pl.coalesce(*POLICY_KINDS, cheaper),
-        confidence_ratio=pl.when(is_softer).then(CONFIDENCE_WITH_CACHE).otherwise(confidence),
+def _within(attempts: pl.DataFrame, from_on: date | None, to_on: date | None) -> npt.NDArray[np.bool_]:
+    on = attempts.get_column("accrued_on")
+    found = np.ones(attempts.height, dtype=np.bool_)
+    if from_on is not None:
+        found &= (on >= from_on).to_numpy()
+    if to_on is not None:
+        found &= (on < to_on).to_numpy()
+    return found
+
+
+def _judged(
+    attempts: pl.DataFrame,
+    *,
+    rules: Rules,
+    latency: pl.DataFrame | None,
+    days: tuple[date | None, date | None],
+) -> of.Judged:
+    """Number the cells, rule on each, and lay out the work."""
+    at = attempts.get_column("started_at")
+    instants = sorted({*rules.market.instants, *rules.instants})
+    starts = pl.Series("epoch", instants, dtype=at.dtype)
+    attempts = attempts.with_columns(starts.search_sorted(at, side="right").cast(pl.Int64).alias("epoch"))
+    cells, cell_frame = cells_of(attempts)
+    output = attempts.select(pl.sum_horizontal(pl.col(name).fill_null(0) for name in OUTPUT_TOKEN_COLUMNS))
+    counts = np.bincount(cells, minlength=cell_frame.height)
+    means = np.bincount(cells, weights=output.to_series().to_numpy(), minlength=cell_frame.height) / counts
+    rows = cell_frame.with_columns(
+        at[cell_frame.get_column("row")].alias("epoch_at"), pl.Series("mean_output", means)
+    ).to_dicts()
+    for row in rows:
+        if row["epoch"] > 0:
+            row["epoch_at"] = instants[row["epoch"] - 1]
+    sessions = sessions_of(attempts)
+    lifetimes, other = cache_lifetimes()
+    work = work_of(attempts, None if sessions is None else sessions.gaps, [*lifetimes.values(), other])
+    return of.Judged(
+        attempts=attempts,
+        is_within=_within(attempts, *days),
+        cells=cells,
+        cell_rows=rows,
+        rulings=[rules.ruling(row) for row in rows],
+        work=work,
+        menus=Menus(rules, work, latencies(latency)),
+        sessions=sessions,
     )
 
 
-def _daily(flagged: pl.DataFrame, not_judged: pl.DataFrame) -> pl.LazyFrame:
-    """Sum by business day, route and kind, below materiality included."""
-    keys = ["accrued_on", "route", "kind"]
-    is_known = pl.col("regret_usd").is_not_null().any()
-    by_kind = flagged.group_by(keys).agg(
-        attempt_count=pl.len(),
-        regret_usd=pl.when(is_known).then(pl.col("regret_usd").sum()),
-        cost_usd=pl.col("cost_usd").sum(),
+def _token_costs(attempts: pl.DataFrame) -> tuple[npt.NDArray[np.bool_], Ints]:
+    """Return which attempts are token-priced, and what their tokens cost (NONE where they are not)."""
+    is_priced = attempts.select(
+        ((pl.col("cost_basis") == "token") & (pl.col("price_state") == "priced")).fill_null(value=False)
+    ).to_series()
+    tokens = attempts.select(pl.col("cost").fill_null(0) - pl.col("meters")).to_series().to_numpy()
+    priced = is_priced.to_numpy()
+    return priced, np.where(priced, np.maximum(tokens, 0), NONE)
+
+
+def _best(same: tuple[Ints, Cards], other: tuple[Ints, Cards]) -> tuple[Ints, Cards]:
+    """Return the cheaper of the two best cards; of equals that of the same family."""
+    is_other = (other[0] >= 0) & ((same[0] < 0) | (other[0] < same[0]))
+    return np.where(is_other, other[0], same[0]), np.where(is_other, other[1], same[1])
+
+
+def _stormed(judged: of.Judged, storm: pl.DataFrame, is_ok: pl.Series) -> pl.DataFrame:
+    """Turn storms among all attempts into findings among the successful ones."""
+    position = is_ok.cast(pl.Int64).cum_sum() - 1
+    hit = storm.filter(is_ok[storm.get_column("row")])
+    rows = position[hit.get_column("row")].to_numpy().astype(np.intp)
+    kept = pl.Series(judged.is_within[rows])
+    return of.findings(
+        rows[kept.to_numpy()],
+        "fallback_storm",
+        evidence=hit.filter(kept).get_column("evidence"),
+        confidence=0.95,
     )
-    cost = pl.col("effective_usd").cast(USD)
-    others = (
-        not_judged.with_columns(kind=pl.lit(NOT_EVALUATED))
-        .group_by(keys)
-        .agg(
-            attempt_count=pl.len(),
-            regret_usd=pl.lit(None, dtype=USD),
-            cost_usd=pl.when(cost.is_not_null().any()).then(cost.sum()),
-        )
-    )
-    rows = pl.concat([by_kind, others], how="vertical_relaxed").sort(keys, nulls_last=True)
-    return table("mart.routing_regret_daily").conform(rows.lazy())

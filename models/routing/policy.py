@@ -1,168 +1,205 @@
 """The routing policy that a person writes, checked and as rows. Not how attempts are judged."""
 
 import hashlib
-from datetime import UTC, date, datetime, time
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import polars as pl
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from models.errors import ConfigurationError
+from models.routing.policy_yaml import Document, Instant, Location, Strict, read_documents
+from models.routing.quality import Score, Scored, scores
 from models.schemas import table
 
 DEFAULT_CLAUSE = "default"
 """Clause of attempts that no policy names: the same model family, at any provider."""
 EVERY_ROUTE = "*"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_Location = tuple[Any, ...]
-
-
-def _instant(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    raise ValueError("write a date such as 2026-01-01 or an instant such as 2026-01-01T16:30:00Z")
-
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
+Ratio = Annotated[float, Field(gt=0, le=1)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Limits(Strict):
+    """When the check `routing_mistakes` warns and fails, by route and day."""
+
+    warn_above_usd: Usd | None = None
+    fail_above_usd: Usd | None = None
+    fail_above_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
-class TaskClass(_Strict):
-    """What one class of work may use; what is absent is taken from its route."""
+class Rights(Strict):
+    """What may be used; absent = any."""
 
     models: Names | None = None
     providers: Names | None = None
     regions: Names | None = None
     chips: Names | None = None
+
+
+class TaskClass(Rights):
+    """What one class of work may use; what is absent is taken from its route."""
+
     quality_floor: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    latency_target_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    cache_affinity: bool | None = None
+    materiality_usd: Usd | None = None
+    check: Limits | None = None
 
 
 class Route(TaskClass):
     """What a route may use, by class of work where stated."""
 
-    task_classes: dict[str, TaskClass] = {}
+    task_classes: dict[str, TaskClass] = Field(default={})
 
 
-class Policy(_Strict):
-    """A policy file: its clauses hold from `valid_from`."""
+class Tenant(Rights):
+    """What a tenant may use, on any route; `routes` lists those that it may call at all."""
+
+    routes: Names | None = None
+
+
+class TaskRule(Strict):
+    """A guess of the class of attempts whose log names none, by their sizes and use of tools."""
+
+    task_class: Annotated[str, Field(min_length=1)]
+    input_tokens_at_most: Annotated[int, Field(ge=0)] | None = None
+    output_tokens_at_most: Annotated[int, Field(ge=0)] | None = None
+    uses_tools: bool | None = None
+    confidence: Ratio
+
+
+class Policy(Strict):
+    """One document: its clauses hold from `valid_from`, until those of the next."""
 
     version: Literal[1]
-    valid_from: Annotated[datetime, BeforeValidator(_instant)] = _EPOCH
-    routes: dict[str, Route] = {}
-    quality: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
+    valid_from: Instant = EPOCH
+    known_from: Instant | None = None
+    materiality_usd: Usd | None = None
+    check: Limits | None = None
+    guess_task_class: tuple[TaskRule, ...] = ()
+    tenants: dict[str, Tenant] = Field(default={})
+    routes: dict[str, Route] = Field(default={})
+    quality: dict[str, Scored] = Field(default={})
 
 
-def load_policy(text: str, *, path: str) -> pl.DataFrame:
-    """Return the clauses of a policy as ref.routing_policy, most general first.
+@dataclass(frozen=True)
+class RoutingPolicy:
+    """A policy file with its quality scores.
 
-    A task class inherits what it does not state from its route. The clause `default` (any provider, the same
-    model family) is always there, for routes and times that no other clause covers; empty text is only that.
+    Attributes:
+        clauses: ref.routing_policy, most general first.
+        task_rules: guesses of the class of work, in order, by the instant from which they hold.
+        quality: scores of model families or models.
+    """
+
+    clauses: pl.DataFrame
+    task_rules: Mapping[datetime, tuple[TaskRule, ...]]
+    quality: Mapping[str, Score]
+
+
+def read_policy(
+    text: str,
+    *,
+    path: str,
+    quality_text: str = "",
+    quality_path: str = "",
+    as_known_at: datetime | None = None,
+) -> RoutingPolicy:
+    """Return a policy file's clauses, rules and scores.
+
+    A task class inherits what it does not state from its route. A document ends the one before it; of two with
+    one `valid_from` the later known counts. The clause `default` (any provider, the same model family) is always
+    there, for routes and times that no other clause covers; empty text is only that.
 
     Args:
         text: YAML of the policy file; empty when the project has none.
         path: the file, for messages.
+        quality_text: YAML of a file of quality scores; the policy's own scores win over it.
+        quality_path: that file, for messages.
+        as_known_at: documents learned later do not count; None counts all.
 
     Raises:
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
-    policy, lines = _load(text, path)
+    read = [(document, document.parse(Policy)) for document in read_documents(text, path=path)]
+    for (_, before), (document, after) in pairwise(read):
+        if (after.valid_from, _known_from(after)) <= (before.valid_from, _known_from(before)):
+            raise document.error(
+                ("valid_from",),
+                "documents are not in order; put the newest last, with a later `valid_from` (or, for a correction, "
+                "a later `known_from`)",
+            )
+    known = [item for item in read if as_known_at is None or _known_from(item[1]) <= as_known_at]
+    in_force = {policy.valid_from: (document, policy) for document, policy in known}
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     rows: list[dict[str, Any]] = [
-        {"policy_version": version, "clause": DEFAULT_CLAUSE, "valid_from": _EPOCH},
+        {"policy_version": version, "clause": DEFAULT_CLAUSE, "valid_from": EPOCH, "known_from": EPOCH}
     ]
-    for name, route in policy.routes.items():
+    starts = sorted(in_force)
+    for position, start in enumerate(starts):
+        following = starts[position + 1] if position + 1 < len(starts) else None
+        document, policy = in_force[start]
         common = {
             "policy_version": version,
-            "route": None if name == EVERY_ROUTE else name,
-            "valid_from": policy.valid_from,
+            "valid_from": start,
+            "valid_to": following,
+            "known_from": _known_from(policy),
         }
-        shared = route.model_dump(exclude={"task_classes"})
-        where: _Location = ("routes", name)
-        rows.append(common | shared | {"clause": ".".join(where), "policy_line": lines[where]})
-        for task_class, stated in route.task_classes.items():
-            where = ("routes", name, "task_classes", task_class)
-            rows.append(
-                common
-                | shared
-                | stated.model_dump(exclude_none=True)
-                | {"clause": ".".join(where), "task_class": task_class, "policy_line": lines[where]}
-            )
-    for row in rows:
-        row.update({key: list(value) for key, value in row.items() if isinstance(value, tuple)})
-    return table("ref.routing_policy").frame(rows)
+        rows += [common | row for row in _rows(document, policy)]
+    found = dict(scores(quality_text, path=quality_path))
+    for start in starts:
+        found |= {name: scored.as_score() for name, scored in in_force[start][1].quality.items()}
+    rules = {start: in_force[start][1].guess_task_class for start in starts}
+    return RoutingPolicy(table("ref.routing_policy").frame(rows), rules, found)
 
 
-def quality_scores(text: str, *, path: str) -> dict[str, float]:
-    """Return the quality score of each model family (or model) that the policy scores.
+def load_policy(text: str, *, path: str) -> pl.DataFrame:
+    """Return ref.routing_policy: the clauses of every document.
 
     Raises:
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
-    return dict(_load(text, path)[0].quality)
+    return read_policy(text, path=path).clauses
 
 
-def _load(text: str, path: str) -> tuple[Policy, dict[_Location, int]]:
-    lines: dict[_Location, int] = {}
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        if root is None:
-            return Policy(version=1), lines
-        _index(root, (), lines, path)
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise ConfigurationError(f"{path}{where}: not valid YAML ({problem}); mend the syntax") from error
-    if not isinstance(value, dict):
-        raise ConfigurationError(f"{path}, line 1: a policy is a mapping; write version, routes and quality")
-    try:
-        return Policy.model_validate(value), lines
-    except ValidationError as error:
-        raise _readable(error, lines, path) from error
+def _known_from(policy: Policy) -> datetime:
+    return policy.known_from or policy.valid_from
 
 
-def _index(node: yaml.Node, location: _Location, lines: dict[_Location, int], path: str) -> None:
-    """Note the 1-based line of every key; a key written twice is an error."""
-    if isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            here = (*location, key.value)
-            line = key.start_mark.line + 1
-            if here in lines:
-                raise ConfigurationError(
-                    f"{path}, line {line}: key {key.value!r} is written twice; keep one of them"
-                )
-            lines[here] = line
-            _index(child, here, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, child in enumerate(node.value):
-            lines[*location, position] = child.start_mark.line + 1
-            _index(child, (*location, position), lines, path)
+def _rows(document: Document, policy: Policy) -> list[dict[str, Any]]:
+    general = _flat(Route(materiality_usd=policy.materiality_usd, check=policy.check))
+    rows: list[dict[str, Any]] = []
+
+    def add(where: Location, stated: Mapping[str, Any], **names: str | None) -> None:
+        clause = {"clause": ".".join(where), "policy_line": document.line(where)}
+        rows.append({**stated, **names, **clause})
+
+    if policy.materiality_usd is not None or policy.check is not None:
+        add((DEFAULT_CLAUSE,), general)
+    for name, route in policy.routes.items():
+        shared = general | _flat(route)
+        names = {"route": None if name == EVERY_ROUTE else name}
+        add(("routes", name), shared, **names)
+        for task_class, stated in route.task_classes.items():
+            where = ("routes", name, "task_classes", task_class)
+            add(where, shared | _flat(stated), **names, task_class=task_class)
+    for name, tenant in policy.tenants.items():
+        add(("tenants", name), _flat(tenant), tenant=name)
+    return rows
 
 
-def _readable(error: ValidationError, lines: dict[_Location, int], path: str) -> ConfigurationError:
-    first: Any = error.errors()[0]
-    location = tuple(part for part in first["loc"] if part != "[key]")
-    known = location
-    while known and known not in lines:
-        known = known[:-1]
-    place = f"{path}, line {lines.get(known, 1)}"
-    key = location[-1] if location else ""
-    if first["type"] == "extra_forbidden":
-        owners: dict[int, type[BaseModel]] = {1: Policy, 3: Route}
-        owner = owners.get(len(location), TaskClass)
-        valid = list(owner.model_fields)
-        close = get_close_matches(str(key), valid, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"valid keys: {', '.join(valid)}"
-        return ConfigurationError(f"{place}: unknown key {key!r}; {hint}")
-    if first["type"] == "missing":
-        return ConfigurationError(f"{place}: {key!r} is missing; add it")
-    dotted = ".".join(str(part) for part in location)
-    return ConfigurationError(f"{place}: {dotted}: {first['msg'].removeprefix('Value error, ')}; mend it")
+def _flat(stated: Rights) -> dict[str, Any]:
+    """Return the stated columns of a clause."""
+    found = stated.model_dump(exclude_none=True, exclude={"task_classes", "check"})
+    limits = getattr(stated, "check", None)
+    if limits is not None:
+        found |= limits.model_dump(exclude_none=True)
+    if "cache_affinity" in found:
+        found["has_cache_affinity"] = found.pop("cache_affinity")
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

@@ -47,6 +47,21 @@ TABLE = Table(
             comment="max(0, cost - alternative); NULL when no alternative is priced",
         ),
         Column(
+            name="regret_low_usd",
+            dtype=USD,
+            comment="Regret if the alternative's tokens are as many as their conversion allows; 0 where the class of work is a guess",
+        ),
+        Column(
+            name="regret_high_usd",
+            dtype=USD,
+            comment="Regret if the alternative's tokens are as few as their conversion allows",
+        ),
+        Column(
+            name="wasted_usd",
+            dtype=USD,
+            comment="Cost of an answer that was asked for again of a stronger model: shown apart, never in regret",
+        ),
+        Column(
             name="confidence_ratio",
             dtype=pl.Float64,
             comment="How sure the flag is, 0 to 1. Never summed",
@@ -54,6 +69,11 @@ TABLE = Table(
         ),
         Column(name="evidence", dtype=pl.String, comment="The fact that flags it, in words", required=True),
         Column(name="policy_version", dtype=pl.String, comment="Version of the policy"),
+        Column(
+            name="policy_line",
+            dtype=pl.Int64,
+            comment="Line of the clause in the policy file; NULL for the default",
+        ),
     ),
     key=("source", "request_id", "started_at"),
     partition="accrued_on",

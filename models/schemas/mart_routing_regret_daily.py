@@ -20,6 +20,18 @@ TABLE = Table(
         Column(
             name="regret_usd", dtype=USD, comment="Regret attributed to this kind; NULL for not_evaluated"
         ),
+        Column(name="regret_low_usd", dtype=USD, comment="Lower end of the regret's interval"),
+        Column(name="regret_high_usd", dtype=USD, comment="Upper end of the regret's interval"),
+        Column(
+            name="wasted_usd",
+            dtype=USD,
+            comment="Cost of failed attempts, or of answers that were asked for again: apart from regret",
+        ),
+        Column(
+            name="immaterial_count",
+            dtype=pl.Int64,
+            comment="Of attempt_count, those below materiality, which mart.routing_mistakes does not list",
+        ),
         Column(name="cost_usd", dtype=USD, comment="What the flagged attempts cost"),
     ),
     key=("accrued_on", "route", "kind"),

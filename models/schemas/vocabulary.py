@@ -335,6 +335,11 @@ def attempt_dimensions() -> tuple[Column, ...]:
         Column(name="service_tier", dtype=pl.String, comment="Served tier"),
         Column(name="task_class", dtype=pl.String, comment="Class of work"),
         Column(name="session_id", dtype=pl.String, comment="Conversation"),
+        Column(
+            name="prefix_hash",
+            dtype=pl.String,
+            comment="Hash of the cacheable prefix, where a source has one",
+        ),
     )
 
 

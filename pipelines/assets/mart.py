@@ -6,15 +6,13 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import polars as pl
 
 from models.cold_starts.bursts import cold_start_bursts
 from models.cold_starts.starts import cold_starts
 from models.marts import mart_sql
 from models.periods import business_day_bounds
-from models.routing.mistakes import routing_mistakes
-from models.routing.policy import load_policy, quality_scores
 from models.schemas import table
+from pipelines.assets.routing import judge_days, project_policy
 from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
 from pipelines.checks.expectations import build_data_docs
 from pipelines.warehouse.commit import Commit
@@ -42,9 +40,15 @@ def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition
         ),
         _daily_asset(("ops.coverage",), _coverage, ["core/request_costs"], daily),
         _daily_asset(
-            ("mart.routing_mistakes", "mart.routing_regret_daily"),
+            ("mart.routing_mistakes", "mart.routing_regret_daily", "mart.routing_coverage_daily"),
             _routing_mistakes,
-            ["core/request_costs", "ref/routing_policy", "ref/token_prices"],
+            [
+                "core/request_costs",
+                "core/requests",
+                "core/pool_hours",
+                "ref/routing_policy",
+                "ref/token_prices",
+            ],
             daily,
         ),
         _daily_asset(("mart.cold_starts",), _cold_starts, ["core/replica_states", "core/requests"], daily),
@@ -114,23 +118,14 @@ def _coverage(
 def _routing_mistakes(
     warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
 ) -> int:
-    project = warehouse.project
-    policy_text = project.policy_text()
-    costs = frame(con, "FROM core.request_costs WHERE accrued_on >= ? AND accrued_on < ?", [from_on, to_on])
-    mistakes, regret = pl.collect_all(
-        routing_mistakes(
-            costs.lazy(),
-            policy=load_policy(policy_text, path=project.policy_path),
-            quality=quality_scores(policy_text, path=project.policy_path),
-            book=frame(con, "FROM ref.token_prices").lazy(),
-            models=frame(con, "FROM ref.models").lazy(),
-            as_known_at=datetime.now(UTC),
-        )
-    )
+    project, now = warehouse.project, datetime.now(UTC)
     days = days_between(from_on, to_on)
-    commit.replace("mart.routing_mistakes", mistakes, partitions=days)
-    commit.replace("mart.routing_regret_daily", regret, partitions=days)
-    return mistakes.height
+    policy = project_policy(project, as_known_at=now)
+    judged = judge_days(con, days, time_zone=project.time_zone, policy=policy, as_known_at=now)
+    commit.replace("mart.routing_mistakes", judged.mistakes, partitions=days)
+    commit.replace("mart.routing_regret_daily", judged.regret, partitions=days)
+    commit.replace("mart.routing_coverage_daily", judged.coverage, partitions=days)
+    return judged.mistakes.height
 
 
 def _cold_starts(

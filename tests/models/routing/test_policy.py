@@ -3,7 +3,7 @@ from importlib.resources import files
 import pytest
 
 from models.errors import ConfigurationError
-from models.routing.policy import load_policy, quality_scores
+from models.routing.policy import load_policy, read_policy
 
 POLICY = """\
 version: 1
@@ -35,12 +35,12 @@ def test_a_task_class_inherits_from_its_route():
 
 
 def test_quality_scores_are_read():
-    assert quality_scores(POLICY, path="routing.yml") == {"gpt-4o-mini": 62.0}
+    assert read_policy(POLICY, path="routing.yml").quality["gpt-4o-mini"].score == 62.0
 
 
 def test_no_file_is_the_default_clause_alone():
     assert load_policy("", path="").get_column("clause").to_list() == ["default"]
-    assert quality_scores("", path="") == {}
+    assert read_policy("", path="").quality == {}
 
 
 def test_the_star_is_every_route():

@@ -1,0 +1,194 @@
+"""What could be bought: every dated rate card of the price book, as columns that eligibility filters at once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.periods import INSTANT
+
+UNCACHED = {
+    "cache_read": "input_uncached",
+    "cache_write_5m": "input_uncached",
+    "cache_write_1h": "input_uncached",
+    "cache_read_audio": "audio_input",
+    "cache_read_image": "image_input",
+}
+"""What a cache class costs where the prefix is not cached: the plain rate of its kind."""
+DEFAULT_TIERS = ("default", "standard", "on_demand", "auto", "")
+"""Spellings of the tier that a provider serves unless asked for another."""
+DEFAULT_TIER = "default"
+Mask = npt.NDArray[np.bool_]
+Place = tuple[str | None, str | None]
+"""A provider and a model."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The rates of one model at one provider and region on one tier, for a range of input sizes.
+
+    Attributes:
+        deployment: the owned pool that offers it; None for a price sheet's offer.
+    """
+
+    provider: str
+    region: str | None
+    model: str
+    family: str
+    chip: str | None
+    tier: str
+    valid_from: datetime
+    valid_to: datetime | None
+    above: int | None
+    up_to: int | None
+    rates: Mapping[str, int | None]
+    deployment: str | None = None
+
+    def holds_at(self, instant: datetime) -> bool:
+        """Whether the rates apply at an instant."""
+        return self.valid_from <= instant and (self.valid_to is None or instant < self.valid_to)
+
+    def rate(self, name: str, *, is_cached: bool) -> int | None:
+        """Return the rate of a token class; where the prefix is not cached, a cache class costs the plain rate."""
+        if name in UNCACHED:
+            stated = self.rates.get(name) if is_cached else None
+            return self.rates.get(UNCACHED[name]) if stated is None else stated
+        return self.rates.get(name)
+
+
+class Market:
+    """All offers, in one fixed order, with their columns as arrays."""
+
+    def __init__(self, offers: Iterable[Offer]) -> None:
+        self.offers = tuple(offers)
+        self._same: dict[tuple[str, Any], Mask] = {}
+
+    def where(self, name: str, value: Any) -> Mask:
+        """Return which offers have a value in a column, such as `provider`."""
+        key = (name, value)
+        if key not in self._same:
+            self._same[key] = np.array([getattr(o, name) == value for o in self.offers], dtype=np.bool_)
+        return self._same[key]
+
+    def among(self, name: str, values: Iterable[Any]) -> Mask:
+        """Return which offers have one of the values in a column."""
+        found = np.zeros(len(self.offers), dtype=np.bool_)
+        for value in values:
+            found |= self.where(name, value)
+        return found
+
+    def live(self, instant: datetime) -> Mask:
+        """Return which offers hold at an instant."""
+        key = ("live", instant)
+        if key not in self._same:
+            self._same[key] = np.array([o.holds_at(instant) for o in self.offers], dtype=np.bool_)
+        return self._same[key]
+
+    @cached_property
+    def is_owned(self) -> Mask:
+        return np.array([o.deployment is not None for o in self.offers], dtype=np.bool_)
+
+    @cached_property
+    def instants(self) -> list[datetime]:
+        """Every instant at which some rate begins or ends, in order."""
+        found = {o.valid_from for o in self.offers} | {o.valid_to for o in self.offers if o.valid_to}
+        return sorted(found)
+
+    @cached_property
+    def regional(self) -> set[tuple[str, str, str]]:
+        """Provider, model and region wherever a region has a price of its own."""
+        return {(o.provider, o.model, o.region) for o in self.offers if o.region is not None}
+
+
+def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -> list[Offer]:
+    """Return what every provider offered, as known at an instant.
+
+    Only list prices in dollars that hold at all hours count: an off-peak rate is no alternative yet. Beyond the
+    threshold of a graduated long-context rule a model is no alternative either.
+
+    Args:
+        book: ref.token_prices.
+        models: ref.models.
+        as_known_at: rows learned later do not count.
+    """
+    at = pl.lit(as_known_at, dtype=INSTANT)
+    known = book.filter(
+        pl.col("known_from") <= at,
+        pl.col("known_to").is_null() | (pl.col("known_to") > at),
+        pl.col("unit") == "token",
+        pl.col("layer") == "list",
+        pl.col("schedule").is_null(),
+        pl.col("currency").fill_null("USD") == "USD",
+    )
+    chips = {
+        (provider, model): chip
+        for provider, model, chip in models.select("provider", "model", "chip").unique().iter_rows()
+    }
+    cards: dict[tuple[Any, ...], dict[int | None, dict[str, Any]]] = {}
+    for row in known.iter_rows(named=True):
+        dated = (
+            row["provider"],
+            row["model"],
+            row["region"],
+            row["service_tier"],
+            row["valid_from"],
+            row["valid_to"],
+        )
+        card = cards.setdefault(dated, {}).setdefault(
+            row["above_input_tokens"],
+            {"family": row["model_family"], "mode": row["long_context_mode"], "rates": {}},
+        )
+        card["rates"][row["meter"]] = row["picodollars_per_unit"]
+    found: list[Offer] = []
+    for (provider, model, region, tier, valid_from, valid_to), by_threshold in cards.items():
+        thresholds = sorted(by_threshold, key=lambda above: -1 if above is None else above)
+        for above, up_to in zip(thresholds, [*thresholds[1:], None], strict=True):
+            card = by_threshold[above]
+            if card["mode"] == "graduated":
+                continue
+            found.append(
+                Offer(
+                    provider=provider,
+                    region=region,
+                    model=model,
+                    family=card["family"] or model,
+                    chip=chips.get((provider, model)),
+                    tier=DEFAULT_TIER if tier in DEFAULT_TIERS else tier,
+                    valid_from=valid_from,
+                    valid_to=valid_to,
+                    above=above,
+                    up_to=up_to,
+                    rates=card["rates"],
+                )
+            )
+    return found
+
+
+def rate_matrix(offered: Iterable[Offer], columns: Iterable[tuple[str, bool]]) -> npt.NDArray[np.float64]:
+    """Return picodollars a token, offers x columns; NaN where an offer has no rate.
+
+    Args:
+        offered: offers.
+        columns: token class, and whether its prefix is cached there.
+    """
+    wanted = tuple(columns)
+    rows = [[offer.rate(name, is_cached=is_cached) for name, is_cached in wanted] for offer in offered]
+    filled = [[np.nan if rate is None else float(rate) for rate in row] for row in rows]
+    return np.array(filled, dtype=np.float64).reshape(-1, len(wanted))
+
+
+def family_names(offered: Iterable[Offer], models: pl.DataFrame) -> dict[str, str]:
+    """Return the family of every model name that means one family only, whoever serves it."""
+    by_model: dict[str, set[str]] = {}
+    for offer in offered:
+        for name in (offer.model, offer.family):
+            by_model.setdefault(name, set()).add(offer.family)
+    for alias, family in models.select("alias", "model_family").unique().iter_rows():
+        if family is not None:
+            by_model.setdefault(alias, set()).add(family)
+    return {name: next(iter(families)) for name, families in by_model.items() if len(families) == 1}

@@ -1,0 +1,128 @@
+"""Fallback storms: windows in which far more attempts fell back than the route's own base rate explains."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+FALSE_ALARMS_PER_ROUTE_MONTH = 0.01
+"""Storms that a route whose fallbacks follow its base rate raises in a month, at most."""
+WINDOWS_MINUTES = (5, 15, 60)
+FALLBACKS_AT_LEAST = 5
+"""Fewer in a window are no storm, however rare they are."""
+_MONTH_MINUTES = 30 * 24 * 60
+_PRIOR = (0.5, 49.5)
+"""Fallbacks and other attempts that a route without a history is taken to have seen: a base rate of 1 %."""
+_LEAST_SPREAD = 0.002
+"""Correlation of the fallbacks of a window that is taken as ordinary where the history shows less."""
+_HISTORY_AT_LEAST = 500
+"""Attempts that make a history; a route with fewer is judged by its own hours as well."""
+_TRIMMED = 0.05
+"""Share of the history's busiest hours that is left out of the base rate, so that past storms do not hide new ones."""
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """Usual share of fallbacks, and how much it varies between windows (correlation within a window)."""
+
+    share: float
+    spread: float
+
+
+def alarm_level(minutes: int) -> float:
+    """Return the p-value below which a window is a storm: false alarms a month over windows a month, by length."""
+    return FALSE_ALARMS_PER_ROUTE_MONTH / len(WINDOWS_MINUTES) * minutes / _MONTH_MINUTES
+
+
+def base_rate(attempts: npt.NDArray[Any], fallbacks: npt.NDArray[Any]) -> BaseRate:
+    """Fit a route's base rate to hourly counts: a beta-binomial, by moments, the worst hours left out."""
+    counted = attempts > 0
+    n, k = attempts[counted].astype(np.float64), fallbacks[counted].astype(np.float64)
+    kept = np.argsort(k / n, kind="stable")[: max(int(np.ceil(len(n) * (1 - _TRIMMED))), min(len(n), 1))]
+    n, k = n[kept], k[kept]
+    share = float((k.sum() + _PRIOR[0]) / (n.sum() + sum(_PRIOR)))
+    spread = _LEAST_SPREAD
+    if len(n) > 2 and n.sum() > len(n):  # noqa: PLR2004
+        excess = float(((k - n * share) ** 2).sum()) - share * (1 - share) * float(n.sum())
+        room = share * (1 - share) * float((n * (n - 1)).sum())
+        spread = max(spread, min(excess / room, 0.5)) if room > 0 else spread
+    return BaseRate(share, spread)
+
+
+def tail(seen: int, of: int, rate: BaseRate) -> float:
+    """Return the chance of at least `seen` fallbacks among `of` attempts of a window (beta-binomial)."""
+    scale = 1 / rate.spread - 1
+    a, b = rate.share * scale, (1 - rate.share) * scale
+    steps = np.arange(of, dtype=np.float64)
+    none = np.log((b + steps) / (a + b + steps)).sum()
+    grows = np.log((of - steps) / (steps + 1)) + np.log((a + steps) / (b + of - steps - 1))
+    logs = none + np.concatenate([[0.0], np.cumsum(grows)])
+    return float(min(np.exp(logs[seen:]).sum(), 1.0))
+
+
+def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the storms of attempts, and the attempts that fell back in them.
+
+    Args:
+        attempts: `route, started_at, is_fallback` of every attempt, failed ones included.
+        history: hourly `route, attempt_count, fallback_count` of trailing days, those judged excluded; None = unknown.
+
+    Returns:
+        `row` (of attempts, that fell back in a storm), `evidence`; each attempt once, by its shortest window.
+    """
+    found: list[pl.DataFrame] = [pl.DataFrame(schema={"row": pl.Int64, "evidence": pl.String})]
+    if not attempts.get_column("is_fallback").any():
+        return found[0]
+    rows = attempts.select(
+        pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
+        pl.col("route").fill_null(""),
+        pl.col("started_at").dt.timestamp("us").alias("at"),
+        pl.col("is_fallback").fill_null(value=False),
+    )
+    past = _base_rates(rows, history)
+    for minutes in WINDOWS_MINUTES:
+        counted = (
+            rows.group_by("route", (pl.col("at") // (minutes * 60_000_000)).alias("window"))
+            .agg(pl.len().alias("of"), pl.col("is_fallback").sum().alias("seen"))
+            .filter(pl.col("seen") >= FALLBACKS_AT_LEAST)
+            .sort("route", "window")
+        )
+        stormy: list[dict[str, object]] = []
+        for window in counted.iter_rows(named=True):
+            rate = past[window["route"]]
+            if window["seen"] <= rate.share * window["of"]:
+                continue
+            chance = tail(window["seen"], window["of"], rate)
+            if chance <= alarm_level(minutes):
+                evidence = (
+                    f"{window['seen']} of {window['of']} attempts fell back within {minutes} minutes, usually "
+                    f"{rate.share:.1%} (p = {chance:.1e})"
+                )
+                stormy.append({"route": window["route"], "window": window["window"], "evidence": evidence})
+        if stormy:
+            hit = rows.filter("is_fallback").with_columns(
+                (pl.col("at") // (minutes * 60_000_000)).alias("window")
+            )
+            found.append(hit.join(pl.DataFrame(stormy), on=["route", "window"]).select("row", "evidence"))
+    return pl.concat(found).unique("row", keep="first", maintain_order=True)
+
+
+def _base_rates(rows: pl.DataFrame, history: pl.DataFrame | None) -> dict[str, BaseRate]:
+    hours = rows.group_by("route", pl.col("at") // 3_600_000_000).agg(
+        pl.len().cast(pl.Int64).alias("attempt_count"),
+        pl.col("is_fallback").sum().cast(pl.Int64).alias("fallback_count"),
+    )
+    columns = ["route", "attempt_count", "fallback_count"]
+    nothing = pl.DataFrame(schema={"route": pl.String, columns[1]: pl.Int64, columns[2]: pl.Int64})
+    past = (nothing if history is None else history).select(
+        pl.col("route").fill_null(""), *(pl.col(name).cast(pl.Int64) for name in columns[1:])
+    )
+    seen = past.group_by("route").agg(pl.col("attempt_count").sum().alias("seen"))
+    is_short = pl.col("seen").fill_null(0) < _HISTORY_AT_LEAST
+    own = hours.join(seen, on="route", how="left").filter(is_short).select(columns)
+    return {
+        str(route): base_rate(part["attempt_count"].to_numpy(), part["fallback_count"].to_numpy())
+        for (route,), part in pl.concat([past, own]).group_by("route")
+    }

@@ -1,0 +1,112 @@
+"""The work of attempts as columns of tokens, cached ones apart by how long ago their prefix was last used."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.routing.cheapest import Floats, Ints
+from models.routing.offers import UNCACHED, Offer, rate_matrix
+from models.schemas.vocabulary import INPUT_CLASSES, INPUT_TOKEN_COLUMNS, TOKEN_CLASSES
+
+READS = ("cache_read", "cache_read_audio", "cache_read_image")
+UNKNOWN_GAP = -1
+"""Seconds since the prefix was last used, where no session and no prefix is known."""
+NEVER = 2**40
+"""Seconds since the prefix was last used, for the first call of a session."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """Tokens of one class; of cached classes, those whose prefix was used between two ages ago.
+
+    Attributes:
+        name: token class.
+        age: greatest seconds since the prefix was last used; UNKNOWN_GAP where that is not known; None for
+            classes that no cache concerns.
+    """
+
+    name: str
+    age: int | None = None
+
+    @property
+    def is_input(self) -> bool:
+        return self.name in INPUT_CLASSES
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tokens of attempts: `tokens` is columns x rows."""
+
+    columns: tuple[Column, ...]
+    tokens: Ints
+    total_input: Ints
+
+    def of(self, rows: npt.NDArray[np.intp]) -> "Work":
+        """Return the work of some rows."""
+        return Work(self.columns, self.tokens[:, rows], self.total_input[rows])
+
+    @property
+    def is_input(self) -> npt.NDArray[np.bool_]:
+        return np.array([column.is_input for column in self.columns], dtype=np.bool_)
+
+
+def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int]) -> Work:
+    """Lay out the tokens of attempts; classes that none used are left out.
+
+    Args:
+        attempts: token columns of core.request_costs.
+        gaps: seconds since the same session or prefix was last used, wherever that was; UNKNOWN_GAP where
+            neither is known, NEVER for the first; None = not known at all.
+        lifetimes: every cache lifetime in seconds that some provider has.
+    """
+    columns: list[Column] = []
+    tokens: list[Ints] = []
+    ages = [UNKNOWN_GAP] if gaps is None else [UNKNOWN_GAP, *sorted(set(lifetimes)), NEVER]
+    aged = None if gaps is None else np.searchsorted(np.array(ages), gaps, side="left")
+    for name in TOKEN_CLASSES:
+        counts = attempts.get_column(f"{name}_tokens").fill_null(0).to_numpy()
+        if not counts.any():
+            continue
+        if name not in UNCACHED:
+            columns.append(Column(name))
+            tokens.append(counts)
+            continue
+        for position, age in enumerate(ages):
+            part = counts if aged is None else np.where(aged == position, counts, 0)
+            if part.any():
+                columns.append(Column(name, age))
+                tokens.append(part)
+    total = attempts.select(pl.sum_horizontal(pl.col(INPUT_TOKEN_COLUMNS).fill_null(0))).to_series()
+    if not tokens:
+        columns, tokens = [Column(TOKEN_CLASSES[0])], [np.zeros(attempts.height, dtype=np.int64)]
+    return Work(tuple(columns), np.stack(tokens), total.to_numpy())
+
+
+def rates_elsewhere(offered: Sequence[Offer], work: Work, lifetimes: Mapping[str, int]) -> Floats:
+    """Return the rates of offers for work that was done at another provider or model, offers x columns.
+
+    A cached prefix is read at the offer's cache rate only where the session was there last within the provider's
+    cache lifetime, and written at its write rate where the session is known; otherwise both cost the plain rate.
+    """
+    found = np.empty((len(offered), len(work.columns)), dtype=np.float64)
+    by_lifetime: dict[int, list[int]] = {}
+    for position, offer in enumerate(offered):
+        by_lifetime.setdefault(lifetimes.get(offer.provider, 0), []).append(position)
+    for lifetime, positions in by_lifetime.items():
+        wanted = [(column.name, _is_cached(column, lifetime)) for column in work.columns]
+        found[positions] = rate_matrix([offered[position] for position in positions], wanted)
+    return found
+
+
+def _is_cached(column: Column, lifetime: int) -> bool:
+    if column.age is None or column.age == UNKNOWN_GAP:
+        return False
+    return column.age <= lifetime if column.name in READS else True
+
+
+def rates_as_observed(offered: Sequence[Offer], work: Work) -> Floats:
+    """Return the rates of offers for work that was done at the same provider and model, offers x columns."""
+    return rate_matrix(offered, [(column.name, True) for column in work.columns])
