@@ -102,6 +102,7 @@ class PriceSettings(_Section):
 
 class PolicySettings(_Section):
     routing: str = "policies/routing.yml"
+    quality: str = "policies/quality.yml"
 
 
 class GpuSettings(_Section):
@@ -201,6 +202,15 @@ class Project:
     @property
     def policy_path(self) -> str:
         return self.settings.policies.routing
+
+    @property
+    def quality_path(self) -> str:
+        return self.settings.policies.quality
+
+    def quality_text(self) -> str:
+        """Return the quality scores of models, empty when the project has none."""
+        file = self.folder / self.quality_path
+        return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def policy_text(self) -> str:
         """Return the routing policy, empty when the project has none."""
