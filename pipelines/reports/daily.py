@@ -1,9 +1,10 @@
 """The daily report: one self-contained page for finance, then analysts, then the platform.
 
-Here: what the figures mean (changes, the parts of the spend, how far to trust them). SQL is in figures.py,
+Here: what the figures mean (changes, the parts of the spend, how far to trust them). SQL is in daily_figures/,
 plots in plots.py, words in daily.html.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -16,11 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from models.periods import business_day_bounds
 from models.schemas.vocabulary import POOL_PARTS, UNALLOCATED
 from pipelines.reports import plots, wording
-from pipelines.reports.figures import Row, Rows, figures
+from pipelines.reports.figures import PLOTTED_DAYS, Row, Rows, figures
 from pipelines.reports.questions import questions
 from pipelines.reports.trust import trust
 
-PLOTTED_DAYS = 14
 PROVIDERS_AT_MOST = 8
 _WEEK = timedelta(days=7)
 _PARTS = {
@@ -33,6 +33,10 @@ _PARTS = {
     "unused_commitment": "Commitments not used",
 }
 _ALWAYS_SHOWN = ("starting", "idle", "failed")
+_NO_POOLS: Row = {"pool_hour_count": 0, "unpriced_hour_count": 0} | {
+    f"{part}_{unit}": None for part in POOL_PARTS for unit in ("usd", "gpu_seconds")
+}
+_NO_STARTS: Row = {"start_count": 0, "start_usd": None}
 _NO_BAR = {"usage_bar": 0.0, "overhead_bar": 0.0}
 
 
@@ -44,23 +48,46 @@ def render_daily(
     generated_at: datetime,
     data_docs_path: str | None,
 ) -> str:
-    """Return the HTML page of one business day; it loads nothing, so it works offline and as an attachment.
+    """Return the HTML page of one business day; see `render_days`."""
+    pages = render_days(
+        con, [on], time_zone=time_zone, generated_at=generated_at, data_docs_path=data_docs_path
+    )
+    return next(pages)[1]
+
+
+def render_days(
+    con: duckdb.DuckDBPyConnection,
+    days: Sequence[date],
+    *,
+    time_zone: str,
+    generated_at: datetime,
+    data_docs_path: str | None,
+) -> Iterator[tuple[date, str]]:
+    """Yield each business day with its HTML page; a page loads nothing, so it works offline and as an attachment.
 
     Args:
         con: a session in which the warehouse's schemas are the current ones.
-        on: business day.
+        days: business days, in order and without a gap; the warehouse is read once for all of them.
         time_zone: IANA zone in which days are cut.
         generated_at: now, aware.
         data_docs_path: link to the data docs, relative to the page; None when there are none.
     """
+    found = figures(con, days, time_zone=time_zone)
+    template = _environment().get_template("daily.html")
+    for day in days:
+        common = {"generated_at": generated_at, "data_docs_path": data_docs_path, "time_zone": time_zone}
+        yield day, template.render(common | _context(day, found[day], time_zone=time_zone, now=generated_at))
+
+
+def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime) -> dict[str, Any]:
+    """Return what the template says of a day."""
     starts_at, ends_at = business_day_bounds(on, time_zone=time_zone)
     days = [on - timedelta(days=back) for back in reversed(range(PLOTTED_DAYS))]
-    found = figures(con, on=on, first=days[0], starts_at=starts_at, ends_at=ends_at)
-    by_day = {row["spent_on"]: row for row in found["spend_by_day"] if row["provider"] is None}
+    by_day = {row["day_on"]: row for row in found["spend_by_day"] if row["provider"] is None}
     by_provider: dict[date, dict[str, Row]] = {}
     for row in found["spend_by_day"]:
         if row["provider"] is not None:
-            by_provider.setdefault(row["spent_on"], {})[row["provider"]] = row
+            by_provider.setdefault(row["day_on"], {})[row["provider"]] = row
     tables = {
         dimension: _with_bars([row for row in found["cost_per_token"] if row["dimension"] == dimension])
         for dimension in ("model", "route", "chip")
@@ -68,15 +95,12 @@ def render_daily(
     total = next((row for row in found["cost_per_token"] if row["dimension"] == "total"), None)
     total = None if total is None or total["attempt_count"] is None else _with_rates(total) | _NO_BAR
     coverage = [row for row in found["coverage"] if not row["is_total"]]
-    pools = found["pools"][0]
-    is_running = generated_at < ends_at
-    context = {
+    pools = next(iter(found["pools"]), _NO_POOLS)
+    is_running = now < ends_at
+    return {
         "on": on,
-        "time_zone": time_zone,
         "starts_at": starts_at,
         "ends_at": ends_at,
-        "generated_at": generated_at,
-        "data_docs_path": data_docs_path,
         "is_running": is_running,
         "closed": [row["period"] for row in found["closed"]],
         "day": _loaded(by_day.get(on)),
@@ -97,14 +121,14 @@ def render_daily(
         "fixes": found["fixes"],
         "worst": found["worst"],
         "starts": [row for row in found["starts"] if not row["is_total"]],
-        "starts_total": next(row for row in found["starts"] if row["is_total"]),
+        "starts_total": next((row for row in found["starts"] if row["is_total"]), _NO_STARTS),
         "bursts": found["bursts"],
         "coverage": coverage,
         "coverage_total": next((row for row in found["coverage"] if row["is_total"]), None)
         if coverage
         else None,
         "checks": found["checks"],
-        "trust": trust(total, found, is_running=is_running),
+        "trust": trust(total, found, pools, is_running=is_running),
         "spend_plot": plots.spend_by_day(
             {
                 day: {name: row["spend_usd"] for name, row in rows.items() if row["spend_usd"] is not None}
@@ -121,7 +145,6 @@ def render_daily(
         "questions": questions(on, found),
         "unallocated": UNALLOCATED,
     }
-    return _environment().get_template("daily.html").render(context)
 
 
 @cache
@@ -217,7 +240,7 @@ def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
     names = {name for day in columns for name in by_provider.get(day, {})}
     nothing = {"spend_usd": Decimal(0)}
     rows: Rows = [
-        {"name": name, "member_count": 1}
+        {"name": name, "members": 1}
         | {
             f"usd_{place}": by_provider.get(day, {}).get(name, nothing)["spend_usd"]
             for place, day in enumerate(columns)
@@ -232,7 +255,7 @@ def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
         f"usd_{place}": sum((row[f"usd_{place}"] or Decimal(0) for row in rest), Decimal(0))
         for place in range(3)
     }
-    return [*rows[:PROVIDERS_AT_MOST], {"name": None, "member_count": len(rest)} | folded]
+    return [*rows[:PROVIDERS_AT_MOST], {"name": None, "members": len(rest)} | folded]
 
 
 def _regret(found: dict[str, Rows]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from pipelines.reports.wording import count, money, plural, share
 Level = Literal["complete", "nearly", "care", "none"]
 CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
-FINDINGS = ("routing_mistakes", "cold_start_bursts")
-"""Checks that find something to mend in the fleet; they say nothing against the figures."""
+FINDINGS = ("routing_mistakes", "cold_start_bursts", "prices_cover_usage")
+"""Checks that say nothing against the figures, or nothing that is not counted here on the day itself."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,8 @@ class Trust:
     facts: str
 
 
-def trust(total: Row | None, found: dict[str, Rows], *, is_running: bool) -> Trust:
+def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: bool) -> Trust:
     """Judge a day from its priced and measured shares, its checks, and whether it can still move."""
-    pools = found["pools"][0]
     if total is None:
         return Trust(
             "none",
@@ -34,6 +33,7 @@ def trust(total: Row | None, found: dict[str, Rows], *, is_running: bool) -> Tru
     coverage = next((row for row in found["coverage"] if row["is_total"]), None)
     attempts, unpriced = total["attempt_count"], total["unpriced_count"]
     measured = coverage["provider_usage_count"] if coverage and coverage["attempt_count"] else None
+    quarantined = coverage["quarantined_count"] if coverage else 0
     failed = [row for row in found["checks"] if not row["is_passed"] and row["check_name"] not in FINDINGS]
     errors = [row for row in failed if row["is_error"]]
     facts = [_priced(total), _measured(measured, coverage)]
@@ -45,6 +45,8 @@ def trust(total: Row | None, found: dict[str, Rows], *, is_running: bool) -> Tru
         facts.append(
             f"{plural(pools['unpriced_hour_count'], 'pool-hour')} of GPUs without a price are left out"
         )
+    if quarantined:
+        facts.append(f"{plural(quarantined, 'record')} of its files could not be read")
     if not found["checks"]:
         facts.append("no check has looked at it yet")
     elif failed:
@@ -57,10 +59,8 @@ def trust(total: Row | None, found: dict[str, Rows], *, is_running: bool) -> Tru
         facts.append("late finishers can still move it")
     level, verdict = _verdict(
         total,
-        is_whole=not unpriced
-        and (measured or 0) == attempts
-        and not failed
-        and not pools["unpriced_hour_count"],
+        is_whole=not (unpriced or failed or quarantined or pools["unpriced_hour_count"])
+        and (measured or 0) == attempts,
         is_bad=bool(errors or pools["unpriced_hour_count"]),
         is_settled=not is_running and not total["is_provisional"] and bool(found["checks"]),
     )

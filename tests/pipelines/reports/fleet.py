@@ -150,8 +150,10 @@ def burst(**changes: Any) -> dict[str, Any]:
         "chip": "H100", "deployment": "llama-pool", "onset_at": utc("2026-05-14T14:02"),
         "ended_at": utc("2026-05-14T14:31"), "start_count": 9, "expected_count": 0.42, "p_value": 1e-9,
         "burst_usd": Decimal("12.48"), "delayed_request_count": 41, "added_seconds": 880.5,
+        "abandoned_request_count": 2, "delayed_user_count": 17,
         "cause": "scale_from_zero", "evidence": "no replica was ready for 52 minutes before the first start",
-        "cure_replica_count": 2, "cure_usd_per_day": Decimal("191.52"), "history_days": 20.0,
+        "cure_replica_count": 2, "cure_usd_per_day": Decimal("191.52"),
+        "cure_keep_warm_seconds": 720.0, "cure_keep_warm_usd_per_day": Decimal("9.6"), "history_days": 20.0,
         "is_history_short": False,
     } | changes  # fmt: skip
 
