@@ -1,5 +1,6 @@
 """reports/*: what finance reads, rendered from the live lake."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.automation.partitions import days_of
-from pipelines.reports.daily import render_daily
+from pipelines.reports.daily import render_days
 from pipelines.warehouse.resource import Warehouse, days_between
 
 
@@ -31,7 +32,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[Any]:
         """One self-contained page a business day: spend, cost per token, mistakes, bursts, coverage."""
-        paths = [write_daily(warehouse, day) for day in days_between(*days_of(context))]
+        paths = write_daily(warehouse, days_between(*days_of(context)))
         return dg.MaterializeResult(
             metadata={"path": dg.MetadataValue.path(str(paths[-1])), "reports": len(paths)}
         )
@@ -39,22 +40,26 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
     return [report]
 
 
-def write_daily(warehouse: Warehouse, on: date) -> Path:
-    """Render the report of one business day into the project's reports folder and return its path."""
+def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
+    """Render the reports of business days without a gap into the project's reports folder and return their paths."""
     project = warehouse.project
-    path = project.reports / "daily" / f"{on.isoformat()}.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    docs = project.reports / "data_docs" / "index.html"
+    folder = project.reports / "daily"
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    # The data docs are rendered at the end of a run, from results that are there by now.
+    has_results = (project.reports / ".gx").exists()
     with warehouse.reading() as con:
-        page = render_daily(
+        for on, page in render_days(
             con,
-            on=on,
+            days,
             time_zone=project.time_zone,
             generated_at=datetime.now(UTC),
-            data_docs_path="../data_docs/index.html" if docs.exists() else None,
-        )
-    draft = path.with_suffix(".draft")
-    draft.write_text(page, encoding="utf-8")
-    draft.replace(path)
-    warehouse.progress("reports/daily", on.isoformat())
-    return path
+            data_docs_path="../data_docs/index.html" if has_results else None,
+        ):
+            path = folder / f"{on.isoformat()}.html"
+            draft = path.with_suffix(".draft")
+            draft.write_text(page, encoding="utf-8")
+            draft.replace(path)
+            paths.append(path)
+            warehouse.progress("reports/daily", on.isoformat())
+    return paths

@@ -33,4 +33,4 @@ def daily(obj: Context, on: datetime | None, output_format: str) -> None:
         day = row[0] if row else None
         if day is None:
             raise DataError("The warehouse holds no day yet; run `nanodollar run` first.")
-    click.echo(f"Wrote {write_daily(warehouse, day)}")
+    click.echo(f"Wrote {write_daily(warehouse, [day])[0]}")

@@ -40,21 +40,6 @@ _NO_STARTS: Row = {"start_count": 0, "start_usd": None}
 _NO_BAR = {"usage_bar": 0.0, "overhead_bar": 0.0}
 
 
-def render_daily(
-    con: duckdb.DuckDBPyConnection,
-    *,
-    on: date,
-    time_zone: str,
-    generated_at: datetime,
-    data_docs_path: str | None,
-) -> str:
-    """Return the HTML page of one business day; see `render_days`."""
-    pages = render_days(
-        con, [on], time_zone=time_zone, generated_at=generated_at, data_docs_path=data_docs_path
-    )
-    return next(pages)[1]
-
-
 def render_days(
     con: duckdb.DuckDBPyConnection,
     days: Sequence[date],

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from models.schemas.vocabulary import POOL_PARTS
-from pipelines.reports.daily import render_daily, render_days
+from pipelines.reports.daily import render_days
 from tests.models.marts.warehouse import attempt, insert, open_warehouse, pool_hour, utc
 from tests.pipelines.reports.fleet import (
     ON,
@@ -34,9 +34,10 @@ def render(
     generated_at: datetime = NEXT_MORNING,
     data_docs_path: str | None = None,
 ) -> Page:
-    text = render_daily(
-        con, on=on, time_zone=time_zone, generated_at=generated_at, data_docs_path=data_docs_path
+    [(day, text)] = render_days(
+        con, [on], time_zone=time_zone, generated_at=generated_at, data_docs_path=data_docs_path
     )
+    assert day == on
     assert text.startswith("<!doctype html>")
     return Page(text)
 
@@ -499,7 +500,7 @@ def test_numbers_are_right_aligned_with_separators(full):
 def test_same_warehouse_gives_the_same_page():
     con = full_day()
     first, second = (
-        render_daily(con, on=ON, time_zone="UTC", generated_at=NEXT_MORNING, data_docs_path=None)
+        list(render_days(con, [ON], time_zone="UTC", generated_at=NEXT_MORNING, data_docs_path=None))
         for _ in range(2)
     )
     assert first == second
@@ -510,5 +511,5 @@ def test_pages_of_a_range_are_those_of_its_days():
     options = {"time_zone": "Asia/Kolkata", "generated_at": NEXT_MORNING, "data_docs_path": None}
     days = [ON - timedelta(days=back) for back in (2, 1, 0, -1)]
     pages = dict(render_days(con, days, **options))
-    assert pages == {day: render_daily(con, on=day, **options) for day in days}
+    assert pages == {day: dict(render_days(con, [day], **options))[day] for day in days}
     assert len(set(pages.values())) == 4

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.reports.daily import render_daily
+from pipelines.reports.daily import render_days
 from tests.pipelines.reports.fleet import ON, full_day
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -18,12 +18,9 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "2026-05-14.html"
-    html = render_daily(
-        full_day(),
-        on=ON,
-        time_zone="UTC",
-        generated_at=datetime(2026, 5, 15, 2, tzinfo=UTC),
-        data_docs_path=None,
+    generated_at = datetime(2026, 5, 15, 2, tzinfo=UTC)
+    [(_, html)] = render_days(
+        full_day(), [ON], time_zone="UTC", generated_at=generated_at, data_docs_path=None
     )
     file.write_text(html, encoding="utf-8")
     return file
