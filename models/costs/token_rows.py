@@ -128,7 +128,8 @@ def cost_rows(
         fx_on=_only(pl.Series(usd.rate_on).cast(pl.Int32).cast(pl.Date), is_foreign),
     )
     if is_hit.any():
-        tokens = [pl.when(is_hit).then(0).otherwise(pl.col(name)).alias(name) for name in TOKEN_COLUMNS]
+        hit = pl.lit(pl.Series(is_hit))
+        tokens = [pl.when(hit).then(0).otherwise(pl.col(name)).alias(name) for name in TOKEN_COLUMNS]
         rows = rows.with_columns(*tokens, other_meters=_only(rows["other_meters"], pl.Series(~is_hit)))
     return table("core.request_costs").conform(rows.lazy(), fill=True).collect()
 
