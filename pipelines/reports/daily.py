@@ -141,7 +141,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in ("money", "change", "rate", "share", "count", "duration", "clock", "plural"):
+    for word in ("money", "change", "rate", "share", "count", "duration", "clock", "plural", "breakable"):
         environment.filters[word] = getattr(wording, word)
     environment.globals["change_ratio"] = wording.change_ratio
     environment.globals["word"] = wording.word

@@ -1,5 +1,6 @@
 """How a report writes numbers: dollars, rates, shares, counts, times. Missing is a word, never 0."""
 
+import re
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from zoneinfo import ZoneInfo
@@ -92,6 +93,11 @@ def compact(usd: Decimal) -> str:
     units = ((Decimal(10) ** 9, "B"), (Decimal(10) ** 6, "M"), (Decimal(10) ** 3, "k"), (Decimal(1), ""))
     unit, suffix = next(pair for pair in units if size >= pair[0])
     return f"{_MINUS if usd < 0 else ''}${float(size / unit):g}{suffix}"
+
+
+def breakable(text: str) -> Markup:
+    """Let a long path or model name break where a person would."""
+    return Markup("<wbr>").join(re.split(r"(?<=[./_])", text))
 
 
 def word(text: str) -> Markup:

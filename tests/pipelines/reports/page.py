@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from html.parser import HTMLParser
 
-VOID = {"meta", "link", "br", "img", "input", "hr"}
+VOID = {"meta", "link", "br", "img", "input", "hr", "wbr"}
 LOADING = {"src", "srcset", "href", "xlink:href", "poster", "data", "action"}
 
 

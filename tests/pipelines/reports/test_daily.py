@@ -152,6 +152,7 @@ def test_day_between_days_with_data_keeps_its_plot_and_says_no_data():
     page = render(con)
     assert page.ids["spend"].strip() == "no data"
     assert page.tags.count("svg") == 1
+    assert "on the day before" in page.text
 
 
 def test_day_without_any_price_shows_tokens_and_never_a_dollar():
