@@ -246,17 +246,24 @@ def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
 def _regret(found: dict[str, Rows]) -> dict[str, Any]:
     """Return regret by kind with its total, what is listed of it, and what the data could not judge."""
     kinds = [row for row in found["regret"] if row["kind"] != "not_evaluated"]
-    regrets = [row["regret_usd"] for row in kinds if row["regret_usd"] is not None]
-    listed = [row["regret_usd"] for row in found["fixes"] if row["regret_usd"] is not None]
+    rest = [row for row in found["regret"] if row["kind"] == "not_evaluated"]
+    usd, listed = _sum(kinds, "regret_usd"), _sum(found["fixes"], "regret_usd")
     return {
         "is_judged": bool(found["regret"]),
         "kinds": kinds,
         "attempt_count": sum(row["attempt_count"] for row in kinds),
-        "cost_usd": sum((row["cost_usd"] or Decimal(0) for row in kinds), Decimal(0)) if kinds else None,
-        "usd": sum(regrets, Decimal(0)) if regrets else None,
-        "unlisted_usd": sum(regrets, Decimal(0)) - sum(listed, Decimal(0)) if regrets else None,
+        "cost_usd": _sum(kinds, "cost_usd"),
+        "usd": usd,
+        "low_usd": _sum(kinds, "regret_low_usd"),
+        "high_usd": _sum(kinds, "regret_high_usd"),
+        "wasted_usd": _sum(found["regret"], "wasted_usd"),
+        "unlisted_usd": None if usd is None else usd - (listed or Decimal(0)),
         "listed_count": sum(row["attempt_count"] for row in found["fixes"]),
-        "not_evaluated_count": sum(
-            row["attempt_count"] for row in found["regret"] if row["kind"] == "not_evaluated"
-        ),
+        "not_evaluated_count": sum(row["attempt_count"] for row in rest),
     }
+
+
+def _sum(rows: Rows, name: str) -> Decimal | None:
+    """Sum what is known; None when nothing is."""
+    known = [row[name] for row in rows if row[name] is not None]
+    return sum(known, Decimal(0)) if known else None

@@ -115,7 +115,8 @@ def mistake(request_id: str, regret: str | None, **changes: Any) -> dict[str, An
     cost = None if regret is None else Decimal(regret) * 2
     return {
         "accrued_on": ON, "source": "gateway", "request_id": request_id, "started_at": utc("2026-05-14T10:20"),
-        "route": "chat", "kind": "dearer_provider", "also_kinds": [], "clause": "chat.simple", "provider": "openai",
+        "route": "chat", "kind": "dearer_provider", "also_kinds": [], "clause": "chat.simple", "policy_line": 12,
+        "provider": "openai",
         "region": "us-east", "model": "gpt-4o", "cost_usd": cost, "alternative_provider": "groq",
         "alternative_region": "us", "alternative_model": "llama-3.3-70b",
         "alternative_usd": None if regret is None else Decimal(regret),
@@ -128,7 +129,8 @@ def regret_of_day(con: duckdb.DuckDBPyConnection, *extra: dict[str, Any]) -> Non
     """Roll the listed mistakes up into the daily table, with rows that the list does not hold."""
     con.execute(
         "INSERT INTO mart.routing_regret_daily BY NAME SELECT accrued_on, route, kind, count(*) AS attempt_count, "
-        "sum(regret_usd) AS regret_usd, sum(cost_usd) AS cost_usd FROM mart.routing_mistakes GROUP BY ALL"
+        "sum(regret_usd) AS regret_usd, sum(regret_usd) / 2 AS regret_low_usd, sum(regret_usd) AS regret_high_usd, "
+        "sum(cost_usd) AS cost_usd FROM mart.routing_mistakes GROUP BY ALL"
     )
     if extra:
         insert(con, "mart.routing_regret_daily", extra)
@@ -191,7 +193,8 @@ def full_day() -> duckdb.DuckDBPyConnection:
     regret_of_day(
         con,
         small | {"regret_usd": Decimal("0.0042"), "cost_usd": Decimal("0.31")},
-        small | {"kind": "not_evaluated", "attempt_count": 6, "cost_usd": Decimal(3)},
+        small
+        | {"kind": "not_evaluated", "attempt_count": 6, "cost_usd": Decimal(3), "wasted_usd": Decimal("1.2")},
     )
     starts = [
         cold_start(f"b-{step}", utc("2026-05-14T14:02") + timedelta(minutes=3 * step)) for step in range(9)

@@ -252,6 +252,9 @@ def test_kinds_and_fixes_of_routing_mistakes_sum_to_the_same_regret(full):
     assert listed[-1].words()[1:] == ["unknown", "1", "$0.40", "gpt-4o openai, us-east", "none is priced"]
     assert page.tables["fixes"][-2].words()[:3] == ["Too small to list one by one", "$0.0042", "20"]
     assert "6 attempts could not be judged" in page.text
+    assert "Apart from regret, $1.20 went to attempts that failed" in page.text
+    assert page.tables["regret"][0].words() == ["dearer provider", "34", "$15.69", "$7.70", "$3.85 to $7.69"]
+    assert listed[0].name == "chat: dearer provider chat.simple, line 12"
 
 
 def test_costliest_mistakes_are_ten_and_in_order(full):
