@@ -7,8 +7,8 @@ import numpy.typing as npt
 import polars as pl
 
 CELL = (
-    "accrued_on", "route", "task_class", "tenant", "provider", "region", "model", "model_family", "chip", "tier",
-    "cost_basis", "is_guessed", "epoch", "down",
+    "accrued_on", "route", "task_class", "tenant", "provider", "region", "model", "model_family", "chip",
+    "service_tier", "cost_basis", "is_guessed", "epoch", "down",
 )  # fmt: skip
 """Attempts that share these share clause, flags and alternatives."""
 Cells = npt.NDArray[np.int64]
@@ -24,7 +24,10 @@ def cells_of(attempts: pl.DataFrame, columns: Sequence[str] = CELL) -> tuple[Cel
     key = pl.Series("key", np.zeros(attempts.height, dtype=np.int64))
     width = 1
     for name in columns:
-        codes, count = _codes(attempts.get_column(name))
+        values = attempts.get_column(name)
+        if values.null_count() == len(values):
+            continue
+        codes, count = _codes(values)
         if width * count >= _KEYS_AT_MOST:
             key, width = _dense(key)
         key = key * count + codes
@@ -38,16 +41,17 @@ def cells_of(attempts: pl.DataFrame, columns: Sequence[str] = CELL) -> tuple[Cel
         .sort("key")
         .get_column("row")
     )
-    return key.to_numpy(), attempts.select(columns)[rows].with_columns(rows.alias("row"))
+    cells = attempts.select(pl.col(columns).gather(rows)).with_columns(rows.alias("row"))
+    return key.to_numpy(), cells.with_columns(pl.col(pl.Categorical).cast(pl.String))
 
 
 def _codes(values: pl.Series) -> tuple[pl.Series, int]:
     """Return a small number for each value, NULL included, and how many there are."""
     if values.dtype == pl.String:
-        codes = values.cast(pl.Categorical).to_physical().cast(pl.Int64)
-    else:
-        low = values.cast(pl.Int64).min()
-        codes = values.cast(pl.Int64) - (int(low) if isinstance(low, int) else 0)
+        values = values.cast(pl.Categorical)
+    numbers = values.to_physical().cast(pl.Int64)
+    low = numbers.min()
+    codes = numbers - (low if isinstance(low, int) else 0)
     highest = codes.max()
     count = (int(highest) if isinstance(highest, int) else -1) + 2
     return codes.fill_null(count - 1), count

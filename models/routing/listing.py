@@ -4,14 +4,16 @@ import polars as pl
 
 from models.money import USD, usd_from_picodollars
 from models.routing.cheapest import Cards, Ints
-from models.routing.kinds import Judged
+from models.routing.judged import Judged
 from models.routing.offers import UNCACHED
 from models.schemas import table
 from models.schemas.vocabulary import MISTAKE_KINDS
 
 NOT_EVALUATED = "not_evaluated"
-RULE_KINDS = ("policy_violation", "wrong_region", "underpowered", "fallback_storm")
+LISTED_KINDS = ("policy_violation", "wrong_region", "underpowered", "fallback_storm")
 """Kinds that are listed whatever the regret."""
+CONFIDENCE = {"fallback_storm": 0.95, "overpowered": 0.7, "dearer_provider": 1.0}
+"""How sure a kind is by itself; the others say so of each finding."""
 CONFIDENCE_WITH_CACHE = 0.8
 """Factor where cached tokens are counted as uncached at the alternative: it may be cheaper still."""
 CONFIDENCE_OF_FALLBACK = 0.6
@@ -23,7 +25,10 @@ _MILLION = 1_000_000
 
 
 def listed(judged: Judged, found: pl.DataFrame, token_cost: Ints, best: Ints, card: Cards) -> pl.DataFrame:
-    """Return rows of mart.routing_mistakes, and `is_listed` (false where below materiality), in order of rows."""
+    """Return rows of mart.routing_mistakes without their identity, but with `position` in the costs.
+
+    `is_listed` is false where the regret is below materiality.
+    """
     order = {kind: number for number, kind in enumerate(MISTAKE_KINDS)}
     by_row = (
         found.with_columns(pl.col("kind").replace_strict(order, return_dtype=pl.Int64).alias("precedence"))
@@ -39,13 +44,21 @@ def listed(judged: Judged, found: pl.DataFrame, token_cost: Ints, best: Ints, ca
         )
     )
     rows = by_row.get_column("row").to_numpy()
-    cells = judged.cells[rows]
-    frame = by_row.hstack(judged.attempts[rows].drop("clause", strict=False)).with_columns(
-        pl.Series("cell", cells),
-        pl.Series("tokens_cost", token_cost[rows]),
-        pl.Series("best", best[rows]),
-        pl.Series("card", card[rows]),
-    )
+    facts = judged.attempts[rows]
+    absent = [
+        pl.lit(None).alias(name)
+        for name in table("core.request_costs").column_names
+        if name not in facts.columns
+    ]
+    frame = (
+        by_row.hstack(facts.with_columns(pl.col(pl.Categorical).cast(pl.String)).with_columns(absent))
+        .with_columns(
+            pl.Series("cell", judged.cells[rows]),
+            pl.Series("tokens_cost", token_cost[rows]),
+            pl.Series("best", best[rows]),
+            pl.Series("card", card[rows]),
+        )
+    )  # fmt: skip
     return _worded(_regretted(_with_cards(judged, frame)))
 
 
@@ -187,16 +200,21 @@ def _worded(frame: pl.DataFrame) -> pl.DataFrame:
     frame = frame.with_columns(
         evidence=pl.coalesce("evidence", cheaper),
         confidence_ratio=confidence,
-        is_listed=pl.col("kind").is_in(list(RULE_KINDS))
+        is_listed=pl.col("kind").is_in(list(LISTED_KINDS))
         | (pl.col("regret_usd") >= least).fill_null(value=False),
     )
-    columns = table("mart.routing_mistakes").column_names
-    kept = table("mart.routing_mistakes").conform(frame.lazy(), fill=True).collect()
-    return kept.select(columns).with_columns(frame.get_column("is_listed"))
+    columns = [name for name in table("mart.routing_mistakes").column_names if name in frame.columns]
+    return frame.select("position", *dict.fromkeys([*columns, "is_listed"]))
 
 
-def daily(rows: pl.DataFrame, attempts: pl.DataFrame, *, priced_only: bool) -> pl.DataFrame:
-    """Return mart.routing_regret_daily: flagged rows by kind, immaterial ones included, and the count of the rest."""
+def daily(rows: pl.DataFrame, attempts: pl.DataFrame, *, has_owned: bool) -> pl.DataFrame:
+    """Return mart.routing_regret_daily: flagged rows by kind, immaterial ones included, and the count of the rest.
+
+    Args:
+        rows: what `listed` returns.
+        attempts: all attempts of the judged days.
+        has_owned: whether owned pools were known, so that pooled attempts count as judged.
+    """
     keys = ["accrued_on", "route", "kind"]
     amounts = ("regret_usd", "regret_low_usd", "regret_high_usd", "wasted_usd")
     by_kind = rows.group_by(keys).agg(
@@ -207,13 +225,14 @@ def daily(rows: pl.DataFrame, attempts: pl.DataFrame, *, priced_only: bool) -> p
     )
     is_failed = pl.col("status") != "ok"
     is_judged = (pl.col("price_state") == "priced") & ~is_failed
-    if priced_only:
+    if not has_owned:
         is_judged &= pl.col("cost_basis") == "token"
-    identity = ["source", "request_id", "started_at"]
     others = (
         attempts.filter(~is_judged)
-        .select(*identity, "accrued_on", "route", "cost", is_failed.alias("is_failed"))
-        .join(rows.select(identity), on=identity, how="anti")
+        .select(
+            "position", "accrued_on", pl.col("route").cast(pl.String), "cost", is_failed.alias("is_failed")
+        )
+        .join(rows.select("position"), on="position", how="anti")
         .with_columns(kind=pl.lit(NOT_EVALUATED), usd=usd_from_picodollars(pl.col("cost")))
         .group_by(keys)
         .agg(

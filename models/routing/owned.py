@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.money import picodollars_from_usd
+from models.routing.attempts import tokens_of
 from models.routing.offers import DEFAULT_TIER, Offer
 from models.schemas.vocabulary import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES
 
@@ -109,10 +110,7 @@ def spare_capacity(owned: Owned) -> list[Spare]:
 
 def weights_of(attempts: pl.DataFrame) -> Floats:
     """Return the weighted tokens of attempts as a pool that has nothing of them cached would count them."""
-    total = [
-        pl.sum_horizontal(pl.col(f"{name}_tokens").fill_null(0) for name in classes)
-        for classes in (INPUT_CLASSES, OUTPUT_CLASSES)
-    ]
+    total = [tokens_of(attempts.columns, classes) for classes in (INPUT_CLASSES, OUTPUT_CLASSES)]
     found = attempts.select(
         pl.max_horizontal(total[0] * INPUT_WEIGHT + total[1], 1.0).cast(pl.Float64)
     ).to_series()

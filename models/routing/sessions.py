@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 import yaml
 
+from models.routing.attempts import tokens_of
 from models.routing.cheapest import Ints
 from models.routing.work import NEVER, READS, UNKNOWN_GAP
-from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS
+from models.schemas.vocabulary import INPUT_CLASSES
 
 LEAST_CACHED_TOKENS = 1024
 """Prefixes shorter than this are not cached (OpenAI, and Anthropic's larger models)."""
-_CACHED = [f"{name}_tokens" for name in (*READS, "cache_write_5m", "cache_write_1h")]
+_CACHED = (*READS, "cache_write_5m", "cache_write_1h")
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,19 @@ def sessions_of(attempts: pl.DataFrame) -> Sessions | None:
     """Find the previous call of every attempt; None where the log names neither session nor prefix.
 
     Args:
-        attempts: successful attempts with `prefix_hash, session_id, started_at`.
+        attempts: successful attempts with `started_at` and, where the log has them, `prefix_hash, session_id`.
     """
+    # A prefix says more than a session; the two never mean the same.
+    keys = [
+        pl.format(f"{sign}{{}}", name)
+        for sign, name in (("p", "prefix_hash"), ("s", "session_id"))
+        if name in attempts.columns
+    ]
+    if not keys:
+        return None
     named = attempts.select(
         pl.int_range(pl.len()).alias("row"),
-        # A prefix says more than a session; the two never mean the same.
-        pl.coalesce(pl.format("p{}", "prefix_hash"), pl.format("s{}", "session_id")).alias("key"),
+        pl.coalesce(keys).alias("key"),
         pl.col("started_at").dt.timestamp("us").alias("at"),
     ).drop_nulls("key")
     if named.is_empty():
@@ -84,13 +92,16 @@ def moved(attempts: pl.DataFrame, sessions: Sessions) -> pl.DataFrame:
     """
     lifetimes, other = cache_lifetimes()
     place = ("provider", "region", "model")
-    input_tokens = pl.sum_horizontal(pl.col(name).fill_null(0) for name in INPUT_TOKEN_COLUMNS)
-    cached = pl.sum_horizontal(pl.col(name).fill_null(0) for name in _CACHED)
+    input_tokens, cached, reads = (
+        tokens_of(attempts.columns, names) for names in (INPUT_CLASSES, _CACHED, READS)
+    )
     rows = np.flatnonzero(sessions.previous >= 0)
-    facts = attempts.select(*place, input_tokens.alias("input"), cached.alias("cached"))
+    facts = attempts.select(
+        *(pl.col(name).cast(pl.String) for name in place), input=input_tokens, cached=cached, reads=reads
+    )
     here = facts[rows]
     before = facts[sessions.previous[rows]].rename({name: f"warm_{name}" for name in place})
-    before = before.rename({"input": "warm_input", "cached": "warm_cached"})
+    before = before.drop("reads").rename({"input": "warm_input", "cached": "warm_cached"})
     pairs = here.hstack(before).with_columns(
         pl.Series("row", rows), pl.Series("gap", sessions.gaps[rows]),
         pl.col("warm_provider").replace_strict(lifetimes, default=other, return_dtype=pl.Int64).alias("lifetime"),
@@ -100,12 +111,8 @@ def moved(attempts: pl.DataFrame, sessions: Sessions) -> pl.DataFrame:
     )
     is_reported = pl.col("warm_cached") > 0
     warm = pl.when(is_reported).then("warm_cached").otherwise("warm_input")
-    reads = attempts.select(
-        pl.sum_horizontal(pl.col(f"{name}_tokens").fill_null(0) for name in READS).alias("reads")
-    )[rows]
     return (
-        pairs.hstack(reads)
-        .filter(is_elsewhere, pl.col("reads") == 0, pl.col("gap") <= pl.col("lifetime"))
+        pairs.filter(is_elsewhere, pl.col("reads") == 0, pl.col("gap") <= pl.col("lifetime"))
         .select(
             "row",
             *(f"warm_{name}" for name in place),

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import polars as pl
 
 from models.routing.cheapest import NONE, Cards, Ints, Menu, cheapest
-from models.routing.kinds import Judged, Rows, findings
+from models.routing.judged import Judged, Rows
+from models.routing.kinds import findings
 from models.routing.offers import Mask, Offer
 from models.routing.rules import Cell
 

@@ -22,6 +22,8 @@ _HISTORY_AT_LEAST = 500
 _TRIMMED = 0.05
 """Share of the history's busiest hours that is left out of the base rate, so that past storms do not hide new ones."""
 
+_ROUTE = pl.col("route").cast(pl.String).fill_null("")
+
 
 @dataclass(frozen=True)
 class BaseRate:
@@ -77,7 +79,7 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
         return found[0]
     rows = attempts.select(
         pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
-        pl.col("route").fill_null(""),
+        pl.col("route"),
         pl.col("started_at").dt.timestamp("us").alias("at"),
         pl.col("is_fallback").fill_null(value=False),
     )
@@ -87,6 +89,7 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
             rows.group_by("route", (pl.col("at") // (minutes * 60_000_000)).alias("window"))
             .agg(pl.len().alias("of"), pl.col("is_fallback").sum().alias("seen"))
             .filter(pl.col("seen") >= FALLBACKS_AT_LEAST)
+            .with_columns(_ROUTE)
             .sort("route", "window")
         )
         stormy: list[dict[str, object]] = []
@@ -103,21 +106,22 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
                 stormy.append({"route": window["route"], "window": window["window"], "evidence": evidence})
         if stormy:
             hit = rows.filter("is_fallback").with_columns(
-                (pl.col("at") // (minutes * 60_000_000)).alias("window")
+                _ROUTE, (pl.col("at") // (minutes * 60_000_000)).alias("window")
             )
             found.append(hit.join(pl.DataFrame(stormy), on=["route", "window"]).select("row", "evidence"))
     return pl.concat(found).unique("row", keep="first", maintain_order=True)
 
 
 def _base_rates(rows: pl.DataFrame, history: pl.DataFrame | None) -> dict[str, BaseRate]:
-    hours = rows.group_by("route", pl.col("at") // 3_600_000_000).agg(
+    counts = (
         pl.len().cast(pl.Int64).alias("attempt_count"),
         pl.col("is_fallback").sum().cast(pl.Int64).alias("fallback_count"),
     )
+    hours = rows.group_by("route", pl.col("at") // 3_600_000_000).agg(counts).with_columns(_ROUTE)
     columns = ["route", "attempt_count", "fallback_count"]
     nothing = pl.DataFrame(schema={"route": pl.String, columns[1]: pl.Int64, columns[2]: pl.Int64})
     past = (nothing if history is None else history).select(
-        pl.col("route").fill_null(""), *(pl.col(name).cast(pl.Int64) for name in columns[1:])
+        _ROUTE, *(pl.col(name).cast(pl.Int64) for name in columns[1:])
     )
     seen = past.group_by("route").agg(pl.col("attempt_count").sum().alias("seen"))
     is_short = pl.col("seen").fill_null(0) < _HISTORY_AT_LEAST

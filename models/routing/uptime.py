@@ -1,6 +1,5 @@
 """Places that answered nothing but errors: no alternative in that minute, nor for the call that they failed."""
 
-import numpy as np
 import polars as pl
 
 FAILED_AT_LEAST = 2
@@ -18,19 +17,24 @@ def down_keys(attempts: pl.DataFrame) -> pl.Series:
         attempts: all attempts, failed ones included: `provider, model, status, started_at, logical_request_id,
             request_id`.
     """
+    nobody = pl.Series("down", [None], dtype=pl.String).extend_constant(None, max(attempts.height - 1, 0))
+    nobody = nobody.head(attempts.height)
+    status = attempts.get_column("status")
+    if not (status == "error").any():
+        return nobody
+    has_chains = "logical_request_id" in attempts.columns
     rows = attempts.select(
         pl.int_range(pl.len()).alias("row"),
-        "provider",
-        pl.col("model").alias("name"),
+        pl.col("provider").cast(pl.String),
+        pl.col("model").cast(pl.String).alias("name"),
         (pl.col("status") != "ok").alias("is_failed"),
         (pl.col("status") == "error").alias("is_error"),
         (pl.col("started_at").dt.timestamp("us") // 60_000_000).alias("minute"),
-        "logical_request_id",
+        pl.col("logical_request_id")
+        if has_chains
+        else pl.lit(None, dtype=pl.String).alias("logical_request_id"),
     )
     failed = rows.filter(pl.col("is_error"), pl.col("provider").is_not_null(), pl.col("name").is_not_null())
-    nobody = pl.Series("down", np.full(attempts.height, None), dtype=pl.String)
-    if failed.is_empty():
-        return nobody
     minutes = failed.group_by(*_PLACE, "minute").len().filter(pl.col("len") >= FAILED_AT_LEAST)
     answered = rows.filter(
         ~pl.col("is_failed"), pl.col("minute").is_in(minutes.get_column("minute").implode())

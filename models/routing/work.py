@@ -9,7 +9,7 @@ import polars as pl
 
 from models.routing.cheapest import Floats, Ints
 from models.routing.offers import UNCACHED, Offer, rate_matrix
-from models.schemas.vocabulary import INPUT_CLASSES, INPUT_TOKEN_COLUMNS, TOKEN_CLASSES
+from models.schemas.vocabulary import INPUT_CLASSES, TOKEN_CLASSES
 
 READS = ("cache_read", "cache_read_audio", "cache_read_image")
 UNKNOWN_GAP = -1
@@ -54,10 +54,10 @@ class Work:
 
 
 def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int]) -> Work:
-    """Lay out the tokens of attempts; classes that none used are left out.
+    """Lay out the tokens of attempts.
 
     Args:
-        attempts: token columns of core.request_costs.
+        attempts: token columns of core.request_costs, those that hold something.
         gaps: seconds since the same session or prefix was last used, wherever that was; UNKNOWN_GAP where
             neither is known, NEVER for the first; None = not known at all.
         lifetimes: every cache lifetime in seconds that some provider has.
@@ -67,9 +67,9 @@ def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int])
     ages = [UNKNOWN_GAP] if gaps is None else [UNKNOWN_GAP, *sorted(set(lifetimes)), NEVER]
     aged = None if gaps is None else np.searchsorted(np.array(ages), gaps, side="left")
     for name in TOKEN_CLASSES:
-        counts = attempts.get_column(f"{name}_tokens").fill_null(0).to_numpy()
-        if not counts.any():
+        if f"{name}_tokens" not in attempts.columns:
             continue
+        counts = attempts.get_column(f"{name}_tokens").fill_null(0).to_numpy()
         if name not in UNCACHED:
             columns.append(Column(name))
             tokens.append(counts)
@@ -79,10 +79,11 @@ def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int])
             if part.any():
                 columns.append(Column(name, age))
                 tokens.append(part)
-    total = attempts.select(pl.sum_horizontal(pl.col(INPUT_TOKEN_COLUMNS).fill_null(0))).to_series()
+    inputs = [counts for column, counts in zip(columns, tokens, strict=True) if column.is_input]
+    zero = np.zeros(attempts.height, dtype=np.int64)
     if not tokens:
-        columns, tokens = [Column(TOKEN_CLASSES[0])], [np.zeros(attempts.height, dtype=np.int64)]
-    return Work(tuple(columns), np.stack(tokens), total.to_numpy())
+        columns, tokens = [Column(TOKEN_CLASSES[0])], [zero]
+    return Work(tuple(columns), np.stack(tokens), np.sum(inputs, axis=0, dtype=np.int64) if inputs else zero)
 
 
 def rates_elsewhere(offered: Sequence[Offer], work: Work, lifetimes: Mapping[str, int]) -> Floats:
