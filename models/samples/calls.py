@@ -182,7 +182,7 @@ def _attempts(rng: np.random.Generator, calls: pl.DataFrame) -> pl.DataFrame:
         spoken_after=pl.lit(0, dtype=pl.Int64),
     )
     retried = calls.filter(pl.col("fate") == _RETRIED)
-    earlier_id = pl.format("{}-attempt-1", "request_id")
+    earlier_id = pl.format("{}-attempt-0", "request_id")
     earlier = retried.with_columns(
         request_id=earlier_id,
         completion_tokens=pl.col("completion_tokens") // 3,

@@ -2,25 +2,49 @@
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from models.errors import ConfigurationError
+
 if TYPE_CHECKING:
     import duckdb
+    from rich.console import Console
 
+_TRUTH = "truth.json"
 _SPEND = """
-SELECT count(*) FILTER (WHERE is_first_accrual AND attempt_no <> 0), sum(effective_usd),
-       (SELECT sum(available_usd) FROM mart.cost_per_token_daily)
-FROM core.request_costs
+SELECT (SELECT count(*) FILTER (WHERE is_first_accrual AND attempt_no IS DISTINCT FROM 0) FROM core.request_costs),
+       sum(usage_usd), sum(available_usd)
+FROM mart.cost_per_token_daily
 """
 _BY = """
-SELECT coalesce({dimension}, '(not known)') AS name, sum(total_tokens)::BIGINT, sum(usage_usd), sum(available_usd),
+SELECT coalesce({dimension}, $unknown) AS name, sum(total_tokens)::BIGINT, sum(usage_usd), sum(available_usd),
        1e6 * sum(usage_usd)::DOUBLE / nullif(sum(total_tokens - unpriced_tokens), 0),
        1e6 * sum(available_usd)::DOUBLE / nullif(sum(total_tokens - unpriced_tokens), 0)
 FROM mart.cost_per_token_daily WHERE route IS DISTINCT FROM '(unallocated)' GROUP BY 1 ORDER BY 4 DESC NULLS LAST
+"""
+_UNKNOWN = {"model": "(no model)", "route": "(no route: past the gateway)", "chip": "(the provider's own)"}
+_COUNTS = """
+SELECT (SELECT count(retry_of) FROM core.requests), (SELECT count(*) FROM core.requests WHERE is_fallback),
+       (SELECT sum(cache_read_tokens)::BIGINT FROM core.requests WHERE attempt_no > 0),
+       (SELECT count(*) FROM ops.duplicates), (SELECT count(*) FROM ops.quarantine),
+       (SELECT count(*) FROM core.request_costs WHERE price_state = 'unpriced' AND model = $unknown_model),
+       (SELECT sum(effective_usd) FROM core.request_costs WHERE model = $changed_model)
+"""
+_COVERAGE = """
+SELECT sum(priced_count + free_count) / sum(attempt_count), sum(provider_usage_count) / sum(attempt_count),
+       sum(unpriced_count)::BIGINT, sum(unpriced_tokens)::BIGINT FROM ops.coverage
+"""
+_FILES = """
+SELECT sum(read_count)::BIGINT, sum(accepted_count)::BIGINT, sum(duplicate_count)::BIGINT,
+       sum(quarantined_count)::BIGINT FROM ops.source_files
+"""
+_BURSTS = """
+SELECT deployment, onset_at, ended_at, start_count, burst_usd, cause FROM mart.cold_start_bursts ORDER BY onset_at
 """
 
 
@@ -30,6 +54,8 @@ FROM mart.cost_per_token_daily WHERE route IS DISTINCT FROM '(unallocated)' GROU
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("demo"), show_default=True)
 def command(days: int, requests_per_day: int, folder: Path) -> None:
     """Make a sample fleet, run the main job on it, and print what it cost and what was found."""
+    from rich.console import Console
+
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
     from pipelines.project import find_project
@@ -37,112 +63,125 @@ def command(days: int, requests_per_day: int, folder: Path) -> None:
     from pipelines.warehouse.connect import connect_read_only
 
     if folder.exists():
+        if not (folder / _TRUTH).exists():
+            raise ConfigurationError(
+                f"{folder} is no earlier demo, so it is left alone; name another folder with --folder."
+            )
         shutil.rmtree(folder)
     with showing_progress() as on_progress:
         on_progress("sample fleet", f"writing {days} days of {requests_per_day:,} requests")
         write_fleet(folder, days=days, requests_per_day=requests_per_day)
         project = find_project(folder)
         summary = run(project, on_progress=on_progress)
-    truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["facts"]
+    truth = json.loads((folder / _TRUTH).read_text(encoding="utf-8"))["facts"]
+    console = Console(width=110, highlight=False)
     with connect_read_only(project) as con:
-        _print_spend(con)
-        _print_found(con, truth)
+        _print_spend(con, console)
+        _print_found(con, console, truth)
         _print_coverage(con)
-        row = con.execute(
+        last = con.execute(
             "SELECT max(accrued_on) FROM mart.cost_per_token_daily WHERE attempt_count > 0"
-        ).fetchone()
-    last = row[0] if row else None
+        ).fetchall()
     click.echo("\nChecks that did not pass (the planted facts make them fail):")
     for line in summary.failed_checks:
         click.echo(f"  {line}")
     click.echo("\nLook next:")
-    click.echo(f"  report     {project.reports / 'daily' / f'{last}.html'}")
-    click.echo(f"  warehouse  {project.published}   (any DuckDB opens it)")
+    click.echo(f"  report     {_shown(project.reports / 'daily' / f'{last[0][0]}.html')}")
+    click.echo(f"  data docs  {_shown(project.reports / 'data_docs' / 'index.html')}")
+    click.echo(f"  warehouse  {_shown(project.published)}   (any DuckDB opens it)")
     click.echo('  SQL        .venv/bin/nanodollar sql "FROM mart.cost_per_token_daily LIMIT 5"')
     click.echo("  Dagster    make ui   then http://127.0.0.1:3000")
 
 
-def _print_spend(con: "duckdb.DuckDBPyConnection") -> None:
-    from rich.console import Console
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _print_spend(con: "duckdb.DuckDBPyConnection", console: "Console") -> None:
     from rich.table import Table
 
-    console = Console(width=110)
     attempts, usage, available = con.execute(_SPEND).fetchone() or (0, None, None)
     console.print(
-        f"\n[bold]Spend[/bold]  ${available:,.2f} billed (usage ${usage:,.2f}) for {attempts:,} attempts"
+        f"\n[bold]Spend[/bold]  ${available:,.2f} for {attempts:,} attempts: ${usage:,.2f} while serving, "
+        f"${available - usage:,.2f} while GPUs start, idle or drain"
     )
-    for dimension in ("model", "route", "chip"):
+    for dimension, unknown in _UNKNOWN.items():
         table = Table(
-            title=f"Cost per million tokens by {dimension}", title_justify="left", box=None, pad_edge=False
+            title=f"\nCost per million tokens by {dimension}", title_justify="left", box=None, pad_edge=False
         )
         table.add_column(dimension, min_width=34)
         for name in ("tokens", "usage $", "available $", "usage $/M", "available $/M"):
             table.add_column(name, justify="right", min_width=13)
-        for name, tokens, usd, all_usd, rate, all_rate in con.execute(
-            _BY.format(dimension=dimension)
-        ).fetchall():
-            table.add_row(
-                name,
-                f"{tokens:,}",
-                *(_money(x) for x in (usd, all_usd)),
-                *(_rate(x) for x in (rate, all_rate)),
-            )
+        cells = con.execute(_BY.format(dimension=dimension), {"unknown": unknown}).fetchall()
+        for name, tokens, *figures in cells:
+            texts = [_figure(value, places) for value, places in zip(figures, (2, 2, 4, 4), strict=True)]
+            table.add_row(name, f"{tokens:,}", *texts)
         console.print(table)
-        console.print()
 
 
-def _money(value: Any) -> str:
-    return "not priced" if value is None else f"{value:,.2f}"
+def _figure(value: float | Decimal | None, places: int) -> str:
+    return "not priced" if value is None else f"{value:,.{places}f}"
 
 
-def _rate(value: float | None) -> str:
-    return "not priced" if value is None else f"{value:,.4f}"
+def _print_found(con: "duckdb.DuckDBPyConnection", console: "Console", truth: dict[str, Any]) -> None:
+    from rich.table import Table
 
-
-def _print_found(con: "duckdb.DuckDBPyConnection", truth: dict[str, Any]) -> None:
-    planted = truth["routing_mistakes"]
-    flagged: dict[str, set[str]] = {}
-    for kind, request_id in con.execute("SELECT kind, request_id FROM mart.routing_mistakes").fetchall():
-        flagged.setdefault(kind, set()).add(request_id)
-    row = con.execute("SELECT count(*), sum(regret_usd) FROM mart.routing_mistakes").fetchone()
-    count, regret = row or (0, None)
-    click.echo(f"Routing mistakes: {count} flagged, regret ${regret or 0:,.2f}")
-    for kind, ids in planted.items():
-        hits = len(flagged.get(kind, set()) & set(ids))
-        extra = len(flagged.get(kind, set()) - set(ids))
-        click.echo(f"  {kind:20} found {hits} of {len(ids)} planted, {extra} others")
-    bursts = con.execute(
-        "SELECT deployment, onset_at, ended_at, start_count, burst_usd, cause "
-        "FROM mart.cold_start_bursts ORDER BY onset_at"
-    ).fetchall()
-    usd = sum(row[4] or 0 for row in bursts)
+    change, unknown = truth["price_change"], truth["unknown_model"]
+    counts = (
+        con.execute(_COUNTS, {"unknown_model": unknown["model"], "changed_model": change["model"]}).fetchone()
+        or (0,) * 7
+    )
+    facts: list[tuple[str, Any, Any]] = [
+        ("retries", truth["retries"], counts[0]),
+        ("fallbacks", truth["fallbacks"], counts[1]),
+        ("tokens read from a cache", truth["cached_tokens"], counts[2]),
+        ("duplicates", truth["duplicates"]["total"], counts[3]),
+        ("records that cannot be used", len(truth["quarantined"]), counts[4]),
+        ("attempts of an unknown model", unknown["attempts"], counts[5]),
+        ("$ across a price change", Decimal(change["usd_before"]) + Decimal(change["usd_after"]), counts[6]),
+    ]
+    flagged = set(con.execute("SELECT kind, request_id FROM mart.routing_mistakes").fetchall())
+    planted = {(kind, request_id) for kind, ids in truth["routing_mistakes"].items() for request_id in ids}
+    for kind in truth["routing_mistakes"]:
+        both = [sum(1 for found, _ in rows if found == kind) for rows in (planted, flagged & planted)]
+        facts.append((f"routing mistakes: {kind}", *both))
+    bursts = con.execute(_BURSTS).fetchall()
     hits = sum(any(_is_same(found, burst) for found in bursts) for burst in truth["cold_start_bursts"])
-    click.echo(f"Cold-start bursts: found {hits} of {len(truth['cold_start_bursts'])} planted, ${usd:,.2f}")
+    facts.append(("bursts of cold starts", len(truth["cold_start_bursts"]), hits))
+    table = Table(title="\nPlanted facts", title_justify="left", box=None, pad_edge=False)
+    table.add_column("fact", min_width=34)
+    for name in ("planted", "found"):
+        table.add_column(name, justify="right", min_width=16)
+    for name, wanted, found in facts:
+        table.add_row(name, f"{wanted:,}", f"{found:,}")
+    console.print(table)
+    regret = sum(
+        row[0] or 0 for row in con.execute("SELECT regret_usd FROM mart.routing_mistakes").fetchall()
+    )
+    click.echo(
+        f"Found {sum(wanted == found for _, wanted, found in facts)} of {len(facts)} facts, and flagged "
+        f"{len(flagged - planted)} routes and {len(bursts) - hits} bursts that were not planted."
+    )
+    click.echo(
+        f"\nRouting mistakes: {len(flagged)} cost ${regret:,.2f} more than the policy's cheapest route."
+    )
+    click.echo("Bursts of cold starts:")
     for name, onset, _, starts, cost, cause in bursts:
-        click.echo(f"  {name:20} {onset:%Y-%m-%d %H:%M}  {starts} starts  ${cost or 0:,.2f}  {cause}")
+        click.echo(f"  {name:20} {onset:%Y-%m-%d %H:%M}  {starts:3} starts  ${cost or 0:,.2f}  {cause}")
 
 
 def _is_same(found: tuple[Any, ...], planted: dict[str, Any]) -> bool:
-    from datetime import datetime
-
     onset, end = (datetime.fromisoformat(planted[name]) for name in ("onset_at", "ended_at"))
     slack = timedelta(minutes=30)
     return bool(found[0] == planted["deployment"] and found[1] <= end + slack and found[2] >= onset - slack)
 
 
 def _print_coverage(con: "duckdb.DuckDBPyConnection") -> None:
-    row = con.execute(
-        "SELECT sum(priced_count + free_count) / sum(attempt_count), sum(provider_usage_count) / sum(attempt_count), "
-        "sum(unpriced_count)::BIGINT, sum(unpriced_tokens)::BIGINT, sum(duplicate_count)::BIGINT FROM ops.coverage"
-    ).fetchone()
-    files = con.execute(
-        "SELECT sum(read_count)::BIGINT, sum(accepted_count)::BIGINT, sum(duplicate_count)::BIGINT, "
-        "sum(quarantined_count)::BIGINT FROM ops.source_files"
-    ).fetchone()
+    row, files = con.execute(_COVERAGE).fetchone(), con.execute(_FILES).fetchone()
     if row and files:
         click.echo(
-            f"Coverage: {row[0]:.2%} of attempts priced, {row[1]:.2%} measured by the provider; "
-            f"{row[2]:,} attempts with {row[3]:,} tokens have no price (not $0)."
+            f"\nCoverage: {row[0]:.2%} of attempts priced, {row[1]:.2%} measured by the provider; "
+            f"{row[2]:,} attempts with {row[3]:,} tokens have no price (which is not $0)."
         )
         click.echo(
             f"Records: read {files[0]:,} = accepted {files[1]:,} + duplicate {files[2]:,} + quarantined {files[3]:,}"
