@@ -22,7 +22,7 @@ _METERS = ("input_uncached", "cache_read", "output_text")
 
 _LEAST = """
 COPY (
-  WITH cards AS (SELECT list({{i: input_rate, r: read_rate, o: output_rate}}) AS all_cards FROM '{folder}/cards.parquet')
+  WITH cards AS (SELECT list({{i: input_rate, o: output_rate}}) AS all_cards FROM '{folder}/cards.parquet')
   SELECT source, request_id, effective_usd,
          list_min(list_transform(all_cards, lambda c: input_uncached_tokens * c.i + cache_read_tokens * c.i
                                                     + output_text_tokens * c.o)) AS least
@@ -36,6 +36,7 @@ def make(folder: str) -> int:
     import numpy as np
     import polars as pl
 
+    from models.money import usd_from_picodollars
     from models.schemas import table
 
     rng = np.random.default_rng(11)
@@ -93,7 +94,7 @@ def make(folder: str) -> int:
         status=pl.lit("ok"), attempt_no=1, is_first_accrual=True, price_state=pl.lit("priced"),
         cost_basis=pl.lit("token"), usage_source=pl.lit("provider"), is_provisional=False, meters_usd=pl.lit(0),
         is_fallback=pl.lit(value=False),
-        effective_usd=pl.col("picodollars").cast(pl.Decimal(38, 12)) * pl.lit("0.000000000001").cast(pl.Decimal(13, 12)),
+        effective_usd=usd_from_picodollars(pl.col("picodollars")),
     )  # fmt: skip
     table("core.request_costs").conform(rows.lazy(), fill=True).sink_parquet(f"{folder}/costs.parquet")
     return int(wrong.sum())
@@ -150,15 +151,12 @@ def main() -> None:
         print(
             f"routing: {ROWS:,} attempts x {CANDIDATES} candidate routes, {wrong:,} at a random one, {machine()}"
         )
-        print(
-            f"  DuckDB list_min of 200        {peer.seconds:7.2f} s  {peer.peak_mib:7.0f} MiB  {other:12,.0f} attempts/s"
-        )
-        print(
-            f"  routing_mistakes, all kinds   {mine.seconds:7.2f} s  {mine.peak_mib:7.0f} MiB  {rate:12,.0f} attempts/s"
-        )
-        print(
-            f"  ratio                         {rate / other:7.2f} x faster an attempt (target {TARGET_SECONDS:.0f} s in all)"
-        )
+        for name, run, speed in (
+            ("DuckDB list_min of 200", peer, other),
+            ("routing_mistakes, all kinds", mine, rate),
+        ):
+            print(f"  {name:30}{run.seconds:7.2f} s  {run.peak_mib:7.0f} MiB  {speed:12,.0f} attempts/s")
+        print(f"  ratio{rate / other:32.2f} x faster an attempt (target {TARGET_SECONDS:.0f} s in all)")
         print(f"  flagged {flagged:,}, regret ${regret / 1e12:,.2f}; {different} of {peer.result:,} differ")
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -203,7 +203,8 @@ def _worded(frame: pl.DataFrame) -> pl.DataFrame:
         is_listed=pl.col("kind").is_in(list(LISTED_KINDS))
         | (pl.col("regret_usd") >= least).fill_null(value=False),
     )
-    columns = [name for name in table("mart.routing_mistakes").column_names if name in frame.columns]
+    identity = {"source", "request_id"}
+    columns = [name for name in table("mart.routing_mistakes").column_names if name not in identity]
     return frame.select("position", *dict.fromkeys([*columns, "is_listed"]))
 
 

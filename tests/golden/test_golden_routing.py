@@ -107,6 +107,7 @@ TOGETHER = attempt("together", "Llama-3.3-70B-Instruct-Turbo", "llama-3.3-70b", 
 
 def test_the_same_weights_at_a_dearer_provider_cost_the_difference():
     (row,), (day,) = judge([TOGETHER], LLAMA)
+    assert (row["source"], row["request_id"]) == ("gateway", "r1")
     assert (row["kind"], row["clause"], row["also_kinds"]) == ("dearer_provider", "default", [])
     assert (row["alternative_provider"], row["alternative_usd"]) == ("deepinfra", Decimal("0.00043"))
     assert row["regret_usd"] == day["regret_usd"] == Decimal("0.00089")
