@@ -4,7 +4,7 @@ DuckDB reads every field as text (so that one odd value never loses a file), ext
 casts; Polars makes the token classes disjoint and names what is wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,6 +13,8 @@ MOST_TOKENS = 10**15
 """No count of one record is beyond this: sums of counts stay far inside 64 bits."""
 MOST_QUANTITY = 10**11
 """No meter of one record is beyond this: it fits DECIMAL(18, 6)."""
+METER = pl.Decimal(18, 6)
+"""The dtype of `other_meters`."""
 LONGEST_SECONDS = 10**8
 """No duration of one record is beyond this: about three years."""
 
@@ -133,6 +135,45 @@ def entry_sum(listed: str, *, counts: tuple[str, ...], where: tuple[str, str]) -
         f"CASE WHEN list_has_any(list_transform({numbers}, lambda n: n IS NULL), [true]) THEN 'no number' "
         f"ELSE list_sum({numbers})::VARCHAR END"
     )
+
+
+def with_map(
+    frame: pl.LazyFrame,
+    name: str,
+    entries: Mapping[str, pl.Expr],
+    dtype: pl.DataType | type[pl.DataType],
+    *,
+    more: str | None = None,
+) -> pl.LazyFrame:
+    """Return the frame with a map column of the entries that are not NULL; NULL where there is none.
+
+    Args:
+        frame: the records.
+        name: the map's column.
+        entries: key -> value.
+        dtype: the values' dtype.
+        more: a column of lists of `key` and `value` whose keys the map holds too; the entries come first.
+    """
+    values = [value.cast(dtype, strict=False).alias(key) for key, value in entries.items()]
+    indexed = frame.with_row_index("record")
+    pairs = (
+        indexed.select("record", *values)
+        .unpivot(list(entries), index="record", variable_name="key", value_name="value")
+        .filter(pl.col("value").is_not_null())
+    )
+    if more is not None:
+        listed = indexed.select("record", pair=more).explode("pair").unnest("pair")
+        listed = listed.filter(pl.col("key").is_not_null() & pl.col("value").is_not_null())
+        pairs = pl.concat([pairs, listed.select("record", "key", "value")]).unique(
+            ["record", "key"], keep="first", maintain_order=True
+        )
+    maps = (
+        pairs.sort("record", maintain_order=True)
+        .group_by("record", maintain_order=True)
+        .agg(pl.struct("key", "value").alias(name))
+        .with_columns(pl.col(name).cast(pl.Map(pl.String, dtype)))
+    )
+    return indexed.join(maps, on="record", how="left", maintain_order="left").drop("record")
 
 
 def first_reason(*cases: tuple[pl.Expr, str, pl.Expr | str | None]) -> list[pl.Expr]:

@@ -12,7 +12,7 @@ import polars as pl
 
 from models.logs.cache_writes import split_writes
 from models.logs.tokens import TokenRule, disjoint
-from models.records import bad_numbers, first_reason, instant, integer, money, number, text
+from models.records import METER, bad_numbers, first_reason, instant, integer, money, number, text, with_map
 
 _USAGE = "$.usage_object"
 _PROMPT = f"{_USAGE}.prompt_tokens_details"
@@ -196,6 +196,14 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         "model",
     )
     error_class = pl.col("error_class").replace("", None)
+    tags = {
+        "request_tags": pl.col("request_tags"),
+        "end_user": pl.col("end_user"),
+        "deployment_id": pl.col("model_id"),
+        "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
+    }
+    frame = with_map(frame, "tags", tags, pl.String)
+    frame = with_map(frame, "other_meters", {"web_search": pl.col("searches")}, METER)
     return frame.with_columns(
         *first_reason(
             (pl.col("started_at").is_null() & pl.col("has_start"), "bad_value", "startTime is no instant"),
@@ -251,20 +259,6 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         is_fallback=fell_back,
         fallback_cause=pl.when(fell_back).then(pl.coalesce("fallback_cause", pl.lit("unknown"))),
         is_gateway_cache_hit=hit,
-        tag_entries=pl.concat_list(
-            pl.struct(key=pl.lit(key), value=value)
-            for key, value in (
-                ("request_tags", pl.col("request_tags")),
-                ("end_user", pl.col("end_user")),
-                ("deployment_id", pl.col("model_id")),
-                ("cache_write_split", pl.when("is_split_assumed").then(pl.lit("assumed"))),
-            )
-        ),
-        meter_entries=pl.concat_list(
-            pl.struct(
-                key=pl.lit("web_search"), value=pl.col("searches").cast(pl.Decimal(18, 6), strict=False)
-            )
-        ),
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
     )
 

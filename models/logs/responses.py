@@ -12,7 +12,7 @@ import polars as pl
 from models.logs.response_format import ResponseFormat
 from models.logs.response_sql import BESIDE_INSTANTS, BESIDE_TEXTS, response_columns, response_select
 from models.logs.tokens import disjoint, total_tokens
-from models.records import Importer, first_reason
+from models.records import METER, Importer, first_reason, with_map
 
 DEFAULT_TIER = "default"
 _FIRST_ERROR_CODE = 400
@@ -95,6 +95,12 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         "beside_request_id",
     )
     tier = pl.coalesce("tier", "beside_service_tier")
+    tags = {name: pl.col(f"tag_{name}") for name in form.tags}
+    tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
+    frame = with_map(frame, "tags", tags, pl.String)
+    if names:
+        counted = {name: pl.when(meter > 0).then(meter) for name, meter in zip(names, meters, strict=True)}
+        frame = with_map(frame, "other_meters", counted, METER)
     return frame.with_columns(
         *first_reason(
             (~pl.col("is_readable"), "bad_value", "response"),
@@ -160,15 +166,6 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
             if name not in ("request_id", "logical_request_id", "provider", "service_tier", "region")
             and not name.endswith("_model")
         },
-        tag_entries=_entries(
-            {name: pl.col(f"tag_{name}") for name in form.tags}
-            | {"cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed"))},
-            pl.String,
-        ),
-        meter_entries=_entries(
-            {name: pl.when(pl.col(f"meter_{name}") > 0).then(pl.col(f"meter_{name}")) for name in names},
-            pl.Decimal(18, 6),
-        ),
     )
 
 
@@ -180,11 +177,3 @@ def _sum(seconds: Mapping[str, pl.Expr], names: tuple[str, ...]) -> pl.Expr:
 
 def _duration(seconds: pl.Expr) -> pl.Expr:
     return pl.duration(microseconds=(seconds * 1e6).round(0).cast(pl.Int64, strict=False))
-
-
-def _entries(values: Mapping[str, pl.Expr], dtype: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    if not values:
-        return pl.lit(None, dtype=pl.List(pl.Struct({"key": pl.String, "value": dtype})))
-    return pl.concat_list(
-        pl.struct(key=pl.lit(name), value=value.cast(dtype, strict=False)) for name, value in values.items()
-    )

@@ -208,7 +208,7 @@ def test_a_rerank_counts_search_units_and_no_tokens():
         "provider",
         None,
     )
-    assert [entry["value"] for entry in row["meter_entries"] if entry["key"] == "search_units"] == [1]
+    assert dict(row["other_meters"]) == {"search_units": 1}
 
 
 def test_a_list_of_models_is_no_response():
