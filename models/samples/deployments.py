@@ -7,10 +7,13 @@ from models.samples.lanes import SHAPES, Shape
 FLEET_SHAPES = {
     **SHAPES,
     "report": Shape(
-        prompt=((1.0, 2500, 0.7),), answer=((1.0, 750, 0.6),), prompt_at_most=30_000, answer_at_most=6_000
+        prompt=((1.0, 9000, 0.7),), answer=((1.0, 2600, 0.6),), prompt_at_most=90_000, answer_at_most=16_000
     ),
     "reasoning": Shape(
-        prompt=((1.0, 1200, 0.6),), answer=((1.0, 2200, 0.6),), prompt_at_most=20_000, answer_at_most=16_000
+        prompt=((1.0, 4000, 0.6),), answer=((1.0, 9000, 0.6),), prompt_at_most=40_000, answer_at_most=32_000
+    ),
+    "rewrite": Shape(
+        prompt=((1.0, 3000, 0.6),), answer=((1.0, 2000, 0.5),), prompt_at_most=20_000, answer_at_most=8_000
     ),
 }
 
@@ -64,7 +67,7 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
     Deployment(
         name="llama-8b-search", model="llama-3.1-8b-instruct", provider="gcp", region="us-central1",
         chip="A100", chip_count=1, least=1, most=3, waiting=50, pulling=45, loading=35,
-        route="llama-8b-search", task_class="rewrite", shape="conversation", weight=18, tokens_per_second=25,
+        route="llama-8b-search", task_class="rewrite", shape="rewrite", weight=18, tokens_per_second=25,
         is_named_by_replica=False,
     ),
     Deployment(
@@ -75,7 +78,7 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
     Deployment(
         name="mistral-24b-summaries", model="mistral-small-24b", provider="vultr", region="ewr",
         chip="MI300X", chip_count=1, least=0, most=2, waiting=90, pulling=80, loading=90,
-        route="batch_summaries", task_class="report", shape="summary", weight=7, tokens_per_second=18,
+        route="batch_summaries", task_class="report", shape="report", weight=7, tokens_per_second=18,
     ),
     Deployment(
         name="llama-70b-night", model="llama-3.3-70b-instruct", provider="nebius", region="eu-north1",
@@ -85,7 +88,7 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
     Deployment(
         name="llama-8b-neuron", model="llama-3.1-8b-instruct", provider="aws", region="us-east-1",
         chip="Trainium1", chip_count=1, least=0, most=2, waiting=60, pulling=60, loading=150,
-        route="support", task_class="triage", shape="conversation", weight=7, tokens_per_second=18,
+        route="support", task_class="triage", shape="rewrite", weight=7, tokens_per_second=18,
     ),
     Deployment(
         name="rerank-inf2", model="bge-reranker-v2", provider="aws", region="us-east-1",
