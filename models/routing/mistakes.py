@@ -31,7 +31,8 @@ class Surroundings:
     Attributes:
         owned: the owned pools, for idle_capacity and wrong_chip.
         latency: measured latency: `provider, model, attempt_count, first_token_seconds, seconds_per_output_token`.
-        fallback_history: hourly `route, attempt_count, fallback_count` of trailing days, those judged excluded.
+        fallback_history: `route, attempt_count, fallback_count` of the five-minute windows of trailing days, those
+            judged excluded.
     """
 
     owned: Owned | None = None

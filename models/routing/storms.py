@@ -15,12 +15,14 @@ FALLBACKS_AT_LEAST = 5
 _MONTH_MINUTES = 30 * 24 * 60
 _PRIOR = (0.5, 49.5)
 """Fallbacks and other attempts that a route without a history is taken to have seen: a base rate of 1 %."""
-_LEAST_SPREAD = 0.002
+_CAUTION = 1.5
+"""Factor on the fitted spread, whose error would otherwise raise false alarms."""
+_LEAST_SPREAD = 0.01
 """Correlation of the fallbacks of a window that is taken as ordinary where the history shows less."""
 _HISTORY_AT_LEAST = 500
-"""Attempts that make a history; a route with fewer is judged by its own hours as well."""
-_TRIMMED = 0.05
-"""Share of the history's busiest hours that is left out of the base rate, so that past storms do not hide new ones."""
+"""Attempts that make a history; a route with fewer is judged by its own windows as well."""
+_TRIMMED = 0.2
+_STORM_SHARE = 0.2
 
 _ROUTE = pl.col("route").cast(pl.String).fill_null("")
 
@@ -39,18 +41,23 @@ def alarm_level(minutes: int) -> float:
 
 
 def base_rate(attempts: npt.NDArray[Any], fallbacks: npt.NDArray[Any]) -> BaseRate:
-    """Fit a route's base rate to hourly counts: a beta-binomial, by moments, the worst hours left out."""
+    """Fit a route's base rate to counts of its past windows: a beta-binomial, by moments.
+
+    Windows that were storms themselves (a fifth fell back, and five times the usual share) are left out, so that
+    past storms do not hide new ones. A short history widens the spread.
+    """
     counted = attempts > 0
     n, k = attempts[counted].astype(np.float64), fallbacks[counted].astype(np.float64)
-    kept = np.argsort(k / n, kind="stable")[: max(int(np.ceil(len(n) * (1 - _TRIMMED))), min(len(n), 1))]
-    n, k = n[kept], k[kept]
+    usual = np.sort(k / n)[: max(int(len(n) * (1 - _TRIMMED)), 1)].mean() if len(n) else 0.0
+    is_storm = (k >= FALLBACKS_AT_LEAST) & (k / n > max(5 * usual, _STORM_SHARE))
+    n, k = n[~is_storm], k[~is_storm]
     share = float((k.sum() + _PRIOR[0]) / (n.sum() + sum(_PRIOR)))
     spread = _LEAST_SPREAD
-    if len(n) > 2 and n.sum() > len(n):  # noqa: PLR2004
+    room = share * (1 - share) * float((n * (n - 1)).sum())
+    if room > 0:
         excess = float(((k - n * share) ** 2).sum()) - share * (1 - share) * float(n.sum())
-        room = share * (1 - share) * float((n * (n - 1)).sum())
-        spread = max(spread, min(excess / room, 0.5)) if room > 0 else spread
-    return BaseRate(share, spread)
+        spread = max(spread, min(_CAUTION * excess / room, 0.5))
+    return BaseRate(share, spread + 1 / float(n.sum() + sum(_PRIOR)))
 
 
 def tail(seen: int, of: int, rate: BaseRate) -> float:
@@ -69,7 +76,8 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
 
     Args:
         attempts: `route, started_at, is_fallback` of every attempt, failed ones included.
-        history: hourly `route, attempt_count, fallback_count` of trailing days, those judged excluded; None = unknown.
+        history: `route, attempt_count, fallback_count` of the five-minute windows of trailing days, those judged
+            excluded; None = unknown.
 
     Returns:
         `row` (of attempts, that fell back in a storm), `evidence`; each attempt once, by its shortest window.
@@ -117,7 +125,7 @@ def _base_rates(rows: pl.DataFrame, history: pl.DataFrame | None) -> dict[str, B
         pl.len().cast(pl.Int64).alias("attempt_count"),
         pl.col("is_fallback").sum().cast(pl.Int64).alias("fallback_count"),
     )
-    hours = rows.group_by("route", pl.col("at") // 3_600_000_000).agg(counts).with_columns(_ROUTE)
+    windows = rows.group_by("route", pl.col("at") // (WINDOWS_MINUTES[0] * 60_000_000)).agg(counts)
     columns = ["route", "attempt_count", "fallback_count"]
     nothing = pl.DataFrame(schema={"route": pl.String, columns[1]: pl.Int64, columns[2]: pl.Int64})
     past = (nothing if history is None else history).select(
@@ -125,7 +133,7 @@ def _base_rates(rows: pl.DataFrame, history: pl.DataFrame | None) -> dict[str, B
     )
     seen = past.group_by("route").agg(pl.col("attempt_count").sum().alias("seen"))
     is_short = pl.col("seen").fill_null(0) < _HISTORY_AT_LEAST
-    own = hours.join(seen, on="route", how="left").filter(is_short).select(columns)
+    own = windows.with_columns(_ROUTE).join(seen, on="route", how="left").filter(is_short).select(columns)
     return {
         str(route): base_rate(part["attempt_count"].to_numpy(), part["fallback_count"].to_numpy())
         for (route,), part in pl.concat([past, own]).group_by("route")

@@ -50,7 +50,8 @@ WHERE r.started_at >= $start AND r.started_at < $end AND r.status = 'ok' AND NOT
 GROUP BY ALL
 """
 _FALLBACKS = """
-SELECT route, accrued_hour, count(*) AS attempt_count, count(*) FILTER (is_fallback) AS fallback_count
+SELECT route, time_bucket(INTERVAL 5 MINUTE, started_at) AS started_at, count(*) AS attempt_count,
+       count(*) FILTER (is_fallback) AS fallback_count
 FROM core.request_costs
 WHERE accrued_on >= $trailing_on AND accrued_on < $on AND is_first_accrual AND (attempt_no IS NULL OR attempt_no > 0)
 GROUP BY ALL
