@@ -98,6 +98,8 @@ class SourceSettings(_Section):
 class PriceSettings(_Section):
     token_sheets: list[str] = ["prices/tokens"]
     gpu_sheets: list[str] = ["prices/gpu"]
+    contracts: str = "contracts.yml"
+    fx: str = "fx.csv"
 
 
 class PolicySettings(_Section):
@@ -109,6 +111,10 @@ class GpuSettings(_Section):
     allocation_rule: Literal["token_share", "equal_share"] = "token_share"
 
 
+class LandingSettings(_Section):
+    memory_mb: Annotated[int, Field(ge=128)] = 1024
+
+
 class Settings(_Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     reporting: ReportingSettings = ReportingSettings()
@@ -116,6 +122,7 @@ class Settings(_Section):
     prices: PriceSettings = PriceSettings()
     policies: PolicySettings = PolicySettings()
     gpu: GpuSettings = GpuSettings()
+    landing: LandingSettings = LandingSettings()
 
     @field_validator("sources")
     @classmethod
@@ -149,6 +156,11 @@ class Project:
     @property
     def max_request_duration(self) -> timedelta:
         return timedelta(hours=self.settings.warehouse.max_request_duration_hours)
+
+    @property
+    def landing_memory_bytes(self) -> int:
+        """What a landing may use of memory, beside the program itself."""
+        return self.settings.landing.memory_mb << 20
 
     @property
     def allocation_rule(self) -> Literal["token_share", "equal_share"]:
@@ -199,6 +211,14 @@ class Project:
     def gpu_sheet_texts(self) -> dict[str, str]:
         return self._sheet_texts(self.settings.prices.gpu_sheets)
 
+    def contracts_text(self) -> str:
+        """Return the negotiated prices, empty when the project has none."""
+        return self._text(self.settings.prices.contracts)
+
+    def fx_text(self) -> str:
+        """Return the exchange rates, empty when the project has none."""
+        return self._text(self.settings.prices.fx)
+
     @property
     def policy_path(self) -> str:
         return self.settings.policies.routing
@@ -224,6 +244,10 @@ class Project:
             file.write_bytes(hashlib.sha256(os.urandom(32)).hexdigest().encode())
             file.chmod(0o600)
         return file.read_bytes()
+
+    def _text(self, name: str) -> str:
+        file = self.folder / name
+        return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def _sheet_texts(self, folders: list[str]) -> dict[str, str]:
         files = sorted(file for name in folders for file in (self.folder / name).glob("*.yml"))

@@ -1,4 +1,7 @@
-"""One lifecycle event delivered twice is one event: same replica, event and instant."""
+"""One lifecycle event delivered twice is one event: same replica, event and instant.
+
+The one delivered last stays, unless it only repeats an earlier one.
+"""
 
 from datetime import datetime
 
@@ -7,14 +10,32 @@ import polars as pl
 from models.periods import hour_of
 from models.schemas import table
 
+_BOOKKEEPING = ("source", "source_kind", "ingested_at", "file_hash", "line_number", "record_number")
+
 
 def dedupe_events(
     events: pl.LazyFrame, *, from_hour: datetime, to_hour: datetime
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Split landed events of [from_hour, to_hour) into rows of core.replica_events and ops.event_duplicates."""
-    order = ["dedupe_key", "source", "file_hash", "line_number", "record_number"]
     hours = events.with_columns(event_hour=hour_of(pl.col("event_at")))
-    hours = hours.filter((pl.col("event_hour") >= from_hour) & (pl.col("event_hour") < to_hour)).sort(order)
+    hours = hours.filter((pl.col("event_hour") >= from_hour) & (pl.col("event_hour") < to_hour))
+    content = pl.struct(pl.exclude(_BOOKKEEPING)).hash()
+    hours = (
+        hours.with_columns(content=content)
+        .with_columns(delivered_at=pl.col("ingested_at").min().over("dedupe_key", "content"))
+        .sort(
+            *(
+                "dedupe_key",
+                "delivered_at",
+                "ingested_at",
+                "source",
+                "file_hash",
+                "line_number",
+                "record_number",
+            ),
+            descending=[False, True, False, False, False, True, True],
+        )
+    )
     is_first = pl.int_range(pl.len()).over("dedupe_key") == 0
     first = {
         f"winner_{name}": pl.col(name).first().over("dedupe_key")

@@ -2,7 +2,9 @@
 
 A record is dropped when another record of the same key began within the window before it: a pairwise rule, so an
 hour needs two windows before it and one after, and the result does not depend on how a range is cut. The earliest
-record keeps the attempt in its hour; the best record within the window after it gives all other columns.
+record keeps the attempt in its hour; the best record within the window after it gives all other columns. Best is, in
+this order: the one whose usage the provider counted; the gateway's before the provider's own before an observer's; the
+one that finished last; the one delivered last, unless it only repeats an earlier one.
 """
 
 from datetime import datetime, timedelta
@@ -12,8 +14,21 @@ import polars as pl
 from models.periods import hour_of
 from models.schemas import table
 
-KINDS_BY_TRUST = ("litellm_spend_logs", "requests", "otel_genai")
-"""Where usage is equally good, the gateway's record wins over an SDK's."""
+GATEWAY_KINDS = ("litellm_spend_logs", "litellm_standard_payload", "requests")
+"""Where usage is equally good, these records win, in this order: they know who asked and what was routed."""
+OBSERVER_KINDS = ("otel_genai", "langfuse_export", "helicone_export")
+"""These lose against every other kind: they saw the call from outside."""
+_BOOKKEEPING = (
+    "source",
+    "source_kind",
+    "ingested_at",
+    "file_hash",
+    "line_number",
+    "record_number",
+    "dedupe_key",
+)
+_CONTENT = "content:"
+_COUNTER = r"^id:\d{1,12}$"
 
 
 def dedupe(
@@ -31,17 +46,21 @@ def dedupe(
         Rows of core.requests and rows of ops.duplicates whose hour lies in the range. Every landed record of a
         range is in exactly one of them.
     """
-    usage = pl.col("usage_source").replace_strict(
-        {"provider": 0, "estimated": 1}, default=2, return_dtype=pl.Int8
-    )
-    trust = pl.col("source_kind").replace_strict(
-        {kind: rank for rank, kind in enumerate(KINDS_BY_TRUST)}, default=9, return_dtype=pl.Int8
-    )
-    order = ["dedupe_key", "started_at", "source", "file_hash", "line_number", "record_number"]
+    columns = requests.collect_schema().names()
+    order = ["dedupe_key", "started_at", "ingested_at", "source", "file_hash", "line_number", "record_number"]
+    requests = _keyed(requests)
     # Only keys that occur twice need a second look.
     ranked = requests.with_columns(is_double=pl.len().over("dedupe_key") > 1)
     single = ranked.filter(~pl.col("is_double"))
-    double = ranked.filter("is_double").sort(order).with_columns(usage_rank=usage, trust_rank=trust)
+    double = (
+        ranked.filter("is_double")
+        .sort(order)
+        .with_columns(
+            usage_rank=_usage_rank(),
+            trust_rank=_trust_rank(),
+            content=pl.struct(pl.exclude(_BOOKKEEPING)).hash(),
+        )
+    )
     previous = pl.col("started_at").shift(1).over("dedupe_key")
     # Ties in started_at: the first in order is the anchor, the others follow it.
     double = double.with_columns(
@@ -50,14 +69,29 @@ def dedupe(
     ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill().over("dedupe_key"))
     anchors = double.filter("is_anchor").select("record", anchor_at="started_at")
     chained = double.join(anchors, left_on="anchor", right_on="record", how="left")
+    # A repeated delivery of one content counts as delivered when it first was.
+    delivered_at = pl.col("ingested_at").min().over("anchor", "content")
     best = (
         chained.filter(pl.col("started_at") - pl.col("anchor_at") <= window)
-        .sort("usage_rank", "trust_rank", *order)
+        .with_columns(delivered_at=delivered_at)
+        .sort(
+            *(
+                "usage_rank",
+                "trust_rank",
+                "finished_at",
+                "delivered_at",
+                "ingested_at",
+                "file_hash",
+                "line_number",
+            ),
+            "record_number",
+            descending=[False, False, True, True, False, False, True, True],
+            nulls_last=True,
+        )
         .group_by("anchor", maintain_order=True)
         .first()
         .with_columns(started_at="anchor_at", best_record="record")
     )
-    columns = requests.collect_schema().names()
     winners = pl.concat([single.select(columns), best.select(columns)])
     winners = winners.with_columns(started_hour=hour_of(pl.col("started_at")))
     winner = best.select(
@@ -92,3 +126,31 @@ def dedupe(
         table("core.requests").conform(winners.filter(in_range)),
         table("ops.duplicates").conform(losers.filter(in_range)),
     )
+
+
+def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
+    """Complete the keys that a file alone cannot tell."""
+    key = pl.col("dedupe_key")
+    is_content, is_counter = key.str.starts_with(_CONTENT), key.str.contains(_COUNTER)
+    place = ("line_number", "record_number")
+    # Equal records of one file stay, so that the nth of them is the nth of a file that is delivered again.
+    ordinal = pl.struct(place).rank("ordinal").over("source", "file_hash", "dedupe_key", "started_at")
+    whole = pl.concat_str(key, pl.lit(":"), ordinal)
+    keyed = requests.filter(is_content).with_columns(
+        dedupe_key=whole,
+        request_id=pl.when(pl.col("request_id") == key).then(whole).otherwise("request_id"),
+    )
+    # A number that a source counts by itself says nothing about another source's.
+    own = pl.when(is_counter).then(pl.concat_str(key, pl.lit("@"), "source")).otherwise(key)
+    return pl.concat([requests.filter(~is_content).with_columns(dedupe_key=own), keyed])
+
+
+def _usage_rank() -> pl.Expr:
+    return pl.col("usage_source").replace_strict(
+        {"provider": 0, "estimated": 1}, default=2, return_dtype=pl.Int8
+    )
+
+
+def _trust_rank() -> pl.Expr:
+    ranks = {kind: rank for rank, kind in enumerate(GATEWAY_KINDS)} | dict.fromkeys(OBSERVER_KINDS, 100)
+    return pl.col("source_kind").replace_strict(ranks, default=50, return_dtype=pl.Int8)

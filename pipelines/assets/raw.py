@@ -1,20 +1,33 @@
 """raw/<source>: find new files, read each once, land their records and index the hours that they touch."""
 
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
-from pipelines.landing.land import LandedFile, land_source
+from pipelines.landing.land import Terms, land_files, source_files
 from pipelines.landing.spec import SourceSpec
+from pipelines.landing.store import bring_in, known_of, landing_turn
 from pipelines.project import Project
-from pipelines.warehouse.connect import memory_connection
+from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.resource import Warehouse
 
-_FILES_AT_ONCE = 64
-_BYTES_AT_ONCE = 1 << 30
+_COUNTS = ("read", "landed", "quarantined", "ignored")
+
+
+@dataclass
+class Landed:
+    """What a landing did: how many files the source has, and a row of ops.landed_files for each new one."""
+
+    file_count: int = 0
+    files: list[dict[str, Any]] = field(default_factory=list)
+
+    def metadata(self) -> dict[str, int]:
+        """Return the sums that Dagster shows."""
+        sums = {name: sum(row[f"{name}_count"] for row in self.files) for name in _COUNTS}
+        return {"files": len(self.files), "files_of_the_source": self.file_count, **sums}
 
 
 def raw_assets(project: Project) -> list[dg.AssetsDefinition]:
@@ -33,64 +46,49 @@ def _raw_asset(source: SourceSpec) -> dg.AssetsDefinition:
     def landed(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[Any]:
-        return dg.MaterializeResult(metadata=land(warehouse, source, run_id=context.run.run_id))
+        done = land(warehouse, source, run_id=context.run.run_id)
+        if done.file_count == 0 and source.path is not None:
+            context.log.warning("The source %s matches no file: %s.", source.name, source.path)
+        return dg.MaterializeResult(metadata=done.metadata())
 
     return landed
 
 
-def land(warehouse: Warehouse, source: SourceSpec, *, run_id: str) -> dict[str, int]:
-    """Land what is new in a source, some files a transaction, so that a killed run loses nothing."""
+def land(
+    warehouse: Warehouse, source: SourceSpec, *, run_id: str, files: Iterable[StoredFile] | None = None
+) -> Landed:
+    """Land what is new in a source, some files a transaction, so that a killed run loses nothing.
+
+    Args:
+        warehouse: the lake.
+        source: the source.
+        run_id: run that the commits are booked to.
+        files: the files to look at; by default all of the source.
+
+    Raises:
+        DataError: the source or the lake cannot be reached; what was committed before stays.
+    """
     project = warehouse.project
     warehouse.prepare()
-    with warehouse.reading() as con:
-        known = {
-            row[0]
-            for row in con.execute(
-                "SELECT file_hash FROM ops.landed_files WHERE source = ?", [source.name]
-            ).fetchall()
-        }
-    counts = {
-        "files": 0,
-        "read": 0,
-        "landed": 0,
-        "quarantined": 0,
-        "ignored": 0,
-        "already_known_files": len(known),
-    }
-    batch: list[LandedFile] = []
-    with memory_connection() as reader:
-        for landed in land_source(
-            reader,
-            source,
-            project=project.folder,
-            known=known,
-            staging=Path(project.data_path) / "raw",
+    done = Landed()
+    with landing_turn(warehouse) as drafts:
+        known = known_of(warehouse, source.name)
+        found = list(files) if files is not None else source_files(source, project=project.folder)
+        done.file_count = len(found)
+        terms = Terms(
+            drafts=drafts,
             ingested_at=datetime.now(UTC),
+            not_before=datetime.combine(project.start_on, time(), UTC),
             hash_key=project.hash_key(),
+            memory_bytes=project.landing_memory_bytes,
+        )
+        for landing in land_files(
+            source,
+            found,
+            known=known,
+            terms=terms,
             on_progress=lambda note: warehouse.progress(f"raw/{source.name}", note),
         ):
-            batch.append(landed)
-            counts["files"] += 1
-            for name in ("read", "landed", "quarantined", "ignored"):
-                counts[name] += landed.file[f"{name}_count"]
-            if (
-                len(batch) >= _FILES_AT_ONCE
-                or sum(item.file["size_bytes"] for item in batch) > _BYTES_AT_ONCE
-            ):
-                _commit(warehouse, batch, run_id)
-                batch = []
-    _commit(warehouse, batch, run_id)
-    return counts
-
-
-def _commit(warehouse: Warehouse, batch: list[LandedFile], run_id: str) -> None:
-    if not batch:
-        return
-    with warehouse.committing(run_id=run_id, job="raw") as commit:
-        for landed in batch:
-            commit.add_files(landed.table, landed.parquet_paths)
-        from models.schemas import table
-
-        commit.append("ops.landed_files", table("ops.landed_files").frame(item.file for item in batch))
-        commit.append("ops.quarantine", pl.concat([item.quarantine for item in batch]))
-        commit.append("ops.file_hours", pl.concat([item.file_hours for item in batch]))
+            bring_in(warehouse, source.name, landing, run_id=run_id)
+            done.files += landing.files
+    return done

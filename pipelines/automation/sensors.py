@@ -17,9 +17,8 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     for source in warehouse.project.sources:
         if source.path is None:
             continue
-        for path in source_files(source, project=warehouse.project.folder):
-            stat = path.stat()
-            digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        for file in source_files(source, project=warehouse.project.folder):
+            digest.update(f"{file.path}|{file.size_bytes}|{file.modified_at.isoformat()}\n".encode())
     state = digest.hexdigest()
     if state == context.cursor:
         yield dg.SkipReason("No file changed since the last look.")

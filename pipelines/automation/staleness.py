@@ -38,7 +38,7 @@ wanted AS (
 ),
 newest AS (SELECT hour, max(landed_at) AS landed_at FROM wanted GROUP BY hour),
 computed AS (
-  SELECT strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
+  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
          min(loaded_at) AS loaded_at, count(*) AS table_count
   FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
 )
@@ -93,7 +93,8 @@ def spans(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
 
 _STALE_DAYS = """
 WITH hours AS (
-  SELECT strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour, max(changed_at) AS changed_at
+  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
+         max(changed_at) AS changed_at
   FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
 ),
 days AS (

@@ -1,10 +1,16 @@
 """nanodollar ingest: land files by hand, of whatever known format."""
 
+import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.main import Context
+
+if TYPE_CHECKING:
+    from pipelines.sources.stored import StoredFile
+    from pipelines.warehouse.resource import Warehouse
 
 
 @click.command(name="ingest")
@@ -13,45 +19,65 @@ from pipelines.cli.main import Context
 @click.pass_obj
 def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
     """Detect the format of files, land them, and say what became of their records."""
-    import uuid
-
-    from models.errors import NanodollarError
-    from pipelines.assets.raw import land
+    from models.errors import ConfigurationError, NanodollarError
+    from models.importers import importers
     from pipelines.landing.detect import detect_kind
-    from pipelines.landing.spec import SourceSpec
+    from pipelines.sources.stored import stored_file
     from pipelines.warehouse.resource import Warehouse
 
     project = obj.project()
+    if kind is not None and kind not in importers():
+        raise click.BadParameter(
+            f"{kind!r} is no kind; there are {', '.join(importers())}", param_hint="--kind"
+        )
     warehouse = Warehouse(project)
-    failed = False
-    for path in paths:
+    worst = 0
+    for path in _files(paths):
         try:
+            file = stored_file(path.resolve(), project=project.folder)
             found = kind
             if found is None:
-                detection = detect_kind(path)
+                detection = detect_kind(file)
                 found = detection.kind
                 click.echo(f"{path}: {found} ({detection.why})")
-            # Records belong to the configured source of that kind, so that a later run sees one source.
-            names = [item.name for item in project.sources if item.kind == found]
-            source = SourceSpec(
-                name=names[0] if names else f"ingest_{found}",
-                kind=found,
-                path=str(path.resolve()),
-                url=None,
-                columns={},
-            )
-            counts = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}")
-            duplicates = counts.get("duplicates", 0)
-            if counts["files"] == 0:
-                click.echo(f"{path}: already landed, nothing to do")
-                continue
-            click.echo(
-                f"{path}: read {counts['read']:,} = accepted {counts['landed'] - duplicates:,} "
-                f"+ duplicate {duplicates:,} + quarantined {counts['quarantined']:,}"
-            )
+            worst = max(worst, _ingest(warehouse, path, file, found))
+        except ConfigurationError as error:
+            worst = 2
+            click.echo(f"Error: {error}", err=True)
         except NanodollarError as error:
-            failed = True
+            worst = max(worst, 1)
             click.echo(f"Error: {error}", err=True)
     click.echo("Run `nanodollar run` to compute the hours that these records touch.")
-    if failed:
-        raise SystemExit(1)
+    raise SystemExit(worst)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """Return files and, of folders, every file inside."""
+    for path in paths:
+        if not path.exists():
+            raise click.BadParameter(f"{path} does not exist; check the path", param_hint="PATH")
+    found = [
+        [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
+        for path in paths
+    ]
+    return [file for files in found for file in files]
+
+
+def _ingest(warehouse: "Warehouse", shown: Path, file: "StoredFile", kind: str) -> int:
+    """Land one file, tell its outcome, and return the exit code."""
+    from pipelines.assets.raw import land
+    from pipelines.landing.land import UNREADABLE
+    from pipelines.landing.spec import SourceSpec
+    from pipelines.landing.tell import outcome
+
+    # Records belong to the configured source of that kind, so that a later run sees one source.
+    configured = [item for item in warehouse.project.sources if item.kind == kind]
+    source = configured[0] if configured else SourceSpec(name=f"ingest_{kind}", kind=kind)
+    done = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}", files=[file])
+    if not done.files:
+        click.echo(f"{shown}: already landed, nothing to do")
+        return 0
+    is_unreadable = done.files[0]["file_hash"].startswith(UNREADABLE)
+    for sentence in outcome(warehouse, done.files[0]):
+        click.echo(f"{shown}: {sentence}", err=is_unreadable)
+    return int(is_unreadable)

@@ -1,69 +1,92 @@
 """Which format a file is, by its content."""
 
-import gzip
-import itertools
+import csv
+import io
 import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
+from typing import Any, BinaryIO
 
-import duckdb
+import pyarrow as pa
+import pyarrow.parquet
 
 from models.errors import ConfigurationError, DataError
-from models.importers import importers
-from pipelines.landing.unpack import GZIP_MAGIC, PARQUET_MAGIC
+from models.importers import fitting, importers
+from pipelines.landing.layout import HEAD_BYTES, is_table
+from pipelines.landing.plain import plain_bytes
+from pipelines.landing.split import Overlong, layout_of, split
+from pipelines.sources.stored import StoredFile
 
-_LINES = 20
+_RECORDS = 100
+_KEYS = 20
 
 
 @dataclass(frozen=True)
 class Detection:
-    """The kind of a file and the fields that tell it."""
+    """The kind of a file, and how sure that is."""
 
     kind: str
     why: str
 
 
-def detect_kind(path: Path) -> Detection:
-    """Return the kind of a file.
+def detect_kind(file: StoredFile) -> Detection:
+    """Return the kind of a file from its first records.
 
     Raises:
         DataError: no format fits (with the keys seen), or the file cannot be read.
-        ConfigurationError: two formats fit; `--kind` decides.
+        ConfigurationError: two formats fit as well; `--kind` decides.
     """
-    keys = _keys(path)
-    fitting = {
-        kind: signature
-        for kind, importer in importers().items()
-        for signature in importer.signature
-        if signature <= keys
-    }
-    if not fitting:
-        seen = ", ".join(sorted(keys)[:20]) or "none"
-        raise DataError(
-            f"{path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."
-        )
-    if len(fitting) > 1:
-        raise ConfigurationError(f"{path} fits {' and '.join(fitting)}; say which with --kind.")
-    kind, signature = next(iter(fitting.items()))
-    return Detection(kind, f"it has {', '.join(sorted(signature))}")
-
-
-def _keys(path: Path) -> set[str]:
     try:
-        with path.open("rb") as handle:
-            head = handle.read(4)
-        if head == PARQUET_MAGIC:
-            with duckdb.connect() as con:
-                return set(con.read_parquet(str(path)).columns)
-        with gzip.open(path, "rb") if head.startswith(GZIP_MAGIC) else path.open("rb") as handle:
-            lines = [line.decode("utf-8-sig", "replace") for line in itertools.islice(handle, _LINES)]
-    except (OSError, EOFError, duckdb.Error) as error:
-        raise DataError(f"{path} cannot be read ({str(error).splitlines()[0]}); check the path.") from error
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
+        with file.open() as handle:
+            records = list(islice(_records(handle, file), _RECORDS))
+    except (OSError, pa.ArrowException, DataError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataError(f"{file.path} cannot be read: {why}.") from error
+    fits = [{fit.kind: fit.signs for fit in fitting(record)} for record in records]
+    votes = Counter(kind for fit in fits for kind in fit)
+    if not votes:
+        seen = ", ".join(sorted({str(key) for record in records for key in record})[:_KEYS]) or "none"
+        raise DataError(
+            f"{file.path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."
+        )
+    (kind, count), *others = votes.most_common()
+    also = [other for other, other_count in others if other_count == count]
+    if also:
+        raise ConfigurationError(
+            f"{file.path} fits {' and '.join(sorted([kind, *also]))} equally well; say which with --kind."
+        )
+    signs = next(fit[kind] for fit in fits if kind in fit)
+    share = "its columns have" if len(records) == 1 else f"{count} of its first {len(records)} records have"
+    return Detection(kind, f"{share} {', '.join(sorted(signs))}")
+
+
+def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:
+    """Yield the first records as parsed; of a table its column names, of other text its lines."""
+    if is_table(handle):
+        yield dict.fromkeys(pyarrow.parquet.ParquetFile(handle).schema_arrow.names)
+        return
+    plain = plain_bytes(handle, lambda _: None, size=file.size_bytes)
+    head = b""
+    while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
+        head += piece
+    lay = layout_of(head, takes_rows=True)
+    if lay == "rows":
+        lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
+        if lines:
+            delimiter = max(",;\t|", key=lines[0].count)
+            names = next(csv.reader(io.StringIO(lines[0]), delimiter=delimiter), [])
+            yield dict.fromkeys([name.strip() for name in names]) | {"line": lines[0]}
+            yield from ({"line": line} for line in lines[1:])
+        return
+    for cut in split(iter([head]), lay, at_least=HEAD_BYTES):
+        if isinstance(cut, Overlong):
             continue
-        if isinstance(record, dict):
-            return set(record)
-    return {name.strip().strip('"') for name in lines[0].split(",")} if lines else set()
+        for line in cut.data.splitlines():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                yield record

@@ -1,404 +1,420 @@
-"""Land files: each read once, in bounded memory; every record is usable or in quarantine.
+"""Land files: each content read once, in bounded memory; every record is usable or in quarantine.
 
-The fast path lets DuckDB stream the file with explicit columns. Where that fails, or rows and lines disagree, the
-exact path looks at each line by itself: bad lines go to quarantine, good ones land all the same.
+Files are cut into blocks of whole records, which are read side by side. Their rows are written as Parquet parts into
+a draft folder of the lake; whoever drives the landing commits them with the file index in one transaction.
 """
 
-import json
-import tempfile
-import uuid
-from collections.abc import Callable, Collection, Iterator
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
+import pyarrow as pa
 
-from models.errors import ConfigurationError, DataError, NanodollarError
+from models.errors import NanodollarError
 from models.importers import importers
-from models.periods import hour_of
-from models.records import Importer
 from models.schemas import table
-from pipelines.landing.quarantine import Refused, broken_line
+from models.schemas.base import INSTANT
+from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
+from pipelines.landing.identity import Grown, Identity, identify
+from pipelines.landing.judge import CONTENT_KEY, FileMark, Judged, Stamp, time_column
+from pipelines.landing.layout import Opened, is_table, open_table, open_text
+from pipelines.landing.parts import LakeWriteError, Parts
+from pipelines.landing.read import Layout
 from pipelines.landing.spec import SourceSpec
-from pipelines.landing.unpack import PARQUET_MAGIC, Plain, file_hash, lines_of, unpack
+from pipelines.landing.split import Overlong, Piece
 from pipelines.sources.local import local_files
-from pipelines.sources.postgres import extract_spend_logs
+from pipelines.sources.stored import StoredFile
 
-BATCH_ROWS = 250_000
-LONGEST_LINE = 64 << 20
-_EXTRACT_OVERLAP = timedelta(hours=2)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+UNREADABLE = "unreadable:"
+"""Start of the file_hash of a file of which nothing could be read; the next landing tries again."""
+_COMMIT_BYTES = 1 << 30
+_COMMIT_FILES = 2_000
+_SETTLED = timedelta(seconds=2)
+"""A file that changed so shortly before it was looked at may change again within the same time stamp."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """A path as it was when it was last looked at."""
+
+    file_hash: str
+    size_bytes: int
+    modified_at: datetime
+    looked_at: datetime
 
 
 @dataclass
-class LandedFile:
-    """What became of one file: rows for the lake, its quarantine, and the hours that it touches."""
+class Known:
+    """What has landed from a source before.
 
-    table: str
-    file: dict[str, Any]
-    parquet_paths: list[Path] = field(default_factory=list)
-    quarantine: pl.DataFrame = field(default_factory=lambda: table("ops.quarantine").empty())
-    file_hours: pl.DataFrame = field(default_factory=lambda: table("ops.file_hours").empty())
+    Attributes:
+        hashes: contents.
+        by_path: path -> hash and size of each content that was landed from it, oldest first.
+        looks: path -> what it was when it was last looked at.
+        unreadable: path -> hash and note of a file of which nothing could be read.
+    """
+
+    hashes: set[str] = field(default_factory=set)
+    by_path: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    looks: dict[str, Look] = field(default_factory=dict)
+    unreadable: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def is_unchanged(self, file: StoredFile) -> bool:
+        look = self.looks.get(file.path)
+        return (
+            look is not None
+            and look.file_hash in self.hashes
+            and (look.size_bytes, look.modified_at) == (file.size_bytes, file.modified_at)
+            and look.modified_at < look.looked_at - _SETTLED
+        )
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A half line at the end of an earlier content, which its grown successor holds whole."""
+
+    file_hash: str
+    line_number: int
+
+
+@dataclass
+class Landing:
+    """What one transaction brings into the lake.
+
+    Attributes:
+        parts: table -> Parquet files in the draft folder.
+        files: rows of ops.landed_files.
+        paths: rows of ops.file_paths.
+        hours: rows of ops.file_hours.
+        mended: lines to take out of the quarantine.
+    """
+
+    parts: dict[str, list[Path]]
+    files: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[dict[str, Any]] = field(default_factory=list)
+    hours: pl.DataFrame = field(default_factory=lambda: table("ops.file_hours").empty())
+    mended: list[Mended] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """What a landing goes by.
+
+    Attributes:
+        drafts: folder for Parquet parts that are not yet in the lake.
+        ingested_at: stamped on every row, UTC.
+        not_before: the first instant that the warehouse has hours for.
+        hash_key: key of the API keys' hash.
+        memory_bytes: what the landing may use beside the program itself.
+    """
+
+    drafts: Path
+    ingested_at: datetime
+    not_before: datetime
+    hash_key: bytes
+    memory_bytes: int
+
+    @property
+    def block_bytes(self) -> int:
+        return max(self.memory_bytes // 64, 1 << 20)
+
+
+def source_files(source: SourceSpec, *, project: Path) -> list[StoredFile]:
+    """Return the files of a source's path, by name; none where the source has a url."""
+    return local_files(source.path, project=project) if source.path is not None else []
+
+
+def land_files(
+    source: SourceSpec,
+    files: Iterable[StoredFile],
+    *,
+    known: Known,
+    terms: Terms,
+    on_progress: Callable[[str], None] = lambda _note: None,
+) -> Iterator[Landing]:
+    """Read what is new among files, and yield it in batches to commit.
+
+    Args:
+        source: where they come from.
+        files: the files, each read once by content.
+        known: what has landed before; grows as batches are yielded.
+        terms: what the landing goes by.
+        on_progress: told how far the reading is.
+
+    Raises:
+        OSError: the draft folder cannot be written, as on a full disk; what was committed before stays.
+    """
+    stamp = Stamp(source.name, importers()[source.kind], terms.ingested_at, terms.not_before)
+    count = min(os.cpu_count() or 1, 4)
+    with Workers(
+        stamp, source.columns, terms.hash_key, count=count, memory_bytes=terms.memory_bytes // 2
+    ) as workers:
+        yield from _Lander(source, stamp, known, terms, workers, on_progress).run(list(files))
+
+
+class _Batch:
+    """Rows on their way into one transaction."""
+
+    def __init__(self, stamp: Stamp, terms: Terms) -> None:
+        target = table(stamp.importer.table)
+        share = terms.memory_bytes // 8
+        self.rows = Parts(terms.drafts, target.name, time_column(stamp.importer), share)
+        self.quarantine = Parts(terms.drafts, "quarantine", "line_number", share)
+        self.hours: list[pl.DataFrame] = []
+        self.tallies: list[pl.DataFrame] = []
+        self.has_content_keys = False
+
+    def add(self, judged: Judged) -> None:
+        self.rows.add(judged.usable)
+        self.quarantine.add(judged.quarantine)
+        self.hours.append(judged.hours)
+        self.tallies.append(judged.tallies)
+        self.has_content_keys |= bool(judged.usable["dedupe_key"].str.starts_with(CONTENT_KEY).any())
+
+    def absorb(self, other: "_Batch") -> None:
+        self.rows.absorb(other.rows)
+        self.quarantine.absorb(other.quarantine)
+        self.hours += other.hours
+        self.tallies += other.tallies
+
+    def discard(self) -> None:
+        self.rows.discard()
+        self.quarantine.discard()
+
+
+class _Lander:
+    def __init__(
+        self,
+        source: SourceSpec,
+        stamp: Stamp,
+        known: Known,
+        terms: Terms,
+        workers: Workers,
+        on_progress: Callable[[str], None],
+    ) -> None:
+        self._source, self._stamp, self._known, self._terms = source, stamp, known, terms
+        self._workers, self._on_progress = workers, on_progress
+        self._begin()
+
+    def _begin(self) -> None:
+        self._batch = _Batch(self._stamp, self._terms)
+        self._landing = Landing({})
+        self._batch_bytes = 0
+        self._shared: list[tuple[FileMark, Layout, Piece]] = []
+
+    def run(self, files: list[StoredFile]) -> Iterator[Landing]:
+        for number, file in enumerate(files, start=1):
+            if self._known.is_unchanged(file):
+                continue
+            self._number, self._shown = number, f"file {number} of {len(files)}"
+            self._on_progress(self._shown)
+            self._look_at(file)
+            if self._batch_bytes >= _COMMIT_BYTES or len(self._landing.paths) >= _COMMIT_FILES:
+                yield self._finish()
+        if self._landing.paths or self._landing.files:
+            yield self._finish()
+
+    def _look_at(self, file: StoredFile) -> None:
+        try:
+            identity = identify(file, self._known.by_path.get(file.path, ()))
+        except OSError as error:
+            self._refuse(file, hashlib.sha256(file.path.encode()).hexdigest(), error)
+            return
+        if identity.file_hash not in self._known.hashes:
+            try:
+                self._land(file, identity)
+            except LakeWriteError:
+                raise
+            except (NanodollarError, OSError) as error:
+                self._refuse(file, identity.file_hash, error)
+                return
+        self._landing.paths.append(
+            {
+                "source": self._source.name,
+                "path": file.path,
+                "file_hash": identity.file_hash,
+                "size_bytes": file.size_bytes,
+                "modified_at": file.modified_at,
+                "looked_at": self._terms.ingested_at,
+            }
+        )
+
+    def _refuse(self, file: StoredFile, digest: str, error: Exception) -> None:
+        """Note a file of which nothing can be read, unless it is noted already."""
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        known = (f"{UNREADABLE}{digest}", f"unreadable: {why}")
+        if self._known.unreadable.get(file.path) != known:
+            self._known.unreadable[file.path] = known
+            self._landing.files.append(self._file_row(file, *known))
+
+    def _land(self, file: StoredFile, identity: Identity) -> None:
+        ingested_at = self._terms.ingested_at + timedelta(microseconds=self._number)
+        mark = FileMark(identity.file_hash, file.path, ingested_at)
+        notes: list[str] = []
+        grown: Grown | None = None
+        with file.open() as handle:
+            if is_table(handle):
+                tables = open_table(handle, self._stamp.importer, self._source.columns)
+                self._batch.absorb(self._alone(_table_blocks(tables, mark), mark, file.size_bytes))
+            else:
+                opened = open_text(
+                    handle,
+                    identity,
+                    self._stamp.importer,
+                    self._source.columns,
+                    at_least=self._terms.block_bytes,
+                )
+                notes, grown = opened.notes, opened.grown
+                if not self._land_text(opened, mark, file.size_bytes):
+                    # Equal records without ids are told apart by their place in the whole file.
+                    self._land(file, Identity(identity.file_hash, identity.size_bytes))
+                    return
+        earlier = self._known.by_path.setdefault(file.path, [])
+        if grown is not None:
+            notes.append(f"grown: its first {grown.line_count:,} lines were read as {grown.file_hash[:8]}")
+            self._landing.mended.append(Mended(grown.file_hash, grown.line_count + 1))
+        elif earlier:
+            notes.append(f"the path held {earlier[-1][0][:8]} before, whose records stay")
+        earlier.append((identity.file_hash, identity.size_bytes))
+        self._known.hashes.add(identity.file_hash)
+        self._batch_bytes += file.size_bytes
+        self._landing.files.append(self._file_row(file, identity.file_hash, "; ".join(notes) or None))
+
+    def _land_text(self, opened: Opened, mark: FileMark, size_bytes: int) -> bool:
+        """Read a text file; return False where its grown part cannot be told apart from the rest."""
+        head = list(islice(opened.pieces, 2))
+        if len(head) < 2 and opened.layout.form != "csv" and opened.grown is None:  # noqa: PLR2004
+            self._share(head, opened.layout, mark)
+            return True
+        batch = self._alone(
+            (
+                piece if isinstance(piece, Overlong) else TextBlock(opened.layout, [mark], [(0, piece)])
+                for piece in chain(head, opened.pieces)
+            ),
+            mark,
+            size_bytes,
+        )
+        if opened.grown is not None and batch.has_content_keys:
+            batch.discard()
+            return False
+        self._batch.absorb(batch)
+        return True
+
+    def _share(self, pieces: list[Piece | Overlong], layout: Layout, mark: FileMark) -> None:
+        """Read a small file together with others."""
+        for piece in pieces:
+            if isinstance(piece, Overlong):
+                self._batch.add(overlong(piece, mark, self._stamp))
+                continue
+            if self._shared and self._shared[0][1] != layout:
+                self._submit_shared()
+            self._shared.append((mark, layout, piece))
+        if sum(len(piece.data) for _, _, piece in self._shared) >= self._terms.block_bytes:
+            self._submit_shared()
+
+    def _submit_shared(self) -> None:
+        if self._shared:
+            marks = [mark for mark, _, _ in self._shared]
+            pieces = [(index, piece) for index, (_, _, piece) in enumerate(self._shared)]
+            for judged in self._workers.submit(TextBlock(self._shared[0][1], marks, pieces)):
+                self._batch.add(judged)
+            self._shared = []
+
+    def _alone(
+        self, blocks: Iterator[TextBlock | TableBlock | Overlong], mark: FileMark, size_bytes: int
+    ) -> _Batch:
+        """Read a file by itself, so that nothing of it stays where it breaks."""
+        self._settle()
+        batch = _Batch(self._stamp, self._terms)
+        done = 0
+        try:
+            for block in blocks:
+                if isinstance(block, Overlong):
+                    batch.add(overlong(block, mark, self._stamp))
+                    continue
+                for judged in self._workers.submit(block):
+                    batch.add(judged)
+                if isinstance(block, TextBlock):
+                    done += len(block.pieces[0][1].data)
+                    self._on_progress(f"{self._shown}, {done >> 20:,} MiB of {size_bytes >> 20:,} on disk")
+            for judged in self._workers.drain():
+                batch.add(judged)
+        except BaseException:
+            self._workers.forget()
+            batch.discard()
+            raise
+        return batch
+
+    def _settle(self) -> None:
+        """Bring all that is in flight into the batch."""
+        self._submit_shared()
+        for judged in self._workers.drain():
+            self._batch.add(judged)
+
+    def _file_row(self, file: StoredFile, file_hash: str, note: str | None) -> dict[str, Any]:
+        return {
+            "file_hash": file_hash,
+            "source": self._source.name,
+            "source_kind": self._source.kind,
+            "path": file.path,
+            "size_bytes": file.size_bytes,
+            "note": note,
+        }
+
+    def _finish(self) -> Landing:
+        self._settle()
+        batch, landing = self._batch, self._landing
+        batch.rows.flush()
+        batch.quarantine.flush()
+        tallies = pl.concat([_NO_TALLY, *batch.tallies], how="diagonal").group_by("file_hash")
+        counts = {row["file_hash"]: row for row in tallies.agg(_TALLY).to_dicts()}
+        for row in landing.files:
+            tally = counts.get(row["file_hash"], {})
+            row |= {name: tally.get(name, 0) for name in _COUNTS}
+            row |= {name: tally.get(name) for name in ("first_at", "last_at")}
+            row["read_count"] = row["landed_count"] + row["quarantined_count"]
+            if row["read_count"] + row["ignored_count"] == 0:
+                row["note"] = row["note"] or "no record in it"
+        landing.parts = {
+            self._stamp.importer.table: batch.rows.paths,
+            "ops.quarantine": batch.quarantine.paths,
+        }
+        landing.hours = (
+            pl.concat([landing.hours, *batch.hours])
+            .group_by("file_hash", "source", "touched_hour")
+            .agg(pl.col("last_finished_at").max(), pl.col("record_count").sum(), pl.col("landed_at").max())
+            .select(landing.hours.columns)
+            .sort("file_hash", "touched_hour")
+        )
+        self._begin()
+        return landing
+
+
+_COUNTS = ("landed_count", "quarantined_count", "ignored_count")
+_NO_TALLY = pl.DataFrame(
+    schema={
+        "file_hash": pl.String,
+        **dict.fromkeys(_COUNTS, pl.Int64),
+        "first_at": INSTANT,
+        "last_at": INSTANT,
+    }
+)
+_TALLY = [*(pl.col(name).sum() for name in _COUNTS), pl.col("first_at").min(), pl.col("last_at").max()]
+
+
+def _table_blocks(tables: Iterator[pa.Table], mark: FileMark) -> Iterator[TableBlock]:
+    first_row = 1
+    for rows in tables:
+        yield TableBlock(mark, rows, first_row)
+        first_row += rows.num_rows
 
 
 def lifecycle_kinds() -> list[str]:
     """Return the kinds whose records are replica events."""
     return [kind for kind, importer in importers().items() if importer.table == "raw.replica_events"]
-
-
-def source_files(source: SourceSpec, *, project: Path) -> list[Path]:
-    """Return the files of a source, by name."""
-    return local_files(source.path, project=project) if source.path is not None else []
-
-
-def land_source(
-    con: duckdb.DuckDBPyConnection,
-    source: SourceSpec,
-    *,
-    project: Path,
-    known: Collection[str],
-    staging: Path,
-    ingested_at: datetime,
-    hash_key: bytes,
-    since: datetime | None = None,
-    on_progress: Callable[[str], None] = lambda _note: None,
-) -> Iterator[LandedFile]:
-    """Read the new files of a source and yield what became of each.
-
-    Args:
-        con: an in-memory session, used for reading only.
-        source: the configured source.
-        project: the project folder; paths are told relative to it.
-        known: content hashes that have landed before; such files are passed over.
-        staging: folder of the lake's raw data, where Parquet parts are written.
-        ingested_at: stamped on every row.
-        hash_key: key of the API keys' hash.
-        since: newest instant that landed before, for a database source.
-        on_progress: told how far the reading is.
-
-    Raises:
-        DataError: a database source cannot be read.
-    """
-    importer = importers()[source.kind]
-    paths = source_files(source, project=project)
-    if source.url is not None:
-        paths = [_extract(source, project=project, since=since, ingested_at=ingested_at)]
-    seen = set(known)
-    for number, path in enumerate(paths, start=1):
-        on_progress(f"file {number} of {len(paths)}")
-        shown = str(path.relative_to(project)) if path.is_relative_to(project) else str(path)
-        try:
-            digest = file_hash(path)
-        except OSError as error:
-            yield _unreadable(source, importer, shown, str(error.strerror), ingested_at)
-            continue
-        if digest in seen:
-            continue
-        seen.add(digest)
-        reading = _Reading(con, source, importer, path, shown, digest, staging, ingested_at, hash_key)
-        try:
-            yield reading.land()
-        except (duckdb.Error, OSError, NanodollarError, pl.exceptions.PolarsError) as error:
-            reading.discard()
-            yield _unreadable(source, importer, shown, str(error).splitlines()[0], ingested_at, digest)
-
-
-def _unreadable(
-    source: SourceSpec,
-    importer: Importer,
-    shown: str,
-    why: str,
-    landed_at: datetime,
-    digest: str | None = None,
-) -> LandedFile:
-    file = {
-        # Without a content hash the file is looked at again by the next run.
-        "file_hash": f"unreadable:{uuid.uuid4().hex}" if digest is None else f"unreadable:{digest}",
-        "source": source.name,
-        "source_kind": source.kind,
-        "path": shown,
-        "size_bytes": 0,
-        "read_count": 0,
-        "landed_count": 0,
-        "quarantined_count": 0,
-        "ignored_count": 0,
-        "landed_at": landed_at,
-        "note": f"unreadable: {why}; mend the file and run again",
-    }
-    return LandedFile(importer.table, file)
-
-
-def _extract(source: SourceSpec, *, project: Path, since: datetime | None, ingested_at: datetime) -> Path:
-    if source.kind != "litellm_spend_logs" or not str(source.url).startswith(
-        ("postgres://", "postgresql://")
-    ):
-        raise ConfigurationError(
-            f"The source {source.name!r} of kind {source.kind} cannot read its url; "
-            f"only litellm_spend_logs reads postgres://, other kinds take a path."
-        )
-    folder = project / "warehouse" / "landed" / source.name
-    target = folder / f"extract-{ingested_at:%Y%m%dT%H%M%S%f}.jsonl.gz"
-    extract_spend_logs(str(source.url), since=since - _EXTRACT_OVERLAP if since else _EPOCH, target=target)
-    return target
-
-
-class _Reading:
-    """The reading of one file."""
-
-    def __init__(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        source: SourceSpec,
-        importer: Importer,
-        path: Path,
-        shown: str,
-        digest: str,
-        staging: Path,
-        ingested_at: datetime,
-        hash_key: bytes,
-    ) -> None:
-        self.con, self.source, self.importer = con, source, importer
-        self.path, self.shown, self.digest = path, shown, digest
-        self.staging, self.ingested_at, self.hash_key = staging, ingested_at, hash_key
-        self.time_column = "started_at" if importer.table == "raw.requests" else "event_at"
-        self._reset()
-
-    def _reset(self) -> None:
-        self.parts: list[Path] = []
-        self.refused: list[pl.DataFrame] = []
-        self.hours: list[pl.DataFrame] = []
-        self.read = self.landed = self.ignored = 0
-
-    def discard(self) -> None:
-        for part in self.parts:
-            part.unlink(missing_ok=True)
-        self._reset()
-
-    def land(self) -> LandedFile:
-        with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
-            note = self._read_file(Path(folder))
-        quarantine = pl.concat([table("ops.quarantine").empty(), *self.refused])
-        hours = pl.concat([table("ops.file_hours").empty(), *self.hours])
-        hours = (
-            hours.group_by("file_hash", "source", "touched_hour", "landed_at")
-            .agg(pl.col("last_finished_at").max(), pl.col("record_count").sum())
-            .select(table("ops.file_hours").column_names)
-            .sort("touched_hour")
-        )
-        file = {
-            "file_hash": self.digest,
-            "source": self.source.name,
-            "source_kind": self.source.kind,
-            "path": self.shown,
-            "size_bytes": self.path.stat().st_size,
-            "read_count": self.landed + quarantine.height,
-            "landed_count": self.landed,
-            "quarantined_count": quarantine.height,
-            "ignored_count": self.ignored,
-            "first_at": hours.get_column("touched_hour").min() if hours.height else None,
-            "last_at": _latest(hours),
-            "landed_at": self.ingested_at,
-            "note": note,
-        }
-        return LandedFile(self.importer.table, file, self.parts, quarantine, hours)
-
-    def _read_file(self, scratch: Path) -> str | None:
-        with self.path.open("rb") as handle:
-            head = handle.read(4)
-        if head == PARQUET_MAGIC:
-            self._read_tabular(f"read_parquet({_quoted(self.path)})", first_line=1)
-            return None
-        plain = unpack(self.path, scratch=scratch)
-        if plain.line_count == 0:
-            return plain.note or "empty file"
-        if self._is_csv(plain):
-            self._read_tabular(
-                f"read_csv({_quoted(plain.path)}, all_varchar = true, header = true)", first_line=2
-            )
-            return plain.note
-        if not self._read_fast(plain):
-            self.discard()
-            self._read_exactly(plain, scratch)
-        return plain.note
-
-    def _read_fast(self, plain: Plain) -> bool:
-        """Let DuckDB read the file; return whether rows and lines agree."""
-        try:
-            self._read_json(plain.path, None)
-        except duckdb.Error:
-            return False
-        return self.lines_seen == plain.line_count and not plain.has_blank_lines
-
-    def _is_csv(self, plain: Plain) -> bool:
-        if "csv" not in self.importer.formats:
-            return False
-        with plain.path.open("rb") as handle:
-            return not handle.readline(LONGEST_LINE).lstrip().startswith(b"{")
-
-    def _read_json(self, path: Path, numbers: pl.Series | None) -> None:
-        columns = ", ".join(
-            f"{_word(self._theirs(name))}: {_word(dtype)}" for name, dtype in self.importer.columns.items()
-        )
-        reader = (
-            f"read_json({_quoted(path)}, format = 'newline_delimited', columns = {{{columns}}}, "
-            f"maximum_object_size = {LONGEST_LINE}, compression = 'uncompressed')"
-        )
-        renamed = ", ".join(f'"{self._theirs(name)}" AS "{name}"' for name in self.importer.columns)
-        self._stream(
-            f"SELECT row_number() OVER () AS line_number, {renamed} FROM {reader}", numbers, offset=0
-        )
-
-    def _read_tabular(self, reader: str, *, first_line: int) -> None:
-        present = {row[0] for row in self.con.execute(f"DESCRIBE FROM {reader}").fetchall()}
-        needed = {self._theirs(name): name for signature in self.importer.signature[:1] for name in signature}
-        if not present & set(needed):
-            raise DataError(
-                f"{self.shown} has none of the columns {', '.join(sorted(needed))}; it has "
-                f'{", ".join(sorted(present)[:12])}; map them with columns = {{canonical = "theirs"}}'
-            )
-        fields = ", ".join(
-            f'"{self._theirs(name)}"::VARCHAR AS "{name}"'
-            if self._theirs(name) in present
-            else f'NULL::VARCHAR AS "{name}"'
-            for name in self.importer.columns
-        )
-        self._stream(
-            f"SELECT row_number() OVER () AS line_number, {fields} FROM {reader}", None, offset=first_line - 1
-        )
-
-    def _theirs(self, name: str) -> str:
-        return self.source.columns.get(name, name)
-
-    def _stream(self, records: str, numbers: pl.Series | None, *, offset: int) -> None:
-        self.con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {records}")
-        query = self.importer.select
-        parameters = {"hash_key": self.hash_key.decode()} if "$hash_key" in query else {}
-        self.lines_seen = 0
-        for batch in self.con.execute(query, parameters).to_arrow_reader(BATCH_ROWS):
-            rows = pl.DataFrame(batch)
-            if rows.is_empty():
-                continue
-            self.lines_seen = max(self.lines_seen, int(rows.get_column("line_number").max() or 0))  # type: ignore[call-overload]
-            line = pl.col("line_number")
-            if numbers is not None:
-                rows = rows.with_columns(
-                    numbers.gather(rows.get_column("line_number") - 1).alias("line_number")
-                )
-            elif offset:
-                rows = rows.with_columns(line + offset)
-            self._take(rows)
-
-    def _take(self, rows: pl.DataFrame) -> None:
-        frame = self.importer.canonical(rows.lazy())
-        names = frame.collect_schema().names()
-        if "tag_entries" in names:
-            frame = frame.with_columns(tags=_mapped("tag_entries", pl.String))
-        if "meter_entries" in names:
-            frame = frame.with_columns(other_meters=_mapped("meter_entries", pl.Decimal(18, 6)))
-        if "is_ignored" not in names:
-            frame = frame.with_columns(is_ignored=pl.lit(value=False))
-        frame = frame.with_columns(
-            source=pl.lit(self.source.name),
-            source_kind=pl.lit(self.source.kind),
-            ingested_at=pl.lit(self.ingested_at),
-            file_hash=pl.lit(self.digest),
-        )
-        target = table(self.importer.table)
-        done = frame.collect()
-        kept = done.filter(~pl.col("is_ignored"))
-        self.ignored += done.height - kept.height
-        good = kept.filter(pl.col("quarantine_reason").is_null())
-        bad = kept.filter(pl.col("quarantine_reason").is_not_null())
-        if bad.height:
-            self._refuse(bad)
-        usable = target.conform(good.lazy(), fill=True).sort(self.time_column, maintain_order=True).collect()
-        if usable.is_empty():
-            return
-        self.landed += usable.height
-        part = self.staging / target.name / f"{self.digest[:16]}-{uuid.uuid4().hex[:8]}.parquet"
-        part.parent.mkdir(parents=True, exist_ok=True)
-        usable.write_parquet(part, compression="zstd", compression_level=1, row_group_size=50_000)
-        self.parts.append(part)
-        last = (
-            pl.col("finished_at").max() if "finished_at" in usable.columns else pl.col(self.time_column).max()
-        )
-        self.hours.append(
-            usable.group_by(touched_hour=hour_of(pl.col(self.time_column)))
-            .agg(last_finished_at=last, record_count=pl.len().cast(pl.Int64))
-            .with_columns(
-                file_hash=pl.lit(self.digest),
-                source=pl.lit(self.source.name),
-                landed_at=pl.lit(self.ingested_at),
-            )
-            .select(pl.col(column.name).cast(column.dtype) for column in table("ops.file_hours").columns)
-        )
-
-    def _refuse(self, bad: pl.DataFrame) -> None:
-        # Only names and types of the importer's own fields: no value, so no prompt.
-        fields = [name for name, dtype in bad.schema.items() if name in self.importer.columns]
-        skeleton = json.dumps(dict.fromkeys(fields, "text")) if fields else None
-        rows = bad.select(
-            "line_number", "record_number", reason="quarantine_reason", detail="quarantine_detail"
-        )
-        rows = rows.with_columns(
-            file_hash=pl.lit(self.digest),
-            source=pl.lit(self.source.name),
-            path=pl.lit(self.shown),
-            skeleton=pl.lit(skeleton, dtype=pl.String),
-            quarantined_at=pl.lit(self.ingested_at),
-        )
-        self.refused.append(table("ops.quarantine").conform(rows.lazy(), fill=True).collect())
-
-    def _read_exactly(self, plain: Plain, scratch: Path) -> None:
-        good = scratch / "good"
-        numbers: list[int] = []
-        refused: list[Refused] = []
-        with good.open("wb") as out:
-            for number, offset, length, text in lines_of(plain.path, longest=LONGEST_LINE):
-                if text is not None and not text.strip():
-                    continue
-                problem = broken_line(text, number=number, offset=offset, length=length)
-                if problem is not None:
-                    refused.append(problem)
-                    continue
-                numbers.append(number)
-                out.write(text.rstrip(b"\r\n") + b"\n")  # type: ignore[union-attr]
-        if refused:
-            rows = [
-                {
-                    **problem.row(),
-                    "file_hash": self.digest,
-                    "source": self.source.name,
-                    "path": self.shown,
-                    "quarantined_at": self.ingested_at,
-                }
-                for problem in refused
-            ]
-            self.refused.append(table("ops.quarantine").frame(rows))
-        if numbers:
-            self._read_json(good, pl.Series("line_number", numbers, dtype=pl.Int64))
-
-
-def _latest(hours: pl.DataFrame) -> datetime | None:
-    if hours.is_empty():
-        return None
-    latest = hours.select(
-        pl.max_horizontal(pl.col("last_finished_at").max(), pl.col("touched_hour").max())
-    ).item()
-    return latest if isinstance(latest, datetime) else None
-
-
-def _mapped(column: str, value: pl.DataType | type[pl.DataType]) -> pl.Expr:
-    present = pl.col(column).list.filter(pl.element().struct.field("value").is_not_null())
-    return pl.when(present.list.len() > 0).then(present).cast(pl.Map(pl.String, value))
-
-
-def _quoted(path: Path) -> str:
-    return _word(str(path))
-
-
-def _word(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

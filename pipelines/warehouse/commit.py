@@ -57,6 +57,7 @@ class Commit:
     run_id: str
     job: str
     con: duckdb.DuckDBPyConnection
+    begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _partitions: list[_Partition] = field(default_factory=list)
     _files: list[tuple[Table, Path]] = field(default_factory=list)
     _actions: list[Callable[[], None]] = field(default_factory=list)
@@ -153,7 +154,8 @@ class Commit:
                     "row_count": part.row_count,
                     "content_hash": part.content_hash,
                     "run_id": self.run_id,
-                    "loaded_at": now,
+                    # What lands while the rows are computed is newer than they are.
+                    "loaded_at": self.begun_at,
                     "changed_at": before[1] if unchanged and before else now,
                 }
             )

@@ -1,0 +1,213 @@
+"""From canonical rows to rows of the lake: stamped, checked against the table, and what is wrong put aside."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from models.periods import INSTANT, hour_of
+from models.records import Importer
+from models.schemas import table
+from pipelines.landing.read import Layout, Read
+
+_FUTURE = timedelta(days=1)
+"""A clock may be ahead by this much; a later instant is no fact yet."""
+CONTENT_KEY = "content:"
+"""Start of the dedupe_key of a record without an id; dedupe adds its ordinal among equals."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What is known of every row of a landing.
+
+    Attributes:
+        source: configured source.
+        importer: its format.
+        ingested_at: when it is read, UTC.
+        not_before: the first instant that the warehouse has hours for.
+    """
+
+    source: str
+    importer: Importer
+    ingested_at: datetime
+    not_before: datetime
+
+
+@dataclass(frozen=True)
+class FileMark:
+    """A file as its rows name it, and when it is read: of the files of one landing, one after the other."""
+
+    file_hash: str
+    path: str
+    ingested_at: datetime
+
+
+@dataclass
+class Judged:
+    """Rows of the lake, and what they sum to.
+
+    Attributes:
+        usable: rows of the format's table.
+        quarantine: rows of ops.quarantine.
+        hours: rows of ops.file_hours.
+        tallies: per `file_hash` landed_count, quarantined_count, ignored_count, first_at, last_at.
+    """
+
+    usable: pl.DataFrame
+    quarantine: pl.DataFrame
+    hours: pl.DataFrame
+    tallies: pl.DataFrame
+
+
+def judge(read: Read, layout: Layout, files: list[FileMark], stamp: Stamp, first_row: int = 1) -> Judged:
+    """Split what was read into rows that can be used and rows that cannot.
+
+    Args:
+        read: canonical rows and refused records.
+        layout: how they lay in the file.
+        files: the files of the block.
+        stamp: what every row is marked with.
+        first_row: number of the first row of a table, which has no lines.
+    """
+    places = read.places(first_row).join(
+        pl.DataFrame(
+            {
+                "file_index": pl.int_range(len(files), eager=True),
+                "file_hash": [file.file_hash for file in files],
+                "path": [file.path for file in files],
+                "ingested_at": pl.Series([file.ingested_at for file in files], dtype=INSTANT),
+            }
+        ),
+        on="file_index",
+        how="left",
+        maintain_order="left",
+    )
+    kept = ignored = pl.DataFrame(schema={"ordinal": pl.Int64, "line_number": pl.Int64})
+    if read.rows is not None:
+        read.rows = _checked(read.rows, stamp)
+        kept = read.rows.filter(pl.col("quarantine_reason").is_null() & ~pl.col("is_ignored"))
+        ignored = read.rows.filter("is_ignored").select("ordinal", "line_number")
+    usable = _usable(kept, places, stamp)
+    quarantine = _quarantine(read, layout, places, stamp)
+    tallies = _tallies(usable, quarantine, ignored.join(places, on="ordinal"), stamp)
+    return Judged(usable, quarantine, _hours(usable, stamp), tallies)
+
+
+def _checked(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    """Complete keys, and give a reason to what the table could not hold."""
+    names = set(rows.columns)
+    frame = rows.lazy()
+    if "content_hash" in names:
+        key = pl.concat_str(pl.lit(CONTENT_KEY), "content_hash")
+        frame = frame.with_columns(
+            pl.coalesce(name, key).alias(name) for name in ("request_id", "dedupe_key")
+        )
+    if "tag_entries" in names:
+        frame = frame.with_columns(tags=_mapped("tag_entries", pl.String))
+    if "meter_entries" in names:
+        frame = frame.with_columns(other_meters=_mapped("meter_entries", pl.Decimal(18, 6)))
+    cases = _cases(frame.collect_schema(), stamp)
+    is_odd = pl.any_horizontal(holds.fill_null(value=False) for holds, _, _ in cases)
+    checked = frame.with_columns(is_odd=is_odd).collect()
+    if not checked["is_odd"].any():
+        return checked
+    reason = pl.coalesce(
+        "quarantine_reason", *(pl.when(holds).then(pl.lit(word)) for holds, word, _ in cases)
+    )
+    detail = pl.coalesce(pl.when(holds).then(pl.lit(words)) for holds, _, words in cases)
+    is_new = pl.col("quarantine_reason").is_null()
+    return checked.with_columns(
+        quarantine_reason=reason,
+        quarantine_detail=pl.when(is_new).then(detail).otherwise("quarantine_detail"),
+    )
+
+
+def _cases(schema: pl.Schema, stamp: Stamp) -> list[tuple[pl.Expr, str, str]]:
+    target = table(stamp.importer.table)
+    first, latest = pl.lit(stamp.not_before), pl.lit(stamp.ingested_at + _FUTURE)
+    began = time_column(stamp.importer)
+    start_on = f"{began} is before [warehouse] start_on = {stamp.not_before:%Y-%m-%d}"
+    cases = [(pl.col(began) < first, "before_start_on", start_on)]
+    cases += [
+        (pl.col(name) > latest, "in_the_future", f"{name} has not come yet")
+        for name in (began, "finished_at")
+        if name in schema
+    ]
+    for column in target.columns:
+        if column.name not in schema:
+            continue
+        value = pl.col(column.name)
+        if schema[column.name] not in (column.dtype, pl.Null):
+            is_lost = value.is_not_null() & value.cast(column.dtype, strict=False).is_null()
+            cases.append((is_lost, "bad_value", f"{column.name} is out of range"))
+        if column.required:
+            cases.append((value.is_null(), "bad_value", f"{column.name} is missing"))
+        if column.at_least is not None:
+            cases.append((value < column.at_least, "bad_value", f"{column.name} is below {column.at_least}"))
+        if column.one_of is not None:
+            cases.append((~value.is_in(column.one_of), "bad_value", f"{column.name} is none of its words"))
+    return cases
+
+
+def time_column(importer: Importer) -> str:
+    """Return the column that tells a record's hour."""
+    return "started_at" if importer.table == "raw.requests" else "event_at"
+
+
+def _usable(kept: pl.DataFrame, places: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    rows = kept.drop("line_number").join(places, on="ordinal", how="left", maintain_order="left")
+    rows = rows.with_columns(
+        source=pl.lit(stamp.source),
+        source_kind=pl.lit(stamp.importer.kind),
+    )
+    return table(stamp.importer.table).conform(rows.lazy(), fill=True).collect()
+
+
+def _quarantine(read: Read, layout: Layout, places: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    bad = read.complaints()
+    rows = bad.join(places, on="ordinal", how="left", maintain_order="left").with_columns(
+        skeleton=pl.Series(read.skeletons(layout, bad["ordinal"]), dtype=pl.String),
+        source=pl.lit(stamp.source),
+        quarantined_at=pl.lit(stamp.ingested_at),
+    )
+    return table("ops.quarantine").conform(rows.lazy()).collect()
+
+
+def _hours(usable: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    began = time_column(stamp.importer)
+    ended = _end_column(usable, began)
+    hours = usable.group_by("file_hash", "source", touched_hour=hour_of(pl.col(began))).agg(
+        last_finished_at=pl.col(ended).max(), record_count=pl.len()
+    )
+    return (
+        table("ops.file_hours")
+        .conform(hours.with_columns(landed_at=pl.lit(stamp.ingested_at)).lazy())
+        .collect()
+    )
+
+
+def _tallies(
+    usable: pl.DataFrame, quarantine: pl.DataFrame, ignored: pl.DataFrame, stamp: Stamp
+) -> pl.DataFrame:
+    began = time_column(stamp.importer)
+    last = pl.max_horizontal(began, _end_column(usable, began)).max()
+    landed = usable.group_by("file_hash").agg(
+        landed_count=pl.len().cast(pl.Int64), first_at=pl.col(began).min(), last_at=last
+    )
+    return pl.concat(
+        [
+            landed,
+            quarantine.group_by("file_hash").agg(quarantined_count=pl.len().cast(pl.Int64)),
+            ignored.group_by("file_hash").agg(ignored_count=pl.len().cast(pl.Int64)),
+        ],
+        how="diagonal",
+    )
+
+
+def _end_column(usable: pl.DataFrame, began: str) -> str:
+    return "finished_at" if "finished_at" in usable.columns else began
+
+
+def _mapped(column: str, value: pl.DataType | type[pl.DataType]) -> pl.Expr:
+    present = pl.col(column).list.filter(pl.element().struct.field("value").is_not_null())
+    return pl.when(present.list.len() > 0).then(present).cast(pl.Map(pl.String, value))

@@ -1,0 +1,148 @@
+"""Open a landed file as records: find how they lie, and cut its bytes into pieces of whole ones."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from models.errors import DataError
+from models.records import Importer
+from pipelines.landing.identity import Grown, Identity
+from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
+from pipelines.landing.read import Form, Layout
+from pipelines.landing.split import Overlong, Piece, layout_of, split
+
+HEAD_BYTES = 1 << 20
+_DELIMITERS = ",;\t|"
+_ROWS_AT_ONCE = 50_000
+
+
+@dataclass
+class Opened:
+    """A text file as pieces of whole records; `notes` grow while it is read."""
+
+    layout: Layout
+    pieces: Iterator[Piece | Overlong]
+    notes: list[str] = field(default_factory=list)
+    grown: Grown | None = None
+
+
+def open_text(
+    handle: BinaryIO,
+    identity: Identity,
+    importer: Importer,
+    columns: dict[str, str],
+    *,
+    at_least: int,
+) -> Opened:
+    """Open JSON lines, a JSON document, CSV or text of any encoding.
+
+    Args:
+        handle: the open file.
+        identity: how much of it is read, and what it has grown from.
+        importer: the format of its records.
+        columns: canonical name -> the source's name.
+        at_least: pieces grow to about this many bytes.
+
+    Raises:
+        DataError: the file is of another kind, or its header names none of the columns.
+        OSError: it cannot be read.
+    """
+    notes: list[str] = []
+    plain = plain_bytes(handle, notes.append, size=identity.size_bytes)
+    head = b""
+    while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
+        head += piece
+    lay = layout_of(head[:HEAD_BYTES], takes_rows="csv" in importer.formats)
+    form: Form = "csv" if lay == "rows" else "json"
+    if lay == "lines" and "text" in importer.formats and not head.lstrip().startswith(b"{"):
+        form = "text"
+    grown = identity.grown
+    if grown is not None and lay == "lines":
+        tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
+        pieces = split(tail, lay, at_least=at_least, first=grown.line_count + 1, offset=grown.offset)
+        return Opened(Layout(form), pieces, notes, grown)
+    pieces = split(chain([head], plain), lay, at_least=at_least)
+    if form != "csv":
+        return Opened(Layout(form), pieces, notes)
+    layout, pieces = _without_header(pieces, importer, columns)
+    return Opened(layout, pieces, notes)
+
+
+def _without_header(
+    pieces: Iterator[Piece | Overlong], importer: Importer, columns: dict[str, str]
+) -> tuple[Layout, Iterator[Piece | Overlong]]:
+    """Take the first row that is not blank as the header."""
+    for piece in pieces:
+        if isinstance(piece, Overlong) or piece.ends is None:
+            raise DataError("its first line is too long for a CSV header; deliver it as JSONL")
+        start = 0
+        for index, end in enumerate(piece.ends):
+            text = piece.data[start:end]
+            if text.strip():
+                layout = header_of(text)
+                _check_columns(layout.header, importer, columns)
+                first = piece.first + piece.data[:end].count(b"\n")
+                rest = Piece(piece.data[end:], first, piece.offset + int(end), piece.ends[index + 1 :] - end)
+                return layout, chain([rest], pieces)
+            start = int(end)
+    return Layout("csv"), iter(())
+
+
+def header_of(text: bytes) -> Layout:
+    """Return the columns that the first row of a CSV file names, and what divides them.
+
+    Raises:
+        DataError: it is no text, or names a column twice.
+    """
+    try:
+        line = text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError("it is neither UTF-8 text nor a packed file that is read") from error
+    delimiter = max(_DELIMITERS, key=line.count)
+    names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=delimiter), [])]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"its header names the column {twice[0]!r} twice; rename one")
+    return Layout("csv", tuple(names), delimiter)
+
+
+def _check_columns(present: Sequence[str], importer: Importer, columns: dict[str, str]) -> None:
+    wanted = [columns.get(name, name) for name in importer.columns]
+    if not set(wanted) & set(present):
+        hint = ' or map them with columns = {canonical = "theirs"}' if importer.takes_columns else ""
+        raise DataError(
+            f"it has none of the columns of {importer.kind} but {', '.join(sorted(present)[:12])}; "
+            f"check the source's kind{hint}"
+        )
+
+
+def is_table(handle: BinaryIO) -> bool:
+    """Return whether an open file is Parquet; it is at its start before and after."""
+    head = handle.read(len(PARQUET_MAGIC))
+    handle.seek(0)
+    return head == PARQUET_MAGIC
+
+
+def open_table(handle: BinaryIO, importer: Importer, columns: dict[str, str]) -> Iterator[pa.Table]:
+    """Yield a Parquet file's rows some at a time, with the columns that the format reads.
+
+    Raises:
+        DataError: it is no whole Parquet file, or has none of the columns.
+    """
+    try:
+        parquet = pa.parquet.ParquetFile(handle, buffer_size=HEAD_BYTES, pre_buffer=False)
+        present = parquet.schema_arrow.names
+        _check_columns(present, importer, columns)
+        wanted = {columns.get(name, name) for name in importer.columns}
+        names = [name for name in dict.fromkeys(present) if name in wanted]
+        for batch in parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=names):
+            yield pa.Table.from_batches([batch])
+    except pa.ArrowException as error:
+        raise DataError("it is a broken Parquet file; deliver it again") from error

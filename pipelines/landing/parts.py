@@ -1,0 +1,74 @@
+"""Rows of one table on their way into the lake: gathered, and written as Parquet files of a draft folder."""
+
+import uuid
+from pathlib import Path
+
+import polars as pl
+
+from models.errors import DataError
+
+_ROWS = 500_000
+_ROW_GROUP = 50_000
+
+
+class LakeWriteError(DataError):
+    """The lake's folder cannot be written, as on a full disk."""
+
+
+class Parts:
+    """Parquet parts of one table.
+
+    Args:
+        folder: where they are written.
+        name: the table's name, which begins the file names.
+        sort_by: column by which a part is sorted, so that hours are found by its statistics.
+        most_bytes: rows in memory beyond this are written out.
+    """
+
+    def __init__(self, folder: Path, name: str, sort_by: str, most_bytes: int) -> None:
+        self.paths: list[Path] = []
+        self._folder, self._name, self._sort_by, self._most_bytes = folder, name, sort_by, most_bytes
+        self._frames: list[pl.DataFrame] = []
+        self._rows = self._bytes = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        self._frames.append(rows)
+        self._rows += rows.height
+        self._bytes += int(rows.estimated_size())
+        if self._rows >= _ROWS or self._bytes >= self._most_bytes:
+            self.flush()
+
+    def flush(self) -> None:
+        if not self._frames:
+            return
+        rows = pl.concat(self._frames).sort(self._sort_by, maintain_order=True)
+        self._frames, self._rows, self._bytes = [], 0, 0
+        path = self._folder / f"{self._name}-{uuid.uuid4().hex}.parquet"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            rows.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            path.unlink(missing_ok=True)
+            raise LakeWriteError(
+                f"the lake's folder {self._folder.parent} cannot be written ({_why(error)}); free some disk and run "
+                f"again: what was committed before stays."
+            ) from error
+        self.paths.append(path)
+
+    def absorb(self, other: "Parts") -> None:
+        """Take over the rows of another buffer of the same table."""
+        self.paths += other.paths
+        for frame in other._frames:  # noqa: SLF001
+            self.add(frame)
+
+    def discard(self) -> None:
+        """Forget all rows, written or not."""
+        for path in self.paths:
+            path.unlink(missing_ok=True)
+        self._frames, self.paths, self._rows, self._bytes = [], [], 0, 0
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]

@@ -1,0 +1,419 @@
+"""Turn records into canonical rows, and name every record that cannot be one.
+
+DuckDB reads a block of records at once with explicit columns. Where it refuses, the records that it refuses alone
+are found and put aside, so that a record's fate never depends on its neighbours.
+"""
+
+import csv
+import io
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+import duckdb
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+
+from models.records import Importer
+from pipelines.landing.records import Records
+from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
+from pipelines.landing.split import Positions
+
+Form = Literal["json", "csv", "text"]
+_READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError)
+_SMALLEST_BUFFER = 1 << 20
+_COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the records of a file are read: as JSON objects, CSV rows under a header, or lines of text."""
+
+    form: Form
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+
+
+@dataclass
+class Read:
+    """What became of a block of records.
+
+    Attributes:
+        records: the records where they lie in a text; ordinals count in them from 0.
+        row_count: how many there are where they do not.
+        rows: canonical rows with `ordinal`, those with a quarantine reason included; None when there are none.
+        refused: ordinal -> reason, of records that yielded no row.
+    """
+
+    records: Records | None
+    row_count: int = 0
+    rows: pl.DataFrame | None = None
+    refused: dict[int, Reason] = field(default_factory=dict)
+
+    def places(self, first_row: int) -> pl.DataFrame:
+        """Return where each record lies; rows of a table, which have no bytes, are numbered from `first_row`."""
+        if self.records is not None:
+            return self.records.places()
+        return pl.DataFrame({"ordinal": pl.int_range(self.row_count, eager=True)}).with_columns(
+            file_index=pl.lit(0, dtype=pl.Int64),
+            line_number=pl.col("ordinal") + first_row,
+            byte_offset=pl.lit(None, dtype=pl.Int64),
+            byte_length=pl.lit(None, dtype=pl.Int64),
+        )
+
+    def complaints(self) -> pl.DataFrame:
+        """Return ordinal, record_number (0: the record as a whole), reason and detail of what cannot be used."""
+        whole = [(ordinal, 0, *reason) for ordinal, reason in sorted(self.refused.items())]
+        frames = [pl.DataFrame(whole, schema=_COMPLAINT, orient="row")]
+        if self.rows is not None:
+            bad = self.rows.filter(pl.col("quarantine_reason").is_not_null() & ~pl.col("is_ignored"))
+            frames.append(
+                bad.select(
+                    "ordinal",
+                    pl.col("record_number").cast(pl.Int32),
+                    reason="quarantine_reason",
+                    detail="quarantine_detail",
+                )
+            )
+        return pl.concat(frames)
+
+    def skeletons(self, layout: Layout, ordinals: pl.Series) -> list[str | None]:
+        """Return keys and types of some records, where they have any."""
+        if self.records is None or layout.form != "json":
+            return [None] * len(ordinals)
+        return [skeleton_of(self.records.text(index)) for index in ordinals]
+
+
+class Reader:
+    """Reads the records of one source; a thread has its own.
+
+    Args:
+        con: an in-memory session; the reader takes a cursor of it.
+        importer: what the records are.
+        columns: canonical name -> the source's name, where they differ.
+        hash_key: key of the API keys' hash.
+    """
+
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, importer: Importer, columns: dict[str, str], hash_key: bytes
+    ) -> None:
+        self._con = con.cursor()
+        self._con.execute("SET TimeZone = 'UTC'")
+        self._importer = importer
+        self._theirs = {name: columns.get(name, name) for name in importer.columns}
+        self._parameters = {"hash_key": hash_key.decode()} if "$hash_key" in importer.select else {}
+        self._scratch = _Scratch()
+
+    def close(self) -> None:
+        self._con.close()
+        self._scratch.close()
+
+    def read(self, records: Records, layout: Layout) -> Read:
+        """Read records; every one that is not blank is in the result."""
+        found = Read(records)
+        if layout.form == "csv":
+            self._read_csv(found, layout)
+        elif layout.form == "text":
+            self._read_text(found)
+        else:
+            self._read_json(found)
+        return found
+
+    def read_table(self, table: pa.Table) -> Read:
+        """Read the rows of an Arrow table, such as a batch of a Parquet file."""
+        found = Read(None, row_count=table.num_rows)
+        everything = np.arange(table.num_rows, dtype=np.int64)
+        self._finish(found, everything, lambda some: self._table_rows(table.take(some), some), _wrong_shape)
+        return found
+
+    def _read_json(self, found: Read) -> None:
+        records = found.records or Records.of([])
+        alive = _not_blank(records)
+        try:
+            rows = self._json_rows(records, alive)
+        except _READING_ERRORS:
+            rows = None
+        if rows is not None and rows["ordinal"].n_unique() == len(alive):
+            found.rows = rows
+            return
+        alive = self._objects(records, alive, found)
+        self._finish(
+            found,
+            alive,
+            lambda some: self._json_rows(records, some),
+            lambda index: broken_json(records.text(index)),
+        )
+
+    def _json_rows(self, records: Records, alive: Positions) -> pl.DataFrame | None:
+        if not len(alive):
+            return None
+        taken = records.take(alive)
+        self._scratch.write(taken.data)
+        types = ", ".join(
+            f"{_word(self._theirs[name])}: {_word(dtype)}" for name, dtype in self._importer.columns.items()
+        )
+        fields = ", ".join(f'{_name(theirs)} AS "{name}"' for name, theirs in self._theirs.items())
+        size = max(_SMALLEST_BUFFER, int(taken.lengths.max()) + 1)
+        return self._rows(
+            f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "
+            f"format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {size}, "
+            f"compression = 'uncompressed')",
+            alive,
+        )
+
+    def _objects(self, records: Records, alive: Positions, found: Read) -> Positions:
+        """Return which records are JSON objects, all in one go; the others are refused."""
+        decoded = _decodable(records, alive)
+        self._con.register("lines", pa.table({"ordinal": decoded, "line": records.take(decoded).strings()}))
+        objects = self._con.execute(
+            "SELECT ordinal FROM lines "
+            "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END ORDER BY ordinal"
+        ).fetchnumpy()["ordinal"]
+        self._con.unregister("lines")
+        for index in np.setdiff1d(alive, objects):
+            found.refused[int(index)] = broken_json(records.text(index))
+        return np.asarray(objects, np.int64)
+
+    def _read_csv(self, found: Read, layout: Layout) -> None:
+        records = found.records or Records.of([])
+        alive = _not_blank(records)
+        table, refused = _csv_table(records.take(alive), layout)
+        if table is None or refused or table.num_rows != len(alive):
+            found.records = records = _unquoted(records, layout)
+            alive = _not_blank(records)
+            good = []
+            for index in alive:
+                rows = _csv_rows(records.text(index), layout)
+                if len(rows) == 1 and len(rows[0]) == len(layout.header):
+                    good.append(index)
+                else:
+                    columns = len(rows[0]) if rows else 0
+                    found.refused[int(index)] = broken_row(
+                        records.text(index), found=columns, wanted=len(layout.header)
+                    )
+            alive = np.array(good, np.int64)
+
+        def rows_of(some: Positions) -> pl.DataFrame | None:
+            part, refused = _csv_table(records.take(some), layout)
+            if part is None or refused or part.num_rows != len(some):
+                raise pa.ArrowInvalid("rows and records differ")
+            return self._table_rows(part, some)
+
+        self._finish(found, alive, rows_of, lambda _: ("invalid_csv", "the row cannot be read"))
+
+    def _read_text(self, found: Read) -> None:
+        records = found.records or Records.of([])
+        alive = _not_blank(records)
+        decoded = _decodable(records, alive)
+        for index in np.setdiff1d(alive, decoded):
+            found.refused[int(index)] = broken_json(records.text(index))
+
+        def rows_of(some: Positions) -> pl.DataFrame | None:
+            lines = pa.compute.utf8_rtrim(records.take(some).strings(), "\r\n")
+            return self._table_rows(pa.table({"line": lines}), some)
+
+        self._finish(found, decoded, rows_of, _wrong_shape)
+
+    def _finish(
+        self,
+        found: Read,
+        alive: Positions,
+        rows_of: Callable[[Positions], pl.DataFrame | None],
+        reason_of: Callable[[int], Reason],
+    ) -> None:
+        """Read some records, by halves where they fail together, until each has a row or a reason."""
+        frames = list(self._halves(found, alive, rows_of, reason_of))
+        found.rows = pl.concat(frames) if frames else None
+        have = found.rows["ordinal"].to_numpy() if found.rows is not None else np.empty(0, np.int64)
+        for index in np.setdiff1d(np.setdiff1d(alive, have), [*found.refused]):
+            found.refused[int(index)] = ("no_record", "the format finds no record in it")
+
+    def _halves(
+        self,
+        found: Read,
+        alive: Positions,
+        rows_of: Callable[[Positions], pl.DataFrame | None],
+        reason_of: Callable[[int], Reason],
+    ) -> Iterator[pl.DataFrame]:
+        if not len(alive):
+            return
+        try:
+            rows = rows_of(alive)
+        except duckdb.OutOfMemoryException:
+            raise
+        except _READING_ERRORS:
+            if len(alive) == 1:
+                found.refused[int(alive[0])] = reason_of(int(alive[0]))
+                return
+            middle = len(alive) // 2
+            yield from self._halves(found, alive[:middle], rows_of, reason_of)
+            yield from self._halves(found, alive[middle:], rows_of, reason_of)
+        else:
+            if rows is not None:
+                yield rows
+
+    def _table_rows(self, table: pa.Table, ordinals: Positions) -> pl.DataFrame | None:
+        if not table.num_rows:
+            return None
+        fields = ", ".join(self._field(table, name) for name in self._importer.columns)
+        numbers = pa.array(np.arange(1, table.num_rows + 1))
+        self._con.register("arrow_records", table.append_column(_ROW, numbers))
+        try:
+            return self._rows(f'SELECT "{_ROW}" AS line_number, {fields} FROM arrow_records', ordinals)
+        finally:
+            self._con.unregister("arrow_records")
+
+    def _field(self, table: pa.Table, name: str) -> str:
+        theirs, dtype = self._theirs[name], self._importer.columns[name]
+        if theirs not in table.column_names:
+            return f'NULL::{dtype} AS "{name}"'
+        if dtype == "VARCHAR" and pa.types.is_nested(table.schema.field(theirs).type):
+            return f'to_json({_name(theirs)})::VARCHAR AS "{name}"'
+        return f'{_name(theirs)}::{dtype} AS "{name}"'
+
+    def _rows(self, relation: str, ordinals: Positions) -> pl.DataFrame:
+        self._con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {relation}")
+        rows = pl.DataFrame(self._con.execute(self._importer.select, self._parameters).to_arrow_table())
+        rows = rows.with_columns(ordinal=pl.Series(ordinals).gather(rows["line_number"] - 1))
+        frame = self._importer.canonical(rows.lazy())
+        if "is_ignored" not in frame.collect_schema().names():
+            frame = frame.with_columns(is_ignored=pl.lit(value=False))
+        return frame.collect()
+
+
+_ROW = "row of the block"
+
+
+class _Scratch:
+    """Bytes that DuckDB reads as a file: in memory where the system can, else in a file without a name's traces."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._file = os.fdopen(os.memfd_create("nanodollar"), "r+b", buffering=0)
+            self.path = f"/proc/self/fd/{self._file.fileno()}"
+        else:
+            self._file = tempfile.NamedTemporaryFile(prefix="nanodollar-", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
+            self.path = self._file.name
+
+    def write(self, data: bytes) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _not_blank(records: Records) -> Positions:
+    """Return which records hold more than white space."""
+    if not len(records):
+        return np.empty(0, np.int64)
+    is_text = np.frombuffer(records.data, np.uint8) > ord(" ")
+    return np.flatnonzero(np.logical_or.reduceat(is_text, records.starts)).astype(np.int64)
+
+
+def _decodable(records: Records, alive: Positions) -> Positions:
+    """Return which of some records are UTF-8."""
+    try:
+        records.take(alive).data.decode("utf-8")
+    except UnicodeDecodeError:
+        return np.array([index for index in alive if _is_utf8(records.text(index))], np.int64)
+    return alive
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wrong_shape(_index: int) -> Reason:
+    return "wrong_shape", "a field holds another type than the format's"
+
+
+def _csv_table(records: Records, layout: Layout) -> tuple[pa.Table | None, int]:
+    """Return CSV rows as text columns (None when they cannot be read together) and how many were refused."""
+    refused: list[int] = []
+
+    def refuse(row: pa.csv.InvalidRow) -> str:
+        refused.append(row.actual_columns)
+        return "skip"
+
+    try:
+        table = pa.csv.read_csv(
+            io.BytesIO(records.data),
+            read_options=pa.csv.ReadOptions(
+                column_names=layout.header, block_size=len(records.data) + 1, use_threads=False
+            ),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=layout.delimiter,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=refuse,
+            ),
+            convert_options=pa.csv.ConvertOptions(
+                column_types=dict.fromkeys(layout.header, pa.large_string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except pa.ArrowException:
+        return None, len(refused)
+    return table, len(refused)
+
+
+def _csv_rows(text: bytes, layout: Layout) -> list[list[str]]:
+    if not _is_utf8(text):
+        return []
+    try:
+        return list(
+            csv.reader(io.StringIO(text.decode(), newline=""), delimiter=layout.delimiter, strict=True)
+        )
+    except csv.Error:
+        return []
+
+
+def _unquoted(records: Records, layout: Layout) -> Records:
+    """Cut records that are no row as a whole at every newline: a stray quote has joined them."""
+    ends: list[int] = []
+    origin: list[int] = []
+    number: list[int] = []
+    offset: list[int] = []
+    for index, (start, end) in enumerate(zip(records.starts, records.ends, strict=True)):
+        text = records.data[start:end]
+        rows = _csv_rows(text, layout)
+        is_row = len(rows) == 1 and len(rows[0]) == len(layout.header)
+        lines = [text] if is_row else re.findall(rb"[^\n]*\n", text)
+        at = 0
+        for step, line in enumerate(lines):
+            origin.append(index)
+            number.append(int(records.number[index]) + step)
+            offset.append(int(records.offset[index]) + at)
+            at += len(line)
+            ends.append(int(start) + at)
+    which = np.array(origin, np.int64)
+    return Records(
+        records.data,
+        np.array(ends, np.int64),
+        records.file[which],
+        np.array(number, np.int64),
+        np.array(offset, np.int64),
+    )
+
+
+def _word(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _name(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'

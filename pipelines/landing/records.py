@@ -1,0 +1,97 @@
+"""Records on their way to a reader: whole records of one file or several, and where each of them lies."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from pipelines.landing.split import Piece, Positions
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records as bytes, each ended by a newline.
+
+    Attributes:
+        data: their bytes.
+        ends: where each ends in `data`, its newline included.
+        file: which of the block's files each is of.
+        number: its number in that file.
+        offset: where it starts in that file, unpacked.
+    """
+
+    data: bytes
+    ends: Positions
+    file: Positions
+    number: Positions
+    offset: Positions
+
+    @classmethod
+    def of(cls, pieces: Sequence[tuple[int, Piece]]) -> "Records":
+        """Join pieces, each with the index of its file."""
+        ends, files, numbers, offsets = [], [], [], []
+        base = 0
+        for file, piece in pieces:
+            newlines = piece.newlines()
+            inside = newlines if piece.ends is None else piece.ends
+            starts = np.concatenate([np.zeros(1, np.int64), inside[:-1]])
+            ends.append(inside + base)
+            files.append(np.full(len(inside), file, np.int64))
+            numbers.append(piece.first + np.searchsorted(newlines, starts, side="right"))
+            offsets.append(starts + piece.offset)
+            base += len(piece.data)
+        data = pieces[0][1].data if len(pieces) == 1 else b"".join(piece.data for _, piece in pieces)
+        return cls(data, _joined(ends), _joined(files), _joined(numbers), _joined(offsets))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def starts(self) -> Positions:
+        return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])[: len(self.ends)]
+
+    @property
+    def lengths(self) -> Positions:
+        return self.ends - self.starts
+
+    def text(self, index: int) -> bytes:
+        return self.data[self.starts[index] : self.ends[index]]
+
+    def take(self, which: Positions) -> "Records":
+        """Return some of the records, by ascending index."""
+        if len(which) == len(self):
+            return self
+        lengths = self.lengths
+        kept = np.zeros(len(self), np.bool_)
+        kept[which] = True
+        data = np.frombuffer(self.data, np.uint8)[: self.ends[-1] if len(self) else 0]
+        return Records(
+            data[np.repeat(kept, lengths)].tobytes(),
+            np.cumsum(lengths[which]),
+            self.file[which],
+            self.number[which],
+            self.offset[which],
+        )
+
+    def strings(self) -> pa.LargeStringArray:
+        """Return the records as Arrow text without copying; they must be UTF-8."""
+        bounds = np.concatenate([np.zeros(1, np.int64), self.ends])
+        return pa.LargeStringArray.from_buffers(len(self), pa.py_buffer(bounds), pa.py_buffer(self.data))
+
+    def places(self) -> pl.DataFrame:
+        """Return one row per record: its 0-based `ordinal`, its file, number and byte range."""
+        return pl.DataFrame(
+            {
+                "ordinal": np.arange(len(self), dtype=np.int64),
+                "file_index": self.file,
+                "line_number": self.number,
+                "byte_offset": self.offset,
+                "byte_length": self.lengths,
+            }
+        )
+
+
+def _joined(parts: list[Positions]) -> Positions:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,0 +1,77 @@
+"""Say what became of a landed file's records, before the hours that they touch are computed."""
+
+from typing import Any
+
+import polars as pl
+
+from models.importers import importers
+from models.lifecycle.dedupe import dedupe_events
+from models.logs.dedupe import dedupe
+from pipelines.automation.staleness import spans
+from pipelines.landing.judge import time_column
+from pipelines.landing.land import UNREADABLE
+from pipelines.warehouse.resource import Warehouse, frame
+
+
+def outcome(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
+    """Return sentences about one file.
+
+    Args:
+        warehouse: the lake, with the file in it.
+        file: its row of ops.landed_files.
+    """
+    if file["file_hash"].startswith(UNREADABLE):
+        return [f"{file['note']}; mend it and ingest it again"]
+    duplicates = duplicate_count(warehouse, file)
+    accepted, quarantined = file["landed_count"] - duplicates, file["quarantined_count"]
+    told = [
+        f"read {file['read_count']:,} = accepted {accepted:,} + duplicate {duplicates:,} + quarantined {quarantined:,}"
+    ]
+    if file["ignored_count"]:
+        told.append(f"{file['ignored_count']:,} records of another grain were passed over")
+    if file["quarantined_count"]:
+        with warehouse.reading() as con:
+            rows = con.execute(
+                "SELECT reason, count(*), min(line_number), min_by(detail, line_number) FROM ops.quarantine "
+                "WHERE file_hash = ? AND source = ? GROUP BY reason ORDER BY 2 DESC, 1",
+                [file["file_hash"], file["source"]],
+            ).fetchall()
+        told += [
+            f"{count:,} {reason}, first on line {line} ({detail})" for reason, count, line, detail in rows
+        ]
+    if file["note"]:
+        told.append(file["note"])
+    return told
+
+
+def duplicate_count(warehouse: Warehouse, file: dict[str, Any]) -> int:
+    """Return how many of a file's records lose to another record, as computing their hours will find."""
+    with warehouse.reading() as con:
+        hours = [
+            row[0]
+            for row in con.execute(
+                "SELECT touched_hour FROM ops.file_hours WHERE file_hash = ? AND source = ? ORDER BY 1",
+                [file["file_hash"], file["source"]],
+            ).fetchall()
+        ]
+    window = warehouse.project.dedupe_window
+    importer = importers()[file["source_kind"]]
+    began = time_column(importer)
+    count = 0
+    for from_hour, to_hour in spans(hours):
+        for start, end in warehouse.chunks(from_hour, to_hour):
+            with warehouse.reading() as con:
+                landed = frame(
+                    con,
+                    f"SELECT * FROM {importer.table} WHERE {began} >= ? AND {began} < ?",
+                    [start - 2 * window, end + window],
+                ).lazy()
+            if importer.table == "raw.requests":
+                _, losers = dedupe(landed, window=window, from_hour=start, to_hour=end)
+            else:
+                _, losers = dedupe_events(landed, from_hour=start, to_hour=end)
+            lost = losers.filter(
+                (pl.col("file_hash") == file["file_hash"]) & (pl.col("source") == file["source"])
+            )
+            count += lost.select(pl.len()).collect().item()
+    return count

@@ -1,0 +1,160 @@
+"""One call seen twice is one attempt, and no record is lost: the rule, on rows built by hand and at random."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.logs.dedupe import dedupe
+from models.periods import HOUR
+from models.schemas import table
+
+NOON = datetime(2026, 11, 2, 12, tzinfo=UTC)
+WINDOW = timedelta(hours=2)
+
+
+def record(key: str, minute: float = 0, line: int = 1, **more: Any) -> dict[str, Any]:
+    started_at = NOON + timedelta(minutes=minute)
+    return {
+        "source": "gateway", "source_kind": "litellm_spend_logs", "request_id": key.removeprefix("id:"),
+        "started_at": started_at, "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False,
+        "ingested_at": NOON, "file_hash": "f1", "line_number": line, "record_number": 1, "dedupe_key": key,
+    } | more  # fmt: skip
+
+
+def split(*records: dict[str, Any], hours: int = 1) -> tuple[pl.DataFrame, pl.DataFrame]:
+    rows = table("raw.requests").frame(records).lazy()
+    winners, losers = dedupe(rows, window=WINDOW, from_hour=NOON, to_hour=NOON + HOUR * hours)
+    return winners.collect(), losers.collect()
+
+
+def test_the_gateway_the_sdk_and_the_provider_log_of_one_call_are_one_attempt() -> None:
+    winners, losers = split(
+        record("id:chatcmpl-1", 0.2, source="sdk", source_kind="otel_genai", file_hash="f2"),
+        record("id:chatcmpl-1", 0.1, tenant="acme"),
+        record("id:chatcmpl-1", 0, source="provider", source_kind="openai_response", file_hash="f3"),
+    )
+
+    assert winners.select("source", "tenant", "started_at").rows() == [("gateway", "acme", NOON)]
+    assert sorted(losers.select("source", "winner_source", "reason").rows()) == [
+        ("provider", "gateway", "seen_by_another_source"),
+        ("sdk", "gateway", "seen_by_another_source"),
+    ]
+
+
+def test_the_record_whose_usage_the_provider_counted_wins_over_the_gateway() -> None:
+    winners, _ = split(
+        record("id:chatcmpl-1", usage_source="missing"),
+        record("id:chatcmpl-1", source="sdk", source_kind="otel_genai", output_text_tokens=7),
+    )
+
+    assert winners.select("source", "output_text_tokens").rows() == [("sdk", 7)]
+
+
+def test_a_correction_wins_and_a_repetition_of_the_old_one_does_not_undo_it() -> None:
+    old = record("id:chatcmpl-1", output_text_tokens=7)
+    corrected = old | {"output_text_tokens": 5, "file_hash": "f2", "ingested_at": NOON + HOUR}
+    repeated = old | {"file_hash": "f3", "ingested_at": NOON + 2 * HOUR}
+
+    winners, losers = split(old, corrected, repeated)
+
+    assert winners.select("file_hash", "output_text_tokens").rows() == [("f2", 5)]
+    assert losers["reason"].to_list() == ["redelivered", "redelivered"]
+
+
+def test_a_repeated_delivery_leaves_the_first_reading_in_place() -> None:
+    first = record("id:chatcmpl-1", file_hash="f9")
+    again = first | {"file_hash": "f1", "ingested_at": NOON + HOUR}
+
+    winners, losers = split(first, again)
+
+    assert winners.select("file_hash", "ingested_at").rows() == [("f9", NOON)]
+    assert losers["file_hash"].to_list() == ["f1"]
+
+
+def test_an_early_export_of_a_running_call_loses_to_the_whole_one() -> None:
+    running = record("id:chatcmpl-1", ingested_at=NOON + HOUR, file_hash="f2")
+    whole = record("id:chatcmpl-1", finished_at=NOON + timedelta(seconds=9))
+
+    winners, _ = split(running, whole)
+
+    assert winners["finished_at"].to_list() == [NOON + timedelta(seconds=9)]
+
+
+def test_equal_records_without_ids_stay_and_a_delivered_again_file_drops() -> None:
+    twins = [record("content:c", line=line, request_id="content:c") for line in (3, 8)]
+    again = [
+        row | {"file_hash": "f2", "line_number": row["line_number"] + 1, "ingested_at": NOON + HOUR}
+        for row in twins
+    ]
+
+    winners, losers = split(*twins, *again)
+
+    assert sorted(winners["request_id"]) == ["content:c:1", "content:c:2"]
+    assert set(winners["file_hash"]) == {"f1"}
+    assert sorted(losers.select("file_hash", "line_number", "winner_line_number").rows()) == [
+        ("f2", 4, 3),
+        ("f2", 9, 8),
+    ]
+
+
+def test_a_number_counts_only_inside_its_own_source() -> None:
+    winners, losers = split(record("id:17"), record("id:17", source="other"), record("id:17", line=2))
+
+    assert sorted(winners["source"]) == ["gateway", "other"]
+    assert losers["source"].to_list() == ["gateway"]
+
+
+def test_records_of_one_key_further_apart_than_the_window_are_two_attempts() -> None:
+    winners, losers = split(record("id:chatcmpl-1"), record("id:chatcmpl-1", 121, line=2), hours=4)
+
+    assert winners.height == 2
+    assert losers.is_empty()
+
+
+RECORDS = st.lists(
+    st.builds(
+        record,
+        st.sampled_from(["id:chatcmpl-1", "id:chatcmpl-2", "id:5", "content:c"]),
+        st.integers(-10, 36).map(lambda tens: tens * 9.5),
+        source=st.sampled_from(["gateway", "sdk"]),
+        source_kind=st.sampled_from(["litellm_spend_logs", "otel_genai"]),
+        usage_source=st.sampled_from(["provider", "missing"]),
+        file_hash=st.sampled_from(["f1", "f2"]),
+        output_text_tokens=st.sampled_from([1, 2]),
+        ingested_at=st.sampled_from([NOON, NOON + HOUR]),
+    ),
+    max_size=14,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(RECORDS)
+def test_every_record_wins_or_is_listed_however_the_range_is_cut(records: list[dict[str, Any]]) -> None:
+    records = [row | {"line_number": number} for number, row in enumerate(records, start=1)]
+    rows = table("raw.requests").frame(records)
+    hours = [NOON + HOUR * step for step in range(-2, 7)]
+
+    def cut(start: datetime, end: datetime) -> tuple[pl.DataFrame, pl.DataFrame]:
+        near = rows.filter(
+            (pl.col("started_at") >= start - 2 * WINDOW) & (pl.col("started_at") < end + WINDOW)
+        )
+        winners, losers = dedupe(near.lazy(), window=WINDOW, from_hour=start, to_hour=end)
+        return winners.collect(), losers.collect()
+
+    winners, losers = cut(hours[0], hours[-1])
+    pieces = [cut(hours[0], hours[3]), cut(hours[3], hours[4]), cut(hours[4], hours[-1])]
+
+    assert sorted([*winners["line_number"], *losers["line_number"]]) == [
+        row["line_number"] for row in records
+    ]
+    assert not winners.select("source", "request_id", "started_at").is_duplicated().any()
+    for whole, parts in ((winners, [piece[0] for piece in pieces]), (losers, [piece[1] for piece in pieces])):
+        columns = [name for name in whole.columns if name not in ("tags", "other_meters")]
+        assert (
+            whole.select(columns)
+            .sort("line_number")
+            .equals(pl.concat(parts).select(columns).sort("line_number"))
+        )
