@@ -39,6 +39,19 @@ def chip_aliases() -> dict[str, str]:
     }
 
 
+@cache
+def instances() -> dict[tuple[str, str], tuple[str, int]]:
+    """Return every known instance type: (provider, instance type) -> chip and how many of it."""
+    path = "aliases/instances.yml"
+    document = read_yaml((files("data") / path).read_text(encoding="utf-8"), path=f"data/{path}")
+    return {
+        (provider, instance): (chip, count)
+        for provider, by_chip in document.value.items()
+        for chip, counts in by_chip.items()
+        for instance, count in counts.items()
+    }
+
+
 def canonical_chips(events: pl.LazyFrame) -> pl.LazyFrame:
     """Return the frame with `chip` as `ref.chips` names it; an unknown spelling stays as logged and so surfaces."""
     aliases = chip_aliases()

@@ -68,10 +68,14 @@ Region = Annotated[str, Field(min_length=1)]
 
 
 class Modifier(Strict):
-    """A tier's, a region's or an off-peak window's change: own rates where stated, else the multiplier."""
+    """A tier's, a region's or an off-peak window's change: own rates where stated, else the multiplier.
+
+    Beyond a long-context threshold a stated rate changes as much as it does below, unless that is stated too.
+    """
 
     multiplier: Multiplier = Decimal(1)
     per_mtok: Rates = Field(default={}, alias="usd_per_mtok")
+    long_context_per_mtok: Rates = Field(default={}, alias="long_context_usd_per_mtok")
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Modifier":

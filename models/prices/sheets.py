@@ -58,7 +58,11 @@ def in_currency(value: Any, document: Document) -> tuple[Any, list[Configuration
     problems: list[ConfigurationError] = []
     if not re.fullmatch(CURRENCY, str(currency)) or currency == "USD":
         return value, problems
-    own = {f"{currency.lower()}_per_mtok": "usd_per_mtok", f"per_call_{currency.lower()}": "per_call_usd"}
+    code = str(currency).lower()
+    own = {
+        name.replace("usd", code): name
+        for name in ("usd_per_mtok", "long_context_usd_per_mtok", "per_call_usd")
+    }
 
     def renamed(node: Any, location: Location) -> Any:
         if isinstance(node, list):

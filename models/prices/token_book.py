@@ -19,6 +19,7 @@ from models.schemas import table
 
 DEFAULT_TIER = "default"
 _MTOK = 1_000_000
+_FINEST = Decimal(1).scaleb(-30)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 Rates = Mapping[str, Decimal | None]
 
@@ -170,19 +171,21 @@ def _cards(dated: _Dated) -> Iterator[_Card]:
     for tier, change in [(DEFAULT_TIER, None), *entry.tiers.items()]:
         for window in [None, *entry.schedule]:
             modifiers = [modifier for modifier in (dated.uplift, change, window) if modifier is not None]
+            beyond = entry.long_context.per_mtok if entry.long_context else {}
+            rates, long_rates = _modified(entry.per_mtok, {**entry.per_mtok, **beyond}, modifiers)
             card = _Card(
                 dated=dated,
                 tier=tier,
                 priced_at=_priced_at(tier, change, entry),
                 schedule=window.written() if window else None,
-                rates=_modified(entry.per_mtok, modifiers),
+                rates=rates,
                 per_call=entry.per_call,
             )
             yield card
             if entry.long_context:
                 yield replace(
                     card,
-                    rates=_modified({**entry.per_mtok, **entry.long_context.per_mtok}, modifiers),
+                    rates=long_rates,
                     above=entry.long_context.above_input_tokens,
                     mode=entry.long_context.mode,
                 )
@@ -193,12 +196,23 @@ def _priced_at(tier: str, change: Modifier | None, entry: Entry) -> str:
     return str(stated or ("finished" if tier == "batch" else entry.priced_at))
 
 
-def _modified(rates: Rates, modifiers: list[Modifier]) -> Rates:
-    """Apply region, tier, then schedule: a stated rate replaces, every other rate is multiplied."""
-    with localcontext(prec=60):
-        for modifier in modifiers:
-            rates = {**_times(rates, modifier.multiplier), **modifier.per_mtok}
-    return rates
+def _modified(rates: Rates, long_rates: Rates, modifiers: list[Modifier]) -> tuple[Rates, Rates]:
+    """Apply region, tier, then schedule to the rates below and beyond a long-context threshold.
+
+    A stated rate replaces, every other rate is multiplied; beyond the threshold a rate that is stated only for
+    below changes by the same factor.
+    """
+    for modifier in modifiers:
+        below = {**_times(rates, modifier.multiplier), **modifier.per_mtok}
+        with localcontext(prec=60):
+            alike = {
+                meter: (before * rate / plain).quantize(_FINEST)
+                for meter, rate in modifier.per_mtok.items()
+                if rate is not None and (plain := rates.get(meter)) and (before := long_rates.get(meter))
+            }
+        stated = {**modifier.per_mtok, **alike, **modifier.long_context_per_mtok}
+        rates, long_rates = below, {**_times(long_rates, modifier.multiplier), **stated}
+    return rates, long_rates
 
 
 def _times(rates: Rates, multiplier: Decimal) -> Rates:

@@ -1,6 +1,7 @@
 """nanodollar: one command per file of this folder; an error is one sentence."""
 
 import importlib
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 import pipelines.cli
 from models.errors import ConfigurationError, NanodollarError
-from pipelines.project import Project, find_project
+from pipelines.project import SETTINGS_FILE, Project, find_project
 
 
 class Context:
@@ -21,6 +22,11 @@ class Context:
 
     def project(self) -> Project:
         return find_project(self._folder)
+
+    def project_here(self) -> Project | None:
+        """Return the project that is named or that this folder is; None where a command can do without."""
+        is_named = self._folder is not None or bool(os.environ.get("NANODOLLAR_PROJECT"))
+        return self.project() if is_named or Path(SETTINGS_FILE).exists() else None
 
 
 class _Commands(click.Group):
