@@ -152,6 +152,8 @@ def read_policy(
             "known_from": _known_from(policy),
         }
         rows += [common | row for row in _rows(document, policy)]
+    # A document that holds from the beginning states the default itself.
+    rows = [row for row in rows[:1] if not any(_is_default(other) for other in rows[1:])] + rows[1:]
     found = dict(scores(quality_text, path=quality_path))
     for start in starts:
         found |= {name: scored.as_score() for name, scored in in_force[start][1].quality.items()}
@@ -166,6 +168,10 @@ def load_policy(text: str, *, path: str) -> pl.DataFrame:
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
     return read_policy(text, path=path).clauses
+
+
+def _is_default(row: Mapping[str, Any]) -> bool:
+    return (row["clause"], row["valid_from"], row["known_from"]) == (DEFAULT_CLAUSE, EPOCH, EPOCH)
 
 
 def _known_from(policy: Policy) -> datetime:

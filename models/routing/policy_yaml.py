@@ -64,7 +64,9 @@ class Document:
             raise self._readable(error, model) from error
 
     def _readable(self, error: ValidationError, model: type[BaseModel]) -> ConfigurationError:
-        first: Any = error.errors()[0]
+        found: list[Any] = list(error.errors())
+        # A key that is written wrong says more than the one that it leaves missing.
+        first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
         location = tuple(part for part in first["loc"] if part != "[key]")
         key = location[-1] if location else ""
         if first["type"] == "extra_forbidden":

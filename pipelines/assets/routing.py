@@ -8,8 +8,9 @@ import polars as pl
 from models.periods import HOUR, business_day_bounds
 from models.routing.attempts import COLUMNS
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
-from models.routing.owned import Owned
-from models.routing.policy import RoutingPolicy, read_policy
+from models.routing.offers import Market, family_names, offers
+from models.routing.owned import Owned, pool_offers
+from models.routing.policy import EPOCH, RoutingPolicy, read_policy
 from pipelines.project import Project
 from pipelines.warehouse.resource import frame
 
@@ -73,12 +74,33 @@ def project_policy(project: Project, *, as_known_at: datetime) -> RoutingPolicy:
     )
 
 
+def owned_pools(con: duckdb.DuckDBPyConnection, on: date) -> Owned:
+    """Return the pools of a day, measured over the trailing days."""
+    days = {"on": on, "trailing_on": on - TRAILING}
+    return Owned(hours=frame(con, _HOURS, {"on": on}), measured=frame(con, _MEASURED, days))
+
+
+def market_of(con: duckdb.DuckDBPyConnection, on: date, *, as_known_at: datetime) -> Market:
+    """Return what could be had on a day: every offer of the price book, and the owned pools."""
+    models = frame(con, "FROM ref.models")
+    offered = offers(frame(con, "FROM ref.token_prices"), models, as_known_at=as_known_at)
+    return Market(
+        offered + pool_offers(owned_pools(con, on), family_names(offered, models), valid_from=EPOCH)
+    )
+
+
+def measured_latency(
+    con: duckdb.DuckDBPyConnection, on: date, start: datetime, end: datetime
+) -> pl.DataFrame:
+    """Return the median latency of every place on a day."""
+    return frame(con, _LATENCY, {"on": on, "start": start, "end": end})
+
+
 def judge_day(
     con: duckdb.DuckDBPyConnection, on: date, *, time_zone: str, policy: RoutingPolicy, as_known_at: datetime
 ) -> Judgement:
     """Judge the attempts of one business day."""
     start, end = business_day_bounds(on, time_zone=time_zone)
-    days = {"on": on, "trailing_on": on - TRAILING}
     return routing_mistakes(
         frame(con, _COSTS, {"early": start - HOUR, "late": end + HOUR}).lazy(),
         policy=policy,
@@ -88,9 +110,9 @@ def judge_day(
         from_on=on,
         to_on=on + timedelta(days=1),
         surroundings=Surroundings(
-            owned=Owned(hours=frame(con, _HOURS, {"on": on}), measured=frame(con, _MEASURED, days)),
-            latency=frame(con, _LATENCY, {"on": on, "start": start, "end": end}),
-            fallback_history=frame(con, _FALLBACKS, days),
+            owned=owned_pools(con, on),
+            latency=measured_latency(con, on, start, end),
+            fallback_history=frame(con, _FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
         ),
     )
 

@@ -1,13 +1,16 @@
 """Routing mistakes by hand, with the published Llama 70B prices of 2026-07-24."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
-from models.routing.mistakes import routing_mistakes
+from models.routing.mistakes import Surroundings, routing_mistakes
+from models.routing.owned import Owned
 from models.routing.policy import read_policy
 from models.schemas import table
+from models.schemas.vocabulary import POOL_PARTS
 
 DAY = date(2026, 7, 24)
 NOON = datetime(2026, 7, 24, 12, tzinfo=UTC)
@@ -90,13 +93,14 @@ def attempt(provider, model, family, usd, **extra):
     } | extra
 
 
-def judge(attempts, book, policy="", known=KNOWN):
+def judge(attempts, book, policy="", known=KNOWN, surroundings=None):
     judged = routing_mistakes(
         table("core.request_costs").frame(attempts).lazy(),
         policy=read_policy(policy, path="routing.yml"),
         book=table("ref.token_prices").frame(book).lazy(),
         models=table("ref.models").frame([]).lazy(),
         as_known_at=known,
+        surroundings=surroundings,
     )
     return judged.mistakes.to_dicts(), judged.regret.to_dicts()
 
@@ -268,3 +272,334 @@ def test_a_clause_does_not_judge_attempts_before_it():
     policy = "version: 1\nvalid_from: 2026-08-01\nroutes: {support: {providers: [nobody]}}\n"
     (row,), _ = judge([TOGETHER], LLAMA, policy)
     assert (row["kind"], row["clause"]) == ("dearer_provider", "default")
+
+
+def surround(pools=(), measured=(), latency=None, history=None):
+    rows = table("core.pool_hours").frame(
+        {f"{part}_{unit}": 0 for part in POOL_PARTS for unit in ("usd", "gpu_seconds")}
+        | {
+            "provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "model": "llama-3.3-70b",
+            "pool_hour": NOON, "accrued_on": DAY, "billed_gpu_seconds": 3600, "wall_gpu_seconds": 3600,
+            "is_provisional": False,
+        }
+        | pool
+        for pool in pools
+    )  # fmt: skip
+    rates = pl.DataFrame(
+        [
+            {"provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "model": "llama-3.3-70b"} | row
+            for row in measured
+        ],
+        schema={
+            "provider": pl.String, "region": pl.String, "chip": pl.String, "deployment": pl.String,
+            "commitment": pl.String, "model": pl.String, "billed_usd": pl.Decimal(38, 12),
+            "serving_usd": pl.Decimal(38, 12), "serving_gpu_seconds": pl.Decimal(38, 6),
+            "allocation_weight": pl.Decimal(38, 6),
+        },
+    )  # fmt: skip
+    return Surroundings(
+        owned=Owned(rows, rates) if pools else None, latency=latency, fallback_history=history
+    )
+
+
+def pool(chip="H200", idle=100, **extra):
+    return {"chip": chip, "deployment": f"llama-{chip}", "idle_gpu_seconds": idle} | extra
+
+
+def speed(chip="H200", per_second=50, billed="1000", serving="50", weight=10**6):
+    """A pool that served a million weighted tokens at so many a GPU-second."""
+    return {
+        "chip": chip, "deployment": f"llama-{chip}", "billed_usd": Decimal(billed), "serving_usd": Decimal(serving),
+        "serving_gpu_seconds": Decimal(weight) / per_second, "allocation_weight": Decimal(weight),
+    }  # fmt: skip
+
+
+def test_a_paid_call_beside_an_idle_pool_cost_all_that_it_paid_until_the_room_is_used_up():
+    """1,000 in and 500 out weigh 960; 100 idle seconds at 50 a second have room for 5,000: five calls, not six."""
+    calls = [
+        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(minutes=1)} for n in range(6)
+    ]
+    rows, _ = judge(calls, LLAMA[:2], surroundings=surround([pool()], [speed()]))
+    assert [row["request_id"] for row in rows] == [f"r{n}" for n in range(5)]
+    assert {(row["kind"], row["regret_usd"], row["alternative_usd"]) for row in rows} == {
+        ("idle_capacity", Decimal("0.00132"), Decimal(0))
+    }
+    assert (rows[0]["alternative_provider"], rows[0]["alternative_chip"]) == ("nebius", "H200")
+
+
+def test_an_idle_pool_of_another_hour_or_of_another_provider_than_allowed_has_no_room():
+    known = surround([pool(pool_hour=NOON + timedelta(hours=1))], [speed()])
+    assert judge([TOGETHER], LLAMA[:2], surroundings=known)[0] == []
+    policy = "version: 1\nroutes: {support: {providers: [together]}}\n"
+    assert judge([TOGETHER], LLAMA[:2], policy, surroundings=surround([pool()], [speed()]))[0] == []
+
+
+def test_a_pool_that_must_grow_costs_its_trailing_available_rate():
+    """It billed $500 for a million weighted tokens: 960 of them cost 48 cents, more than Together; at $1, less."""
+    assert judge([TOGETHER], LLAMA[:2], surroundings=surround([pool(idle=0)], [speed(billed="500")]))[0] == []
+    (row,), _ = judge([TOGETHER], LLAMA[:2], surroundings=surround([pool(idle=0)], [speed(billed="1")]))
+    assert (row["kind"], row["alternative_provider"], row["alternative_usd"]) == (
+        "dearer_provider", "nebius", Decimal("0.00096"),
+    )  # fmt: skip
+
+
+def pooled(name, chip, usd):
+    return attempt(
+        "nebius", "llama-3.3-70b", "llama-3.3-70b", usd, request_id=name, region="eu-north1", cost_basis="gpu",
+        chip=chip, deployment=f"llama-{chip}", commitment="on_demand", allocation_weight=Decimal(960),
+    )  # fmt: skip
+
+
+def test_a_dearer_chip_beside_a_cheaper_one_with_room_cost_the_difference_of_their_rates():
+    """H100 serves a million weighted tokens for $50, B200 for $20: 960 of them are 4.8 cents against 1.92."""
+    known = surround([pool("H100"), pool("B200")], [speed("H100"), speed("B200", serving="20")])
+    (row,), _ = judge(
+        [pooled("a", "H100", "0.048"), pooled("b", "B200", "0.0192")], LLAMA, surroundings=known
+    )
+    assert (row["request_id"], row["kind"], row["alternative_chip"]) == ("a", "wrong_chip", "B200")
+    assert (row["regret_usd"], row["alternative_usd"]) == (Decimal("0.0288"), Decimal("0.0192"))
+
+
+def test_a_cheaper_chip_without_room_is_no_alternative():
+    known = surround([pool("H100"), pool("B200", idle=19)], [speed("H100"), speed("B200", serving="20")])
+    assert judge([pooled("a", "H100", "0.048")], LLAMA, surroundings=known)[0] == []
+
+
+def test_a_choice_that_was_right_before_the_price_changed_is_stale():
+    """Together was the cheaper at 0.50 until the day before; now Groq is."""
+    change = NOON - timedelta(days=1)
+    old = llama("together", "Llama-3.3-70B-Instruct-Turbo", 0.5, 0.5, valid_to=change)
+    new = llama("together", "Llama-3.3-70B-Instruct-Turbo", 0.88, 0.88, valid_from=change)
+    groq = llama("groq", "llama-3.3-70b-versatile", 0.59, 0.79)
+    (row,), _ = judge([TOGETHER], [*old, *new, *groq])
+    assert (row["kind"], row["also_kinds"], row["regret_usd"]) == (
+        "stale_price", ["dearer_provider"], Decimal("0.000335"),
+    )  # fmt: skip
+    assert row["evidence"] == "the choice was right under the prices before 2026-07-23"
+    dearer_before = llama("together", "Llama-3.3-70B-Instruct-Turbo", 0.9, 0.9, valid_to=change)
+    assert judge([TOGETHER], [*dearer_before, *new, *groq])[0][0]["kind"] == "dearer_provider"
+
+
+CACHING = [
+    *card("openai", "gpt-4.1", "gpt-4.1", {"input_uncached": 2, "cache_read": 0.5, "output_text": 8}),
+    *card(
+        "azure.ai.openai", "gpt-4.1", "gpt-4.1", {"input_uncached": 2, "cache_read": 0.5, "output_text": 8}
+    ),
+]
+
+
+def turn(name, provider, minute, *, plain=4000, cached=0, usd="0.012", **extra):
+    return attempt(
+        provider, "gpt-4.1", "gpt-4.1", usd, request_id=name, started_at=NOON + minute * timedelta(minutes=1),
+        input_uncached_tokens=plain, cache_read_tokens=cached, session_id="s", **extra,
+    )  # fmt: skip
+
+
+def test_a_session_that_leaves_its_warm_prefix_cost_what_the_cache_would_have_saved():
+    """3,000 tokens were warm at OpenAI: 3,000 x $1.50 a million are 0.45 cents."""
+    warm = turn("a", "openai", 0, plain=1000, cached=3000, usd="0.0075")
+    (row,), _ = judge([warm, turn("b", "azure.ai.openai", 4)], CACHING)
+    assert (row["request_id"], row["kind"], row["regret_usd"]) == (
+        "b",
+        "cache_affinity_lost",
+        Decimal("0.0045"),
+    )
+    assert row["alternative_provider"] == "openai"
+    assert row["evidence"] == "3000 tokens of the prefix were warm at openai"
+
+
+def test_a_prefix_is_not_warm_after_its_lifetime_nor_where_the_clause_says_not_to_care():
+    warm = turn("a", "openai", 0, plain=1000, cached=3000, usd="0.0075")
+    assert judge([warm, turn("b", "azure.ai.openai", 6)], CACHING)[0] == []
+    policy = "version: 1\nroutes: {support: {cache_affinity: false}}\n"
+    assert judge([warm, turn("b", "azure.ai.openai", 4)], CACHING, policy)[0] == []
+
+
+def test_cached_tokens_of_a_session_are_read_from_the_cache_of_the_alternative():
+    """The session was there four minutes ago in the replay: 3,000 cached tokens cost 0.5 a million, not 2."""
+    dear = card("oracle", "gpt-4.1", "gpt-4.1", {"input_uncached": 3, "cache_read": 0.6, "output_text": 9})
+    first = turn("a", "oracle", 0, plain=4000, usd="0.0165")
+    second = turn("b", "oracle", 4, plain=1000, cached=3000, usd="0.0093")
+    rows, _ = judge([first, second], [*CACHING[:3], *dear])
+    # 4,000 x 2 + 500 x 8 = 0.012; 1,000 x 2 + 3,000 x 0.5 + 500 x 8 = 0.0075.
+    assert [row["alternative_usd"] for row in rows] == [Decimal("0.012"), Decimal("0.0075")]
+
+
+def test_fallbacks_far_above_their_base_rate_are_a_storm_with_the_price_of_what_was_asked():
+    history = pl.DataFrame({"route": "support", "attempt_count": 50, "fallback_count": [0, 1] * 400})
+    calls = [
+        TOGETHER
+        | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(seconds=10), "is_fallback": n < 10}
+        for n in range(12)
+    ]
+    policy = "version: 1\nroutes: {support: {providers: [together, groq]}}\n"
+    rows, days = judge(calls, LLAMA, policy, surroundings=surround(history=history))
+    assert [row["kind"] for row in rows] == ["fallback_storm"] * 10 + ["dearer_provider"] * 2
+    assert rows[0]["also_kinds"] == ["dearer_provider"]
+    assert [(day["kind"], day["regret_usd"]) for day in days] == [
+        ("dearer_provider", 2 * Decimal("0.000335")), ("fallback_storm", 10 * Decimal("0.000335")),
+    ]  # fmt: skip
+
+
+def test_an_answer_that_a_stronger_model_had_to_give_again_was_wasted_not_regretted():
+    weak = attempt("openai", "gpt-nano", "gpt-nano", "0.00025", request_id="a", logical_request_id="one")
+    strong = attempt(
+        "openai", "gpt-4o", "gpt-4o", "0.0075", request_id="b", logical_request_id="one",
+        started_at=NOON + timedelta(seconds=5),
+    )  # fmt: skip
+    (row,), (day,) = judge([strong, weak], GPT, "version: 1\nquality: {gpt-nano: 40, gpt-4o: 82}\n")
+    assert (row["request_id"], row["kind"], row["wasted_usd"]) == ("a", "underpowered", Decimal("0.00025"))
+    assert row["evidence"] == "gpt-nano answered, then gpt-4o was asked the same"
+    assert (day["regret_usd"], day["wasted_usd"]) == (None, Decimal("0.00025"))
+
+
+def test_a_tenant_is_held_to_its_own_rights():
+    policy = "version: 1\ntenants: {acme: {regions: [eu-*], providers: [together, groq]}}\n"
+    call = TOGETHER | {"tenant": "acme", "region": "us-east-1"}
+    (row,), _ = judge([call], LLAMA, policy)
+    assert (row["kind"], row["clause"], row["also_kinds"]) == (
+        "wrong_region",
+        "tenants.acme",
+        ["dearer_provider"],
+    )
+    assert row["alternative_provider"] == "groq"
+    assert judge([call | {"tenant": "other"}], LLAMA, policy)[0][0]["kind"] == "dearer_provider"
+    (row,), _ = judge([call | {"provider": "deepinfra"}], LLAMA, policy)
+    assert (row["kind"], row["also_kinds"]) == (
+        "policy_violation",
+        ["wrong_region", "dearer_provider"],
+    )
+
+
+def test_a_tenant_without_a_right_to_the_route_is_a_violation():
+    policy = "version: 1\ntenants: {acme: {routes: [chat]}}\n"
+    (row,), _ = judge([TOGETHER | {"tenant": "acme"}], LLAMA[:2], policy)
+    assert (row["kind"], row["evidence"]) == (
+        "policy_violation",
+        "support is not a route of tenants.acme (chat)",
+    )
+
+
+def test_a_place_that_answered_nothing_but_errors_in_that_minute_is_no_alternative():
+    down = [
+        attempt(
+            "deepinfra", "Llama-3.3-70B-Instruct", "llama-3.3-70b", "0", request_id=f"e{n}", status="error"
+        )
+        for n in range(2)
+    ]
+    (row,), _ = judge([TOGETHER, *down], LLAMA)
+    assert row["alternative_provider"] == "groq"
+    later = TOGETHER | {"started_at": NOON + timedelta(minutes=1)}
+    assert judge([later, *down], LLAMA)[0][0]["alternative_provider"] == "deepinfra"
+
+
+def test_a_place_that_failed_the_call_before_is_no_alternative_for_it():
+    chain = {"logical_request_id": "one"}
+    failed = attempt(
+        "deepinfra", "Llama-3.3-70B-Instruct", "llama-3.3-70b", "0", request_id="e", status="error", **chain
+    )
+    (row,), _ = judge([failed, TOGETHER | chain | {"started_at": NOON + timedelta(minutes=3)}], LLAMA)
+    assert row["alternative_provider"] == "groq"
+
+
+def seconds(*places):
+    return pl.DataFrame(
+        [
+            {
+                "provider": provider, "model": model, "attempt_count": 100, "first_token_seconds": first,
+                "seconds_per_output_token": 0.0,
+            }
+            for provider, model, first in places
+        ]
+    )  # fmt: skip
+
+
+def test_a_dearer_provider_that_is_faster_is_no_mistake_and_a_latency_target_decides():
+    measured = seconds(
+        ("together", "Llama-3.3-70B-Instruct-Turbo", 1.0), ("groq", "llama-3.3-70b-versatile", 2.0)
+    )
+    known = surround(latency=measured)
+    book = [*LLAMA[:2], *LLAMA[4:6]]
+    assert judge([TOGETHER], book, surroundings=known)[0] == []
+    met = "version: 1\nroutes: {support: {latency_target_seconds: 3}}\n"
+    (row,), _ = judge([TOGETHER], book, met, surroundings=known)
+    assert (row["alternative_provider"], row["confidence_ratio"]) == ("groq", 1.0)
+    missed = "version: 1\nroutes: {support: {latency_target_seconds: 1.5}}\n"
+    assert judge([TOGETHER], book, missed, surroundings=known)[0] == []
+
+
+def test_tokens_are_converted_to_the_other_models_and_the_interval_says_how_surely():
+    """gpt-4o-mini makes 1.1 tokens of one and answers at 0.8 the length: 1,100 in and 440 out, each to within 5 %."""
+    scores = (
+        "quality: {gpt-4o: {score: 82, tokens_ratio: 1}, "
+        "gpt-4o-mini: {score: 62, tokens_ratio: 1.1, verbosity_ratio: 0.8, conversion_error: 0.05}}\n"
+    )
+    policy = "version: 1\nroutes: {support: {quality_floor: 60}}\n" + scores
+    (row,), (day,) = judge([attempt("openai", "gpt-4o", "gpt-4o", "0.0075")], GPT, policy)
+    # 1,000 x 0.15 x 1.1 + 500 x 0.6 x 0.88 dollars a million.
+    assert row["alternative_usd"] == Decimal("0.000429")
+    assert row["regret_usd"] == Decimal("0.007071")
+    assert (row["regret_low_usd"], row["regret_high_usd"]) == (Decimal("0.00704955"), Decimal("0.00709245"))
+    assert (day["regret_low_usd"], day["regret_high_usd"]) == (row["regret_low_usd"], row["regret_high_usd"])
+
+
+GUESS = """\
+version: 1
+guess_task_class:
+  - {task_class: simple, input_tokens_at_most: 1500, uses_tools: false, confidence: 0.5}
+  - {task_class: complex, confidence: 0.9}
+routes: {support: {task_classes: {simple: {quality_floor: 60}}}}
+quality: {gpt-4o-mini: 62, gpt-4o: 82}
+"""
+
+
+def test_a_guessed_class_of_work_lowers_confidence_and_the_interval_reaches_zero():
+    call = attempt("openai", "gpt-4o", "gpt-4o", "0.0075")
+    (row,), _ = judge([call], GPT, GUESS)
+    assert (row["kind"], row["task_class"], row["confidence_ratio"]) == ("overpowered", "simple", 0.7 * 0.5)
+    assert (row["regret_low_usd"], row["regret_usd"] > 0) == (0, True)
+    assert judge([call | {"input_uncached_tokens": 2000}], GPT, GUESS)[0] == []
+    tools = {"meters_usd": Decimal("0.01"), "effective_usd": Decimal("0.0175")}
+    assert judge([call | tools], GPT, GUESS)[0] == []
+    assert judge([call | {"task_class": "complex"}], GPT, GUESS)[0] == []
+
+
+def test_of_two_equal_alternatives_the_first_of_the_book_is_named():
+    twins = [*llama("a", "llama", 0.5, 0.5), *llama("b", "llama", 0.5, 0.5)]
+    for book, first in ((twins, "a"), ([*twins[2:], *twins[:2]], "b")):
+        (row,), _ = judge([TOGETHER], [*LLAMA[:2], *book])
+        assert row["alternative_provider"] == first
+
+
+def test_an_equal_price_is_no_mistake():
+    assert judge([TOGETHER], [*LLAMA[:2], *llama("nebius", "llama", 0.88, 0.88)]) == ([], [])
+
+
+def test_the_llama_routes_of_the_published_sheets_are_up_to_three_times_apart():
+    """A million tokens in and out on 2026-07-24 cost from $0.63 at DeepInfra to $2.05 at Cerebras."""
+    million = {"input_uncached_tokens": 10**6, "output_text_tokens": 10**6}
+    calls = [
+        attempt(
+            "together",
+            "Llama-3.3-70B-Instruct-Turbo",
+            "llama-3.3-70b",
+            "1.76",
+            request_id="together",
+            **million,
+        ),
+        attempt(
+            "fireworks", "llama-v3p3-70b-instruct", "llama-3.3-70b", "1.80", request_id="fireworks", **million
+        ),
+        attempt("groq", "llama-3.3-70b-versatile", "llama-3.3-70b", "1.38", request_id="groq", **million),
+        attempt("cerebras", "llama-3.3-70b", "llama-3.3-70b", "2.05", request_id="cerebras", **million),
+        attempt(
+            "deepinfra", "Llama-3.3-70B-Instruct", "llama-3.3-70b", "0.63", request_id="deepinfra", **million
+        ),
+        attempt("aws.bedrock", "llama3-3-70b", "llama-3.3-70b", "1.44", request_id="aws.bedrock", **million),
+    ]
+    rows, (day,) = judge(calls, LLAMA)
+    assert {row["request_id"]: row["regret_usd"] for row in rows} == {
+        "together": Decimal("1.13"), "fireworks": Decimal("1.17"), "groq": Decimal("0.75"),
+        "cerebras": Decimal("1.42"), "aws.bedrock": Decimal("0.81"),
+    }  # fmt: skip
+    assert day["regret_usd"] == Decimal("5.28")
