@@ -11,7 +11,7 @@ TABLE = Table(
         Column(name="source", dtype=pl.String, comment="Configured source", required=True),
         Column(name="path", dtype=pl.String, comment="File path", required=True),
         Column(name="line_number", dtype=pl.Int64, comment="1-based line or row", required=True),
-        Column(name="record_number", dtype=pl.Int32, comment="1-based record in that line", required=True),
+        Column(name="record_number", dtype=pl.Int32, comment="1-based record in that line; 0 where no record of the line could be told apart", required=True),
         Column(
             name="byte_offset",
             dtype=pl.Int64,
@@ -23,7 +23,7 @@ TABLE = Table(
         Column(
             name="reason",
             dtype=pl.String,
-            comment="One reason: invalid_json, not_an_object, missing_started_at, missing_request_id, negative_tokens, tokens_do_not_add_up, bad_value, ...",
+            comment="One reason: invalid_json, not_an_object, wrong_encoding, duplicate_key, record_too_long, missing_started_at, missing_request_id, negative_tokens, tokens_do_not_add_up, bad_value, before_start_on, in_the_future, ...",
             required=True,
         ),
         Column(

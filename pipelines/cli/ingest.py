@@ -65,7 +65,7 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
 
 def _ingest(warehouse: "Warehouse", shown: Path, file: "StoredFile", kind: str) -> int:
     """Land one file, tell its outcome, and return the exit code."""
-    from pipelines.assets.raw import land
+    from pipelines.landing.drive import land
     from pipelines.landing.land import UNREADABLE
     from pipelines.landing.spec import SourceSpec
     from pipelines.landing.tell import outcome

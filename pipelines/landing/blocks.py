@@ -55,7 +55,6 @@ class Workers:
         self._con = memory_connection()
         # A thread reads a block alone; more threads inside a query would only wait for one another.
         self._con.execute(f"SET threads = 1; SET memory_limit = '{max(memory_bytes >> 20, 64)}MiB'")
-        self._con.execute("SET enable_external_file_cache = false")
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="landing")
         self._local = threading.local()
         self._readers: list[Reader] = []
@@ -97,7 +96,7 @@ class Workers:
             self._readers.append(reader)
         if isinstance(block, TableBlock):
             found = reader.read_table(block.rows)
-            return judge(found, Layout("text"), [block.file], self._stamp, block.first_row)
+            return judge(found, Layout("text"), [block.file], self._stamp, first_row=block.first_row)
         return judge(
             reader.read(Records.of(block.pieces), block.layout), block.layout, block.files, self._stamp
         )

@@ -12,6 +12,23 @@ from pipelines.landing.read import Layout, Read
 
 _FUTURE = timedelta(days=1)
 """A clock may be ahead by this much; a later instant is no fact yet."""
+_VERDICT = {
+    "record_number": pl.Int32,
+    "quarantine_reason": pl.String,
+    "quarantine_detail": pl.String,
+    "is_ignored": pl.Boolean,
+}
+_BAD = (
+    "ordinal",
+    "file_hash",
+    "path",
+    "line_number",
+    "record_number",
+    "byte_offset",
+    "byte_length",
+    "reason",
+    "detail",
+)
 CONTENT_KEY = "content:"
 """Start of the dedupe_key of a record without an id; dedupe adds its ordinal among equals."""
 
@@ -59,7 +76,15 @@ class Judged:
     tallies: pl.DataFrame
 
 
-def judge(read: Read, layout: Layout, files: list[FileMark], stamp: Stamp, first_row: int = 1) -> Judged:
+def judge(
+    read: Read,
+    layout: Layout,
+    files: list[FileMark],
+    stamp: Stamp,
+    *,
+    first_row: int = 1,
+    only: pl.DataFrame | None = None,
+) -> Judged:
     """Split what was read into rows that can be used and rows that cannot.
 
     Args:
@@ -68,6 +93,7 @@ def judge(read: Read, layout: Layout, files: list[FileMark], stamp: Stamp, first
         files: the files of the block.
         stamp: what every row is marked with.
         first_row: number of the first row of a table, which has no lines.
+        only: `line_number` and `record_number` (0: all of the line) of the records to look at; by default all.
     """
     places = read.places(first_row).join(
         pl.DataFrame(
@@ -82,15 +108,39 @@ def judge(read: Read, layout: Layout, files: list[FileMark], stamp: Stamp, first
         how="left",
         maintain_order="left",
     )
-    kept = ignored = pl.DataFrame(schema={"ordinal": pl.Int64, "line_number": pl.Int64})
-    if read.rows is not None:
-        read.rows = _checked(read.rows, stamp)
-        kept = read.rows.filter(pl.col("quarantine_reason").is_null() & ~pl.col("is_ignored"))
-        ignored = read.rows.filter("is_ignored").select("ordinal", "line_number")
-    usable = _usable(kept, places, stamp)
-    quarantine = _quarantine(read, layout, places, stamp)
-    tallies = _tallies(usable, quarantine, ignored.join(places, on="ordinal"), stamp)
+    rows = (
+        pl.DataFrame(schema={"ordinal": pl.Int64, **_VERDICT})
+        if read.rows is None
+        else _checked(read.rows, stamp)
+    )
+    rows = rows.drop("line_number", strict=False).join(
+        places, on="ordinal", how="left", maintain_order="left"
+    )
+    refusals = read.refusals().join(places, on="ordinal", how="left", maintain_order="left")
+    if only is not None:
+        rows, refusals = _only(rows, only), _only_whole(refusals, only)
+    is_bad = pl.col("quarantine_reason").is_not_null()
+    usable = _usable(rows.filter(~is_bad & ~pl.col("is_ignored")), stamp)
+    named = rows.filter(is_bad & ~pl.col("is_ignored")).rename(
+        {"quarantine_reason": "reason", "quarantine_detail": "detail"}
+    )
+    bad = pl.concat([part.select(_BAD).cast({"record_number": pl.Int32}) for part in (refusals, named)])
+    quarantine = _quarantine(bad, read.skeletons(layout, bad["ordinal"]), stamp)
+    tallies = _tallies(usable, quarantine, rows.filter("is_ignored"), stamp)
     return Judged(usable, quarantine, _hours(usable, stamp), tallies)
+
+
+def _only(rows: pl.DataFrame, only: pl.DataFrame) -> pl.DataFrame:
+    whole = only.filter(pl.col("record_number") == 0)
+    is_wanted = pl.col("line_number").is_in(whole["line_number"].implode())
+    parts = only.filter(pl.col("record_number") > 0)
+    single = rows.filter(~is_wanted).join(parts, on=["line_number", "record_number"], how="semi")
+    return pl.concat([rows.filter(is_wanted), single])
+
+
+def _only_whole(refusals: pl.DataFrame, only: pl.DataFrame) -> pl.DataFrame:
+    """Of a line whose single records are looked at, each of them is refused."""
+    return refusals.drop("record_number").join(only, on="line_number", maintain_order="left")
 
 
 def _checked(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
@@ -154,23 +204,18 @@ def time_column(importer: Importer) -> str:
     return "started_at" if importer.table == "raw.requests" else "event_at"
 
 
-def _usable(kept: pl.DataFrame, places: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
-    rows = kept.drop("line_number").join(places, on="ordinal", how="left", maintain_order="left")
-    rows = rows.with_columns(
-        source=pl.lit(stamp.source),
-        source_kind=pl.lit(stamp.importer.kind),
-    )
-    return table(stamp.importer.table).conform(rows.lazy(), fill=True).collect()
+def _usable(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
+    stamped = rows.lazy().with_columns(source=pl.lit(stamp.source), source_kind=pl.lit(stamp.importer.kind))
+    return table(stamp.importer.table).conform(stamped, fill=True).collect()
 
 
-def _quarantine(read: Read, layout: Layout, places: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
-    bad = read.complaints()
-    rows = bad.join(places, on="ordinal", how="left", maintain_order="left").with_columns(
-        skeleton=pl.Series(read.skeletons(layout, bad["ordinal"]), dtype=pl.String),
+def _quarantine(bad: pl.DataFrame, skeletons: list[str | None], stamp: Stamp) -> pl.DataFrame:
+    rows = bad.lazy().with_columns(
+        skeleton=pl.Series(skeletons, dtype=pl.String),
         source=pl.lit(stamp.source),
         quarantined_at=pl.lit(stamp.ingested_at),
     )
-    return table("ops.quarantine").conform(rows.lazy()).collect()
+    return table("ops.quarantine").conform(rows).collect()
 
 
 def _hours(usable: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:

@@ -28,7 +28,7 @@ from pipelines.landing.parts import LakeWriteError, Parts
 from pipelines.landing.read import Layout
 from pipelines.landing.spec import SourceSpec
 from pipelines.landing.split import Overlong, Piece
-from pipelines.sources.local import local_files
+from pipelines.sources.places import files_at
 from pipelines.sources.stored import StoredFile
 
 UNREADABLE = "unreadable:"
@@ -127,7 +127,7 @@ class Terms:
 
 def source_files(source: SourceSpec, *, project: Path) -> list[StoredFile]:
     """Return the files of a source's path, by name; none where the source has a url."""
-    return local_files(source.path, project=project) if source.path is not None else []
+    return files_at(source.path, project=project) if source.path is not None else []
 
 
 def land_files(

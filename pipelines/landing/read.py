@@ -28,7 +28,7 @@ from pipelines.landing.split import Positions
 Form = Literal["json", "csv", "text"]
 _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError)
 _SMALLEST_BUFFER = 1 << 20
-_COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
+COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
 @dataclass(frozen=True)
@@ -67,21 +67,10 @@ class Read:
             byte_length=pl.lit(None, dtype=pl.Int64),
         )
 
-    def complaints(self) -> pl.DataFrame:
-        """Return ordinal, record_number (0: the record as a whole), reason and detail of what cannot be used."""
+    def refusals(self) -> pl.DataFrame:
+        """Return ordinal, record_number (0: all of the record), reason and detail of what yielded no row."""
         whole = [(ordinal, 0, *reason) for ordinal, reason in sorted(self.refused.items())]
-        frames = [pl.DataFrame(whole, schema=_COMPLAINT, orient="row")]
-        if self.rows is not None:
-            bad = self.rows.filter(pl.col("quarantine_reason").is_not_null() & ~pl.col("is_ignored"))
-            frames.append(
-                bad.select(
-                    "ordinal",
-                    pl.col("record_number").cast(pl.Int32),
-                    reason="quarantine_reason",
-                    detail="quarantine_detail",
-                )
-            )
-        return pl.concat(frames)
+        return pl.DataFrame(whole, schema=COMPLAINT, orient="row")
 
     def skeletons(self, layout: Layout, ordinals: pl.Series) -> list[str | None]:
         """Return keys and types of some records, where they have any."""
@@ -104,7 +93,8 @@ class Reader:
         self, con: duckdb.DuckDBPyConnection, importer: Importer, columns: dict[str, str], hash_key: bytes
     ) -> None:
         self._con = con.cursor()
-        self._con.execute("SET TimeZone = 'UTC'")
+        # One path holds one block after another.
+        self._con.execute("SET TimeZone = 'UTC'; SET enable_external_file_cache = false")
         self._importer = importer
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
         self._parameters = {"hash_key": hash_key.decode()} if "$hash_key" in importer.select else {}

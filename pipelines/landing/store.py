@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import polars as pl
 
 from models.schemas import table
 from pipelines.landing.land import UNREADABLE, Known, Landing, Look
-from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.resource import Warehouse, frame
 
 _DRAFTS = ".drafts"
 
@@ -62,9 +64,7 @@ def bring_in(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str
     """
     paths = sorted({str(row["path"]) for row in (*landing.files, *landing.paths)})
     with warehouse.committing(run_id=run_id, job="raw") as commit:
-        for dotted, drafts in landing.parts.items():
-            final = [path.rename(commit.new_file(dotted, path.stem)) for path in drafts]
-            commit.add_files(dotted, final)
+        _register(commit, landing.parts)
         commit.execute(
             f"DELETE FROM ops.landed_files WHERE source = ? AND file_hash LIKE '{UNREADABLE}%' "
             "AND list_contains(?, path)",
@@ -92,3 +92,87 @@ def bring_in(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str
         commit.append("ops.landed_files", table("ops.landed_files").frame(files))
         commit.append("ops.file_paths", table("ops.file_paths").frame(landing.paths))
         commit.append("ops.file_hours", landing.hours.with_columns(landed_at=pl.lit(landed_at)))
+
+
+@dataclass(frozen=True)
+class Comeback:
+    """What a second reading of quarantined records brings.
+
+    Attributes:
+        file_hash: the file.
+        source: the configured source.
+        parts: table -> Parquet files in the draft folder; of ops.quarantine those that are still bad.
+        hours: rows of ops.file_hours for the records that land now.
+        landed_count: how many land now.
+        kept_count: how many are still bad.
+        ignored_count: how many turned out to be of another grain.
+        unread: lines that the second reading did not meet; they stay as they are.
+        read_at: when it was read: what was quarantined before is done with.
+    """
+
+    file_hash: str
+    source: str
+    parts: dict[str, list[Path]]
+    hours: pl.DataFrame
+    landed_count: int
+    kept_count: int
+    ignored_count: int
+    unread: list[int]
+    read_at: datetime
+
+
+def bring_back(warehouse: Warehouse, back: Comeback, *, run_id: str) -> None:
+    """Commit a second reading: what is good lands and leaves the quarantine in one transaction.
+
+    Raises:
+        DataError: the lake cannot be written.
+    """
+    key = [back.file_hash, back.source]
+    with warehouse.reading() as con:
+        before = frame(con, "FROM ops.file_hours WHERE file_hash = ? AND source = ?", key)
+    with warehouse.committing(run_id=run_id, job="raw") as commit:
+        landed_at = datetime.now(UTC)
+        new = back.hours.with_columns(landed_at=pl.lit(landed_at))
+        hours = (
+            pl.concat([before.cast(new.schema), new])
+            .group_by("file_hash", "source", "touched_hour")
+            .agg(pl.col("last_finished_at").max(), pl.col("record_count").sum(), pl.col("landed_at").max())
+        )
+        _register(commit, back.parts)
+        commit.execute(
+            "DELETE FROM ops.quarantine WHERE file_hash = ? AND source = ? AND quarantined_at < ? "
+            "AND NOT list_contains(?::BIGINT[], line_number)",
+            [*key, back.read_at, back.unread],
+        )
+        commit.execute(
+            "UPDATE ops.landed_files SET landed_count = landed_count + $3, ignored_count = ignored_count + $4, "
+            "quarantined_count = $5, read_count = landed_count + $3 + $5, "
+            "first_at = least(first_at, $6), last_at = greatest(last_at, $7) WHERE file_hash = $1 AND source = $2",
+            [
+                *key,
+                back.landed_count,
+                back.ignored_count,
+                back.kept_count,
+                new["touched_hour"].min(),
+                new.select(pl.max_horizontal("touched_hour", "last_finished_at").max()).item(),
+            ],
+        )
+        commit.execute("DELETE FROM ops.file_hours WHERE file_hash = ? AND source = ?", key)
+        commit.append("ops.file_hours", hours)
+
+
+def resolve(warehouse: Warehouse, file_hash: str, source: str, *, by: str, run_id: str) -> None:
+    """Take a file's records out of the quarantine because another file has brought them again."""
+    with warehouse.committing(run_id=run_id, job="raw") as commit:
+        commit.execute(
+            "UPDATE ops.landed_files SET read_count = read_count - quarantined_count, quarantined_count = 0, "
+            "note = concat_ws('; ', note, quarantined_count || ' quarantined records came again in ' || $3) "
+            "WHERE file_hash = $1 AND source = $2",
+            [file_hash, source, by[:8]],
+        )
+        commit.execute("DELETE FROM ops.quarantine WHERE file_hash = ? AND source = ?", [file_hash, source])
+
+
+def _register(commit: Commit, parts: dict[str, list[Path]]) -> None:
+    for dotted, drafts in parts.items():
+        commit.add_files(dotted, [path.rename(commit.new_file(dotted, path.stem)) for path in drafts])

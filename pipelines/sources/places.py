@@ -1,0 +1,24 @@
+"""Find a source's files by their pattern, or one file by its path, wherever they live."""
+
+from pathlib import Path
+
+from pipelines.sources.local import local_files
+from pipelines.sources.stored import StoredFile, stored_file
+
+
+def files_at(pattern: str, *, project: Path) -> list[StoredFile]:
+    """Return the files of a pattern, by name.
+
+    Raises:
+        DataError: an object store cannot be reached.
+    """
+    return local_files(pattern, project=project)
+
+
+def file_at(path: str, *, project: Path) -> StoredFile:
+    """Return one file by the path that the lake calls it by.
+
+    Raises:
+        OSError: it is gone.
+    """
+    return stored_file(project / path, project=project)
