@@ -121,8 +121,9 @@ def judge(
         rows, refusals = _only(rows, only), _only_whole(refusals, only)
     is_bad = pl.col("quarantine_reason").is_not_null()
     usable = _usable(rows.filter(~is_bad & ~pl.col("is_ignored")), stamp)
-    named = rows.filter(is_bad & ~pl.col("is_ignored")).rename(
-        {"quarantine_reason": "reason", "quarantine_detail": "detail"}
+    # A replica event has a `reason` of its own: the quarantine's takes its place here.
+    named = rows.filter(is_bad & ~pl.col("is_ignored")).with_columns(
+        reason="quarantine_reason", detail="quarantine_detail"
     )
     bad = pl.concat([part.select(_BAD).cast({"record_number": pl.Int32}) for part in (refusals, named)])
     quarantine = _quarantine(bad, read.skeletons(layout, bad["ordinal"]), stamp)
