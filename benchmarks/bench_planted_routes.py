@@ -15,9 +15,13 @@ def main() -> None:
 
     from benchmarks.planted_routes import planted, scores
 
-    print(f"planted routing mistakes: {CALLS:,} calls a kind and day, {SEEDS} days at each rate")
-    print("| kind | planted of calls | planted | flagged | precision | recall | planted $ | found $ |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(f"planted routing mistakes: {CALLS:,} calls a kind and day, {SEEDS} days at each rate;")
+    print("planted: precision, recall, dollars found of those planted")
+    print(
+        "| kind | " + " | ".join("clean" if not share else f"{share:.1%} of calls" for share in SHARES) + " |"
+    )
+    print("|---" * (len(SHARES) + 1) + "|")
+    cells: dict[str, list[str]] = {}
     for share in SHARES:
         days = pl.concat(
             scores(planted(calls_per_kind=CALLS, share=share, seed=seed)).with_columns(
@@ -25,11 +29,12 @@ def main() -> None:
             )
             for seed in range(SEEDS)
         )
-        total = days.group_by("kind", maintain_order=True).agg(pl.all().sum())
-        for row in total.iter_rows(named=True):
-            precision = f"{row['precision'] / row['flagged']:.3f}" if row["flagged"] else "none flagged"
-            recall = f"{row['recall'] / row['planted']:.3f}" if row["planted"] else "none planted"
-            print(
-                f"| {row['kind']} | {share:.1%} | {row['planted']} | {row['flagged']} | {precision} | {recall} "
-                f"| {row['planted_usd']:.6f} | {row['found_usd']:.6f} |"
-            )
+        for row in days.group_by("kind", maintain_order=True).agg(pl.all().sum()).iter_rows(named=True):
+            text = f"{row['flagged']} flagged"
+            if row["planted"]:
+                usd = f"{row['found_usd'] / row['planted_usd']:.4f}" if row["planted_usd"] else "no regret"
+                precision, recall = row["precision"] / row["flagged"], row["recall"] / row["planted"]
+                text = f"{row['planted']}: {precision:.3f}, {recall:.3f}, {usd}"
+            cells.setdefault(row["kind"], []).append(text)
+    for kind, texts in cells.items():
+        print(f"| {kind} | " + " | ".join(texts) + " |")

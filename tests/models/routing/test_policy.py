@@ -84,7 +84,17 @@ def test_an_error_names_file_line_and_key(old, new, message):
 
 def test_the_example_policy_is_valid():
     text = files("data").joinpath("policies/routing.yml").read_text()
-    assert load_policy(text, path="routing.yml").height == 4
+    scores = files("data").joinpath("policies/quality.yml").read_text()
+    policy = read_policy(text, path="routing.yml", quality_text=scores, quality_path="quality.yml")
+    assert policy.clauses.get_column("clause").to_list() == [
+        "default",
+        "default",
+        "routes.support",
+        "routes.support.task_classes.simple",
+        "routes.support.task_classes.complex",
+        "routes.search",
+        "tenants.clinic",
+    ]
 
 
 def test_a_policy_without_a_date_states_the_default_once():
