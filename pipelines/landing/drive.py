@@ -9,6 +9,7 @@ from pipelines.landing.land import Terms, land_files, source_files
 from pipelines.landing.spec import SourceSpec
 from pipelines.landing.store import bring_in, known_of, landing_turn
 from pipelines.project import Project
+from pipelines.sources.pull import pull
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.resource import Warehouse
 
@@ -47,8 +48,6 @@ def land(
     done = Landed()
     with landing_turn(warehouse) as drafts:
         known = known_of(warehouse, source.name)
-        found = list(files) if files is not None else source_files(source, project=project.folder)
-        done.file_count = len(found)
         terms = Terms(
             drafts=drafts,
             ingested_at=datetime.now(UTC),
@@ -56,15 +55,23 @@ def land(
             hash_key=project.hash_key(),
             memory_bytes=project.landing_memory_bytes,
         )
-        for landing in land_files(
-            source,
-            found,
-            known=known,
-            terms=terms,
-            on_progress=lambda note: warehouse.progress(f"raw/{source.name}", note),
-        ):
-            bring_in(warehouse, source.name, landing, run_id=run_id)
-            done.files += landing.files
+        if files is None and source.url is not None:
+            overlap = project.max_request_duration + project.dedupe_window
+            pulled = pull(source, project=project.folder, landed=[*known.by_path], overlap=overlap)
+            batches: Iterable[list[StoredFile]] = ([file] for file in pulled)
+        else:
+            batches = [list(files) if files is not None else source_files(source, project=project.folder)]
+        for batch in batches:
+            done.file_count += len(batch)
+            for landing in land_files(
+                source,
+                batch,
+                known=known,
+                terms=terms,
+                on_progress=lambda note: warehouse.progress(f"raw/{source.name}", note),
+            ):
+                bring_in(warehouse, source.name, landing, run_id=run_id)
+                done.files += landing.files
     return done
 
 

@@ -1,51 +1,128 @@
-"""LiteLLM's spend table in PostgreSQL, extracted as JSON lines without its prompt columns."""
+"""LiteLLM's spend table in PostgreSQL: its new rows as extracts, without the columns that hold prompts."""
 
-import gzip
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from models.errors import DataError
+from pipelines.sources.extracts import Extracts
 
+_TABLE = "LiteLLM_SpendLogs"
+_ROWS = 250_000
 _BATCH = 10_000
-_QUERY = """
-SELECT (to_jsonb(t) - 'messages' - 'response' - 'proxy_server_request')::text
-FROM "LiteLLM_SpendLogs" t
-WHERE "startTime" >= %s
-ORDER BY "startTime", request_id
+_QUERY = sql.SQL(
+    """
+SELECT line, started_at
+FROM (
+  SELECT row_to_json(r)::text AS line, r."startTime" AS started_at
+  FROM (SELECT {columns} FROM {table} t WHERE "startTime" >= {since}) r
+) lines
+WHERE NOT EXISTS (SELECT 1 FROM unnest({known}::text[]) AS k(hash) WHERE k.hash = md5(convert_to(line, 'UTF8')))
+ORDER BY started_at, line
 """
+)
 
 
-def extract_spend_logs(url: str, *, since: datetime, target: Path) -> int:
-    """Write the rows that started at or after an instant to a gzip JSONL file; return how many.
+def pull_spend_logs(
+    url: str,
+    extracts: Extracts,
+    *,
+    columns: Sequence[str],
+    nested: dict[str, Sequence[str]],
+    overlap: timedelta,
+) -> Iterator[Path]:
+    """Yield extracts of the rows that have not landed yet, oldest first.
+
+    A row is written when its call ends, so that rows of running calls appear behind newer ones: the pull goes back by
+    the overlap, and leaves out what the landed extracts hold word for word.
+
+    Args:
+        url: `postgres://...`.
+        extracts: what was pulled before; the new ones are kept with them.
+        columns: columns of the table that may be kept.
+        nested: column -> dotted paths of a JSON column of which only these are kept.
+        overlap: how far behind the newest landed row a new one may start.
 
     Raises:
         DataError: the server cannot be reached or the table is missing.
     """
-    count = 0
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_suffix(".draft")
+    since = extracts.last_at - overlap if extracts.last_at is not None else datetime(1970, 1, 1, tzinfo=UTC)
+    known = extracts.line_hashes(since=since)
     try:
-        with (
-            psycopg.connect(url, connect_timeout=10) as connection,
-            connection.cursor(name="nanodollar_extract") as cursor,
-            draft.open("wb") as raw,
-            # No time stamp and no name in the header: equal rows are equal bytes.
-            gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
-        ):
-            connection.execute("SET TIME ZONE 'UTC'")
-            cursor.itersize = _BATCH
-            # The column has no zone and holds UTC.
-            for (line,) in cursor.execute(_QUERY, [since.replace(tzinfo=None)]):
-                packed.write(line.encode() + b"\n")
-                count += 1
+        with psycopg.connect(url, connect_timeout=10, options="-c TimeZone=UTC") as connection:
+            query = _query(_present(connection, columns), nested, since, known)
+            with connection.cursor(name="nanodollar_pull") as cursor:
+                cursor.itersize = _BATCH
+                cursor.execute(query)
+                while True:
+                    with extracts.writing() as writer:
+                        while writer.count < _ROWS and (rows := cursor.fetchmany(_BATCH)):
+                            # The column has no zone and holds UTC.
+                            first_at, last_at = (rows[at][1].replace(tzinfo=UTC) for at in (0, -1))
+                            writer.write(
+                                (row[0].encode() for row in rows), first_at=first_at, last_at=last_at
+                            )
+                    if writer.path is None:
+                        return
+                    yield writer.path
     except psycopg.Error as error:
-        draft.unlink(missing_ok=True)
-        first = str(error).strip().splitlines()[0]
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise DataError(
-            f"LiteLLM's PostgreSQL cannot be read ({first}); check the source's url and that the table "
-            f'"LiteLLM_SpendLogs" is there, then run again.'
+            f"LiteLLM's PostgreSQL cannot be read ({first}); check the source's url and that it may read the table "
+            f'"{_TABLE}", then run again.'
         ) from error
-    draft.replace(target)
-    return count
+
+
+def _present(connection: psycopg.Connection[Any], columns: Sequence[str]) -> list[str]:
+    rows = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped",
+        [f'"{_TABLE}"'],
+    ).fetchall()
+    have = {row[0] for row in rows}
+    if "startTime" not in have:
+        raise psycopg.errors.UndefinedTable(f'the table "{_TABLE}" is missing')
+    return [name for name in columns if name in have]
+
+
+def _query(
+    columns: Sequence[str], nested: dict[str, Sequence[str]], since: datetime, known: list[str]
+) -> sql.Composed:
+    return _QUERY.format(
+        columns=sql.SQL(", ").join(
+            sql.SQL("{} AS {}").format(_kept(name, nested[name]), sql.Identifier(name))
+            if name in nested
+            else sql.Identifier(name)
+            for name in columns
+        ),
+        table=sql.Identifier(_TABLE),
+        since=sql.Literal(since.replace(tzinfo=None)),
+        known=sql.Literal(known),
+    )
+
+
+def _kept(column: str, paths: Sequence[str]) -> sql.Composable:
+    """Return the object of some paths of a JSON column."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        place = tree
+        for key in path.split("."):
+            place = place.setdefault(key, {})
+    # The row's JSON is unpacked once, not once a path.
+    return sql.SQL(
+        "(SELECT jsonb_strip_nulls({}) FROM (SELECT to_jsonb({}) || '{{}}' AS m OFFSET 0) held)"
+    ).format(_object(tree, []), sql.Identifier(column))
+
+
+def _object(tree: dict[str, Any], path: list[str]) -> sql.Composable:
+    pairs = [
+        sql.SQL("{}, {}").format(
+            sql.Literal(key),
+            _object(below, [*path, key]) if below else sql.SQL("m #> {}").format(sql.Literal([*path, key])),
+        )
+        for key, below in tree.items()
+    ]
+    return sql.SQL("jsonb_build_object({})").format(sql.SQL(", ").join(pairs))
