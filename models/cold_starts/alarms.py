@@ -1,62 +1,99 @@
 """Alarms: hours in which a series started replicas faster than its baseline allows for."""
 
-from datetime import datetime
-from decimal import Decimal
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from scipy import special  # type: ignore[import-untyped]
 
-from models.cold_starts.series import MINUTE, WINDOW_MINUTES, StartSeries
+from models.cold_starts.hours import HOURS, MICROSECONDS, hour_cells
+from models.cold_starts.judgement import Judged, judge
+from models.cold_starts.scan import discoveries
+from models.cold_starts.series import StartSeries
 
-LEAST_STARTS = 3
 P_VALUE_AT_MOST = 1.4e-5
 """A false alarm in a hundred series-months of 730 hours."""
 FALSE_DISCOVERY_RATE = 0.05
-FLOOR_USD = Decimal("0.10")
-"""Bursts that cost less are no alarm, unless requests waited or their starts have no price."""
-BASELINE_DAYS = 28
-_HOUR = 60 * MINUTE
+BLOCK_DAYS = 28
+"""Days that are judged by a walk from the same day on."""
+WARM_DAYS = 84
+"""A walk begins this long before its block: a fit, what it foretells and incidents to leave out have 28 days each."""
+LOOKBACK_DAYS = BLOCK_DAYS + WARM_DAYS
+"""Days before an hour that its judgement may look at."""
 
 
-def burst_alarms(found: StartSeries, *, from_at: datetime, to_at: datetime) -> pl.DataFrame:
-    """Return the alarmed starts in [from_at, to_at).
+def burst_alarms(
+    found: StartSeries, *, from_on: date, to_on: date, time_zone: str, known_from: datetime
+) -> pl.DataFrame:
+    """Return the alarmed starts of the hours that begin on business days in [from_on, to_on).
+
+    An hour is judged by what was asked for until its end. In whatever order and by whatever ranges of days hours
+    are judged, the result is the same: where the walk to a day begins depends on the day alone.
+
+    Args:
+        found: starts of these days and of the `LOOKBACK_DAYS` before, as far as there are any.
+        from_on: first business day.
+        to_on: business day after the last.
+        time_zone: IANA reporting zone, in which rhythms repeat.
+        known_from: when the records of starts begin; before it nothing is known.
 
     Returns:
-        `series, hour, onset_at, ended_at` (us), `p_value, expected_count, history_days`.
+        `series, hour` (since 1970), `onset_at, ended_at` (us since 1970) of the window, `p_value`,
+        `expected_count, rate` (expected starts an hour), `history_days`.
     """
-    series, at, counts = found.series, found.at, found.counts
-    low, high = (int(bound.timestamp() * 1e6) for bound in (from_at, to_at))
-    pick = np.flatnonzero((at >= low) & (at < high) & (counts[:, -1] >= LEAST_STARTS))
-    first = int(at.min()) if len(at) else low
-    hour = at[pick] // _HOUR
-    since = np.maximum((hour - BASELINE_DAYS * 24) * _HOUR, first)
-    axis_step = int(at.max() - at.min()) + 1 if len(at) else 1
-    axis = series * axis_step + (at - first)
-    edge = series[pick] * axis_step
-    seen = np.searchsorted(axis, edge + np.maximum(hour * _HOUR - first, 0)) - np.searchsorted(
-        axis, edge + np.maximum(since - first, 0)
-    )
-    hours = np.maximum(hour * _HOUR - since, 0) / _HOUR
-    rate = (seen + 1.0) / (hours + 24.0)
-    shape = 1.0
-    widths = np.array(WINDOW_MINUTES) / 60.0
-    mean = rate[:, None] * widths[None, :] * (shape + 1) / shape
-    others = counts[pick] - 1
-    tail = special.betainc(np.maximum(others, 1).astype(float), shape + 1.0, mean / (mean + shape + 1.0))
-    p = np.where(counts[pick] >= LEAST_STARTS, rate[:, None] * tail * len(WINDOW_MINUTES), 1.0)
-    best = p.argmin(axis=1)
-    value = p[np.arange(len(pick)), best]
-    keep = value <= P_VALUE_AT_MOST
-    size = counts[pick, best]
+    known_on = known_from.astimezone(ZoneInfo(time_zone)).date()
+    known_hour = int(known_from.timestamp()) // 3600
+    parts: list[Judged] = []
+    for walk_on, first_on, last_on in _walks(from_on, to_on, known_on=known_on):
+        judged = judge(
+            found,
+            hour_cells(from_on=walk_on, to_on=last_on, time_zone=time_zone),
+            known_day=max((known_on - walk_on).days, 0),
+            known_hour=known_hour,
+            from_day=(first_on - walk_on).days,
+        )
+        parts.append(judged.take(np.flatnonzero(judged.p_value <= P_VALUE_AT_MOST)))
+    return _alarms(found, Judged.concatenate(parts), known_from=known_from)
+
+
+def _walks(from_on: date, to_on: date, *, known_on: date) -> Iterator[tuple[date, date, date]]:
+    """Yield where each walk begins, and the first day and the end of what it is wanted for."""
+    first_on = from_on
+    while first_on < to_on:
+        walk_on = _walk_on(first_on, known_on)
+        last_on = first_on
+        while last_on < to_on and _walk_on(last_on, known_on) == walk_on:
+            last_on += timedelta(days=1)
+        yield min(walk_on, first_on), first_on, last_on
+        first_on = last_on
+
+
+def _walk_on(on: date, known_on: date) -> date:
+    block = on.toordinal() // BLOCK_DAYS * BLOCK_DAYS
+    return max(date.fromordinal(max(block - WARM_DAYS, 1)), known_on)
+
+
+def _alarms(found: StartSeries, judged: Judged, *, known_from: datetime) -> pl.DataFrame:
+    series, hour = found.series[judged.place], found.at[judged.place] // MICROSECONDS
+    # Series and hours are the tests; each is represented by its smallest p-value.
+    test = series * 2**32 + hour
+    order = np.lexsort((judged.p_value, test))
+    tests, first = np.unique(test[order], return_index=True)
+    best = order[first]
+    kept = discoveries(judged.p_value[best], hour[best], judged.live[best], rate=FALSE_DISCOVERY_RATE)
+    rows = np.flatnonzero(kept[np.searchsorted(tests, test)])
+    judged, hour = judged.take(rows), hour[rows]
+    known = int(known_from.timestamp() * 1_000_000)
     return pl.DataFrame(
         {
-            "series": series[pick][keep],
-            "hour": hour[keep],
-            "onset_at": at[pick - size + 1][keep],
-            "ended_at": at[pick][keep],
-            "p_value": value[keep],
-            "expected_count": (rate * widths[best])[keep],
-            "history_days": (hours / 24)[keep],
+            "series": pl.Series(series[rows], dtype=pl.UInt32),
+            "hour": hour,
+            "onset_at": found.at[judged.place - judged.size + 1],
+            "ended_at": found.at[judged.place],
+            "p_value": judged.p_value,
+            "expected_count": judged.expected,
+            "rate": judged.rate,
+            "history_days": np.maximum(hour * MICROSECONDS - known, 0) / (HOURS * MICROSECONDS),
         }
-    )  # fmt: skip
+    )

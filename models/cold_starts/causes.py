@@ -9,6 +9,8 @@ LOSS_WITHIN = timedelta(minutes=10)
 LEAST_NODE_LOSSES = 2
 NODE_WITHIN = timedelta(minutes=2)
 """Replicas of one machine that are lost within this time were lost with it."""
+DRAIN_WITHIN = timedelta(minutes=10)
+"""A replica that is drained this soon after another became ready was replaced by it."""
 ARRIVALS_WITHIN = timedelta(minutes=10)
 USUAL_WITHIN = timedelta(hours=6)
 SPIKE_RATIO = 2.0
@@ -36,16 +38,17 @@ def cause_of_reason(reason: pl.Expr) -> pl.Expr:
 def with_causes(starts: pl.DataFrame, events: pl.LazyFrame, asked: pl.DataFrame) -> pl.DataFrame:
     """Return `starts` with `cause` and `evidence`.
 
-    In this order: two or more replicas of one machine were lost just before; the start's own reason, unless it is
-    only that the autoscaler wanted more; it failed; a replica of the deployment was lost just before; nothing was
-    ready; requests came at twice the usual rate or more; the autoscaler wanted more; else unknown.
+    In this order: two or more replicas of one machine were lost just before; the start failed; its own reason,
+    unless it is only that the autoscaler wanted more; a replica of the deployment was lost just before; nothing was
+    ready; requests came at twice the usual rate or more; the autoscaler wanted more; an older replica was drained
+    as this one became ready; else unknown.
 
     Args:
         starts: with `ready_replica_count`.
         events: `core.replica_events` of the deployments.
         asked: attempts with `deployment, started_at`, in order of time.
     """
-    told = _with_arrivals(_with_losses(starts, events), asked)
+    told = _with_drains(_with_arrivals(_with_losses(starts, events), asked), events)
     named = cause_of_reason(pl.col("reason"))
     loss = cause_of_reason(pl.col("loss_reason"))
     usual, arrived = pl.col("usual_count"), pl.col("arrival_count")
@@ -61,12 +64,12 @@ def with_causes(starts: pl.DataFrame, events: pl.LazyFrame, asked: pl.DataFrame)
             pl.lit("node_loss"),
             pl.format("{} replicas of machine {} were lost together", "node_loss_count", "loss_node"),
         ),
-        (named.is_not_null() & (named != "traffic_spike"), named, said),
         (
             pl.col("outcome") == "failed",
             pl.coalesce(cause_of_reason(pl.col("failure_reason")), pl.lit("crash_loop")),
             pl.format("the start failed ({})", pl.col("failure_reason").fill_null("no reason given")),
         ),
+        (named.is_not_null() & (named != "traffic_spike"), named, said),
         (
             pl.col("loss_count") > 0,
             pl.coalesce(loss, pl.lit("crash_loop")),
@@ -83,6 +86,11 @@ def with_causes(starts: pl.DataFrame, events: pl.LazyFrame, asked: pl.DataFrame)
             pl.format("{} requests in 10 min against {} before", "arrival_count", usual.round(1)),
         ),
         (named == "traffic_spike", named, said),
+        (
+            pl.col("is_replacing"),
+            pl.lit("deploy"),
+            pl.lit("an older replica was drained as this one became ready"),
+        ),
     ]
     cause, evidence = pl.lit("unknown"), pl.lit("nothing in the events or requests explains it")
     for is_so, name, why in reversed(rules):
@@ -191,4 +199,32 @@ def _with_arrivals(starts: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         ),
         on=["replica_id", "requested_at"],
         how="left",
+    )
+
+
+def _with_drains(starts: pl.DataFrame, events: pl.LazyFrame) -> pl.DataFrame:
+    """Add whether a replica that was ready before the start was drained when the new one was ready."""
+    drained = (
+        events.filter(pl.col("event") == "draining", cause_of_reason(pl.col("reason")).is_null())
+        .select(
+            "deployment", pl.col("event_at").alias("drained_at"), pl.col("replica_id").alias("drained_id")
+        )
+        .sort("drained_at", "drained_id")
+        .collect()
+    )
+    is_older = (pl.col("drained_id") != pl.col("replica_id")) & (pl.col("ready_replica_count") > 0)
+    return (
+        starts.sort("ready_at")
+        .join_asof(
+            drained,
+            left_on="ready_at",
+            right_on="drained_at",
+            by="deployment",
+            strategy="forward",
+            tolerance=DRAIN_WITHIN,
+            check_sortedness=False,
+        )
+        .with_columns(
+            (pl.col("drained_at").is_not_null() & is_older).fill_null(value=False).alias("is_replacing")
+        )
     )

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from models.cold_starts.bursts import cold_start_bursts
+from models.cold_starts.bursts import DAYS_BEFORE, HISTORY_DAYS, cold_start_bursts
 from models.cold_starts.starts import cold_starts
 from models.marts import mart_sql
 from models.periods import business_day_bounds
@@ -19,8 +19,6 @@ from pipelines.warehouse.commit import Commit
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between, frame
 
-BURST_HISTORY = timedelta(days=35)
-"""Trailing days of starts that the burst baseline looks at."""
 START_LOOKBACK = timedelta(hours=7)
 """How far before a day losses and usual traffic are looked at, to tell why replicas were started."""
 LONGEST_WAIT = timedelta(hours=1)
@@ -167,17 +165,26 @@ def _cold_starts(
 def _cold_start_bursts(
     warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
 ) -> int:
+    # An incident may run past midnight: the day before is settled with the day.
+    from_on = max(from_on - timedelta(days=1), warehouse.project.start_on)
     starts = frame(
         con,
-        "FROM mart.cold_starts WHERE started_on >= ? AND started_on <= ?",
-        [from_on - BURST_HISTORY, to_on],
+        "SELECT * REPLACE (CASE WHEN started_on >= $since THEN delayed_users END AS delayed_users) "
+        "FROM mart.cold_starts WHERE started_on >= $early AND started_on <= $to_on",
+        {
+            "early": from_on - timedelta(days=HISTORY_DAYS),
+            "since": from_on - timedelta(days=DAYS_BEFORE),
+            "to_on": to_on,
+        },
     )
+    known = con.execute("SELECT min(requested_at) FROM mart.cold_starts").fetchone()
     rows = cold_start_bursts(
         starts,
         from_on=from_on,
         to_on=to_on,
         time_zone=warehouse.project.time_zone,
         prices=frame(con, "FROM ref.gpu_prices"),
+        known_from=known[0] if known else None,
     )
     commit.replace("mart.cold_start_bursts", rows, partitions=days_between(from_on, to_on))
     return rows.height
