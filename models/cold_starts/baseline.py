@@ -27,8 +27,8 @@ DAY_SHAPE = 4.0
 """How far hours of the day are taken to differ from the level before they are seen: a gamma of this shape."""
 WEEK_SHAPE = 8.0
 """How far hours of the week differ from the hour of the day."""
-NEW_NORMAL_HOURS = HISTORY_DAYS * HOURS // 2
-"""A series that spent as many of the last 28 days in incidents has a new normal: its hours count again."""
+NEW_NORMAL_HOURS = 24
+"""A series that spent this long of a week in incidents has a new normal: its hours count again."""
 _UNIT = 1024.0
 
 
@@ -67,8 +67,9 @@ class Past:
         self._sums[place], self._squares[place] = counts.sum(axis=1), (counts * counts).sum(axis=1)
 
     def leave_out(self, day: Ints, series: Ints, slot: Ints) -> None:
-        """Leave out cells of incidents, but of series that are in incidents half of the time."""
-        is_short = self._is_gap[:, series].sum(axis=(0, 2)) < NEW_NORMAL_HOURS
+        """Leave out cells of incidents, but of series that have a new normal."""
+        week = np.flatnonzero((self._day >= 0) & (self._day > self._day.max() - WEEK))
+        is_short = self._is_gap[np.ix_(week, series)].sum(axis=(0, 2)) < NEW_NORMAL_HOURS
         place, series, slot = (day % HISTORY_DAYS)[is_short], series[is_short], slot[is_short]
         self._is_gap[place, series, slot] = True
         self._counts[place, series, slot] = 0.0

@@ -155,13 +155,12 @@ def test_planted_burst_is_found_with_its_onset_end_and_size(day):
     assert row["is_history_short"] == (day < 14)
 
 
-def test_burst_of_a_busy_series_is_found_and_its_rush_is_not():
+def test_busy_series_is_learned_within_a_week_and_its_burst_found():
     busy = fleet(15, series=2, days=40, rate=60.0)
     onset = BEGINS + timedelta(days=35, hours=5)
     planted = [start("d1", onset + timedelta(seconds=3 * turn), f"planted-{turn}") for turn in range(150)]
-    found = bursts(
-        pl.concat([busy, table("mart.cold_starts").frame(planted)]), FIRST, FIRST + timedelta(days=40)
-    )
+    starts = pl.concat([busy, table("mart.cold_starts").frame(planted)])
+    found = bursts(starts, FIRST + timedelta(days=7), FIRST + timedelta(days=40))
     assert found["deployment"].to_list() == ["d1"]
     assert 150 <= found["start_count"][0] <= 170
 
