@@ -112,7 +112,7 @@ class GpuSettings(_Section):
 
 
 class LandingSettings(_Section):
-    memory_mb: Annotated[int, Field(ge=128)] = 1024
+    memory_mb: Annotated[int, Field(ge=256)] = 1024
 
 
 class Settings(_Section):

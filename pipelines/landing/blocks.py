@@ -15,7 +15,7 @@ from models.schemas import table
 from pipelines.landing.judge import FileMark, Judged, Stamp, judge
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
-from pipelines.landing.split import LONGEST_RECORD, Overlong, Piece
+from pipelines.landing.split import Overlong, Piece
 from pipelines.warehouse.connect import memory_connection
 
 
@@ -54,7 +54,7 @@ class Workers:
         self._stamp, self._columns, self._hash_key, self._count = stamp, columns, hash_key, count
         self._con = memory_connection()
         # A thread reads a block alone; more threads inside a query would only wait for one another.
-        self._con.execute(f"SET threads = 1; SET memory_limit = '{max(memory_bytes >> 20, 64)}MiB'")
+        self._con.execute(f"SET threads = 1; SET memory_limit = '{memory_bytes >> 20}MiB'")
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="landing")
         self._local = threading.local()
         self._readers: list[Reader] = []
@@ -104,7 +104,6 @@ class Workers:
 
 def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> Judged:
     """Return a record that is too long to be held, as one row of the quarantine."""
-    longest = LONGEST_RECORD >> 20
     row = {
         "file_hash": file.file_hash,
         "source": stamp.source,
@@ -114,7 +113,7 @@ def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> Judged:
         "byte_offset": record.offset,
         "byte_length": record.length,
         "reason": "record_too_long",
-        "detail": f"{record.length} bytes where {longest} MiB are allowed",
+        "detail": f"{record.length} bytes are more than a sixteenth of [landing] memory_mb",
         "quarantined_at": stamp.ingested_at,
     }
     tally = pl.DataFrame({"file_hash": [file.file_hash], "quarantined_count": [1]})

@@ -14,9 +14,9 @@ import pyarrow.parquet
 
 from models.errors import ConfigurationError, DataError
 from models.importers import fitting, importers
-from pipelines.landing.layout import HEAD_BYTES, is_table
+from pipelines.landing.layout import HEAD_BYTES, Bounds, is_table
 from pipelines.landing.plain import plain_bytes
-from pipelines.landing.split import Overlong, layout_of, split
+from pipelines.landing.split import Overlong, layout_of
 from pipelines.sources.stored import StoredFile
 
 _RECORDS = 100
@@ -80,7 +80,7 @@ def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:
             yield dict.fromkeys([name.strip() for name in names]) | {"line": lines[0]}
             yield from ({"line": line} for line in lines[1:])
         return
-    for cut in split(iter([head]), lay, at_least=HEAD_BYTES):
+    for cut in Bounds(1 << 30).split(iter([head]), lay):
         if isinstance(cut, Overlong):
             continue
         for line in cut.data.splitlines():

@@ -23,7 +23,7 @@ from models.schemas.base import INSTANT
 from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
 from pipelines.landing.identity import Grown, Identity, identify
 from pipelines.landing.judge import CONTENT_KEY, FileMark, Judged, Stamp, time_column
-from pipelines.landing.layout import Opened, is_table, open_table, open_text
+from pipelines.landing.layout import Bounds, Opened, is_table, open_table, open_text
 from pipelines.landing.parts import LakeWriteError, Parts
 from pipelines.landing.read import Layout
 from pipelines.landing.spec import SourceSpec
@@ -35,6 +35,7 @@ UNREADABLE = "unreadable:"
 """Start of the file_hash of a file of which nothing could be read; the next landing tries again."""
 _COMMIT_BYTES = 1 << 30
 _COMMIT_FILES = 2_000
+_WORKER_BYTES = 192 << 20
 _SETTLED = timedelta(seconds=2)
 """A file that changed so shortly before it was looked at may change again within the same time stamp."""
 
@@ -120,10 +121,6 @@ class Terms:
     hash_key: bytes
     memory_bytes: int
 
-    @property
-    def block_bytes(self) -> int:
-        return max(self.memory_bytes // 64, 1 << 20)
-
 
 def source_files(source: SourceSpec, *, project: Path) -> list[StoredFile]:
     """Return the files of a source's path, by name; none where the source has a url."""
@@ -151,7 +148,7 @@ def land_files(
         OSError: the draft folder cannot be written, as on a full disk; what was committed before stays.
     """
     stamp = Stamp(source.name, importers()[source.kind], terms.ingested_at, terms.not_before)
-    count = min(os.cpu_count() or 1, 4)
+    count = max(1, min(os.cpu_count() or 1, 4, terms.memory_bytes // _WORKER_BYTES))
     with Workers(
         stamp, source.columns, terms.hash_key, count=count, memory_bytes=terms.memory_bytes // 2
     ) as workers:
@@ -268,7 +265,7 @@ class _Lander:
                     identity,
                     self._stamp.importer,
                     self._source.columns,
-                    at_least=self._terms.block_bytes,
+                    memory_bytes=self._terms.memory_bytes,
                 )
                 notes, grown = opened.notes, opened.grown
                 if not self._land_text(opened, mark, file.size_bytes):
@@ -315,7 +312,7 @@ class _Lander:
             if self._shared and self._shared[0][1] != layout:
                 self._submit_shared()
             self._shared.append((mark, layout, piece))
-        if sum(len(piece.data) for _, _, piece in self._shared) >= self._terms.block_bytes:
+        if sum(len(piece.data) for _, _, piece in self._shared) >= Bounds(self._terms.memory_bytes).piece:
             self._submit_shared()
 
     def _submit_shared(self) -> None:

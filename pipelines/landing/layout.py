@@ -16,11 +16,32 @@ from models.records import Importer
 from pipelines.landing.identity import Grown, Identity
 from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
 from pipelines.landing.read import Form, Layout
+from pipelines.landing.split import Layout as Lay
 from pipelines.landing.split import Overlong, Piece, layout_of, split
 
 HEAD_BYTES = 1 << 20
 _DELIMITERS = ",;\t|"
 _ROWS_AT_ONCE = 50_000
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Sizes that a memory allows."""
+
+    memory_bytes: int
+
+    @property
+    def piece(self) -> int:
+        return max(self.memory_bytes // 64, 1 << 20)
+
+    @property
+    def record(self) -> int:
+        return self.memory_bytes // 16
+
+    def split(
+        self, pieces: Iterator[bytes], lay: Lay, *, first: int = 1, offset: int = 0
+    ) -> Iterator[Piece | Overlong]:
+        return split(pieces, lay, at_least=self.piece, longest=self.record, first=first, offset=offset)
 
 
 @dataclass
@@ -39,7 +60,7 @@ def open_text(
     importer: Importer,
     columns: dict[str, str],
     *,
-    at_least: int,
+    memory_bytes: int,
 ) -> Opened:
     """Open JSON lines, a JSON document, CSV or text of any encoding.
 
@@ -48,13 +69,14 @@ def open_text(
         identity: how much of it is read, and what it has grown from.
         importer: the format of its records.
         columns: canonical name -> the source's name.
-        at_least: pieces grow to about this many bytes.
+        memory_bytes: what the landing may use: pieces grow to a small share of it.
 
     Raises:
         DataError: the file is of another kind, or its header names none of the columns.
         OSError: it cannot be read.
     """
     notes: list[str] = []
+    bounds = Bounds(memory_bytes)
     plain = plain_bytes(handle, notes.append, size=identity.size_bytes)
     head = b""
     while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
@@ -66,9 +88,9 @@ def open_text(
     grown = identity.grown
     if grown is not None and lay == "lines":
         tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
-        pieces = split(tail, lay, at_least=at_least, first=grown.line_count + 1, offset=grown.offset)
+        pieces = bounds.split(tail, lay, first=grown.line_count + 1, offset=grown.offset)
         return Opened(Layout(form), pieces, notes, grown)
-    pieces = split(chain([head], plain), lay, at_least=at_least)
+    pieces = bounds.split(chain([head], plain), lay)
     if form != "csv":
         return Opened(Layout(form), pieces, notes)
     layout, pieces = _without_header(pieces, importer, columns)

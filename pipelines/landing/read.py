@@ -108,11 +108,11 @@ class Reader:
         """Read records; every one that is not blank is in the result."""
         found = Read(records)
         if layout.form == "csv":
-            self._read_csv(found, layout)
+            self._read_csv(found, records, layout)
         elif layout.form == "text":
-            self._read_text(found)
+            self._read_text(found, records)
         else:
-            self._read_json(found)
+            self._read_json(found, records)
         return found
 
     def read_table(self, table: pa.Table) -> Read:
@@ -122,8 +122,7 @@ class Reader:
         self._finish(found, everything, lambda some: self._table_rows(table.take(some), some), _wrong_shape)
         return found
 
-    def _read_json(self, found: Read) -> None:
-        records = found.records or Records.of([])
+    def _read_json(self, found: Read, records: Records) -> None:
         alive = _not_blank(records)
         try:
             rows = self._json_rows(records, alive)
@@ -170,8 +169,7 @@ class Reader:
             found.refused[int(index)] = broken_json(records.text(index))
         return np.asarray(objects, np.int64)
 
-    def _read_csv(self, found: Read, layout: Layout) -> None:
-        records = found.records or Records.of([])
+    def _read_csv(self, found: Read, records: Records, layout: Layout) -> None:
         alive = _not_blank(records)
         table, refused = _csv_table(records.take(alive), layout)
         if table is None or refused or table.num_rows != len(alive):
@@ -197,8 +195,7 @@ class Reader:
 
         self._finish(found, alive, rows_of, lambda _: ("invalid_csv", "the row cannot be read"))
 
-    def _read_text(self, found: Read) -> None:
-        records = found.records or Records.of([])
+    def _read_text(self, found: Read, records: Records) -> None:
         alive = _not_blank(records)
         decoded = _decodable(records, alive)
         for index in np.setdiff1d(alive, decoded):
@@ -306,8 +303,11 @@ def _not_blank(records: Records) -> Positions:
     """Return which records hold more than white space."""
     if not len(records):
         return np.empty(0, np.int64)
-    is_text = np.frombuffer(records.data, np.uint8) > ord(" ")
-    return np.flatnonzero(np.logical_or.reduceat(is_text, records.starts)).astype(np.int64)
+    is_text = np.logical_or.reduceat(np.frombuffer(records.data, np.uint8) > ord(" "), records.starts)
+    for index in np.flatnonzero(~is_text):
+        # Control characters are below the space too, and no white space.
+        is_text[index] = bool(records.text(index).strip(b" \t\r\n"))
+    return np.flatnonzero(is_text).astype(np.int64)
 
 
 def _decodable(records: Records, alive: Positions) -> Positions:

@@ -36,6 +36,10 @@ def broken_json(text: bytes) -> Reason:
         return "nested_too_deep", "too many levels"
     if not isinstance(value, dict):
         return "not_an_object", f"the record is a {_type_name(value)}"
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "invalid_json", "a text holds half a character (a lone surrogate)"
     return "wrong_shape", "a field holds another type than the format's"
 
 

@@ -29,8 +29,6 @@ from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import memory_connection
 from pipelines.warehouse.resource import Warehouse, frame
 
-_BLOCK_BYTES = 8 << 20
-
 
 @dataclass(frozen=True)
 class Retried:
@@ -124,7 +122,9 @@ def _read_again(
         reader = Reader(con, stamp.importer, spec.columns, project.hash_key())
         gathered = _Gathered(stamp, drafts, project.landing_memory_bytes)
         try:
-            for lines, judged in _judged(stored, file, spec, stamp, reader, only):
+            for lines, judged in _judged(
+                stored, file, spec, stamp, reader, only, project.landing_memory_bytes
+            ):
                 gathered.add(lines, judged)
         finally:
             reader.close()
@@ -134,7 +134,13 @@ def _read_again(
 
 
 def _judged(
-    stored: StoredFile, file: _File, spec: SourceSpec, stamp: Stamp, reader: Reader, only: pl.DataFrame
+    stored: StoredFile,
+    file: _File,
+    spec: SourceSpec,
+    stamp: Stamp,
+    reader: Reader,
+    only: pl.DataFrame,
+    memory_bytes: int,
 ) -> Iterator[tuple[set[int], Judged]]:
     """Yield the lines of each block that were looked at, and what became of them."""
     mark = FileMark(file.file_hash, file.path, stamp.ingested_at)
@@ -150,7 +156,7 @@ def _judged(
                 first_row += rows.num_rows
             return
         whole = Identity(file.file_hash, file.size_bytes)
-        opened = open_text(handle, whole, stamp.importer, spec.columns, at_least=_BLOCK_BYTES)
+        opened = open_text(handle, whole, stamp.importer, spec.columns, memory_bytes=memory_bytes)
         for piece in opened.pieces:
             if isinstance(piece, Overlong):
                 if piece.number in wanted:

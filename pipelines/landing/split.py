@@ -15,8 +15,6 @@ import numpy.typing as npt
 Layout = Literal["lines", "rows", "document"]
 Positions = npt.NDArray[np.int64]
 
-LONGEST_RECORD = 64 << 20
-"""A longer record is refused; it is skipped without being held."""
 SHORT_RECORD = 4 << 20
 """A record beyond this is a piece of its own, so that the others are read with small buffers."""
 _HEAD = 1 << 20
@@ -85,7 +83,7 @@ def _is_json(text: bytes) -> bool:
 
 
 def split(
-    pieces: Iterator[bytes], layout: Layout, *, at_least: int, first: int = 1, offset: int = 0
+    pieces: Iterator[bytes], layout: Layout, *, at_least: int, longest: int, first: int = 1, offset: int = 0
 ) -> Iterator[Piece | Overlong]:
     """Yield pieces of whole records, and the records that are too long.
 
@@ -93,18 +91,19 @@ def split(
         pieces: plain bytes of the file, from `offset` on.
         layout: how its records lie.
         at_least: pieces grow to about this many bytes.
+        longest: a record of more bytes is refused; it is skipped without being held.
         first: number of the first record.
         offset: where the bytes begin in the unpacked file.
     """
     if layout == "document":
         scanner = _Scanner()
         pieces = (scanner.lines(piece) for piece in pieces)
-    return _Splitter(at_least, first, offset, has_quotes=layout == "rows").split(pieces)
+    return _Splitter(at_least, longest, first, offset, has_quotes=layout == "rows").split(pieces)
 
 
 class _Splitter:
-    def __init__(self, at_least: int, number: int, offset: int, *, has_quotes: bool) -> None:
-        self._at_least, self._number, self._offset = at_least, number, offset
+    def __init__(self, at_least: int, longest: int, number: int, offset: int, *, has_quotes: bool) -> None:
+        self._at_least, self._longest, self._number, self._offset = at_least, longest, number, offset
         self._has_quotes, self._is_quoted = has_quotes, False
         self._done: list[bytes] = []
         self._ends: list[Positions] = []
@@ -152,7 +151,7 @@ class _Splitter:
     def _grow(self, piece: bytes) -> Iterator[Piece]:
         if not piece:
             return
-        if self._skipped_bytes or self._open_bytes + len(piece) > LONGEST_RECORD:
+        if self._skipped_bytes or self._open_bytes + len(piece) > self._longest:
             self._skipped_bytes += self._open_bytes + len(piece)
             self._open, self._open_bytes = [], 0
             yield from self._flush()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from models.errors import ConfigurationError
 from models.importers import importers
-from models.logs.litellm_fields import METADATA
 from pipelines.landing.spec import SourceSpec
 from pipelines.sources.extracts import Extracts
 from pipelines.sources.postgres import pull_spend_logs
@@ -30,6 +29,8 @@ def pull(
         ConfigurationError: the kind cannot be pulled from such a url.
         DataError: the other side cannot be reached.
     """
+    from models.logs.litellm_fields import METADATA
+
     folder = project / _FOLDER / source.name
     url = str(source.url)
     if not url.startswith(("postgres://", "postgresql://")) or source.kind != "litellm_spend_logs":

@@ -149,7 +149,7 @@ def test_many_small_files_share_a_part_of_the_lake_and_keep_their_lines(tmp_path
     ) == [(1,)]
 
 
-@pytest.mark.parametrize("memory_mb", [128, 1024])
+@pytest.mark.parametrize("memory_mb", [256, 1024])
 def test_a_file_of_many_blocks_lands_as_one_of_a_single_block(tmp_path: Path, memory_mb: int) -> None:
     warehouse = lake(tmp_path, memory_mb=memory_mb)
     calls = [

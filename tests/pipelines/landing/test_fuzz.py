@@ -1,0 +1,231 @@
+"""Whatever the bytes: no crash, every record is usable or refused with a reason, and a bad one harms no other."""
+
+import gzip
+import io
+import json
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.importers import importers
+from pipelines.landing.land import Known, Landing, Terms, land_files
+from pipelines.landing.spec import SourceSpec
+from pipelines.sources.stored import StoredFile
+from tests.pipelines.landing.lake import call
+from tests.pipelines.small import gateway_row, lifecycle
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+class Outcome:
+    """What became of some bytes."""
+
+    def __init__(self, kind: str, content: bytes) -> None:
+        file = StoredFile("file", len(content), NOW, lambda: io.BytesIO(content))
+        with tempfile.TemporaryDirectory() as folder:
+            terms = Terms(
+                drafts=Path(folder), ingested_at=NOW, not_before=datetime(2025, 1, 1, tzinfo=UTC), hash_key=b"k",
+                memory_bytes=256 << 20,
+            )  # fmt: skip
+            landings: list[Landing] = list(
+                land_files(SourceSpec("s", kind), [file], known=Known(), terms=terms)
+            )
+            (self.file,) = [row for landing in landings for row in landing.files]
+            raw = importers()[kind].table
+            self.usable = self._rows(landings, raw)
+            self.bad = self._rows(landings, "ops.quarantine")
+
+    @staticmethod
+    def _rows(landings: list[Landing], dotted: str) -> pl.DataFrame:
+        paths = [path for landing in landings for path in landing.parts[dotted]]
+        return pl.read_parquet(paths) if paths else pl.DataFrame(schema={"line_number": pl.Int64})
+
+    def holds_together(self) -> bool:
+        """Return whether every record that was read is usable or refused, once."""
+        places = [
+            part.select("line_number", "record_number") for part in (self.usable, self.bad) if part.height
+        ]
+        return (
+            self.file["read_count"] == self.usable.height + self.bad.height
+            and self.file["landed_count"] == self.usable.height
+            and not (places and pl.concat(places).is_duplicated().any())
+        )
+
+
+def span(number: int) -> dict[str, Any]:
+    values = {
+        "gen_ai.operation.name": {"stringValue": "chat"}, "gen_ai.response.id": {"stringValue": f"resp-{number:08d}"},
+        "gen_ai.request.model": {"stringValue": "m"}, "gen_ai.usage.input_tokens": {"intValue": "10"},
+        "gen_ai.usage.output_tokens": {"intValue": str(number)},
+    }  # fmt: skip
+    start = 1793610000 * 10**9
+    one = {
+        "traceId": "t", "spanId": f"s{number}", "name": "chat m", "startTimeUnixNano": str(start),
+        "endTimeUnixNano": str(start + 10**9),
+        "attributes": [{"key": key, "value": value} for key, value in values.items()],
+    }  # fmt: skip
+    return {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": [one]}]}]}
+
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "requests": [call(number) for number in range(1, 13)],
+    "litellm_spend_logs": [gateway_row(f"chatcmpl-{n:06d}", "2026-11-02 09:00:00") for n in range(12)],
+    "otel_genai": [span(number) for number in range(1, 13)],
+    "replica_events": lifecycle(
+        "r", "d", "H100", *(("ready", f"2026-11-02T09:{n:02}:00Z") for n in range(12))
+    ),
+}
+ODD = [
+    b"\x00", b"\xff", b"\n", b"\r", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b"NaN", b"1e400", b"-", b"null",
+    b"\xef\xbb\xbf", b"\xed\xa0\x80", b'"a":1,"a":2', b"[" * 600, b"\x1f\x8b", b"{}", b"\n\n", b"   \n",
+]  # fmt: skip
+
+
+def lines_of(kind: str) -> list[bytes]:
+    return [json.dumps(record).encode() for record in EXAMPLES[kind]]
+
+
+@st.composite
+def mutated(draw: st.DrawFn, lines: list[bytes]) -> bytes:
+    """Return a file whose bytes behind the first line were cut, flipped, spliced or written into."""
+    body = b"\n".join(lines[1:]) + b"\n"
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(body)))
+        action = draw(st.sampled_from(["cut", "flip", "insert", "splice", "drop"]))
+        if action == "cut":
+            body = body[:at]
+        elif action == "flip" and at < len(body):
+            body = body[:at] + bytes([body[at] ^ draw(st.integers(1, 255))]) + body[at + 1 :]
+        elif action == "insert":
+            body = body[:at] + draw(st.sampled_from(ODD)) + body[at:]
+        elif action == "splice":
+            start = draw(st.integers(0, len(body)))
+            body = body[:at] + body[start : start + 90] + body[at:]
+        else:
+            body = body[:at] + body[at + draw(st.integers(1, 90)) :]
+    return lines[0] + b"\n" + body
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+@SLOW
+@given(data=st.data())
+def test_lines_that_no_mutation_touched_land_and_every_other_is_accounted_for(
+    kind: str, data: st.DataObject
+) -> None:
+    lines = lines_of(kind)
+    content = data.draw(mutated(lines))
+
+    outcome = Outcome(kind, content)
+
+    assert outcome.holds_together()
+    now = content.split(b"\n")
+    whole = {number for number, line in enumerate(now, start=1) if line in lines}
+    text = {number for number, line in enumerate(now, start=1) if line.strip(b" \t\r\n")}
+    landed, refused = {*outcome.usable["line_number"]}, {*outcome.bad["line_number"]}
+    assert whole <= landed
+    assert landed | refused <= text
+    assert len(text - landed - refused) <= outcome.file["ignored_count"]
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+@SLOW
+@given(data=st.data())
+def test_no_bytes_crash_a_landing(kind: str, data: st.DataObject) -> None:
+    lines = lines_of(kind)
+    whole = b"\n".join(lines) + b"\n"
+    if data.draw(st.booleans()):
+        whole = json.dumps(EXAMPLES[kind], indent=1).encode()
+    pack = data.draw(st.sampled_from(["plain", "gzip", "utf-16", "bom"]))
+    packed = {
+        "plain": whole, "gzip": gzip.compress(whole, mtime=0), "utf-16": whole.decode().encode("utf-16"),
+        "bom": b"\xef\xbb\xbf" + whole,
+    }[pack]  # fmt: skip
+    content = data.draw(mutated([packed[:3], packed[3:]]))
+
+    assert Outcome(kind, content.replace(b"\n", b"", 1)).holds_together()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8)
+    | st.sampled_from(["", "NaN", "-1", "1e400", "2026-11-02T09:00:00Z", "infinity", "9" * 40, "{}", "[]", '{"a":1}']),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", sorted(importers()))
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_value_in_any_field_is_used_or_refused(kind: str, data: st.DataObject) -> None:
+    names = list(importers()[kind].columns)
+    records = [
+        data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=8))
+        for _ in range(data.draw(st.integers(1, 6)))
+    ]
+    if kind in EXAMPLES:
+        records = [{**EXAMPLES[kind][0], **record} for record in records]
+    content = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+
+    outcome = Outcome(kind, content)
+
+    assert outcome.holds_together()
+    seen = {*outcome.usable["line_number"], *outcome.bad["line_number"]}
+    assert len({*range(1, len(records) + 1)} - seen) <= outcome.file["ignored_count"]
+
+
+@SLOW
+@given(
+    st.lists(st.sampled_from(["good", "bad", "blank", "twice", "stray"]), min_size=1, max_size=20),
+    st.sampled_from(["lines", "crlf", "csv", "array"]),
+)
+def test_what_is_read_is_usable_or_quarantined_for_any_mix(mix: list[str], packing: str) -> None:
+    good = sum(word in {"good", "twice"} for word in mix)
+    texts = {
+        "good": '{"request_id": "resp-%08d", "started_at": "2026-11-02T09:00:00Z"}',
+        "twice": '{"request_id": "resp-00000000", "started_at": "2026-11-02T09:00:00Z"}',
+        "bad": '{"request_id": "resp-%08d"}',
+        "stray": "{%d",
+        "blank": "",
+    }
+    rows = {"good": "resp-%08d,2026-11-02T09:00:00Z", "twice": "resp-0,2026-11-02T09:00:00Z", "bad": "resp-%08d,",
+            "stray": "a,b,%d", "blank": ""}  # fmt: skip
+    if packing == "csv":
+        lines = ["request_id,started_at", *(_filled(rows[word], at) for at, word in enumerate(mix))]
+        content = "\n".join(lines) + "\n"
+    else:
+        lines = [_filled(texts[word], at) for at, word in enumerate(mix)]
+        content = ("\r\n" if packing == "crlf" else "\n").join(lines)
+        if packing == "array":
+            mix = [word for word in mix if word in {"good", "twice", "bad"}]
+            content = f"[{','.join(_filled(texts[word], at) for at, word in enumerate(mix))}]"
+
+    outcome = Outcome("requests", content.encode())
+
+    assert outcome.holds_together()
+    assert outcome.usable.height == good
+    assert outcome.bad.height == sum(word in {"bad", "stray"} for word in mix)
+
+
+def _filled(text: str, at: int) -> str:
+    return text % at if "%" in text else text
+
+
+def test_a_record_is_found_at_the_bytes_that_the_quarantine_names() -> None:
+    rng = np.random.default_rng(5)
+    lines = [b'{"request_id": "%s' % (b"x" * int(size)) for size in rng.integers(0, 90, 200)]
+    content = b"\n".join(line if number % 3 else lines_of("requests")[0] for number, line in enumerate(lines))
+
+    bad = Outcome("requests", content).bad
+
+    for row in bad.iter_rows(named=True):
+        start, end = row["byte_offset"], row["byte_offset"] + row["byte_length"]
+        assert content[start:end].rstrip(b"\n") == content.split(b"\n")[row["line_number"] - 1]
+    assert bad.height == 133
