@@ -13,6 +13,8 @@ from benchmarks.measure import machine, measured
 ROWS = int(os.environ.get("NANODOLLAR_BENCH_ROWS", "1000000"))
 DAYS = 7
 TARGET_RATIO = 6.0
+GATEWAY_SHARE = 0.57
+"""Share of the sample company's calls that its gateway logs."""
 
 _SCAN = """
 SELECT count(*), sum(prompt_tokens), sum(completion_tokens), sum(spend), max(length(metadata)), max("endTime"),
@@ -46,7 +48,7 @@ def main() -> None:
 
     folder = Path(tempfile.mkdtemp(prefix="nanodollar-bench-"))
     try:
-        write_fleet(folder, days=DAYS, requests_per_day=ROWS // DAYS)
+        write_fleet(folder, days=DAYS, requests_per_day=int(ROWS / GATEWAY_SHARE) // DAYS)
         for other in ("sdk", "fleet", "replicas"):
             shutil.rmtree(folder / "landing" / other, ignore_errors=True)
         settings = folder / "nanodollar.toml"
