@@ -122,5 +122,5 @@ def duckdb_type(dtype: DTypeLike) -> str:
     if isinstance(dtype, pl.List):
         return f"{duckdb_type(dtype.inner)}[]"  # type: ignore[arg-type]
     if isinstance(dtype, pl.Map):
-        return f"MAP({duckdb_type(dtype.key)}, {duckdb_type(dtype.value)})"
+        return f"MAP({duckdb_type(dtype.key)}, {duckdb_type(dtype.value)})"  # type: ignore[arg-type]
     return _SIMPLE[dtype if isinstance(dtype, type) else type(dtype)]

@@ -143,10 +143,10 @@ def _print_found(con: "duckdb.DuckDBPyConnection", console: "Console", truth: di
     flagged = set(con.execute("SELECT kind, request_id FROM mart.routing_mistakes").fetchall())
     planted = {(kind, request_id) for kind, ids in truth["routing_mistakes"].items() for request_id in ids}
     for kind in truth["routing_mistakes"]:
-        both = [sum(1 for found, _ in rows if found == kind) for rows in (planted, flagged & planted)]
-        facts.append((f"routing mistakes: {kind}", *both))
+        wanted, found = (sum(1 for name, _ in rows if name == kind) for rows in (planted, flagged & planted))
+        facts.append((f"routing mistakes: {kind}", wanted, found))
     bursts = con.execute(_BURSTS).fetchall()
-    hits = sum(any(_is_same(found, burst) for found in bursts) for burst in truth["cold_start_bursts"])
+    hits = sum(any(_is_same(row, burst) for row in bursts) for burst in truth["cold_start_bursts"])
     facts.append(("bursts of cold starts", len(truth["cold_start_bursts"]), hits))
     table = Table(title="\nPlanted facts", title_justify="left", box=None, pad_edge=False)
     table.add_column("fact", min_width=34)

@@ -1,5 +1,6 @@
 """nanodollar sql: read-only SQL on the live warehouse, also while a run writes."""
 
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -52,7 +53,7 @@ def _answer(con: "duckdb.DuckDBPyConnection", query: str, output_format: str) ->
         if output_format == "table":
             relation = con.sql(statement)
             if relation is not None:
-                width = click.get_terminal_size()[0] if sys.stdout.isatty() else 10_000
+                width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
                 relation.show(max_rows=_ROWS_SHOWN, max_width=width)
             return
         if output_format == "parquet" and sys.stdout.isatty():
