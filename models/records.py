@@ -4,8 +4,10 @@ DuckDB reads every field as text (so that one odd value never loses a file), ext
 casts; Polars makes the token classes disjoint and names what is wrong.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -134,6 +136,54 @@ def entry_sum(listed: str, *, counts: tuple[str, ...], where: tuple[str, str]) -
     return (
         f"CASE WHEN list_has_any(list_transform({numbers}, lambda n: n IS NULL), [true]) THEN 'no number' "
         f"ELSE list_sum({numbers})::VARCHAR END"
+    )
+
+
+def structure(paths: Iterable[str]) -> str:
+    """Return the structure that DuckDB's `from_json` reads an object by: dotted paths of texts."""
+    held: dict[str, Any] = {}
+    for path in paths:
+        *parents, leaf = path.split(".")
+        place = held
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = "VARCHAR"
+    return json.dumps(held)
+
+
+def with_numbers(
+    frame: pl.LazyFrame,
+    counts: Mapping[str, pl.Expr],
+    quantities: Mapping[str, pl.Expr] | None = None,
+    *,
+    at_most: float = LONGEST_SECONDS,
+) -> pl.LazyFrame:
+    """Return the frame with texts as numbers, and `bad`: names of those that are none, comma-separated, or ''.
+
+    Args:
+        frame: the records.
+        counts: name -> text of a whole number; the column becomes Int64.
+        quantities: name -> text of a number from 0 to `at_most`; the column becomes Float64.
+        at_most: the most that a quantity can be.
+    """
+    texts = {**counts, **(quantities or {})}
+    numbers = {name: value.cast(pl.Float64, strict=False) for name, value in texts.items()}
+    fits = {
+        name: value.is_between(-MOST_TOKENS, MOST_TOKENS) & (value == value.floor())
+        if name in counts
+        else value.is_between(0, at_most)
+        for name, value in numbers.items()
+    }
+    is_odd = {name: texts[name].is_not_null() & ~fits[name].fill_null(value=False) for name in texts}
+    bad = pl.concat_str(
+        (pl.when(odd).then(pl.lit(name)) for name, odd in is_odd.items()), separator=",", ignore_nulls=True
+    )
+    return frame.with_columns(
+        *(
+            (value.cast(pl.Int64, strict=False) if name in counts else value).alias(name)
+            for name, value in numbers.items()
+        ),
+        bad=pl.when(pl.any_horizontal(is_odd.values())).then(bad).otherwise(pl.lit("")),
     )
 
 

@@ -4,12 +4,17 @@ Times are Unix seconds. A payload from before `metadata.usage_object` holds the 
 read for that alone. Source: litellm's types/utils.py (1.109).
 """
 
-from models.logs.litellm_shape import FIELDS, held, litellm_canonical, litellm_select
+from models.logs.litellm_fields import FIELDS, METADATA, litellm_select
+from models.logs.litellm_shape import litellm_canonical
 from models.records import Importer, text
 
 _OWN = ("id", "trace_id", "response_cost", "cost_breakdown", "error_information", "hidden_params", "response")
-_METADATA = text("metadata")
-_HEADER = '$.additional_headers."x-litellm-{}"'
+_HEADER = '$.additional_headers."x-litellm-attempted-{}"'
+_HAS_USAGE = "TRY(json_exists(metadata, '$.usage_object.prompt_tokens'))"
+_WITH_USAGE = (
+    "CASE WHEN TRY(json_type(response)) = 'OBJECT' THEN TRY(json_merge_patch(coalesce(metadata, '{}')::JSON, "
+    "json_object('usage_object', json_extract(response, '$.usage'))))::VARCHAR END"
+)
 
 
 def _in(column: str, path: str) -> str:
@@ -24,20 +29,18 @@ IMPORTER = Importer(
         {
             "request_id": text("id"),
             "call_id": text("litellm_call_id"),
-            "api_key": text(_in(_METADATA, "$.user_api_key_hash")),
+            "api_key": text(f"held.{METADATA['key_hash']}"),
             "cost": "response_cost",
-            "user_id": text(_in(_METADATA, "$.user_api_key_user_id")),
-            "team": text(_in(_METADATA, "$.user_api_key_team_id")),
-            "organization_id": text(_in(_METADATA, "$.user_api_key_org_id")),
+            "user_id": text(f"held.{METADATA['user_id']}"),
+            "team": text(f"held.{METADATA['team_id']}"),
+            "organization_id": text(f"held.{METADATA['org_id']}"),
             "trace_id": text("trace_id"),
             "tier": _in("cost_breakdown", "$.service_tier"),
-            "retries": _in("hidden_params", _HEADER.format("attempted-retries")),
-            "fallbacks": _in("hidden_params", _HEADER.format("attempted-fallbacks")),
-            "error_class": f"coalesce({_in('error_information', '$.error_class')}, {held('error_class')})",
+            "error_class": f"coalesce({_in('error_information', '$.error_class')}, held.{METADATA['error_class']})",
+            "retries": _in("hidden_params", _HEADER.format("retries")),
+            "fallbacks": _in("hidden_params", _HEADER.format("fallbacks")),
         },
-        metadata=f"""CASE WHEN TRY(json_exists({_METADATA}, '$.usage_object.prompt_tokens')) THEN {_METADATA}
-          ELSE TRY(json_merge_patch({_METADATA}::JSON,
-                   json_object('usage_object', json_extract(response, '$.usage'))))::VARCHAR END""",
+        metadata=f"CASE WHEN {_HAS_USAGE} THEN metadata ELSE coalesce({_WITH_USAGE}, {text('metadata')}) END",
     ),
     canonical=litellm_canonical,
     formats=("jsonl",),

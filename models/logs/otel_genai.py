@@ -10,7 +10,7 @@ import polars as pl
 
 from models.logs.otel_attributes import COUNTS, FIELDS, SECONDS, pick_attributes
 from models.logs.tokens import TokenRule, disjoint, total_tokens
-from models.records import LONGEST_SECONDS, MOST_TOKENS, Importer, first_reason, with_map
+from models.records import Importer, first_reason, with_map, with_numbers
 
 _VALUE = "STRUCT(stringValue VARCHAR, intValue VARCHAR, doubleValue VARCHAR, boolValue VARCHAR)"
 _ATTRIBUTES = f'STRUCT("key" VARCHAR, "value" {_VALUE})[]'
@@ -37,16 +37,16 @@ _ENTRY = (
 )
 # A line without spans yields one row, so that it is not lost.
 _SELECT = f"""
-WITH resources AS (
+WITH resources AS NOT MATERIALIZED (
   SELECT line_number, unnest(CASE WHEN len(resourceSpans) > 0 THEN resourceSpans ELSE [NULL] END) AS r
   FROM records WHERE resourceSpans IS NOT NULL
 ),
-scopes AS (
+scopes AS NOT MATERIALIZED (
   SELECT line_number, {_RESOURCE},
          unnest(CASE WHEN len(r.scopeSpans) > 0 THEN r.scopeSpans ELSE [NULL] END) AS s
   FROM resources
 ),
-spans AS (
+spans AS NOT MATERIALIZED (
   SELECT line_number, {", ".join(_RESOURCE_NAMES)}, coalesce(len(s.spans), 0) = 0 AS is_empty,
          unnest(CASE WHEN len(s.spans) > 0 THEN s.spans ELSE [NULL] END) AS span
   FROM scopes
@@ -90,7 +90,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         operation.is_in(_INFERENCE) | (operation.is_null() & (is_observed | is_counted))
     ).fill_null(value=False)
     is_broken = pl.col("span_id").is_null() & ~pl.col("is_empty")
-    frame = _with_numbers(frame.with_columns(is_ignored=~is_inference & ~is_broken))
+    frame = with_numbers(
+        frame.with_columns(is_ignored=~is_inference & ~is_broken),
+        {name: pl.col(name) for name in COUNTS},
+        {name: pl.col(name) for name in SECONDS},
+    )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     started, ended = _instant("started"), _instant("ended")
     is_error = pl.col("status_code").is_in(["2", "STATUS_CODE_ERROR"]).fill_null(value=False) | (
@@ -151,28 +155,6 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         dedupe_key=pl.when(pl.col("response_id").is_not_null())
         .then(pl.concat_str(pl.lit("id:"), "response_id"))
         .otherwise(pl.concat_str(pl.lit("span:"), span_key)),
-    )
-
-
-def _with_numbers(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Turn counts and durations into numbers; `bad` names those that are none."""
-    numbers = {name: pl.col(name).cast(pl.Float64, strict=False) for name in (*COUNTS, *SECONDS)}
-
-    def is_odd(name: str, value: pl.Expr) -> pl.Expr:
-        fits = (
-            value.is_between(-MOST_TOKENS, MOST_TOKENS) & (value == value.floor())
-            if name in COUNTS
-            else value.is_between(0, LONGEST_SECONDS)
-        )
-        return pl.col(name).is_not_null() & ~fits.fill_null(value=False)
-
-    bad = pl.concat_str(
-        (pl.when(is_odd(name, value)).then(pl.lit(name)) for name, value in numbers.items()),
-        separator=",",
-        ignore_nulls=True,
-    )
-    return frame.with_columns(bad=bad).with_columns(
-        value.cast(pl.Int64, strict=False) if name in COUNTS else value for name, value in numbers.items()
     )
 
 

@@ -118,11 +118,11 @@ def response_select(form: ResponseFormat) -> str:
     hashed = ", ".join(f'"{name}"' for name in _BESIDE)
     lists = f"[{', '.join(_quoted(path) for path in containers)}]::VARCHAR[]"
     return f"""
-WITH holding AS (SELECT *, {held} AS held FROM records),
-listed AS (SELECT *, {events_of("held")} AS events FROM holding),
-answers AS (SELECT *, {answer} AS answer FROM listed),
-bodies AS (SELECT *, {body} AS body FROM answers),
-parsed AS (
+WITH holding AS NOT MATERIALIZED (SELECT *, {held} AS held FROM records),
+listed AS NOT MATERIALIZED (SELECT *, {events_of("held")} AS events FROM holding),
+answers AS NOT MATERIALIZED (SELECT *, {answer} AS answer FROM listed),
+bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM answers),
+parsed AS NOT MATERIALIZED (
   SELECT *, TRY(json_extract_string(body, [{", ".join(_quoted(path) for path in paths)}])) AS m,
          list_filter({lists}, lambda c, i: TRY(json_type(body, {lists}))[i] NOT IN ('OBJECT', 'NULL')) AS odd
   FROM bodies
