@@ -1,5 +1,6 @@
 """Rows of one table on their way into the lake: gathered, and written as Parquet files of a draft folder."""
 
+import shutil
 import uuid
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from models.errors import DataError
 
 _ROWS = 500_000
 _ROW_GROUP = 50_000
+_FULL = 1 << 20
 
 
 class LakeWriteError(DataError):
@@ -52,7 +54,7 @@ class Parts:
         except (OSError, pl.exceptions.PolarsError) as error:
             path.unlink(missing_ok=True)
             raise LakeWriteError(
-                f"the lake's folder {self._folder.parent} cannot be written ({_why(error)}); free some disk and run "
+                f"The lake cannot be written to {self._folder} ({_why(error, self._folder)}); free some disk and run "
                 f"again: what was committed before stays."
             ) from error
         self.paths.append(path)
@@ -70,5 +72,9 @@ class Parts:
         self._frames, self.paths, self._rows, self._bytes = [], [], 0, 0
 
 
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+def _why(error: Exception, folder: Path) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # Polars does not pass on why a write failed.
+    is_full = folder.exists() and shutil.disk_usage(folder).free < _FULL
+    return "no space left" if is_full else str(error).splitlines()[0]

@@ -306,7 +306,7 @@ def _not_blank(records: Records) -> Positions:
     is_text = np.logical_or.reduceat(np.frombuffer(records.data, np.uint8) > ord(" "), records.starts)
     for index in np.flatnonzero(~is_text):
         # Control characters are below the space too, and no white space.
-        is_text[index] = bool(records.text(index).strip(b" \t\r\n"))
+        is_text[index] = bool(records.text(int(index)).strip(b" \t\r\n"))
     return np.flatnonzero(is_text).astype(np.int64)
 
 

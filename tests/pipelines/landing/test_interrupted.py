@@ -1,0 +1,107 @@
+"""A landing that is killed or runs out of disk loses nothing and books nothing twice: running again heals it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models.errors import DataError
+from pipelines.project import find_project
+from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.landing.lake import call, count, files, lake, land_all, put, query
+
+KILL = "os.kill(os.getpid(), signal.SIGKILL)"
+# Where the process is killed: after a part is written, after a batch is committed, and inside a transaction.
+MOMENTS = {
+    "a part is written": f"""
+flush = parts.Parts.flush
+def killed(self):
+    flush(self)
+    if self.paths: {KILL}
+parts.Parts.flush = killed
+""",
+    "one of two batches is committed": f"""
+land._COMMIT_FILES = 1
+bring_in, seen = drive.bring_in, []
+def killed(*arguments, **options):
+    if seen: {KILL}
+    seen.append(1)
+    bring_in(*arguments, **options)
+drive.bring_in = killed
+""",
+    "parts are in the lake's folder and the transaction is open": f"""
+def killed(self): {KILL}
+apply = commit.Commit._apply
+def killed(self):
+    apply(self)
+    {KILL}
+commit.Commit._apply = killed
+""",
+}
+SCRIPT = """
+import os, signal, sys
+from pathlib import Path
+from pipelines.landing import drive, land, parts
+from pipelines.project import find_project
+from pipelines.warehouse import commit
+from pipelines.warehouse.resource import Warehouse
+{moment}
+warehouse = Warehouse(find_project(Path(sys.argv[1])))
+drive.land(warehouse, warehouse.project.sources[0], run_id="killed")
+"""
+
+
+def two_files(folder: Path) -> Warehouse:
+    warehouse = lake(folder)
+    for name, first in (("a.jsonl", 1), ("b.jsonl", 20)):
+        put(warehouse, name, "".join(f"{json.dumps(call(number))}\n" for number in range(first, first + 15)))
+    return warehouse
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_landing_is_healed_by_the_next(tmp_path: Path, moment: str) -> None:
+    warehouse = two_files(tmp_path)
+    script = SCRIPT.format(moment=MOMENTS[moment])
+    killed = subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False)
+    assert killed.returncode == -9
+
+    land_all(warehouse)
+    land_all(warehouse)
+    count(warehouse)
+
+    assert sorted(files(warehouse)) == [("a.jsonl", 15, 15, 0, 0), ("b.jsonl", 15, 15, 0, 0)]
+    assert query(warehouse, "SELECT count(*), count(DISTINCT request_id) FROM raw.requests") == [(30, 30)]
+    assert query(warehouse, "SELECT count(*) FROM core.requests") == [(30,)]
+    assert not (tmp_path / "warehouse" / "data" / "raw" / ".drafts").exists()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A project whose lake lies on a disk of 64 kB."""
+    lake(tmp_path)
+    data = tmp_path / "warehouse" / "data"
+    data.mkdir(exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(data)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root only")
+    yield tmp_path
+    subprocess.run(["umount", str(data)], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_is_healed(small_disk: Path) -> None:
+    warehouse = Warehouse(find_project(small_disk))
+    calls = (call(number, route=f"{number * 7919:x}" * 40) for number in range(9000))
+    put(warehouse, "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in calls))
+
+    with pytest.raises(DataError, match=r"no space left.*; free some disk and run again"):
+        land_all(warehouse)
+
+    assert query(warehouse, "SELECT count(*) FROM ops.landed_files") == [(0,)]
+    data = small_disk / "warehouse" / "data"
+    subprocess.run(["mount", "-o", "remount,size=30m", str(data)], check=True)
+    land_all(warehouse)
+    assert files(warehouse) == [("a.jsonl", 9000, 9000, 0, 0)]
+    warehouse.lake.close()

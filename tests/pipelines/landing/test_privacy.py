@@ -1,0 +1,242 @@
+"""No prompt, completion or API key is kept: one of each is planted wherever a log may hold it, and all is searched."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from models.importers import importers
+from pipelines.assets.raw import raw_assets
+from pipelines.automation.runner import dagster_home
+from pipelines.landing.retry import retry
+from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.landing.lake import call, lake, query
+from tests.pipelines.landing.test_fuzz import Outcome, span
+from tests.pipelines.small import gateway_row, make_project
+
+PROMPT = "zebra crossing at midnight"
+KEY = "sk-giraffe-0123456789"
+MESSAGES = [{"role": "user", "content": PROMPT}]
+ANSWER = {
+    "id": "chatcmpl-000001", "object": "chat.completion", "created": 1793610000, "model": "m",
+    "choices": [{"message": {"role": "assistant", "content": PROMPT, "reasoning_content": PROMPT}}],
+    "content": [{"type": "text", "text": PROMPT}], "output": [{"content": [{"text": PROMPT}]}],
+    "candidates": [{"content": {"parts": [{"text": PROMPT}]}}], "text": PROMPT, "completion": PROMPT,
+    "message": {"content": PROMPT}, "prompt": PROMPT, "input": MESSAGES, "messages": MESSAGES,
+    "error": {"message": PROMPT, "type": "overloaded", "code": "overloaded"},
+    "results": [{"outputText": PROMPT, "generated_text": PROMPT}],
+    "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "input_tokens": 10, "output_tokens": 5},
+    "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15},
+    "metadata": {"note": PROMPT},
+}  # fmt: skip
+STREAM = (
+    "".join(f"data: {json.dumps({**ANSWER, 'delta': {'content': PROMPT}})}\n\n" for _ in range(2))
+    + "data: [DONE]\n"
+)
+BESIDE = {
+    "started_at": "2026-11-02T09:00:00Z",
+    "api_key_id": KEY,
+    "prompt": PROMPT,
+    "messages": MESSAGES,
+    "request": MESSAGES,
+}
+METADATA = {
+    "error_information": {"error_class": "Timeout", "error_message": PROMPT, "traceback": PROMPT},
+    "guardrail_information": [{"request": PROMPT}], "user_api_key_hash": KEY, "spend_logs_metadata": {"note": PROMPT},
+}  # fmt: skip
+
+
+def spans() -> dict[str, Any]:
+    traced = span(1)
+    one = traced["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    for key in ("gen_ai.prompt.0.content", "gen_ai.input.messages", "gen_ai.completion.0.content", "llm.input_messages",
+                "gen_ai.system_instructions", "input.value", "output.value"):  # fmt: skip
+        one["attributes"].append({"key": key, "value": {"stringValue": PROMPT}})
+    one["events"] = [
+        {"name": "gen_ai.user.message", "attributes": [{"key": "c", "value": {"stringValue": PROMPT}}]}
+    ]
+    return traced
+
+
+def records(kind: str) -> list[dict[str, Any]]:
+    """Return records of a kind that hold a prompt, a completion and a key wherever they may stand."""
+    if kind == "litellm_spend_logs":
+        plain = gateway_row("chatcmpl-000001", "2026-11-02 09:00:00", api_key=KEY, metadata=METADATA)
+        return [
+            plain | {"messages": MESSAGES, "response": ANSWER, "proxy_server_request": {"body": MESSAGES}}
+        ]
+    if kind == "litellm_standard_payload":
+        payload = gateway_row("chatcmpl-000001", "2026-11-02 09:00:00")
+        payload |= {
+            "startTime": 1793610000.0,
+            "endTime": 1793610001.0,
+            "id": "chatcmpl-000001",
+            "response_cost": 0.1,
+        }
+        payload |= {"messages": MESSAGES, "response": ANSWER, "error_str": PROMPT, "metadata": METADATA}
+        return [
+            payload | {"error_information": METADATA["error_information"], "hidden_params": {"api_key": KEY}}
+        ]
+    if kind == "otel_genai":
+        return [spans()]
+    if kind == "bedrock_invocation_log":
+        return [
+            {
+                "schemaType": "ModelInvocationLog", "timestamp": "2026-11-02T09:00:00Z", "requestId": "r-1",
+                "modelId": "m", "operation": "Converse", "region": "us-east-1", "identity": {"arn": "arn:role/x"},
+                "input": {"inputTokenCount": 10, "inputBodyJson": {"messages": MESSAGES}},
+                "output": {"outputTokenCount": 5, "outputBodyJson": ANSWER},
+            }
+        ]  # fmt: skip
+    if kind == "replica_events":
+        ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
+        return [ready | {"prompt": PROMPT, "log": PROMPT}]
+    if kind == "requests":
+        return [call(1, api_key_id=KEY, prompt=PROMPT, messages=MESSAGES, response=ANSWER)]
+    return [
+        ANSWER | BESIDE,
+        BESIDE | {"response": ANSWER},
+        BESIDE | {"response": STREAM},
+        BESIDE | {"response": PROMPT},
+    ]
+
+
+def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield records that are refused, with the prompt in the very field that is wrong."""
+    text = json.dumps(whole[0] | {"prompt": PROMPT})
+    yield text[: text.index(PROMPT) + len(PROMPT)]
+    yield text + text
+    yield text.replace("{", f'{{"prompt": "{PROMPT}", ', 1)
+    yield json.dumps(PROMPT)
+    yield json.dumps([PROMPT])
+    for name in importers()[kind].columns:
+        if name not in _NAMES:
+            yield json.dumps(whole[0] | {name: PROMPT})
+            yield json.dumps(whole[0] | {name: {"content": PROMPT}})
+
+
+# What a log states as a name is a name: these fields are kept as they are.
+_NAMES = {
+    "request_id", "logical_request_id", "provider", "region", "route", "requested_model", "routed_model",
+    "served_model", "replica_id", "service_tier", "batch_id", "tenant", "team", "user_id", "task_class",
+    "session_id", "trace_id", "prefix_hash", "fallback_cause", "retry_of", "error_class", "deployment",
+    "model", "chip", "commitment", "node", "reason", "custom_id", "id", "model_id", "model_group",
+    "custom_llm_provider", "user", "team_id", "organization_id", "end_user", "request_tags",
+    "litellm_call_id", "modelId", "requestId", "operation", "inferenceRegion", "errorCode", "generation_id",
+    "response_id", "responseId", "modelVersion", "model_version", "identity", "accountId", "requestMetadata",
+    "created_by", "serviceTier", "object", "status", "error",
+}  # fmt: skip
+
+
+LANDED = ("litellm_spend_logs", "otel_genai", "openai_response", "requests", "replica_events")
+
+
+@pytest.mark.parametrize("kind", importers())
+def test_no_row_of_any_kind_holds_a_prompt_or_a_key(kind: str) -> None:
+    whole = records(kind)
+
+    outcome = Outcome(
+        kind, "\n".join([*(json.dumps(record) for record in whole), *broken(kind, whole)]).encode()
+    )
+
+    assert outcome.bad.height > 0
+    for rows in (outcome.usable, outcome.bad):
+        text = json.dumps(rows.to_dicts(), default=str)
+        assert PROMPT not in text
+        assert KEY not in text
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A lake into which logs have landed through Dagster, with prompts in every place."""
+    folder = tmp_path_factory.mktemp("private")
+    lake(folder).lake.close()
+    settings = "[warehouse]\nstart_on = 2026-11-01\n"
+    for kind in LANDED:
+        settings += f'[[sources]]\nname = "{kind}"\nkind = "{kind}"\npath = "landing/{kind}/*"\n'
+        whole = records(kind)
+        path = folder / "landing" / kind / "a.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("\n".join([*(json.dumps(record) for record in whole), *broken(kind, whole)]) + "\n")
+        (path.parent / "b.parquet").write_bytes(b"PAR1" + PROMPT.encode())
+    warehouse = Warehouse(make_project(folder, settings))
+    with dg.DagsterInstance.from_config(str(dagster_home(warehouse.project))) as instance:
+        result = dg.materialize(
+            raw_assets(warehouse.project), resources={"warehouse": warehouse}, instance=instance
+        )
+    assert result.success
+    list(retry(warehouse))
+    return warehouse
+
+
+def test_each_source_has_landed_and_refused_something(searched: Warehouse) -> None:
+    rows = query(
+        searched,
+        "SELECT source FROM ops.landed_files WHERE landed_count > 0 AND quarantined_count > 0 ORDER BY 1",
+    )
+
+    assert [source for (source,) in rows] == sorted(LANDED)
+
+
+@pytest.mark.parametrize("secret", [PROMPT, KEY])
+def test_no_column_of_the_lake_holds_a_prompt_or_a_key(searched: Warehouse, secret: str) -> None:
+    with searched.reading() as con:
+        tables = con.execute(
+            "SELECT DISTINCT table_schema || '.' || table_name FROM information_schema.tables "
+            "WHERE table_catalog = 'nanodollar' AND table_type = 'BASE TABLE'"
+        ).fetchall()
+        found = [
+            (name, row[0])
+            for (name,) in tables
+            for row in con.execute(
+                f"SELECT t::VARCHAR FROM {name} t WHERE contains(t::VARCHAR, ?)", [secret]
+            ).fetchall()
+        ]
+
+    assert len(tables) > 20
+    assert found == []
+
+
+@pytest.mark.parametrize("secret", [PROMPT, KEY])
+def test_no_file_beside_the_landed_ones_holds_a_prompt_or_a_key(searched: Warehouse, secret: str) -> None:
+    folder = searched.project.folder
+    paths = [
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and "landing" not in path.relative_to(folder).parts
+    ]
+
+    found = [path for path in paths if secret.encode() in path.read_bytes()]
+    # Parquet is compressed: its text is searched as DuckDB reads it.
+    with duckdb.connect() as con:
+        found += [
+            path
+            for path in paths
+            if path.suffix == ".parquet"
+            and con.execute(
+                f"SELECT 1 FROM read_parquet('{path}') t WHERE contains(t::VARCHAR, ?)", [secret]
+            ).fetchone()
+        ]
+
+    assert any(path.suffix == ".parquet" for path in paths)
+    assert any(".dagster" in path.parts for path in paths)
+    assert found == []
+
+
+def test_a_key_becomes_the_same_hash_in_one_project_and_another_in_the_next(tmp_path: Path) -> None:
+    hashes = []
+    for name in ("a", "b"):
+        warehouse = lake(tmp_path / name)
+        (warehouse.project.folder / ".hash_key").unlink(missing_ok=True)
+        path = warehouse.project.folder / "landing" / "calls" / "a.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"{json.dumps(call(number, api_key_id=KEY))}\n" for number in (1, 2)))
+        dg.materialize(raw_assets(warehouse.project)[:1], resources={"warehouse": warehouse})
+        hashes.append(query(warehouse, "SELECT DISTINCT api_key_id FROM raw.requests"))
+
+    assert [len(found) for found in hashes] == [1, 1]
+    assert hashes[0] != hashes[1]
