@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from models.costs.token_cards import NO_CARD, Cards, Integers
 from models.costs.token_slots import Booleans, Located
 from models.schemas.vocabulary import INPUT_CLASSES, PROMPT_ORDER, TOKEN_CLASSES
 
+REQUEST_FEE = "request"
+"""Meter of a fee for the call itself, whatever it used."""
 ROW_LIMIT = 9 * 10**17
 """What a row's column can hold, in picodollars and with margin."""
 _MICRO = 10**6
@@ -115,6 +118,11 @@ def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> A
         by_meters += _half_even(quantity, rates[row][card])
         spent += quantity / _MICRO
         used |= (quantity > 0) * (np.int64(1) << np.int64(row))
+    if REQUEST_FEE in order:
+        # Charged once an attempt by the cards that have it; no log counts it.
+        row = order[REQUEST_FEE]
+        offers = np.append(cards.offered >> row & 1, 0)
+        by_meters += (rates[row] * offers)[card]
     rows = np.flatnonzero(beyond)
     if len(rows):
         into[rows] += _surcharge(usage, rows, beyond[rows], card[rows], cards)
@@ -125,8 +133,22 @@ def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> A
         by_meters=by_meters,
         is_covered=(used & ~np.append(cards.offered, 0)[card]) == 0,
         is_estimable=(used & ~np.append(cards.estimable, 0)[card]) == 0,
-        is_too_dear=spent * np.append(cards.dearest, 0)[card] > ROW_LIMIT,
+        is_too_dear=_too_dear(usage, card, rates, spent * np.append(cards.dearest, 0)[card]),
     )
+
+
+def _too_dear(usage: Usage, card: Integers, rates: Integers, at_most: npt.NDArray[np.float64]) -> Booleans:
+    """Whether the cost passes what a row can hold; worked out in floats where the dearest rate would pass it."""
+    result = at_most > ROW_LIMIT
+    rows = np.flatnonzero(result)
+    if len(rows):
+        order = {meter: row for row, meter in enumerate(TOKEN_CLASSES)}
+        parts = [
+            tokens[rows] * rates[order[name]][card[rows]].astype(np.float64)
+            for name, tokens in usage.tokens.items()
+        ]
+        result[rows] = np.sum(parts, axis=0) > ROW_LIMIT
+    return result
 
 
 def _half_even(quantity: Integers, rate: Integers) -> Integers:

@@ -13,6 +13,8 @@ Rates = dict[str, Decimal]
 Listed = dict[tuple[str, str], Rates]
 _TRAP_SLACK = Decimal("0.02")
 _POWERS = (1, 2, 3, 4, 6)
+_PRINTED = Decimal("1e-9")
+"""Lists print a third of a cent with more or fewer digits; that is no disagreement."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ class Comparison:
 def listed_in_book(book: pl.DataFrame, models: pl.DataFrame, *, at: datetime) -> Listed:
     """Return the plain list rates of every name in the book, valid at an instant as known now, in dollars."""
     in_force = (pl.col("valid_from") <= at) & (pl.col("valid_to").is_null() | (pl.col("valid_to") > at))
-    now = pl.col("known_to").is_null()
+    is_current = pl.col("known_to").is_null()
     rows = book.filter(
-        in_force, now,
+        in_force, is_current,
         pl.col("layer") == "list", pl.col("service_tier") == "default", pl.col("region").is_null(),
         pl.col("schedule").is_null(), pl.col("above_input_tokens").is_null(), pl.col("unit") == "token",
         pl.col("usd_per_mtok") > 0,
@@ -72,7 +74,7 @@ def listed_in_book(book: pl.DataFrame, models: pl.DataFrame, *, at: datetime) ->
     rates: Listed = {}
     for provider, model, meter, rate in rows.select("provider", "model", "meter", "usd_per_mtok").iter_rows():
         rates.setdefault((provider, model), {})[meter] = rate
-    names = models.filter(in_force, now).select("provider", "alias", "model").iter_rows()
+    names = models.filter(in_force, is_current).select("provider", "alias", "model").iter_rows()
     return {
         (provider, alias): rates[provider, model]
         for provider, alias, model in names
@@ -106,7 +108,7 @@ def compare(first: Listed, second: Listed) -> Comparison:
         Disagreement(provider, model, meter, rate, second[provider, model][meter])
         for provider, model in both
         for meter, rate in first[provider, model].items()
-        if second[provider, model].get(meter, rate) != rate
+        if abs(second[provider, model].get(meter, rate) / rate - 1) > _PRINTED
     ]
     return Comparison(
         both_count=len(both),

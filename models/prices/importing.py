@@ -126,11 +126,11 @@ def _canonical(
     offers: Iterable[TokenOffer], aliases: pl.DataFrame, origin: Origin, done: Imported
 ) -> list[TokenOffer]:
     """Name models as the book does and merge what a list says twice; of two figures the first stands."""
-    now = _instant(origin.read_on)
+    at = _instant(origin.read_on)
     current = aliases.filter(
         pl.col("known_to").is_null(),
-        pl.col("valid_from") <= now,
-        pl.col("valid_to").is_null() | (pl.col("valid_to") > now),
+        pl.col("valid_from") <= at,
+        pl.col("valid_to").is_null() | (pl.col("valid_to") > at),
     )
     names = {
         (provider, alias): model
@@ -258,12 +258,12 @@ def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin)
             since_last = last is not None and (
                 in_force is None or in_force["valid_from"] <= _instant(last.read_on)
             )
-            now = (
+            current = (
                 booked_picodollars(last.usd_per_gpu_hour)[0]
                 if since_last and last is not None
                 else in_force and in_force["picodollars_per_gpu_hour"]
             )
-            if now == rate:
+            if current == rate:
                 done.same_count += 1
                 continue
             if in_force is not None and in_force["valid_from"] == day and in_force["known_from"] == day:
@@ -276,8 +276,8 @@ def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin)
                     )
                 )
                 continue
-            done.changed_count += now is not None
-            done.new_count += now is None
+            done.changed_count += current is not None
+            done.new_count += current is None
             last = offer
             lines[offer.vendor].append(_rate_line(offer))
     billing = {sheet.vendor: sheet.billing for sheet in sheets}

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, model_validator
@@ -216,18 +217,29 @@ class TokenSheet(Strict):
         first = min(self.known_from(entry) for entry in model.prices)
         return (alias.known_from if alias else None) or first
 
+    @cached_property
+    def _said(self) -> list[tuple[datetime, str, str]]:
+        """Every entry as text, with when it was known."""
+        return [
+            (self.known_from(entry), model.model, entry.model_dump_json())
+            for model in self.models
+            for entry in model.prices
+        ]
+
+    @cached_property
+    def _versions(self) -> dict[datetime, str]:
+        return {}
+
     def version_at(self, known_at: datetime) -> str:
         """Return a hash of what the sheet says of prices known by an instant.
 
         An entry that is appended later leaves the version of an earlier instant as it was.
         """
-        said = [
-            (model.model, entry.model_dump_json())
-            for model in self.models
-            for entry in model.prices
-            if self.known_from(entry) <= known_at
-        ]
-        return hashlib.sha256(repr((self.provider, self.currency, said)).encode()).hexdigest()[:16]
+        if known_at not in self._versions:
+            said = [(model, text) for known, model, text in self._said if known <= known_at]
+            written = repr((self.provider, self.currency, said))
+            self._versions[known_at] = hashlib.sha256(written.encode()).hexdigest()[:16]
+        return self._versions[known_at]
 
     def error(self, location: Location, message: str) -> ConfigurationError:
         """Build an error at a place of this sheet."""

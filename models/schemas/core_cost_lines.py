@@ -101,6 +101,11 @@ amounts AS (
   ) m
   LEFT JOIN ref.token_prices p ON p.price_id = m.price_id AND p.meter = m.meter AND p.unit = 'call'
   WHERE m.quantity > 0 AND (p.price_id IS NOT NULL OR m.price_state = 'unpriced')
+  UNION ALL
+  SELECT {", ".join(f"c.{key}" for key in _KEYS.split(", "))}, fx_usd_per_unit, {len(_CLASSES)}, p.meter, 1, p.price_id, p.picodollars_per_unit,
+         CAST(p.picodollars_per_unit AS HUGEINT)
+  FROM core.request_costs c JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = 'request'
+  WHERE c.cost_basis = 'token'
 ),
 converted AS (
   SELECT * EXCLUDE (so_far), {_CONVERTED} - {_CONVERTED_BEFORE} AS picodollars

@@ -109,8 +109,13 @@ def _entry(prices: Mapping[str, Any]) -> Entry:
         entry["long_context"] = {
             "above_input_tokens": starts.pop(), "mode": "whole_request", "usd_per_mtok": above,
         }  # fmt: skip
-    if entry and prices.get("web_searches_kcount"):
-        entry["per_call_usd"] = {"web_search": Decimal(str(prices["web_searches_kcount"])) / 1000}
+    fees = {
+        meter: Decimal(str(prices[key])) / 1000
+        for key, meter in (("web_searches_kcount", "web_search"), ("requests_kcount", "request"))
+        if prices.get(key)
+    }
+    if entry and fees:
+        entry["per_call_usd"] = fees
     return entry
 
 

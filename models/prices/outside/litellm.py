@@ -30,6 +30,8 @@ _CLASSES = {
 _TIERS = {"batch": "_batches", "flex": "_flex", "priority": "_priority"}
 _THRESHOLD = re.compile(r"^(?:in|out)put_cost_per_token_above_(\d+)k_tokens$")
 _REGION = re.compile(r"^(?:us|eu|ap|ca|sa|me|af|il|mx)(?:-gov)?-[a-z]+-\d$")
+_REACHED = {"x_ai"}
+"""Providers whose higher rates begin when the threshold is reached, not exceeded (docs.x.ai/developers/pricing)."""
 _AZURE_SCOPES = {"eu", "us", "global", "global-standard"}
 
 
@@ -47,6 +49,7 @@ def _take(found: Outside, name: str, facts: dict[str, Any]) -> None:
     rates = _rates(facts, "")
     if not any(rates.values()):
         return
+    provider = _provider(str(facts.get("litellm_provider", "")))
     above = sorted({int(match[1]) for key in facts if (match := _THRESHOLD.match(key))})
     entry: Entry = {"usd_per_mtok": _shortened(rates)}
     problem = plausible(rates)
@@ -54,7 +57,7 @@ def _take(found: Outside, name: str, facts: dict[str, Any]) -> None:
         further = _rates(facts, f"_above_{above[0]}k_tokens")
         problem = problem or plausible(further)
         entry["long_context"] = {
-            "above_input_tokens": above[0] * 1000,
+            "above_input_tokens": above[0] * 1000 - (provider in _REACHED),
             "mode": "whole_request",
             "usd_per_mtok": _shortened(further),
         }
@@ -74,9 +77,10 @@ def _take(found: Outside, name: str, facts: dict[str, Any]) -> None:
     searches = facts.get("search_context_cost_per_query")
     if isinstance(searches, dict) and searches.get("search_context_size_medium"):
         entry["per_call_usd"] = {"web_search": Decimal(str(searches["search_context_size_medium"]))}
+    if facts.get("input_cost_per_request"):
+        entry.setdefault("per_call_usd", {})["request"] = Decimal(str(facts["input_cost_per_request"]))
     if problem is None and len(above) > 1:
         problem = "it has several long-context thresholds"
-    provider = _provider(str(facts.get("litellm_provider", "")))
     if problem is not None:
         found.refusals.append(Refusal(provider, name, problem))
         return

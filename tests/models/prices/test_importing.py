@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from models.prices.builtin import builtin_gpu_sheets
+from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.disagreements import compare, listed_in, listed_in_book
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
@@ -319,9 +319,10 @@ def test_two_independent_lists_disagree_on_some_models_and_the_built_in_book_on_
     lists = compare(first, second)
     assert lists.both_count > 400
     assert 0.05 < lists.differing_count / lists.both_count < 0.25
-    from models.prices.builtin import builtin_token_sheets
-
     sheets = load_token_sheets(builtin_token_sheets())
     own = listed_in_book(token_book(sheets), model_aliases(sheets), at=datetime(2026, 7, 24, tzinfo=UTC))
-    against = compare(second, own)
-    assert against.differing_count / against.both_count < 0.1
+    # What OpenRouter passes on moves from day to day; the second list is a month younger.
+    lasting = {name: rates for name, rates in second.items() if name[0] != "openrouter"}
+    against = compare(lasting, own)
+    assert against.both_count > 250
+    assert against.differing_count / against.both_count < 0.08
