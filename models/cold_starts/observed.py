@@ -6,16 +6,17 @@ from models.money import picodollars_from_usd, usd_from_picodollars
 from models.schemas.vocabulary import STARTING_STATES
 
 LIFE = ("replica_id", "life_started_at")
+_ASSUMED = {"provider": "unknown", "region": "unknown", "chip": "unknown", "commitment": "on_demand"}
 _FACTS = ("provider", "region", "chip", "deployment", "commitment", "model", "node", "chip_count", "fraction")
 
 
 def observed_starts(states: pl.LazyFrame, events: pl.LazyFrame) -> pl.DataFrame:
     """Return the starts of all lives that the states show from their beginning to be ready, fail or end.
 
-    A life that is first seen ready has no start. Dollars are those of its slices in waiting, pulling and loading;
-    of a start that failed all that is booked as failed until the replica is stopped, so that the dollars of
-    failed starts sum to `core.pool_hours.failed_usd` less what failed after it had been ready, and those of all
-    other starts to `starting_usd`.
+    A life that is first seen ready has no start; one that fails at the instant of its request has one of no length.
+    Dollars are those of its slices in waiting, pulling and loading; of a start that failed all that is booked as
+    failed until the replica is stopped. So the dollars of failed starts sum to `core.pool_hours.failed_usd` less
+    what failed after it had been ready, and those of all other starts to `starting_usd`.
 
     Args:
         states: `core.replica_states`: all slices of the lives that are asked about.
@@ -42,7 +43,7 @@ def observed_starts(states: pl.LazyFrame, events: pl.LazyFrame) -> pl.DataFrame:
             *(pl.col(fact).drop_nulls().first() for fact in _FACTS),
             pl.col("reason").first(),
             pl.col("ready_at").first(),
-            pl.col("ended_at").filter(is_start).max().alias("start_ended_at"),
+            pl.col("ended_at").filter(is_start).max().fill_null(pl.col("started_at").min()).alias("start_ended_at"),
             pl.col("ended_at").max().alias("life_ended_at"),
             (state == "failed").any().alias("has_failed"),
             is_start.any().alias("has_start"),
@@ -55,8 +56,16 @@ def observed_starts(states: pl.LazyFrame, events: pl.LazyFrame) -> pl.DataFrame:
             picodollars_from_usd(pl.col("billed_usd").filter(is_booked).drop_nulls()).sum().alias("picodollars"),
             pl.col("billed_usd").filter(is_booked).is_not_null().any().alias("is_priced"),
         )
-        .filter("has_start")
     )  # fmt: skip
+    at_once = _failed_at_once(events)
+    lives = pl.concat(
+        [
+            lives.filter("has_start"),
+            lives.filter(~pl.col("has_start"), ~has_been_ready).join(at_once, on=LIFE, how="semi"),
+            at_once.join(lives, on=LIFE, how="anti"),
+        ],
+        how="diagonal",
+    )
     outcome = (
         pl.when(has_been_ready).then(pl.lit("ready"))
         .when("has_failed").then(pl.lit("failed"))
@@ -85,6 +94,23 @@ def observed_starts(states: pl.LazyFrame, events: pl.LazyFrame) -> pl.DataFrame:
         .sort("replica_id", "requested_at")
         .collect()
     )  # fmt: skip
+
+
+def _failed_at_once(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the lives whose request and failure have one instant: the states have no slice of their start."""
+    at = pl.col("event_at")
+    return (
+        events.filter(pl.col("event").is_in(["requested", "failed"]))
+        .group_by("replica_id", at.alias("life_started_at"))
+        .agg(
+            (pl.col("event").n_unique() == 2).alias("has_failed"),  # noqa: PLR2004
+            *(pl.coalesce(pl.col(fact).drop_nulls().first(), pl.lit(_ASSUMED.get(fact))) for fact in _FACTS),
+            pl.col("reason").filter(pl.col("event") == "requested").first(),
+            at.first().alias("start_ended_at"),
+            at.first().alias("life_ended_at"),
+        )
+        .filter("has_failed")
+    )
 
 
 def _endings(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -6,6 +6,7 @@ import polars as pl
 
 from models.cold_starts.causes import with_causes
 from models.cold_starts.delays import attempts, delay_totals, delays, ready_counts
+from models.cold_starts.inferred import inferred_starts
 from models.cold_starts.observed import observed_starts
 from models.periods import business_day_of
 from models.schemas import table
@@ -23,25 +24,37 @@ def cold_starts(
     """Return the rows of `mart.cold_starts` whose start was asked for on a business day in [from_on, to_on).
 
     A start counts whole on the day on which it was asked for, however late it is ready: over all days, the dollars
-    of ready, cancelled and pending starts sum to `core.pool_hours.starting_usd`.
+    of ready, cancelled and pending starts sum to `core.pool_hours.starting_usd`. Deployments without lifecycle events
+    have the starts that their requests betray: `is_inferred`, with an estimate instead of dollars.
 
     Args:
         events: `core.replica_events` of the deployments; ten minutes more before the first day tell causes.
         states: `core.replica_states`: all slices of the lives that began on these days, and what else was ready.
-        requests: `core.requests` of these deployments; six hours more before the first day tell what is usual.
+        requests: `core.requests` of these deployments, and of others of which starts may be inferred; six hours more
+            before the first day tell what is usual.
         time_zone: IANA reporting zone.
         from_on: first business day.
         to_on: business day after the last.
     """
-    day = business_day_of(pl.col("requested_at"), time_zone=time_zone)
-    starts = (
-        observed_starts(states, events)
-        .with_columns(day.alias("started_on"))
-        .filter(pl.col("started_on") >= from_on, pl.col("started_on") < to_on)
-    )
+    seen = observed_starts(states, events)
+    inferred = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
+    starts = _on_days(seen, time_zone=time_zone, from_on=from_on, to_on=to_on)
     asked = attempts(requests, states, starts)
     rows = delay_totals(delays(asked, states, starts), asked, ready_counts(starts, states))
     rows = with_causes(rows, events, asked).with_columns(pl.lit(value=False).alias("is_inferred"))
-    return (
-        table("mart.cold_starts").conform(rows.lazy(), fill=True).collect().sort("requested_at", "replica_id")
+    mart = table("mart.cold_starts")
+    days = _on_days(inferred, time_zone=time_zone, from_on=from_on, to_on=to_on)
+    return pl.concat(mart.conform(part.lazy(), fill=True).collect() for part in (rows, days)).sort(
+        "requested_at", "replica_id"
+    )
+
+
+def _who(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.select("replica_id", "deployment")
+
+
+def _on_days(starts: pl.DataFrame, *, time_zone: str, from_on: date, to_on: date) -> pl.DataFrame:
+    day = business_day_of(pl.col("requested_at"), time_zone=time_zone)
+    return starts.with_columns(day.alias("started_on")).filter(
+        pl.col("started_on") >= from_on, pl.col("started_on") < to_on
     )

@@ -23,6 +23,12 @@ START_LOOKBACK = timedelta(hours=7)
 """How far before a day losses and usual traffic are looked at, to tell why replicas were started."""
 LONGEST_WAIT = timedelta(hours=1)
 """How long after a day a request may still come that waits for one of its starts."""
+_WAITING = (
+    "source", "request_id", "replica_id", "route", "provider", "region", "served_model", "started_at",
+    "first_token_at", "finished_at", "queue_seconds", "status", "user_id", "api_key_id", "tenant",
+    "is_gateway_cache_hit",
+)  # fmt: skip
+"""What tells of a request whether it waited for a replica."""
 
 Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, date, date], int]
 
@@ -49,7 +55,12 @@ def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition
             ],
             daily,
         ),
-        _daily_asset(("mart.cold_starts",), _cold_starts, ["core/replica_states", "core/requests"], daily),
+        _daily_asset(
+            ("mart.cold_starts",),
+            _cold_starts,
+            ["core/replica_states", "core/requests", "ref/gpu_prices"],
+            daily,
+        ),
         _daily_asset(("mart.cold_start_bursts",), _cold_start_bursts, ["mart/cold_starts"], daily),
     ]
 
@@ -149,9 +160,11 @@ def _cold_starts(
         ).lazy(),
         frame(
             con,
-            "FROM core.requests WHERE started_at >= $early AND started_at < $late AND "
-            "(route IN (SELECT deployment FROM core.replica_events) OR "
-            "replica_id IN (SELECT replica_id FROM core.replica_events))",
+            # Those of observed deployments, and those from which a start may be inferred.
+            f"SELECT {', '.join(_WAITING)} FROM core.requests WHERE started_at >= $early AND started_at < $late "
+            "AND (replica_id IS NOT NULL OR queue_seconds IS NOT NULL "
+            "OR route IN (SELECT deployment FROM core.replica_events) "
+            "OR provider IN (SELECT provider FROM ref.gpu_prices))",
             around,
         ).lazy(),
         time_zone=zone,

@@ -1,34 +1,62 @@
-"""Replicas start at the rate that the baseline expects; a burst is an incident with dollars and a cure."""
+"""Deployments start replicas at the rate that their baseline expects; a burst is an incident with dollars."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 
 import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 
-FAIL_ABOVE_USD = Decimal(50)
-"""Dollars of the bursts of a range above which the check fails rather than warns."""
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Dollars of a deployment's bursts in a range above which the check warns and fails."""
+
+    warn_above_usd: Decimal = Decimal(0)
+    fail_above_usd: Decimal = Decimal(50)
+
 
 _QUERY = """
-SELECT deployment, onset_at, ended_at, start_count, burst_usd, cause FROM mart.cold_start_bursts
+SELECT deployment, onset_at, start_count, burst_usd, delayed_request_count, cause FROM mart.cold_start_bursts
 WHERE started_on >= $start AND started_on < $end ORDER BY burst_usd DESC NULLS LAST, onset_at
 """
 
 
-def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
+def judge(
+    con: duckdb.DuckDBPyConnection, start: Bound, end: Bound, limits: Mapping[str, Limits] | None = None
+) -> Outcome:
+    """Judge the bursts of a range, deployment by deployment.
+
+    Args:
+        con: session on the lake.
+        start: first business date.
+        end: business date after the last.
+        limits: by deployment; `Limits()` where a deployment has none. Bursts without a price warn.
+    """
     rows = con.execute(_QUERY, {"start": start, "end": end}).fetchall()
-    if not rows:
-        return Outcome(is_passed=True, summary="No burst of cold starts was found.", severity="warn")
-    usd = sum((row[4] or Decimal(0) for row in rows), Decimal(0))
+    spent: dict[str, Decimal] = {}
+    unpriced = {name for name, _, _, usd, _, _ in rows if usd is None}
+    for name, _, _, usd, _, _ in rows:
+        spent[name] = spent.get(name, Decimal(0)) + (usd or Decimal(0))
+    of = {name: (limits or {}).get(name, Limits()) for name in spent}
+    failed = {name for name, usd in spent.items() if usd > of[name].fail_above_usd}
+    warned = {name for name, usd in spent.items() if usd > of[name].warn_above_usd} | unpriced | failed
+    if not warned:
+        return Outcome(is_passed=True, summary="No deployment started replicas in bursts.", severity="warn")
+    told = [row for row in rows if row[0] in warned]
+    waited = sum(row[4] for row in told)
+    worst = sorted(warned, key=lambda name: (name not in failed, -spent[name], name))
     return Outcome(
         is_passed=False,
-        severity="error" if usd > FAIL_ABOVE_USD else "warn",
-        failed_count=len(rows),
+        severity="error" if failed else "warn",
+        failed_count=len(told),
         failed_ids=[
             f"{name} {onset:%Y-%m-%d %H:%M}: {count} starts ({cause})"
-            for name, onset, _, count, _, cause in rows
+            for name, onset, count, _, _, cause in told
         ],
-        summary=f"{len(rows)} bursts of cold starts cost ${usd:,.2f}: {', '.join(sorted({row[0] for row in rows}))}.",
+        summary=f"{len(told)} bursts of cold starts cost ${sum(spent[name] for name in warned):,.2f} and held up "
+        f"{waited:,} requests: {', '.join(worst)}.",
     )
 
 
@@ -37,5 +65,5 @@ CHECK = DomainCheck(
     table="mart.cold_start_bursts",
     grain="daily",
     description="no deployment starts replicas in bursts",
-    judge=_judge,
+    judge=judge,
 )
