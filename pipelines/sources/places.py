@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from pipelines.sources.local import local_files
+from pipelines.sources.object_store import SCHEME, object_file, object_files
 from pipelines.sources.stored import StoredFile, stored_file
 
 
@@ -10,9 +11,9 @@ def files_at(pattern: str, *, project: Path) -> list[StoredFile]:
     """Return the files of a pattern, by name.
 
     Raises:
-        DataError: an object store cannot be reached.
+        DataError: an object store cannot be listed.
     """
-    return local_files(pattern, project=project)
+    return object_files(pattern) if pattern.startswith(SCHEME) else local_files(pattern, project=project)
 
 
 def file_at(path: str, *, project: Path) -> StoredFile:
@@ -21,4 +22,4 @@ def file_at(path: str, *, project: Path) -> StoredFile:
     Raises:
         OSError: it is gone.
     """
-    return stored_file(project / path, project=project)
+    return object_file(path) if path.startswith(SCHEME) else stored_file(project / path, project=project)

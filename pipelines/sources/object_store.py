@@ -1,0 +1,103 @@
+"""Objects of an S3-compatible store as files; keys and region come from the environment, as AWS's tools read them."""
+
+import io
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import BinaryIO, cast
+
+import pyarrow.fs
+
+from models.errors import DataError
+from pipelines.sources.stored import StoredFile
+
+SCHEME = "s3://"
+_SMALL = 8 << 20
+"""Objects up to this are fetched once, not once to be hashed and once to be read."""
+
+
+def object_files(pattern: str) -> list[StoredFile]:
+    """Return the objects of `s3://bucket/prefix/**/*.gz`, by name.
+
+    Raises:
+        DataError: the store cannot be listed.
+    """
+    path = pattern.removeprefix(SCHEME)
+    fixed = re.split(r"[*?\[]", path, maxsplit=1)[0]
+    is_glob = fixed != path
+    base = fixed.rsplit("/", 1)[0] if is_glob else path
+    store = _store()
+    try:
+        if is_glob:
+            selector = pyarrow.fs.FileSelector(base, recursive=True, allow_not_found=True)
+            found = store.get_file_info(selector)
+        else:
+            found = [store.get_file_info(path)]
+    except OSError as error:
+        raise DataError(
+            f"{pattern} cannot be listed ({_first(error)}); check the bucket's name, AWS_ENDPOINT_URL and the AWS keys "
+            f"in the environment."
+        ) from error
+    wanted = re.compile(_expression(path))
+    return [
+        _stored(info)
+        for info in sorted(found, key=lambda info: str(info.path))
+        if info.type == pyarrow.fs.FileType.File and wanted.fullmatch(info.path)
+    ]
+
+
+def object_file(path: str) -> StoredFile:
+    """Return one object by `s3://bucket/key`.
+
+    Raises:
+        OSError: it is gone, or the store cannot be reached.
+    """
+    info = _store().get_file_info(path.removeprefix(SCHEME))
+    if info.type != pyarrow.fs.FileType.File:
+        raise FileNotFoundError(path)
+    return _stored(info)
+
+
+def _store() -> pyarrow.fs.S3FileSystem:
+    return pyarrow.fs.S3FileSystem(
+        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+    )
+
+
+def _stored(info: pyarrow.fs.FileInfo) -> StoredFile:
+    return StoredFile(
+        path=f"{SCHEME}{info.path}",
+        size_bytes=info.size,
+        modified_at=datetime.fromtimestamp(info.mtime_ns / 1e9, UTC),
+        open=_opening(info.path, info.size, info.mtime_ns),
+    )
+
+
+def _opening(path: str, size: int, mtime_ns: int) -> Callable[[], BinaryIO]:
+    if size > _SMALL:
+        return lambda: cast("BinaryIO", _store().open_input_file(path))
+    return lambda: io.BytesIO(_content(path, mtime_ns))
+
+
+@lru_cache(maxsize=2)
+def _content(path: str, mtime_ns: int) -> bytes:
+    del mtime_ns  # a changed object is another entry of the cache
+    with _store().open_input_file(path) as handle:
+        return bytes(handle.read())
+
+
+def _expression(pattern: str) -> str:
+    """Return a glob as a regular expression: `**/` crosses folders, `*` and `?` stay inside a name."""
+    parts = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]+\])", pattern)
+    words = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        words.get(part) or (part if part.startswith("[") and part.endswith("]") else re.escape(part))
+        for part in parts
+    )
+
+
+def _first(error: OSError) -> str:
+    return str(error).strip().splitlines()[0]
