@@ -8,6 +8,8 @@ instants are integer microseconds, so that nothing depends on the order of rows.
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from models.costs.intervals import microseconds
@@ -80,7 +82,8 @@ pl.max_horizontal(ended, microseconds(pl.col("started_at"))).alias("work_to"),
 def occupy(work: pl.DataFrame, states: pl.LazyFrame, slots: pl.DataFrame) -> Occupancy:
     """Lay attempts over ready replicas.
 
-    An attempt is tied to its replica where that replica existed in the slot, else to the pool of its `route`.
+    An attempt is tied to its replica where that replica existed in the slot, else to the pool of its `route`; one
+    that names a replica which is gone in a later slot works nowhere there.
     A pool-slot in which work began that is tied only by route is judged as a whole (`is_pool_grain`): busy
     replicas = min(ready, in flight). Of several pools of one deployment, those of the attempt's provider and
     region are preferred; among equals attempts are dealt out in proportion to ready GPU time.
@@ -97,7 +100,7 @@ def occupy(work: pl.DataFrame, states: pl.LazyFrame, slots: pl.DataFrame) -> Occ
     )
     held, pools = _held(states, slots)
     units = _cut_at_slots(work, spans)
-    units = _tie(units, work, held, pools)
+    units = _tie(units, work, held, pools, len(slots))
     ready, epochs, levels, stages = _stages(held, units)
     placed = _place(units, stages, len(slots))
     identity = work.select("request", "source", "request_id")
@@ -154,7 +157,9 @@ def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _tie(units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.DataFrame) -> pl.DataFrame:
+def _tie(
+    units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.DataFrame, slot_count: int
+) -> pl.DataFrame:
     """Add `replica` (-1), `pool` (-1 when nothing is known) and `is_pool_grain` to every unit."""
     deployments = (
         pools.select(pl.col("deployment").unique().sort()).with_row_index("place").cast({"place": pl.Int64})
@@ -166,18 +171,22 @@ def _tie(units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.
         deployments, left_on="route", right_on="deployment", how="left", maintain_order="left"
     )  # fmt: skip
     at = work["request"].search_sorted(units["request"])
-    units = units.with_columns(coded["replica"].gather(at), coded["place"].gather(at))
-    alive = held.group_by("replica", "slot").agg(pl.col("pool").first().alias("own_pool"))
-    units = units.join(alive, on=["replica", "slot"], how="left", maintain_order="left")
-    is_tied = pl.col("own_pool").is_not_null()
-    home = pools.join(deployments, on="deployment").select("pool", "place")
-    own_place = home.rename({"pool": "own_pool", "place": "own_place"})
-    units = units.join(own_place, on="own_pool", how="left", maintain_order="left").with_columns(
-        pl.coalesce("own_place", "place").alias("place")
+    replica = coded.get_column("replica").fill_null(-1).gather(at)
+    own_pool = _alive(held, slot_count).own_pool(replica, units.get_column("slot"))
+    home = pools.join(deployments, on="deployment").select("pool", "place").sort("pool")
+    own_place = home.get_column("place").gather(own_pool)
+    is_named = coded.get_column("replica_id").is_not_null().gather(at)
+    # What names a replica that is gone by a later hour works nowhere then, whatever hours are looked at.
+    is_gone = is_named & own_pool.is_null() & ~units.get_column("is_first")
+    units = units.with_columns(
+        replica,
+        own_pool.alias("own_pool"),
+        pl.when(~pl.lit(is_gone)).then(pl.coalesce(own_place, coded["place"].gather(at))).alias("place"),
     )
+    is_tied = pl.col("own_pool").is_not_null()
     coarse = (
         units.lazy()
-        .filter(~is_tied & pl.col("place").is_not_null() & (pl.col("is_first") | pl.col("replica").is_null()))
+        .filter(~is_tied & pl.col("place").is_not_null())
         .select("place", "slot")
         .unique()
         .with_columns(pl.lit(value=True).alias("is_pool_grain"))
@@ -206,7 +215,7 @@ def _tie(units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.
             pl.coalesce("own_pool", "route_pool").fill_null(-1).alias("pool"),
             pl.col("is_pool_grain").fill_null(value=False),
         )
-        .drop("own_place", "route_pool")
+        .drop("route_pool")
         .with_row_index("unit")
     )
     dealt = _deal(units.filter(pl.col("pool") == -2), candidates, work, pools)  # noqa: PLR2004
@@ -218,6 +227,29 @@ def _tie(units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.
         )
         .drop("own_pool", "place", "dealt")
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Alive:
+    """The pool of every replica in every slot in which it is alive; -1 elsewhere."""
+
+    pools: npt.NDArray[np.int64]
+
+    def own_pool(self, replica: pl.Series, slot: pl.Series) -> pl.Series:
+        """Return the pool of each unit's replica; NULL where it names none that is alive."""
+        codes = replica.to_numpy()
+        found = np.full(len(codes), -1, dtype=np.int64)
+        is_known = codes >= 0
+        found[is_known] = self.pools[codes[is_known], slot.to_numpy()[is_known]]
+        return pl.select(pl.when(pl.lit(pl.Series(found)) >= 0).then(pl.lit(pl.Series(found)))).to_series()
+
+
+def _alive(held: pl.DataFrame, slot_count: int) -> _Alive:
+    alive = held.group_by("replica", "slot").agg(pl.col("pool").first())
+    replica, slot, pool = (alive.get_column(name).to_numpy() for name in ("replica", "slot", "pool"))
+    pools = np.full((replica.max(initial=0) + 1, slot_count), -1, dtype=np.int64)
+    pools[replica, slot] = pool
+    return _Alive(pools)
 
 
 def _deal(

@@ -9,7 +9,7 @@ from models.costs.lives import replica_intervals
 from models.costs.occupancy import POOL, in_flight, occupy
 from models.costs.rates import COST_UNITS, FRACTION_UNITS
 from models.costs.states import priced_slices
-from models.costs.timeline import with_serving
+from models.costs.timeline import line_of, with_serving
 from models.money import picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.vocabulary import POOL_PARTS, STARTING_STATES
@@ -57,7 +57,8 @@ def pool_hours(
         from_hour=from_hour,
         to_hour=to_hour,
     ).with_columns(pl.col("hour").alias("pool_hour"))
-    occupancy = with_serving(occupy(in_flight(requests), states, cuts))
+    occupancy = occupy(in_flight(requests), states, cuts)
+    occupancy = with_serving(occupancy, line_of(occupancy))
     parts = _parts(states, cuts)
     serving = _serving(occupancy.ready, slices)
     lifetimes = _lifetimes(slices)

@@ -156,13 +156,19 @@ def attempts(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> 
     )
 
 
-def on_pool(events: pl.DataFrame) -> pl.Expr:
-    """Return whether an attempt ran on one of these replicas or on a deployment of theirs; a cache hit ran nowhere."""
-    is_named = (
-        pl.col("replica_id").is_in(events.get_column("replica_id").unique().to_list())
-        | pl.col("route").is_in(events.get_column("deployment").unique().to_list())
-    ).fill_null(value=False)
-    return is_named & ~pl.col("is_gateway_cache_hit")
+def pooled(con: duckdb.DuckDBPyConnection, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part attempts into those on a known replica or deployment, and the others; a cache hit ran nowhere.
+
+    A replica that no event names is nobody's: its attempts are tied by their route.
+    """
+    known = frame(con, "SELECT DISTINCT replica_id, deployment FROM core.replica_events")
+    is_known = pl.col("replica_id").is_in(known.get_column("replica_id").unique().to_list())
+    is_routed = pl.col("route").is_in(known.get_column("deployment").unique().to_list())
+    is_pooled = (is_known.fill_null(value=False) | is_routed.fill_null(value=False)) & ~pl.col(
+        "is_gateway_cache_hit"
+    )
+    on, off = running.filter(is_pooled), running.filter(~is_pooled)
+    return on.with_columns(pl.when(is_known).then("replica_id").alias("replica_id")), off
 
 
 def _request_costs(
@@ -170,10 +176,9 @@ def _request_costs(
 ) -> int:
     project = warehouse.project
     now = datetime.now(UTC)
-    running = attempts(con, start, end)
-    pooled = on_pool(frame(con, "SELECT DISTINCT replica_id, deployment FROM core.replica_events"))
+    on_pools, others = pooled(con, attempts(con, start, end))
     token_rows = price_requests(
-        running.lazy().filter(~pooled),
+        others.lazy(),
         book=frame(con, "FROM ref.token_prices").lazy(),
         models=frame(con, "FROM ref.models").lazy(),
         gpu_routes=(),
@@ -183,7 +188,7 @@ def _request_costs(
         to_hour=end,
     )
     gpu_rows = allocate_requests(
-        running.lazy().filter(pooled),
+        on_pools.lazy(),
         _states(con, start, end).lazy(),
         rule=project.allocation_rule,
         time_zone=project.time_zone,
@@ -207,11 +212,10 @@ def _states(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> p
 def _pool_hours(
     warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
 ) -> int:
-    events = live_events(con, start, end)
     rows = pool_hours(
-        events.lazy(),
+        live_events(con, start, end).lazy(),
         _states(con, start, end).lazy(),
-        attempts(con, start, end).lazy().filter(on_pool(events)),
+        pooled(con, attempts(con, start, end))[0].lazy(),
         prices=frame(con, "FROM ref.gpu_prices").lazy(),
         time_zone=warehouse.project.time_zone,
         as_known_at=datetime.now(UTC),

@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from models.costs.allocation import allocate_requests
+from models.costs.weights import TokenWeights
 from models.schemas import table
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -142,3 +143,38 @@ def test_attempts_that_fit_several_pools_are_dealt_out_and_cover_each():
     rows = allocated([attempt(str(n), 0, 60) for n in range(8)], states)
     for commitment, whole in (("on_demand", Decimal(6)), ("spot", Decimal(2))):
         assert sum(row["effective_usd"] for row in rows if row["commitment"] == commitment) == whole
+
+
+def test_attempt_of_a_replica_that_is_gone_by_a_later_hour_works_nowhere_then():
+    states = [ready("r1", end=30), ready("r2"), ready("r2", hour=NOON + timedelta(hours=1))]
+    work = [attempt("a", 20, 90, replica_id="r1"), attempt("b", 0, 119)]
+    whole = allocated(work, states, hours=2)
+    assert [(row["request_id"], row["accrued_hour"] - NOON) for row in whole] == [
+        ("a", timedelta(0)),
+        ("b", timedelta(0)),
+        ("b", timedelta(hours=1)),
+    ]
+
+
+WEIGHTS = {
+    ("llama", "H100"): TokenWeights(input=10_000, cache_read=5_000, output=10_000),
+    ("llama", None): TokenWeights(input=0, cache_read=0, output=10_000),
+}
+
+
+def test_measured_weights_of_a_model_and_chip_win_over_those_of_the_model():
+    facts = {"replica_id": "r1", "served_model": "llama"}
+    pair = [
+        attempt("a", 0, 10, input_uncached_tokens=100, cache_read_tokens=200, **facts),
+        attempt("b", 0, 10, output_text_tokens=100, **facts),
+    ]
+    assert dollars(allocated(pair, [ready()], weights=WEIGHTS)) == [
+        Decimal("0.666666666667"),
+        Decimal("0.333333333333"),
+    ]
+    rows = allocated(pair, [ready(chip="H200")], weights=WEIGHTS)
+    assert [row["allocation_weight"] for row in rows] == [Decimal(1), Decimal(100)]
+    assert (
+        allocated(pair, [ready()], weights={(None, "B200"): WEIGHTS["llama", None]})[0]["allocation_weight"]
+        == 46
+    )

@@ -1,0 +1,120 @@
+"""How much of a busy replica an attempt uses: weighted tokens, by model and chip where they were measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from models.schemas.vocabulary import OUTPUT_TOKEN_COLUMNS
+
+Rule = Literal["token_share", "equal_share"]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+SCALE = 10_000
+"""Weights of a token are whole numbers of this fraction."""
+_INPUT = tuple(
+    f"{name}_tokens"
+    for name in (
+        "input_uncached", "cache_write_5m", "cache_write_1h", "audio_input", "image_input", "video_input",
+        "other_input",
+    )
+)  # fmt: skip
+_CACHED = ("cache_read_tokens", "cache_read_audio_tokens", "cache_read_image_tokens")
+_SHORTEST = 1_000
+"""Microseconds that an attempt is taken to last at least, so that its rate is bounded."""
+
+
+@dataclass(frozen=True)
+class TokenWeights:
+    """What a token of each direction weighs, in SCALE-ths."""
+
+    input: int
+    cache_read: int
+    output: int
+
+
+DEFAULT_WEIGHTS = TokenWeights(input=4_600, cache_read=0, output=SCALE)
+"""A prefilled input token weighs 0.46 of an output token: a node of the public DeepSeek day did 32.2k uncached
+prefill or 14.8k decode tokens a second. Cache reads weigh nothing."""
+WeightTable = Mapping[tuple[str | None, str | None], TokenWeights]
+"""Weights by model and chip; None stands for any."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """Weights of units, one element each.
+
+    Attributes:
+        from_input: weighted input tokens, in SCALE-ths.
+        whole: weighted tokens, at least one token, in SCALE-ths.
+        rate: what the unit weighs while it works: weighted tokens a microsecond, or 1 each.
+        lasts: microseconds that its attempt works in all.
+    """
+
+    from_input: Ints
+    both: Ints
+    whole: Ints
+    rate: Floats
+    lasts: Ints
+
+
+def weigh(
+    attempts: pl.DataFrame,
+    rows: Ints,
+    lasts: Ints,
+    *,
+    models: pl.Series,
+    chips: pl.Series,
+    table: WeightTable,
+    rule: Rule,
+) -> Weighed:
+    """Weigh units, which are attempts within a slot.
+
+    Args:
+        attempts: with token columns; those that a source does not report may be absent.
+        rows: the attempt of each unit.
+        lasts: microseconds that it works in all.
+        models: model that each unit's attempt names.
+        chips: chip of the pool that each unit is tied to.
+        table: measured weights; the most specific entry counts: model and chip, model, chip.
+        rule: `token_share` (weighted tokens a second, constant over the attempt's life) or `equal_share`.
+    """
+    tokens = [_sum(attempts, columns)[rows] for columns in (_INPUT, _CACHED, OUTPUT_TOKEN_COLUMNS)]
+    into, cached, out = tokens
+    if table:
+        weights = _looked_up(models, chips, table)
+        from_input = into * weights[0] + cached * weights[1]
+        both = from_input + out * weights[2]
+    else:
+        from_input = into * DEFAULT_WEIGHTS.input + cached * DEFAULT_WEIGHTS.cache_read
+        both = from_input + out * DEFAULT_WEIGHTS.output
+    whole = np.maximum(both, SCALE)
+    rate = whole / np.maximum(lasts, _SHORTEST) if rule == "token_share" else np.ones(len(rows))
+    return Weighed(from_input, both, whole, rate, lasts)
+
+
+def _sum(attempts: pl.DataFrame, columns: tuple[str, ...]) -> Ints:
+    found = np.zeros(attempts.height, dtype=np.int64)
+    for name in columns:
+        if name in attempts.columns and attempts.get_column(name).null_count() < attempts.height:
+            found += attempts.get_column(name).fill_null(0).to_numpy()
+    return found
+
+
+def _looked_up(models: pl.Series, chips: pl.Series, table: WeightTable) -> tuple[Ints, Ints, Ints]:
+    """Return input, cache and output weight of each unit."""
+    pairs = pl.DataFrame({"model": models, "chip": chips})
+    known = pairs.unique()
+    rows: list[dict[str, object]] = []
+    for model, chip in known.iter_rows():
+        keys = ((model, chip), (model, None), (None, chip))
+        found = next((table[key] for key in keys if key in table and key != (None, None)), DEFAULT_WEIGHTS)
+        rows.append({"into": found.input, "cached": found.cache_read, "out": found.output})
+    priced = known.hstack(pl.DataFrame(rows, schema={"into": pl.Int64, "cached": pl.Int64, "out": pl.Int64}))
+    wide = pairs.join(priced, on=["model", "chip"], how="left", nulls_equal=True, maintain_order="left")
+    return (
+        wide.get_column("into").to_numpy(), wide.get_column("cached").to_numpy(), wide.get_column("out").to_numpy()
+    )  # fmt: skip
