@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.errors import ConfigurationError
-from pipelines.landing.spec import KINDS, SourceSpec
+from pipelines.landing.spec import KINDS, Api, SourceSpec
 
 SETTINGS_FILE = "nanodollar.toml"
 _KEY_FILE = ".hash_key"
@@ -67,12 +67,48 @@ class ReportingSettings(_Section):
         return name
 
 
+class ApiSettings(_Section):
+    token: SecretSetting | None = None
+    headers: dict[str, str | SecretSetting] = {}
+    params: dict[str, str | int] = {}
+    records: str = ""
+    page_param: str | None = None
+    next_page: str | None = None
+    first_page: int = 1
+    since_param: str | None = None
+    since_format: Literal["iso", "unix"] = "iso"
+    time_field: str | None = None
+    requests_per_minute: Annotated[float, Field(gt=0)] = 60
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+
+    @model_validator(mode="after")
+    def _knows_its_time(self) -> "ApiSettings":
+        if self.since_param is not None and self.time_field is None:
+            raise ValueError(
+                "since_param needs time_field: by which field of a record the next pull knows where to begin"
+            )
+        return self
+
+    def api(self) -> Api:
+        """Return the API with its secrets filled in."""
+        headers = {name: _text(value) for name, value in self.headers.items()}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token.value()}"
+        params = {name: str(value) for name, value in self.params.items()}
+        return Api(**self.model_dump(exclude={"token", "headers", "params"}), headers=headers, params=params)
+
+
+def _text(value: str | SecretSetting) -> str:
+    return value.value() if isinstance(value, SecretSetting) else value
+
+
 class SourceSettings(_Section):
     name: str
     kind: str
     path: str | None = None
     url: str | SecretSetting | None = None
     columns: dict[str, str] = {}
+    api: ApiSettings | None = None
 
     @field_validator("name")
     @classmethod
@@ -92,6 +128,8 @@ class SourceSettings(_Section):
     def _has_one_place(self) -> "SourceSettings":
         if (self.path is None) == (self.url is None):
             raise ValueError(f"source {self.name!r} needs a path or a url, and not both")
+        if self.api is not None and self.url is None:
+            raise ValueError(f"source {self.name!r} has an api but no url")
         return self
 
 
@@ -199,8 +237,9 @@ class Project:
                 name=item.name,
                 kind=item.kind,
                 path=item.path,
-                url=item.url.value() if isinstance(item.url, SecretSetting) else item.url,
+                url=None if item.url is None else _text(item.url),
                 columns=item.columns,
+                api=item.api.api() if item.api is not None else None,
             )
             for item in self.settings.sources
         ]

@@ -57,7 +57,13 @@ def land(
         )
         if files is None and source.url is not None:
             overlap = project.max_request_duration + project.dedupe_window
-            pulled = pull(source, project=project.folder, landed=[*known.by_path], overlap=overlap)
+            pulled = pull(
+                source,
+                project=project.folder,
+                landed=[*known.by_path],
+                overlap=overlap,
+                pulled_at=terms.ingested_at,
+            )
             batches: Iterable[list[StoredFile]] = ([file] for file in pulled)
         else:
             batches = [list(files) if files is not None else source_files(source, project=project.folder)]

@@ -1,6 +1,7 @@
 """Extracts: what was pulled from a database or an API, kept as gzip JSON lines so that it can be read again.
 
-An extract's name tells the instants that it reaches over, so that the next pull begins where the landed ones end.
+An extract's name tells the instants that it reaches over and when it was pulled, so that the next pull begins where
+the landed ones end.
 """
 
 import gzip
@@ -12,15 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 _STAMP = "%Y%m%dT%H%M%S%fZ"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Extract:
-    """One extract and the first and last instant of its records."""
+    """One extract: the first and last instant of its records, and when it was pulled."""
 
     path: Path
     first_at: datetime
     last_at: datetime
+    pulled_at: datetime
 
 
 class Extracts:
@@ -29,48 +32,49 @@ class Extracts:
     Args:
         folder: where they are kept.
         landed: names of those that have landed; others were left by a pull that was killed, and are removed.
+        pulled_at: when this pull is made.
     """
 
-    def __init__(self, folder: Path, landed: Collection[str]) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, landed: Collection[str], *, pulled_at: datetime) -> None:
+        self._folder, self._pulled_at = folder, pulled_at
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
             if path.name not in landed:
                 path.unlink()
         self._known = [_named(path) for path in sorted(folder.glob("*.jsonl.gz"))]
+        self._number = 0
 
     @property
     def last_at(self) -> datetime | None:
-        """The newest instant that has landed; None before the first pull."""
-        return max((extract.last_at for extract in self._known), default=None)
+        """The newest instant that has landed; None before the first pull. A time to come moves it no further."""
+        return max((min(extract.last_at, extract.pulled_at) for extract in self._known), default=None)
 
     def line_hashes(self, *, since: datetime) -> list[str]:
-        """Return the MD5 of every line of the extracts that reach over an instant or beyond."""
+        """Return the hash of every line of the extracts that reach over an instant or beyond."""
         found: set[str] = set()
         for extract in self._known:
             if extract.last_at >= since:
                 with gzip.open(extract.path) as lines:
-                    found.update(
-                        hashlib.md5(line.rstrip(b"\n"), usedforsecurity=False).hexdigest() for line in lines
-                    )
+                    found.update(line_hash(line.rstrip(b"\n")) for line in lines)
         return sorted(found)
 
     @contextmanager
     def writing(self) -> Iterator["ExtractWriter"]:
         """Yield a writer; nothing of it stays when the block fails."""
         draft = self._folder / ".draft"
-        writer = ExtractWriter(draft)
         try:
             with (
                 draft.open("wb") as raw,
                 # No time stamp and no name in the header: equal lines are equal bytes.
                 gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=1, mtime=0) as packed,
             ):
-                writer.packed = packed
+                writer = ExtractWriter(packed)
                 yield writer
-            if writer.first_at is not None and writer.last_at is not None:
-                name = f"{writer.first_at:{_STAMP}}-{writer.last_at:{_STAMP}}.jsonl.gz"
-                writer.path = draft.replace(_free(self._folder / name))
+            if writer.count:
+                stamps = (writer.first_at or _EPOCH, writer.last_at or _EPOCH, self._pulled_at)
+                self._number += 1
+                name = f"{'-'.join(f'{stamp:{_STAMP}}' for stamp in stamps)}-{self._number}.jsonl.gz"
+                writer.path = draft.replace(self._folder / name)
         finally:
             draft.unlink(missing_ok=True)
 
@@ -78,34 +82,33 @@ class Extracts:
 class ExtractWriter:
     """Writes the lines of one extract; `path` is set once it is whole and holds a line."""
 
-    packed: gzip.GzipFile
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self, packed: gzip.GzipFile) -> None:
         self.path: Path | None = None
-        self._draft = path
         self.first_at: datetime | None = None
         self.last_at: datetime | None = None
         self.count = 0
+        self._packed = packed
 
-    def write(self, lines: Iterable[bytes], *, first_at: datetime, last_at: datetime) -> None:
-        """Append lines of JSON whose records lie between two instants."""
-        body = b"\n".join(lines)
-        self.packed.write(body + b"\n")
-        self.count += body.count(b"\n") + 1
-        self.first_at = min(self.first_at or first_at, first_at)
-        self.last_at = max(self.last_at or last_at, last_at)
+    def write(self, lines: Iterable[bytes], instants: Collection[datetime]) -> None:
+        """Append lines of JSON.
+
+        Args:
+            lines: one record each.
+            instants: the first and the last of their times at least; of a record whose time is unknown none.
+        """
+        body = b"".join(line + b"\n" for line in lines)
+        self._packed.write(body)
+        self.count += body.count(b"\n")
+        if instants:
+            self.first_at = min(instants if self.first_at is None else [*instants, self.first_at])
+            self.last_at = max(instants if self.last_at is None else [*instants, self.last_at])
+
+
+def line_hash(line: bytes) -> str:
+    """Return the MD5 of a line, as PostgreSQL's `md5` gives it."""
+    return hashlib.md5(line, usedforsecurity=False).hexdigest()
 
 
 def _named(path: Path) -> Extract:
-    first, last = path.name.split(".")[0].split("-")[:2]
-    return Extract(path, *(datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC) for stamp in (first, last)))
-
-
-def _free(path: Path) -> Path:
-    """Return the path, or one with a number behind its instants where it is taken."""
-    number = 1
-    while path.exists():
-        number += 1
-        stem = "-".join(path.name.split(".")[0].split("-")[:2])
-        path = path.with_name(f"{stem}-{number}.jsonl.gz")
-    return path
+    stamps = path.name.split(".")[0].split("-")[:3]
+    return Extract(path, *(datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC) for stamp in stamps))

@@ -62,10 +62,8 @@ def pull_spend_logs(
                     with extracts.writing() as writer:
                         while writer.count < _ROWS and (rows := cursor.fetchmany(_BATCH)):
                             # The column has no zone and holds UTC.
-                            first_at, last_at = (rows[at][1].replace(tzinfo=UTC) for at in (0, -1))
-                            writer.write(
-                                (row[0].encode() for row in rows), first_at=first_at, last_at=last_at
-                            )
+                            instants = [rows[at][1].replace(tzinfo=UTC) for at in (0, -1)]
+                            writer.write((row[0].encode() for row in rows), instants)
                     if writer.path is None:
                         return
                     yield writer.path

@@ -1,21 +1,24 @@
 """Pull what is new from a source that is no folder of files: a database or an API. It is kept as extracts."""
 
-from collections.abc import Collection, Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from models.errors import ConfigurationError
 from models.importers import importers
-from pipelines.landing.spec import SourceSpec
+from pipelines.landing.spec import Api, SourceSpec
 from pipelines.sources.extracts import Extracts
+from pipelines.sources.http_api import pull_records
 from pipelines.sources.postgres import pull_spend_logs
 from pipelines.sources.stored import StoredFile, stored_file
 
 _FOLDER = Path("warehouse", "landed")
+_FREE_TEXT = {"response", "result", "results", "delta", "input", "output", "messages", "resourceSpans"}
+"""Fields that hold prompts or completions: a format that reads inside them is not kept as an extract."""
 
 
 def pull(
-    source: SourceSpec, *, project: Path, landed: Collection[str], overlap: timedelta
+    source: SourceSpec, *, project: Path, landed: Collection[str], overlap: timedelta, pulled_at: datetime
 ) -> Iterator[StoredFile]:
     """Yield extracts of what has not landed yet; each is whole before it is yielded.
 
@@ -24,27 +27,32 @@ def pull(
         project: the project folder; extracts are kept under it.
         landed: paths of files that have landed from the source, relative to the project.
         overlap: how far behind the newest landed record a new one may lie.
+        pulled_at: when the pull is made.
 
     Raises:
         ConfigurationError: the kind cannot be pulled from such a url.
-        DataError: the other side cannot be reached.
+        DataError: the other side cannot be reached, or refuses.
     """
     from models.logs.litellm_fields import METADATA
 
-    folder = project / _FOLDER / source.name
-    url = str(source.url)
-    if not url.startswith(("postgres://", "postgresql://")) or source.kind != "litellm_spend_logs":
-        raise ConfigurationError(
-            f"The source {source.name!r} of kind {source.kind} cannot be read from its url; "
-            f"only litellm_spend_logs reads postgres://, other kinds take a path."
-        )
-    extracts = Extracts(folder, {Path(path).name for path in landed if (project / path).parent == folder})
-    paths = pull_spend_logs(
-        url,
-        extracts,
-        columns=list(importers()[source.kind].columns),
-        nested={"metadata": tuple(METADATA.values())},
-        overlap=overlap,
+    url, folder = str(source.url), project / _FOLDER / source.name
+    columns = [source.columns.get(name, name) for name in importers()[source.kind].columns]
+    nested: dict[str, Sequence[str]] = (
+        {"metadata": tuple(METADATA.values())} if source.kind == "litellm_spend_logs" else {}
     )
+    extracts = Extracts(
+        folder, {Path(path).name for path in landed if (project / path).parent == folder}, pulled_at=pulled_at
+    )
+    if url.startswith(("postgres://", "postgresql://")) and source.kind == "litellm_spend_logs":
+        paths = pull_spend_logs(url, extracts, columns=columns, nested=nested, overlap=overlap)
+    elif url.startswith(("http://", "https://")) and not _FREE_TEXT.intersection(columns):
+        paths = pull_records(
+            url, source.api or Api(), extracts, columns=columns, nested=nested, overlap=overlap
+        )
+    else:
+        raise ConfigurationError(
+            f"The source {source.name!r} of kind {source.kind} cannot be read from its url; litellm_spend_logs reads "
+            f"postgres://, kinds without prompts in them read https://, and every kind takes a path."
+        )
     for path in paths:
         yield stored_file(path, project=project)

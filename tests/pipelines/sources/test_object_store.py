@@ -125,9 +125,7 @@ def test_patterns_cross_folders_only_with_two_stars(bucket: Any) -> None:
     assert keys("x/b.gz") == ["x/b.gz"]
 
 
-def test_a_store_that_cannot_be_reached_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")

@@ -1,0 +1,238 @@
+"""An HTTP API on the loopback that pages, stumbles and dawdles: records land once, and no token or prompt is kept."""
+
+import gzip
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from models.errors import ConfigurationError, DataError
+from pipelines.landing.drive import Landed, land
+from pipelines.sources import http_api
+from pipelines.sources.http_api import Clock
+from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.landing.lake import call, lake, query
+
+PROMPT = "zebra crossing at midnight"
+SOURCE = """
+[[sources]]
+name = "api"
+kind = "{kind}"
+url = "{url}/calls"
+[sources.api]
+token = {{ env = "NANODOLLAR_TEST_TOKEN" }}
+requests_per_minute = {rate}
+{more}
+"""
+CURSOR = 'records = "data"\npage_param = "page"\nnext_page = "next"'
+
+
+@dataclass
+class Server:
+    """An API of 25 calls, ten a page, that answers some requests as it is told to."""
+
+    url: str = ""
+    calls: list[dict[str, Any]] = field(default_factory=lambda: [call(number) for number in range(1, 26)])
+    stumbles: list[Callable[[BaseHTTPRequestHandler], None]] = field(default_factory=list)
+    asked: list[dict[str, str]] = field(default_factory=list)
+    tokens: set[str | None] = field(default_factory=set)
+    released: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NANODOLLAR_TEST_TOKEN", "secret-token")
+    api = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            api.asked.append(asked)
+            api.tokens.add(self.headers.get("Authorization"))
+            if api.stumbles:
+                api.stumbles.pop(0)(self)
+                return
+            since = asked.get("since", "")
+            rows = [row for row in api.calls if row["started_at"] >= since]
+            number = int(asked.get("page", "1"))
+            part = rows[10 * (number - 1) : 10 * number]
+            more = 10 * number < len(rows)
+            answer(self, json.dumps({"data": part, "next": number + 1 if more else None, "has_more": more}))
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    api.url = f"http://127.0.0.1:{http.server_port}"
+    yield api
+    api.released.set()
+    http.shutdown()
+    thread.join()
+    http.server_close()
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Time that passes only while the client sleeps; the pauses that it takes."""
+    taken: list[float] = []
+    clock = Clock(now=lambda: sum(taken), sleep=taken.append)
+    monkeypatch.setitem(http_api.pull_records.__kwdefaults__, "clock", clock)
+    return taken
+
+
+def answer(handler: BaseHTTPRequestHandler, body: str, status: int = 200, **headers: str) -> None:
+    handler.send_response(status)
+    for name, value in headers.items():
+        handler.send_header(name.replace("_", "-"), value)
+    handler.send_header("Content-Length", str(len(body)))
+    handler.end_headers()
+    handler.wfile.write(body.encode())
+
+
+def refusing(status: int, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
+    return lambda handler: answer(handler, "no", status, **headers)
+
+
+def cut(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+    handler.wfile.write(b'{"data": [{"request_id": "resp-1')
+    handler.close_connection = True
+
+
+def half(handler: BaseHTTPRequestHandler) -> None:
+    answer(handler, '{"data": [{"request_id": "resp-1')
+
+
+def pulled(warehouse: Warehouse) -> Landed:
+    (source,) = [item for item in warehouse.project.sources if item.name == "api"]
+    return land(warehouse, source, run_id="test")
+
+
+def project(
+    folder: Path, server: Server, more: str = CURSOR, kind: str = "requests", rate: int = 60_000
+) -> Warehouse:
+    return lake(folder, more=SOURCE.format(url=server.url, more=more, kind=kind, rate=rate))
+
+
+@pytest.mark.parametrize("more", [CURSOR, 'records = "data"\npage_param = "page"'])
+@pytest.mark.usefixtures("pauses")
+def test_all_pages_land_once(tmp_path: Path, server: Server, more: str) -> None:
+    warehouse = project(tmp_path, server, more)
+
+    first, second = pulled(warehouse).metadata(), pulled(warehouse).metadata()
+
+    assert (first["read"], first["landed"], second["files"]) == (25, 25, 0)
+    assert query(warehouse, "SELECT count(DISTINCT request_id) FROM raw.requests") == [(25,)]
+    assert server.tokens == {"Bearer secret-token"}
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_later_pull_asks_from_where_the_last_one_ended(tmp_path: Path, server: Server) -> None:
+    more = f'{CURSOR}\nsince_param = "since"\ntime_field = "started_at"'
+    warehouse = project(tmp_path, server, more)
+    pulled(warehouse)
+    server.calls.append(call(7200))
+    server.asked.clear()
+
+    again = pulled(warehouse).metadata()
+
+    # 25 seconds past nine, less the longest request and the dedupe window.
+    assert server.asked[0] == {"since": "2026-11-02T06:00:25Z"}
+    assert again["read"] == 1
+
+
+def test_it_waits_as_long_as_it_is_asked_to_and_longer_each_time(
+    tmp_path: Path, server: Server, pauses: list[float]
+) -> None:
+    server.stumbles = [refusing(429, Retry_After="17"), refusing(500), refusing(503), cut, half]
+    warehouse = project(tmp_path, server)
+
+    assert pulled(warehouse).metadata()["read"] == 25
+    assert [pause for pause in pauses if pause >= 1] == [17, 2, 4, 8, 16]
+
+
+def test_a_date_to_wait_for_is_understood(tmp_path: Path, server: Server, pauses: list[float]) -> None:
+    server.stumbles = [refusing(429, Retry_After="Fri, 01 Jan 2099 00:00:00 GMT")]
+    warehouse = project(tmp_path, server)
+
+    pulled(warehouse)
+
+    assert max(pauses) == 300
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_slow_page_is_asked_for_again(tmp_path: Path, server: Server) -> None:
+    server.stumbles = [lambda _: server.released.wait() and None]
+    warehouse = project(tmp_path, server, f"{CURSOR}\ntimeout_seconds = 0.3")
+
+    assert pulled(warehouse).metadata()["read"] == 25
+
+
+def test_no_more_is_asked_in_a_minute_than_allowed(
+    tmp_path: Path, server: Server, pauses: list[float]
+) -> None:
+    pulled(project(tmp_path, server, rate=20))
+
+    assert pauses == [3, 3]
+
+
+@pytest.mark.usefixtures("pauses")
+def test_an_api_that_stays_down_is_one_sentence_and_keeps_nothing(tmp_path: Path, server: Server) -> None:
+    warehouse = project(tmp_path, server)
+    server.stumbles = [lambda handler: answer(handler, '{"data": [{"request_id": "resp-x"}], "next": 2}')]
+    server.stumbles += [refusing(502)] * 6
+
+    with pytest.raises(DataError, match=r"cannot be read \(it answers 502, 6 times\)"):
+        pulled(warehouse)
+
+    assert [*(tmp_path / "warehouse" / "landed" / "api").iterdir()] == []
+    assert pulled(warehouse).metadata()["read"] == 25
+
+
+def test_a_refused_token_is_one_sentence_without_the_token(tmp_path: Path, server: Server) -> None:
+    server.stumbles = [refusing(401)]
+    warehouse = project(tmp_path, server)
+
+    with pytest.raises(DataError, match=r"refuses the token \(401\)") as caught:
+        pulled(warehouse)
+
+    assert "secret-token" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("pauses")
+def test_a_page_that_names_itself_is_refused(tmp_path: Path, server: Server) -> None:
+    server.stumbles = [lambda handler: answer(handler, '{"data": [], "next": 1}')] * 3
+    warehouse = project(tmp_path, server)
+
+    with pytest.raises(DataError, match="again and again"):
+        pulled(warehouse)
+
+
+@pytest.mark.usefixtures("pauses")
+def test_what_the_format_does_not_read_is_not_kept(tmp_path: Path, server: Server) -> None:
+    server.calls = [call(1, prompt=PROMPT, messages=[{"content": PROMPT}])]
+    warehouse = project(tmp_path, server)
+
+    pulled(warehouse)
+
+    (extract,) = (tmp_path / "warehouse" / "landed" / "api").iterdir()
+    text = gzip.decompress(extract.read_bytes()).decode()
+    assert "resp-00000001" in text
+    assert PROMPT not in text
+
+
+def test_a_format_with_prompts_inside_is_not_pulled(tmp_path: Path, server: Server) -> None:
+    warehouse = project(tmp_path, server, kind="openai_response")
+
+    with pytest.raises(ConfigurationError, match="kinds without prompts in them read https"):
+        pulled(warehouse)
