@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -121,7 +121,9 @@ class SourceSettings(_Section):
     @classmethod
     def _is_known(cls, kind: str) -> str:
         if kind not in KINDS:
-            raise ValueError(f"{kind!r} is no kind; there are {', '.join(KINDS)}")
+            near = difflib.get_close_matches(kind, KINDS, 1)
+            hint = f"did you mean {near[0]!r}; " if near else ""
+            raise ValueError(f"{kind!r} is no kind; {hint}there are {', '.join(KINDS)}")
         return kind
 
     @model_validator(mode="after")
@@ -147,6 +149,8 @@ class PolicySettings(_Section):
 
 class GpuSettings(_Section):
     allocation_rule: Literal["token_share", "equal_share"] = "token_share"
+    commitments: str = "commitments.yml"
+    weights: str = "weights.yml"
 
 
 class LandingSettings(_Section):
@@ -268,7 +272,26 @@ class Project:
 
     def quality_text(self) -> str:
         """Return the quality scores of models, empty when the project has none."""
-        file = self.folder / self.quality_path
+        return self._text_of(self.quality_path)
+
+    @property
+    def commitments_path(self) -> str:
+        return self.settings.gpu.commitments
+
+    def commitments_text(self) -> str:
+        """Return the commitments, empty when the project has none."""
+        return self._text_of(self.commitments_path)
+
+    @property
+    def weights_path(self) -> str:
+        return self.settings.gpu.weights
+
+    def weights_text(self) -> str:
+        """Return the measured weights of tokens, empty when the project has none."""
+        return self._text_of(self.weights_path)
+
+    def _text_of(self, name: str) -> str:
+        file = self.folder / name
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
     def policy_text(self) -> str:
@@ -340,6 +363,8 @@ def _sentence(file: Path, problem: Mapping[str, Any]) -> str:
                 field = model.model_fields.get(part)
                 annotation = field.annotation if field else None
                 model = SourceSettings if part == "sources" else annotation
+                # An optional section is a section.
+                model = next((choice for choice in get_args(model) if hasattr(choice, "model_fields")), model)
         names = list(getattr(model, "model_fields", {}))
         near = difflib.get_close_matches(location[-1], names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(names)}."

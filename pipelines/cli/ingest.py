@@ -1,5 +1,6 @@
 """nanodollar ingest: land files by hand, of whatever known format."""
 
+import difflib
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +28,10 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
 
     project = obj.project()
     if kind is not None and kind not in importers():
-        raise click.BadParameter(
-            f"{kind!r} is no kind; there are {', '.join(importers())}", param_hint="--kind"
-        )
+        near = difflib.get_close_matches(kind, importers(), 1)
+        hint = f"did you mean {near[0]!r}; " if near else ""
+        known = ", ".join(importers())
+        raise click.BadParameter(f"{kind!r} is no kind; {hint}there are {known}", param_hint="--kind")
     warehouse = Warehouse(project)
     worst = 0
     for path in _files(paths):

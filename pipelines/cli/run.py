@@ -29,6 +29,7 @@ def command(obj: Context, from_text: str | None, to_text: str | None, source: st
     """Land new files and rebuild the hours and days that they touch, with their checks and reports."""
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
+    from pipelines.landing.land import source_files
 
     project = obj.project()
     known = [item.name for item in project.sources]
@@ -36,6 +37,13 @@ def command(obj: Context, from_text: str | None, to_text: str | None, source: st
         raise click.BadParameter(
             f"{source!r} is no source of {project.folder / 'nanodollar.toml'}; it has {', '.join(known)}"
         )
+    for item in project.sources:
+        if (
+            item.path is not None
+            and source in {None, item.name}
+            and not source_files(item, project=project.folder)
+        ):
+            click.echo(f"The source {item.name!r} matches no file: {item.path}; check its path.", err=True)
     with showing_progress() as on_progress:
         summary = run(
             project,

@@ -1,10 +1,9 @@
 """Which format a file is, by its content."""
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO
@@ -14,7 +13,7 @@ import pyarrow.parquet
 
 from models.errors import ConfigurationError, DataError
 from models.importers import fitting, importers
-from pipelines.landing.layout import HEAD_BYTES, Bounds, is_table
+from pipelines.landing.layout import HEAD_BYTES, Bounds, header_of, is_table
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.split import Overlong, layout_of
 from pipelines.sources.stored import StoredFile
@@ -58,7 +57,7 @@ def detect_kind(file: StoredFile) -> Detection:
             f"{file.path} fits {' and '.join(sorted([kind, *also]))} equally well; say which with --kind."
         )
     signs = next(fit[kind] for fit in fits if kind in fit)
-    share = "its columns have" if len(records) == 1 else f"{count} of its first {len(records)} records have"
+    share = "it has" if len(records) == 1 else f"{count} of its first {len(records)} records have"
     return Detection(kind, f"{share} {', '.join(sorted(signs))}")
 
 
@@ -73,12 +72,12 @@ def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:
         head += piece
     lay = layout_of(head, takes_rows=True)
     if lay == "rows":
-        lines = [line for line in head.decode("utf-8", "replace").splitlines() if line.strip()]
-        if lines:
-            delimiter = max(",;\t|", key=lines[0].count)
-            names = next(csv.reader(io.StringIO(lines[0]), delimiter=delimiter), [])
-            yield dict.fromkeys([name.strip() for name in names]) | {"line": lines[0]}
-            yield from ({"line": line} for line in lines[1:])
+        lines = [line for line in head.splitlines() if line.strip()][:_RECORDS]
+        columns: tuple[str, ...] = ()
+        with suppress(DataError):
+            columns = header_of(lines[0]).header if lines else ()
+        texts = [{"line": line.decode("utf-8", "replace")} for line in lines]
+        yield from [dict.fromkeys(columns) | texts[0]] if len(columns) > 1 else texts
         return
     for cut in Bounds(1 << 30).split(iter([head]), lay):
         if isinstance(cut, Overlong):

@@ -121,14 +121,19 @@ def header_of(text: bytes) -> Layout:
     """Return the columns that the first row of a CSV file names, and what divides them.
 
     Raises:
-        DataError: it is no text, or names a column twice.
+        DataError: it is no such row, or names a column twice.
     """
     try:
         line = text.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DataError("it is neither UTF-8 text nor a packed file that is read") from error
     delimiter = max(_DELIMITERS, key=line.count)
-    names = [name.strip() for name in next(csv.reader(io.StringIO(line), delimiter=delimiter), [])]
+    try:
+        names = [
+            name.strip() for name in next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
+        ]
+    except csv.Error as error:
+        raise DataError("its first line is no CSV header; check the source's kind") from error
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise DataError(f"its header names the column {twice[0]!r} twice; rename one")

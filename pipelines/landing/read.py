@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
-from models.records import Importer
+from models.records import Importer, Reading
 from pipelines.landing.records import Records
 from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
 from pipelines.landing.split import Positions
@@ -96,6 +96,8 @@ class Reader:
         # One path holds one block after another.
         self._con.execute("SET TimeZone = 'UTC'; SET enable_external_file_cache = false")
         self._importer = importer
+        plain = Reading(columns=importer.columns, select=importer.select)
+        self._readings = [plain] if importer.fast is None else [importer.fast, plain]
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
         self._parameters = {"hash_key": hash_key.decode()} if "$hash_key" in importer.select else {}
         self._scratch = _Scratch()
@@ -144,16 +146,28 @@ class Reader:
             return None
         taken = records.take(alive)
         self._scratch.write(taken.data)
+        size = max(_SMALLEST_BUFFER, int(taken.lengths.max()) + 1)
+        *first, plain = self._readings
+        for reading in first:
+            try:
+                return self._json_reading(reading, size, alive)
+            except duckdb.OutOfMemoryException:
+                raise
+            except _READING_ERRORS:
+                continue
+        return self._json_reading(plain, size, alive)
+
+    def _json_reading(self, reading: Reading, size: int, alive: Positions) -> pl.DataFrame:
         types = ", ".join(
-            f"{_word(self._theirs[name])}: {_word(dtype)}" for name, dtype in self._importer.columns.items()
+            f"{_word(self._theirs[name])}: {_word(dtype)}" for name, dtype in reading.columns.items()
         )
         fields = ", ".join(f'{_name(theirs)} AS "{name}"' for name, theirs in self._theirs.items())
-        size = max(_SMALLEST_BUFFER, int(taken.lengths.max()) + 1)
         return self._rows(
             f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "
             f"format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {size}, "
             f"compression = 'uncompressed')",
             alive,
+            select=reading.select,
         )
 
     def _objects(self, records: Records, alive: Positions, found: Read) -> Positions:
@@ -264,9 +278,10 @@ class Reader:
             return f'to_json({_name(theirs)})::VARCHAR AS "{name}"'
         return f'{_name(theirs)}::{dtype} AS "{name}"'
 
-    def _rows(self, relation: str, ordinals: Positions) -> pl.DataFrame:
+    def _rows(self, relation: str, ordinals: Positions, *, select: str | None = None) -> pl.DataFrame:
         self._con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {relation}")
-        rows = pl.DataFrame(self._con.execute(self._importer.select, self._parameters).to_arrow_table())
+        query = select or self._importer.select
+        rows = pl.DataFrame(self._con.execute(query, self._parameters).to_arrow_table())
         rows = rows.with_columns(ordinal=pl.Series(ordinals).gather(rows["line_number"] - 1))
         frame = self._importer.canonical(rows.lazy())
         if "is_ignored" not in frame.collect_schema().names():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from models.errors import ConfigurationError
 from models.importers import importers
+from models.logs.litellm_fields import METADATA
 from pipelines.landing.spec import Api, SourceSpec
 from pipelines.sources.extracts import Extracts
 from pipelines.sources.http_api import pull_records
@@ -33,8 +34,6 @@ def pull(
         ConfigurationError: the kind cannot be pulled from such a url.
         DataError: the other side cannot be reached, or refuses.
     """
-    from models.logs.litellm_fields import METADATA
-
     url, folder = str(source.url), project / _FOLDER / source.name
     columns = [source.columns.get(name, name) for name in importers()[source.kind].columns]
     nested: dict[str, Sequence[str]] = (

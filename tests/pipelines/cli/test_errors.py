@@ -22,7 +22,7 @@ SOURCE = '[[sources]]\nname = "gateway"\nkind = "litellm_spend_logs"\npath = "la
             "'Europe/Berln' is no IANA time zone; did you mean 'Europe/Berlin'",
         ),
         (SOURCE.replace("gateway", "Gate way"), "'Gate way' is no source name"),
-        (SOURCE.replace("litellm_spend_logs", "litelm"), "'litelm' is no kind; there are "),
+        (SOURCE.replace("litellm_spend_logs", "litelm"), "'litelm' is no kind; "),
         (SOURCE.replace('path = "landing/*.jsonl"', ""), "needs a path or a url, and not both"),
         (SOURCE + SOURCE, "two sources are named 'gateway'; rename one"),
         ("[warehouse\n", "is not valid TOML"),

@@ -1,0 +1,152 @@
+"""nanodollar ingest: what it finds, what became of it, and one sentence with the right exit code when it cannot."""
+
+import gzip
+import io
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.pipelines.landing.lake import call, lake, query
+from tests.pipelines.landing.test_fuzz import EXAMPLES
+from tests.pipelines.small import gateway_row, nanodollar
+
+LINES = "".join(f"{json.dumps(call(number))}\n" for number in range(1, 6))
+
+
+def parquet() -> bytes:
+    target = io.BytesIO()
+    pl.DataFrame([call(1)]).write_parquet(target)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (
+            LINES.encode(),
+            "requests (5 of its first 5 records have output_text_tokens, request_id, started_at)",
+        ),
+        (gzip.compress(LINES.encode()), "requests (5 of its first 5 records have"),
+        (
+            pl.DataFrame([call(1), call(2)]).write_csv().encode(),
+            "requests (it has output_text_tokens, request_id",
+        ),
+        (parquet(), "requests (it has output_text_tokens, request_id, started_at)"),
+        (
+            json.dumps([gateway_row("r1", "2026-11-02 09:00:00")], indent=2).encode(),
+            "litellm_spend_logs (it has",
+        ),
+        (json.dumps(EXAMPLES["otel_genai"][0]).encode(), "otel_genai (it has resourceSpans)"),
+        (
+            json.dumps(EXAMPLES["replica_events"][0]).encode(),
+            "replica_events (it has event, event_at, replica_id)",
+        ),
+    ],
+)
+def test_the_format_is_found_and_said_how_surely(tmp_path: Path, content: bytes, found: str) -> None:
+    lake(tmp_path).lake.close()
+    path = tmp_path / "export [1].log"
+    path.write_bytes(content)
+
+    outcome = nanodollar(tmp_path, "ingest", str(path))
+
+    assert outcome.code == 0, outcome.err
+    assert f"{path}: {found}" in outcome.out
+    assert " + duplicate 0 + quarantined 0" in outcome.out
+
+
+def test_it_says_what_became_of_the_records(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(LINES)
+    second.write_text(f"{LINES}{json.dumps(call(9))}\n{{half\n{json.dumps(call(10, status='fine'))}\n")
+
+    nanodollar(tmp_path, "ingest", str(first))
+    outcome = nanodollar(tmp_path, "ingest", str(second), str(first))
+
+    assert f"{second}: read 8 = accepted 1 + duplicate 5 + quarantined 2" in outcome.out
+    assert "1 bad_value, first on line 8 (status" in outcome.out
+    assert "1 invalid_json, first on line 7 (character 2: Expecting property name" in outcome.out
+    assert f"{first}: already landed, nothing to do" in outcome.out
+    assert query(warehouse, "SELECT DISTINCT source FROM raw.requests") == [("calls",)]
+
+
+def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
+    lake(tmp_path).lake.close()
+    folder = tmp_path / "exports"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.jsonl").write_text(LINES)
+    (folder / "deep" / "b.jsonl").write_text(json.dumps(gateway_row("r1", "2026-11-02 09:00:00")) + "\n")
+
+    outcome = nanodollar(tmp_path, "ingest", str(folder))
+
+    assert outcome.out.count("read ") == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "code", "sentence"),
+    [
+        (None, [], 2, "does not exist; check the path"),
+        (b'{"a": 1, "b": 2}', [], 1, "is of no known format (keys seen: a, b); name one with --kind: "),
+        (b"", [], 1, "is of no known format (keys seen: none)"),
+        (
+            b"a,b\n1,2\n",
+            ["--kind", "requests"],
+            1,
+            "unreadable: it has none of the columns of requests but a, b",
+        ),
+        (b"PK\x03\x04", [], 1, "cannot be read: it is a zip file, which is not read"),
+        (b"{}", ["--kind", "request"], 2, "'request' is no kind; did you mean 'requests'"),
+    ],
+)
+def test_what_cannot_be_ingested_is_one_sentence(
+    tmp_path: Path, content: bytes | None, arguments: list[str], code: int, sentence: str
+) -> None:
+    lake(tmp_path).lake.close()
+    path = tmp_path / "file"
+    if content is not None:
+        path.write_bytes(content)
+
+    outcome = nanodollar(tmp_path, "ingest", str(path), *arguments)
+
+    assert sentence in outcome.err
+    assert outcome.code == code
+    assert "Traceback" not in outcome.err
+
+
+def test_the_other_files_land_when_one_cannot(tmp_path: Path) -> None:
+    lake(tmp_path).lake.close()
+    (tmp_path / "bad").write_text('{"a": 1}')
+    (tmp_path / "good").write_text(LINES)
+
+    outcome = nanodollar(tmp_path, "ingest", str(tmp_path / "bad"), str(tmp_path / "good"))
+
+    assert outcome.code == 1
+    assert "read 5 = accepted 5" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("[landing]\nmemory = 5\n", "the key 'landing.memory' is not known; did you mean 'memory_mb'?"),
+        ("[landing]\nmemory_mb = 5\n", "landing.memory_mb: Input should be greater than or equal to 256."),
+        ('[[sources]]\nname = "a"\nkind = "requests"\n', "needs a path or a url, and not both"),
+        (
+            '[[sources]]\nname = "a"\nkind = "requests"\nurl = "https://h"\n[sources.api]\npage_params = "p"\n',
+            "the key 'sources.0.api.page_params' is not known; did you mean 'page_param'?",
+        ),
+        (
+            '[[sources]]\nname = "a"\nkind = "requests"\nurl = "https://h"\n[sources.api]\nsince_param = "p"\n',
+            "since_param needs time_field",
+        ),
+    ],
+)
+def test_settings_of_the_landing_are_checked(tmp_path: Path, settings: str, sentence: str) -> None:
+    (tmp_path / "nanodollar.toml").write_text(settings)
+
+    outcome = nanodollar(tmp_path, "ingest", str(tmp_path))
+
+    assert outcome.code == 2
+    assert sentence in outcome.err
