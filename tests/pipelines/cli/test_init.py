@@ -35,13 +35,16 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
 def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
-    block = re.compile(r"^# ((?:\[\[|name|kind|path|url|columns).*)$", re.MULTILINE)
+    keys = "name|kind|path|url|columns|token|records|page_param|next_page|since_param|time_field"
+    block = re.compile(rf"^# ((?:\[|{keys}).*)$", re.MULTILINE)
     file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
     sources = find_project(tmp_path).settings.sources
 
-    assert [source.name for source in sources] == ["gateway", "proxy", "sdk", "fleet", "replicas"]
-    assert [source.kind for source in sources if source.url is not None] == ["litellm_spend_logs"]
+    assert [source.name for source in sources] == [
+        "gateway", "proxy", "sdk", "fleet", "replicas", "archive", "metering",
+    ]  # fmt: skip
+    assert [source.kind for source in sources if source.url is not None] == ["litellm_spend_logs", "requests"]
 
 
 def test_example_sheets_and_policy_are_valid_once_used(tmp_path: Path) -> None:
