@@ -118,15 +118,25 @@ def _held(states: pl.LazyFrame, slots: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
         .collect()
     )
     pools = rows.select(POOL).unique().sort(POOL).with_row_index("pool").cast({"pool": pl.Int64})
-    replicas = rows.select(pl.col("replica_id").unique().sort()).with_row_index("replica")
+    rows = rows.join(pools, on=POOL)
+    names = rows.select(pl.col("replica_id").unique().sort()).with_row_index("name").cast({"name": pl.Int64})
+    # A name that lives in two pools, one after the other, is two replicas.
+    replicas = (
+        rows.select("replica_id", "pool")
+        .unique()
+        .sort("replica_id", "pool")
+        .with_row_index("replica")
+        .cast({"replica": pl.Int64})
+    )
     base = microseconds(pl.col("slot_started_at"))
+    held = rows.join(names, on="replica_id").join(replicas, on=["replica_id", "pool"])
     return (
-        rows.join(pools, on=POOL).join(replicas.cast({"replica": pl.Int64}), on="replica_id").with_columns(
+        held.with_columns(
             (microseconds(pl.col("started_at")) - base).alias("starts"),
             (microseconds(pl.col("ended_at")) - base).alias("ends"),
         ),
         pools,
-    )  # fmt: skip
+    )
 
 
 def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
@@ -164,15 +174,16 @@ def _tie(
     deployments = (
         pools.select(pl.col("deployment").unique().sort()).with_row_index("place").cast({"place": pl.Int64})
     )
-    replicas = held.select("replica_id", "replica").unique()
+    names = held.select("replica_id", "name").unique()
     coded = work.select("request", "replica_id", "route").join(
-        replicas, on="replica_id", how="left", maintain_order="left"
+        names, on="replica_id", how="left", maintain_order="left"
     ).join(
         deployments, left_on="route", right_on="deployment", how="left", maintain_order="left"
     )  # fmt: skip
     at = work["request"].search_sorted(units["request"])
-    replica = coded.get_column("replica").fill_null(-1).gather(at)
-    own_pool = _alive(held, slot_count).own_pool(replica, units.get_column("slot"))
+    replica = _living(units, coded.get_column("name").fill_null(-1).gather(at).to_numpy(), held, slot_count)
+    pool_of = held.group_by("replica").agg(pl.col("pool").first()).sort("replica").get_column("pool")
+    own_pool = pool_of.gather(replica)
     home = pools.join(deployments, on="deployment").select("pool", "place").sort("pool")
     own_place = home.get_column("place").gather(own_pool)
     is_named = coded.get_column("replica_id").is_not_null().gather(at)
@@ -229,27 +240,39 @@ def _tie(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Alive:
-    """The pool of every replica in every slot in which it is alive; -1 elsewhere."""
+def _living(
+    units: pl.DataFrame, names: npt.NDArray[np.int64], held: pl.DataFrame, slot_count: int
+) -> pl.Series:
+    """Return the replica of each unit's name that is alive in its slot; NULL where none is.
 
-    pools: npt.NDArray[np.int64]
-
-    def own_pool(self, replica: pl.Series, slot: pl.Series) -> pl.Series:
-        """Return the pool of each unit's replica; NULL where it names none that is alive."""
-        codes = replica.to_numpy()
-        found = np.full(len(codes), -1, dtype=np.int64)
-        is_known = codes >= 0
-        found[is_known] = self.pools[codes[is_known], slot.to_numpy()[is_known]]
-        return pl.select(pl.when(pl.lit(pl.Series(found)) >= 0).then(pl.lit(pl.Series(found)))).to_series()
-
-
-def _alive(held: pl.DataFrame, slot_count: int) -> _Alive:
-    alive = held.group_by("replica", "slot").agg(pl.col("pool").first())
-    replica, slot, pool = (alive.get_column(name).to_numpy() for name in ("replica", "slot", "pool"))
-    pools = np.full((replica.max(initial=0) + 1, slot_count), -1, dtype=np.int64)
-    pools[replica, slot] = pool
-    return _Alive(pools)
+    Of several lives of one name in a slot, in different pools, the one under way when the unit starts counts.
+    """
+    lives = held.group_by("name", "slot").agg(
+        pl.col("replica").first(), pl.col("replica").n_unique().alias("lives")
+    )
+    name, slot, replica = (lives.get_column(column).to_numpy() for column in ("name", "slot", "replica"))
+    living = np.full((name.max(initial=0) + 1, slot_count), -1, dtype=np.int64)
+    living[name, slot] = np.where(lives.get_column("lives").to_numpy() > 1, -2, replica)
+    found = np.full(len(names), -1, dtype=np.int64)
+    is_named = names >= 0
+    found[is_named] = living[names[is_named], units.get_column("slot").to_numpy()[is_named]]
+    several = np.flatnonzero(found == -2)  # noqa: PLR2004
+    if len(several):
+        asked = units[several].select("slot", "starts").with_columns(
+            pl.Series("name", names[several]), pl.Series("row", several)
+        ).sort("starts")  # fmt: skip
+        known = held.select("name", "slot", "starts", "replica").sort("starts")
+        sides = [
+            asked.join_asof(known, on="starts", by=["name", "slot"], strategy=side).get_column("replica")
+            for side in ("backward", "forward")
+        ]
+        chosen = sides[0].zip_with(sides[0].is_not_null(), sides[1])
+        found[asked.get_column("row").to_numpy()] = chosen.to_numpy()
+    return (
+        pl.select(pl.when(pl.lit(pl.Series("replica", found)) >= 0).then(pl.lit(pl.Series("replica", found))))
+        .to_series()
+        .alias("replica")
+    )
 
 
 def _deal(

@@ -4,8 +4,10 @@ from datetime import datetime
 
 import polars as pl
 
+from models.costs.commitments import covered, unused
 from models.costs.intervals import half_even, microseconds, slots
 from models.costs.lives import replica_intervals
+from models.costs.nodes import nodes_of, unheld
 from models.costs.occupancy import POOL, in_flight, occupy
 from models.costs.rates import COST_UNITS, FRACTION_UNITS
 from models.costs.states import priced_slices
@@ -28,14 +30,16 @@ def pool_hours(
     from_hour: datetime,
     to_hour: datetime,
     provisional_from: datetime | None = None,
+    commitments: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the rows of `core.pool_hours` in [from_hour, to_hour).
 
     `billed` comes from instance lifetimes: unbroken billed time of a life, then the minimum and the rounding of
     its whole life under the sheet in force at its end (padding, booked in the hour of its last instant). The
     parts come from the states: starting, draining and failed as they stand, ready split into serving and idle by
-    the attempts in flight. Where a vendor bills serving but not idle, idle time is in neither.
-    `unheld` and `unused_commitment` are 0.
+    the attempts in flight. Where a vendor bills serving but not idle, idle time is in neither. What no replica
+    holds of a node, and what nobody used of a commitment, are pools of the deployment `(none)`; the minimum and the
+    rounding of a node are its own, not its replicas'.
 
     Args:
         events: `core.replica_events`, as for `replica_states`.
@@ -47,22 +51,30 @@ def pool_hours(
         from_hour: start of the window, a UTC hour.
         to_hour: end of the window, exclusive.
         provisional_from: hours from here on are marked provisional; None marks none.
+        commitments: `ref.commitments`, as for `replica_states`.
     """
     cuts = slots(from_hour=from_hour, to_hour=to_hour, time_zone=time_zone)
-    slices = priced_slices(
-        replica_intervals(events),
-        prices=prices,
-        time_zone=time_zone,
-        as_known_at=as_known_at,
-        from_hour=from_hour,
-        to_hour=to_hour,
-    ).with_columns(pl.col("hour").alias("pool_hour"))
+    nodes, replicas = nodes_of(replica_intervals(events))
+    bought = table("ref.commitments").empty() if commitments is None else commitments
+
+    def priced(intervals: pl.DataFrame) -> pl.DataFrame:
+        return priced_slices(
+            intervals,
+            prices=prices,
+            time_zone=time_zone,
+            as_known_at=as_known_at,
+            from_hour=from_hour,
+            to_hour=to_hour,
+        ).with_columns(pl.col("hour").alias("pool_hour"))
+
+    slices = priced(covered(replicas, bought, cuts, as_known_at=as_known_at))
     occupancy = occupy(in_flight(requests), states, cuts)
     occupancy = with_serving(occupancy, line_of(occupancy))
     parts = _parts(states, cuts)
     serving = _serving(occupancy.ready, slices)
     lifetimes = _lifetimes(slices)
-    padding = _padding(slices, replica_intervals(events))
+    on_nodes = pl.col("node").is_in(nodes.get_column("replica_id").implode()).fill_null(value=False)
+    padding = _padding(slices.filter(~on_nodes), replicas)
     rows = parts.join(lifetimes, on=_KEY, how="left").join(serving, on=_KEY, how="left").join(
         padding, on=_KEY, how="left"
     )  # fmt: skip
@@ -91,10 +103,54 @@ def pool_hours(
     is_provisional = (
         pl.lit(value=False) if provisional_from is None else pl.col("pool_hour") >= provisional_from
     )
-    rows = rows.with_columns(
-        *amounts, _seconds(pl.col("wall")).alias("wall_gpu_seconds"), is_provisional.alias("is_provisional")
+    rows = rows.with_columns(*amounts, _seconds(pl.col("wall")).alias("wall_gpu_seconds"))
+    nobody = _nobodys(
+        priced(unheld(nodes, replicas)),
+        _padding(priced(nodes), nodes),
+        unused(slices, bought, cuts, as_known_at=as_known_at),
     )
-    return table("core.pool_hours").conform(rows.lazy()).collect().sort(_KEY)
+    whole = pl.concat([table("core.pool_hours").conform(each.lazy(), fill=True) for each in (rows, nobody)])
+    return whole.with_columns(is_provisional.alias("is_provisional")).sort(_KEY).collect()
+
+
+def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the pools of the deployment `(none)`: what of nodes and commitments nobody used."""
+    cost = half_even(pl.col("cost_to"), COST_UNITS) - half_even(pl.col("cost_from"), COST_UNITS)
+    gpu = half_even(pl.col("gpu_to"), FRACTION_UNITS) - half_even(pl.col("gpu_from"), FRACTION_UNITS)
+    parts = {
+        "unheld": (
+            left.select(
+                *_KEY, pl.when(pl.col("rate").is_not_null()).then(cost).alias("usd"), gpu.alias("gpu")
+            )
+        ),
+        "padding": padding.select(
+            *_KEY, pl.col("padding_usd").alias("usd"), pl.col("padding_gpu_seconds").alias("gpu")
+        ),
+        "unused_commitment": unused_rows.select(
+            *_KEY, pl.col("unused_usd").alias("usd"), pl.col("unused_gpu").alias("gpu")
+        ),
+    }
+    rows = pl.concat(
+        part.select(
+            *_KEY,
+            pl.lit(name).alias("part"),
+            *(pl.col(unit).cast(pl.Int128) for unit in ("usd", "gpu")),
+        )
+        for name, part in parts.items()
+    )
+    summed = {
+        f"{name}_{unit}": pl.col(unit).filter(pl.lit(name == "billed") | (pl.col("part") == name)).sum()
+        for name in ("billed", *POOL_PARTS)
+        for unit in ("usd", "gpu")
+    }
+    is_known = pl.col("usd").is_not_null().all()
+    dollars = {
+        f"{name}_usd": usd_from_picodollars(pl.when(is_known).then(summed[f"{name}_usd"]))
+        for name in ("billed", *POOL_PARTS)
+    }
+    seconds = {f"{name}_gpu_seconds": _seconds(summed[f"{name}_gpu"]) for name in ("billed", *POOL_PARTS)}
+    held = pl.col("gpu").filter(pl.col("part") != "padding").sum()
+    return rows.group_by(_KEY).agg(**dollars, **seconds, wall_gpu_seconds=_seconds(held))
 
 
 def _seconds(gpu_microseconds: pl.Expr) -> pl.Expr:

@@ -4,8 +4,10 @@ from datetime import datetime
 
 import polars as pl
 
+from models.costs.commitments import covered
 from models.costs.intervals import half_even, microseconds, slots
 from models.costs.lives import replica_intervals
+from models.costs.nodes import nodes_of
 from models.costs.rates import COST_UNITS, FRACTION_UNITS, POOL_PRICE_KEY, price_pieces
 from models.money import ROW_USD, usd_from_picodollars
 from models.schemas import table
@@ -20,6 +22,7 @@ def replica_states(
     as_known_at: datetime,
     from_hour: datetime,
     to_hour: datetime,
+    commitments: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the rows of `core.replica_states` whose `state_hour` lies in [from_hour, to_hour).
 
@@ -34,9 +37,12 @@ def replica_states(
         as_known_at: only prices known at this instant count.
         from_hour: start of the window, a UTC hour.
         to_hour: end of the window, exclusive.
+        commitments: `ref.commitments`; what one does not cover runs on demand.
     """
+    cuts = slots(from_hour=from_hour, to_hour=to_hour, time_zone=time_zone)
+    _, replicas = nodes_of(replica_intervals(events))
     slices = priced_slices(
-        replica_intervals(events),
+        replicas if commitments is None else covered(replicas, commitments, cuts, as_known_at=as_known_at),
         prices=prices,
         time_zone=time_zone,
         as_known_at=as_known_at,

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from pydantic import Field
 
+from models.documents import Strict, read_documents
 from models.schemas.vocabulary import OUTPUT_TOKEN_COLUMNS
 
 Rule = Literal["token_share", "equal_share"]
@@ -15,6 +19,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SCALE = 10_000
 """Weights of a token are whole numbers of this fraction."""
+Weight = Annotated[Decimal, Field(ge=0, le=1000, allow_inf_nan=False)]
 _INPUT = tuple(
     f"{name}_tokens"
     for name in (
@@ -41,6 +46,51 @@ DEFAULT_WEIGHTS = TokenWeights(input=4_600, cache_read=0, output=SCALE)
 prefill or 14.8k decode tokens a second. Cache reads weigh nothing."""
 WeightTable = Mapping[tuple[str | None, str | None], TokenWeights]
 """Weights by model and chip; None stands for any."""
+
+
+class Entry(Strict):
+    """Weights of one model, chip, or both, as a person writes them; a token of output usually weighs 1."""
+
+    model: Annotated[str, Field(min_length=1)] | None = None
+    chip: Annotated[str, Field(min_length=1)] | None = None
+    input: Weight
+    cache_read: Weight = Decimal(0)
+    output: Weight = Decimal(1)
+    source: str | None = None
+    measured_on: date | None = None
+    note: str | None = None
+
+
+class File(Strict):
+    """A `weights.yml`."""
+
+    version: Literal[1]
+    weights: tuple[Entry, ...] = ()
+
+
+def load_weights(text: str, *, path: str) -> dict[tuple[str | None, str | None], TokenWeights]:
+    """Return measured weights by model and chip; of two entries for one pair the later counts.
+
+    Args:
+        text: YAML of the file; empty when the project has none.
+        path: the file, for messages.
+
+    Raises:
+        ConfigurationError: anything wrong, with file, line, key and remedy.
+    """
+    found: dict[tuple[str | None, str | None], TokenWeights] = {}
+    for document in read_documents(text, path=path):
+        for number, entry in enumerate(document.parse(File).weights):
+            if entry.model is None and entry.chip is None:
+                raise document.error(
+                    ("weights", number), "an entry names neither model nor chip; add one of them"
+                )
+            scaled = (
+                int((weight * SCALE).to_integral_value())
+                for weight in (entry.input, entry.cache_read, entry.output)
+            )
+            found[entry.model, entry.chip] = TokenWeights(*scaled)
+    return found
 
 
 @dataclass(frozen=True)

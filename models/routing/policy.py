@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
-from models.routing.policy_yaml import Document, Instant, Location, Strict, read_documents
+from models.documents import Document, Instant, Location, Strict, read_documents
 from models.routing.quality import Score, Scored, scores
 from models.schemas import table
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from models.routing.policy_yaml import Strict, read_documents
+from models.documents import Strict, read_documents
 
 UNSTATED_CONVERSION_ERROR = 0.15
 """How far the tokens of another family's model may be from those of the model taken where no factor is stated: an

@@ -17,6 +17,7 @@ from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.token_costs import price_requests
+from models.costs.weights import load_weights
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.marts import mart_sql
@@ -136,6 +137,7 @@ def _replica_states(
         as_known_at=datetime.now(UTC),
         from_hour=start,
         to_hour=end,
+        commitments=frame(con, "FROM ref.commitments"),
     )
     commit.replace("core.replica_states", rows, partitions=hours_between(start, end))
     return rows.height
@@ -191,6 +193,7 @@ def _request_costs(
         on_pools.lazy(),
         _states(con, start, end).lazy(),
         rule=project.allocation_rule,
+        weights=load_weights(project.weights_text(), path=project.weights_path),
         time_zone=project.time_zone,
         from_hour=start,
         to_hour=end,
@@ -221,6 +224,7 @@ def _pool_hours(
         as_known_at=datetime.now(UTC),
         from_hour=start,
         to_hour=end,
+        commitments=frame(con, "FROM ref.commitments"),
     )
     rows = rows.with_columns(
         is_provisional=pl.col("pool_hour") >= datetime.now(UTC) - warehouse.project.max_request_duration

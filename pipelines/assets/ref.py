@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from models.costs.commitments import commitment_prices, load_commitments
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.gpu_book import gpu_book
@@ -16,18 +17,22 @@ from models.routing.policy import load_policy
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 
-TABLES = ("ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.routing_policy")
+TABLES = (
+    "ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments", "ref.routing_policy",
+)  # fmt: skip
 
 
 def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     """Read every sheet and policy into its table; the first error names its file and line."""
     tokens = load_token_sheets({**builtin_token_sheets(), **project.token_sheet_texts()})
     gpus = load_gpu_sheets({**builtin_gpu_sheets(), **project.gpu_sheet_texts()})
+    commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
     return {
         "ref.models": model_aliases(tokens),
         "ref.chips": chips(),
         "ref.token_prices": token_book(tokens),
-        "ref.gpu_prices": gpu_book(gpus),
+        "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
+        "ref.commitments": commitments,
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from models.costs.allocation import allocate_requests
+from models.costs.commitments import commitment_prices, load_commitments
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.prices.gpu_book import gpu_book
@@ -77,10 +78,14 @@ def attempt(name, start, end, **facts):
     }
 
 
-def settle(happened, attempts, prices, *, hours=1, start=NOON, time_zone="UTC"):
+def settle(happened, attempts, prices, *, hours=1, start=NOON, time_zone="UTC", commitments=None):
     """Return states, pool hours and request costs of a few hours."""
     window = {"time_zone": time_zone, "from_hour": start, "to_hour": start + timedelta(hours=hours)}
-    known = {"prices": prices.lazy(), "as_known_at": datetime(2026, 12, 1, tzinfo=UTC)}
+    if commitments is not None:
+        prices = pl.concat([prices, commitment_prices(commitments)])
+    known = {
+        "prices": prices.lazy(), "as_known_at": datetime(2026, 12, 1, tzinfo=UTC), "commitments": commitments,
+    }  # fmt: skip
     lifecycle = table("core.replica_events").frame(happened).lazy()
     requests = table("core.requests").frame(attempts).lazy()
     states = replica_states(lifecycle, **known, **window)
@@ -257,3 +262,153 @@ def test_replica_of_a_chip_without_a_price_is_unpriced_not_free():
         "unpriced",
         "unknown_chip",
     )
+
+
+def priced(*, hourly="4", commitment="on_demand", **rule):
+    return book(
+        [f"chip: H100, commitment: {commitment}, usd_per_gpu_hour: {hourly}, valid_from: 2025-01-01"], **rule
+    )
+
+
+def by_pool(pools):
+    return {(row["deployment"], row["commitment"]): row for row in pools.iter_rows(named=True)}
+
+
+def test_gpus_of_a_node_that_no_replica_holds_are_unheld():
+    """Eight GPUs for an hour at $4: two replicas hold four and two of them, the second for half an hour."""
+    node = events(("ready", NOON), replica_id="node-1", deployment="(none)", chip_count=8)
+    first = events(("ready", NOON), node="node-1", chip_count=4)
+    second = events(
+        ("ready", NOON + 30 * MINUTE), replica_id="r2", deployment="qwen", node="node-1", chip_count=2
+    )
+    states, pools, _ = settle(node + first + second, [], priced())
+    found = by_pool(pools)
+    assert (
+        found["(none)", "on_demand"]["unheld_usd"] == found["(none)", "on_demand"]["billed_usd"] == usd("12")
+    )
+    assert found["(none)", "on_demand"]["unheld_gpu_seconds"] == Decimal(3 * 3600)
+    assert (found["llama", "on_demand"]["idle_usd"], found["qwen", "on_demand"]["idle_usd"]) == (
+        usd("16"),
+        usd("4"),
+    )
+    assert pools["billed_usd"].sum() == usd("32")
+    # A node is no replica: its states are those of who holds it.
+    assert set(states["deployment"]) == {"llama", "qwen"}
+
+
+def test_minimum_and_rounding_of_a_node_are_its_own():
+    prices = priced(step=3600, phases="loading, serving, idle, draining")
+    node = events(
+        ("ready", NOON),
+        ("stopped", NOON + 90 * MINUTE),
+        replica_id="node-1",
+        deployment="(none)",
+        chip_count=2,
+    )
+    replica = events(("ready", NOON), ("stopped", NOON + 80 * MINUTE), node="node-1", chip_count=2)
+    _, pools, _ = settle(node + replica, [], prices, hours=2)
+    assert pools["padding_usd"].to_list() == [usd("4"), usd("0"), usd("0")]
+    assert pools.filter(pools["deployment"] == "(none)")["unheld_usd"].sum() == usd("1.333333333333")
+    # An hour and a half is billed as two of two GPUs.
+    assert pools["billed_usd"].sum() == usd("16")
+
+
+def bought(count, *, hourly="2", upfront="0", starts="2026-01-01", ends="2027-01-01", **extra):
+    more = "".join(f", {key}: {value}" for key, value in extra.items())
+    text = (
+        "version: 1\ncommitments:\n  - {provider: vendor, region: us-east-1, chip: H100, commitment: committed, "
+        f"gpu_count: {count}, usd_per_gpu_hour: {hourly}, upfront_usd: {upfront}, valid_from: {starts}, "
+        f"valid_to: {ends}{more}}}\n"
+    )
+    return load_commitments(text, path="commitments.yml")
+
+
+def committed(*happened, **facts):
+    return events(*happened, commitment="committed", **facts)
+
+
+def test_what_nobody_used_of_a_commitment_is_a_line_of_its_own():
+    """Sixteen GPUs at $2 an hour; a replica of eight ran half the hour: $8 idle, $24 unused."""
+    terms = bought(16)
+    _, pools, _ = settle(
+        committed(("ready", NOON), ("stopped", NOON + 30 * MINUTE), chip_count=8),
+        [],
+        priced(),
+        commitments=terms,
+    )
+    found = by_pool(pools)
+    assert found["llama", "committed"]["idle_usd"] == usd("8")
+    nobody = found["(none)", "committed"]
+    assert nobody["unused_commitment_usd"] == nobody["billed_usd"] == usd("24")
+    assert nobody["unused_commitment_gpu_seconds"] == Decimal(12 * 3600)
+
+
+def test_an_upfront_payment_is_spread_over_the_term():
+    """$17,520 for two GPUs over a year of 8,760 hours is $1 an hour each."""
+    terms = bought(2, upfront="17520", hourly="0.5")
+    _, pools, _ = settle([], [], priced(), commitments=terms)
+    assert pools["unused_commitment_usd"].to_list() == [usd("3")]
+
+
+def test_a_commitment_covers_the_earliest_started_replica_first():
+    """Eight GPUs are committed; of two replicas of eight the later one runs on demand at $4."""
+    early = committed(("ready", NOON - 2 * MINUTE), chip_count=8)
+    late = committed(("ready", NOON - MINUTE), replica_id="r2", chip_count=8)
+    work = [attempt("a", NOON, NOON + 30 * MINUTE, replica_id="r2")]
+    _, pools, costs = settle(late + early, work, priced(), commitments=bought(8))
+    found = by_pool(pools)
+    assert found["llama", "committed"]["billed_usd"] == usd("16")
+    assert found["llama", "on_demand"]["billed_usd"] == usd("32")
+    assert found["llama", "on_demand"]["serving_usd"] == usd("16")
+    assert costs.select("commitment", "effective_usd").rows() == [("on_demand", usd("16"))]
+
+
+def test_a_commitment_that_was_not_yet_known_or_has_ended_counts_for_nothing():
+    for terms in (bought(8, known_from="2026-12-31"), bought(8, ends="2026-11-20")):
+        _, pools, _ = settle([], [], priced(), commitments=terms)
+        assert pools.is_empty()
+
+
+def test_a_name_that_moves_to_another_pool_within_the_hour_is_two_replicas():
+    """r1 is preempted on spot at 12:20 and comes back on demand at 12:30; each call costs what its own life cost."""
+    prices = book(
+        [
+            "chip: H100, commitment: on_demand, usd_per_gpu_hour: 6, valid_from: 2025-01-01",
+            "chip: H100, commitment: spot, usd_per_gpu_hour: 3, valid_from: 2025-01-01",
+        ]
+    )
+    spot = events(("ready", NOON), commitment="spot") + events(
+        ("failed", NOON + 20 * MINUTE), commitment="spot", reason="preempted"
+    )
+    back = events(("requested", NOON + 25 * MINUTE), ("ready", NOON + 30 * MINUTE))
+    work = [
+        attempt("a", NOON, NOON + 10 * MINUTE, replica_id="r1"),
+        attempt("b", NOON + 40 * MINUTE, NOON + 50 * MINUTE, replica_id="r1"),
+    ]
+    _, pools, costs = settle(spot + back, work, prices)
+    assert costs.sort("request_id").select("commitment", "effective_usd").rows() == [
+        ("spot", usd("0.5")),
+        ("on_demand", usd("1")),
+    ]
+    assert {row["commitment"]: row["serving_usd"] for row in pools.iter_rows(named=True)} == {
+        "spot": usd("0.5"),
+        "on_demand": usd("1"),
+    }
+
+
+def test_a_crash_loop_is_a_failed_start_each_time_and_starts_no_serving():
+    """Three starts of two minutes each crash while they load; the fourth is ready: at $6 an hour, 60 cents failed."""
+    happened = []
+    for number in range(3):
+        begins = NOON + 5 * number * MINUTE
+        happened += events(
+            ("requested", begins), ("image_pulled", begins), ("failed", begins + 2 * MINUTE), reason="crash"
+        )
+    begins = NOON + 15 * MINUTE
+    happened += events(("requested", begins), ("image_pulled", begins), ("ready", begins + 5 * MINUTE))
+    states, pools, _ = settle(
+        happened, [], priced(hourly="6", phases="pulling, loading, serving, idle, draining, failed")
+    )
+    (pool,) = pools.iter_rows(named=True)
+    assert (pool["failed_usd"], pool["starting_usd"], pool["idle_usd"]) == (usd("0.6"), usd("0.5"), usd("4"))
+    assert states.filter(states["state"] == "failed")["reason"].to_list() == ["crash"] * 3

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.costs.allocation import allocate_requests
+from models.costs.commitments import commitment_prices, load_commitments
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
-from models.schemas.vocabulary import POOL_PARTS
+from models.schemas.vocabulary import NONE_DEPLOYMENT, POOL_PARTS
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 END = START + timedelta(hours=3)
@@ -36,6 +37,16 @@ rates:
         }
     )
 )
+COMMITMENTS = load_commitments(
+    """
+version: 1
+commitments:
+  - {provider: vendor, region: r, chip: H100, gpu_count: 9, usd_per_gpu_hour: 1.111111111111, valid_from: 2026-01-01,
+     valid_to: 2026-11-20T12:10:00Z}
+""",
+    path="commitments.yml",
+)
+PRICES = pl.concat([BOOK, commitment_prices(COMMITMENTS)])
 POOL_HOUR = ["provider", "region", "chip", "deployment", "commitment", "pool_hour", "accrued_on"]
 STEPS = ("requested", "scheduled", "image_pulled", "ready", "draining", "stopped")
 micros = st.integers(0, 3 * 3_600_000_000)
@@ -56,10 +67,24 @@ def fleets(draw):
             {
                 "replica_id": f"r{number}",
                 "deployment": draw(st.sampled_from(["a", "b"])),
-                "commitment": draw(st.sampled_from(["on_demand", "spot"])),
+                "commitment": draw(st.sampled_from(["on_demand", "spot", "committed"])),
+                "node": draw(st.sampled_from([None, "node-0"])),
                 "chip_count": draw(st.sampled_from([1, 8])),
                 "fraction": draw(st.sampled_from([None, "0.142857"])),
                 "events": list(zip(names, instants, strict=True)),
+            }
+        )
+    if draw(st.booleans()):
+        first, last = sorted(draw(st.lists(micros, min_size=2, max_size=2, unique=True)))
+        replicas.append(
+            {
+                "replica_id": "node-0",
+                "deployment": NONE_DEPLOYMENT,
+                "commitment": draw(st.sampled_from(["on_demand", "spot"])),
+                "chip_count": draw(st.sampled_from([8, 16])),
+                "fraction": None,
+                "node": None,
+                "events": [("ready", first), ("stopped", last)],
             }
         )
     attempts = []
@@ -137,7 +162,7 @@ def ledger(events, attempts, *, hours, time_zone="Asia/Kolkata"):
             "from_hour": START + timedelta(hours=offset),
             "to_hour": START + timedelta(hours=offset + hours),
         }
-        known = {"prices": BOOK.lazy(), "as_known_at": END}
+        known = {"prices": PRICES.lazy(), "as_known_at": END, "commitments": COMMITMENTS}
         states = replica_states(events.lazy(), **known, **window)
         found["states"].append(states)
         found["pools"].append(pool_hours(events.lazy(), states.lazy(), attempts.lazy(), **known, **window))
@@ -204,7 +229,9 @@ def test_allocation_agrees_with_exact_fractions_event_by_event(fleet):
     _, attempts = fleet
     for attempt in attempts:
         attempt["replica_id"] = "r0"
-    replica = {"replica_id": "r0", "deployment": "a", "commitment": "spot", "chip_count": 8, "fraction": None}
+    replica = {
+        "replica_id": "r0", "deployment": "a", "commitment": "spot", "chip_count": 8, "fraction": None, "node": None,
+    }  # fmt: skip
     events = event_frame([{**replica, "events": [("ready", 1_234_567), ("stopped", 9_876_543_210)]}])
     costs = ledger(events, attempt_frame(attempts), hours=3, time_zone="UTC")["costs"]
     found = {

@@ -1,4 +1,4 @@
-"""YAML files of policies as a person wrote them: several documents, the line of every key, errors in one sentence."""
+"""YAML files that people write: several documents, the line of every key, errors in one sentence."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

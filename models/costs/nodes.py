@@ -1,0 +1,71 @@
+"""Rented nodes: what of them no replica holds. A node is a replica of the deployment `(none)` by its own name."""
+
+import polars as pl
+
+from models.schemas.vocabulary import NONE_DEPLOYMENT
+
+_IS_NODE = pl.col("deployment") == NONE_DEPLOYMENT
+
+
+def nodes_of(intervals: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part intervals into those of nodes (`(none)`; each one's name is its `replica_id`) and those of replicas."""
+    return intervals.filter(_IS_NODE), intervals.filter(~_IS_NODE)
+
+
+def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
+    """Return the intervals in which a node had accelerators that no replica held, as many as `fraction` says.
+
+    A replica holds its accelerators from when it is scheduled on its node; more than the node has leave none.
+
+    Args:
+        nodes: intervals of nodes.
+        replicas: intervals of replicas with their `node`.
+    """
+    nodes = nodes.filter(pl.col("state") != "waiting")
+    if nodes.is_empty():
+        return nodes
+    size = pl.col("chip_count") * pl.col("fraction").cast(pl.Decimal(12, 6))
+    name = pl.col("replica_id").alias("node")
+    life = ("provider", "region", "chip", "commitment", "model")
+    held = replicas.filter(pl.col("state") != "waiting", pl.col("node").is_not_null()).join(
+        nodes.select(name).unique(), on="node", how="semi"
+    )  # fmt: skip
+    none = pl.lit(0).cast(pl.Decimal(12, 6))
+    changes = []
+    for side, sign in (("started_at", 1), ("ended_at", -1)):
+        at, change = pl.col(side).alias("at"), size * sign
+        changes.append(nodes.select(name, at, change.alias("owned"), none.alias("held")))
+        changes.append(held.select("node", at, none.alias("owned"), change.alias("held")))
+    edges = (
+        pl.concat(changes, how="vertical_relaxed")
+        .drop_nulls("at")
+        .group_by("node", "at")
+        .agg(pl.col("owned").sum(), pl.col("held").sum())
+        .sort("node", "at")
+        .with_columns(
+            pl.col("owned").cum_sum().over("node"),
+            pl.col("held").cum_sum().over("node"),
+            pl.col("at").shift(-1).over("node").alias("until"),
+        )
+        .with_columns((pl.col("owned") - pl.col("held")).alias("left"))
+        .filter(pl.col("left") > 0, pl.col("until").is_null() | (pl.col("until") > pl.col("at")))
+    )
+    facts = nodes.group_by(name, maintain_order=True).agg(pl.col(fact).first() for fact in life)
+    found = edges.join(facts, on="node").with_columns(
+        pl.col("node").alias("replica_id"),
+        pl.lit(NONE_DEPLOYMENT).alias("deployment"),
+        pl.lit("ready").alias("state"),
+        pl.lit("ready").alias("phase"),
+        pl.lit(1, dtype=pl.Int32).alias("chip_count"),
+        pl.col("left").cast(pl.Decimal(12, 6)).alias("fraction"),
+        pl.col("at").alias("started_at"),
+        pl.col("until").alias("ended_at"),
+        pl.lit(value=False).alias("is_last"),
+        pl.lit(0, dtype=nodes.schema["life"]).alias("life"),
+    )
+    absent = [
+        pl.lit(None, dtype=dtype).alias(column)
+        for column, dtype in nodes.schema.items()
+        if column not in found
+    ]
+    return found.with_columns(absent).select(nodes.columns).sort("replica_id", "started_at")
