@@ -151,8 +151,6 @@ class GpuSettings(_Section):
     allocation_rule: Literal["token_share", "equal_share"] = "token_share"
     commitments: str = "commitments.yml"
     weights: str = "weights.yml"
-    commitments: str = "commitments.yml"
-    weights: str = "weights.yml"
 
 
 class LandingSettings(_Section):
