@@ -56,22 +56,23 @@ class Past:
         self._counts = np.zeros(shape)
         self._is_gap = np.zeros(shape, dtype=np.bool_)
         self._exposure = np.zeros((HISTORY_DAYS, HOURS))
-        self._sums, self._squares = np.zeros(shape[:2]), np.zeros(shape[:2])
+        self._sums, self._squares, self._gaps = (np.zeros(shape[:2]) for _ in range(3))
 
     def store(self, day: int, counts: Floats, exposure: Floats) -> None:
         """Store a day: starts (series x 24) and hours that the records cover (24)."""
         place = day % HISTORY_DAYS
         self._day[place] = day
         self._counts[place], self._exposure[place] = counts, exposure
-        self._is_gap[place] = False
+        self._is_gap[place], self._gaps[place] = False, 0.0
         self._sums[place], self._squares[place] = counts.sum(axis=1), (counts * counts).sum(axis=1)
 
     def leave_out(self, day: Ints, series: Ints, slot: Ints) -> None:
         """Leave out cells of incidents, but of series that have a new normal."""
         week = np.flatnonzero((self._day >= 0) & (self._day > self._day.max() - WEEK))
-        is_short = self._is_gap[np.ix_(week, series)].sum(axis=(0, 2)) < NEW_NORMAL_HOURS
+        is_short = self._gaps[np.ix_(week, series)].sum(axis=0) < NEW_NORMAL_HOURS
         place, series, slot = (day % HISTORY_DAYS)[is_short], series[is_short], slot[is_short]
         self._is_gap[place, series, slot] = True
+        self._gaps[place, series] = self._is_gap[place, series].sum(axis=1)
         self._counts[place, series, slot] = 0.0
         counts = self._counts[place, series]
         self._sums[place, series] = counts.sum(axis=1)
@@ -112,7 +113,7 @@ class Past:
     def _hours(self, weights: Floats) -> Floats:
         """Return the weighted hours of each cell, series x 24."""
         hours = np.repeat((weights @ self._exposure)[None], self._counts.shape[1], axis=0)
-        gappy = np.flatnonzero(self._is_gap.any(axis=(0, 2)))
+        gappy = np.flatnonzero(self._gaps.any(axis=0))
         hours[gappy] -= np.einsum("d,dh,dsh->sh", weights, self._exposure, self._is_gap[:, gappy])
         return hours
 
