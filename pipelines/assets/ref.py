@@ -14,6 +14,7 @@ from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.routing.policy import load_policy
+from pipelines.automation.repricing import outdate
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 
@@ -45,10 +46,17 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
 def reference(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> Iterator[dg.MaterializeResult[Any]]:
-    """Load every price sheet, alias list and policy in one transaction."""
+    """Load every price sheet, alias list and policy in one transaction, and outdate what they change."""
     frames = reference_frames(warehouse.project)
-    with warehouse.committing(run_id=context.run.run_id, job="ref") as commit:
+    with (
+        warehouse.reading() as con,
+        warehouse.committing(run_id=context.run.run_id, job="ref") as commit,
+    ):
         for dotted, rows in frames.items():
             commit.replace(dotted, rows)
+        again = outdate(con, commit, frames)
+    if any(again.values()):
+        words = ", ".join(f"{count:,} {name}" for name, count in again.items() if count)
+        warehouse.progress("ref", f"prices or policy changed; partitions to compute again: {words}")
     for dotted, rows in frames.items():
         yield dg.MaterializeResult(asset_key=dotted.split("."), metadata={"dagster/row_count": rows.height})

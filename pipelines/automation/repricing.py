@@ -1,0 +1,90 @@
+"""Which hours a changed sheet puts out of date: those of the models and chips whose entries moved."""
+
+import duckdb
+import polars as pl
+
+from pipelines.warehouse.commit import Commit
+
+_STAMPS = "price_id, list_price_id, beyond_price_id, sheet_version, sheet_path, sheet_line"
+"""Columns that move with every edit of a file and price nothing."""
+_TOKEN_HOURS = f"""
+WITH moved AS (
+  SELECT DISTINCT provider, model FROM (
+    (SELECT * EXCLUDE ({_STAMPS}) FROM ref.token_prices EXCEPT SELECT * EXCLUDE ({_STAMPS}) FROM new_token_prices)
+    UNION ALL
+    (SELECT * EXCLUDE ({_STAMPS}) FROM new_token_prices EXCEPT SELECT * EXCLUDE ({_STAMPS}) FROM ref.token_prices)
+  )
+),
+aliases AS (
+  SELECT provider, model, alias FROM ref.models UNION SELECT provider, model, alias FROM new_models
+),
+names AS (
+  SELECT alias FROM aliases JOIN moved USING (provider, model)
+  UNION
+  SELECT alias FROM (
+    (SELECT * EXCLUDE (sheet_path) FROM ref.models EXCEPT SELECT * EXCLUDE (sheet_path) FROM new_models)
+    UNION ALL
+    (SELECT * EXCLUDE (sheet_path) FROM new_models EXCEPT SELECT * EXCLUDE (sheet_path) FROM ref.models)
+  )
+)
+SELECT DISTINCT strftime(accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ') FROM core.request_costs
+WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
+  OR requested_model IN (FROM names))
+ORDER BY ALL
+"""
+_GPU_STAMPS = "price_id, sheet_version, sheet_path, sheet_line"
+_GPU_HOURS = f"""
+WITH moved AS (
+  SELECT DISTINCT provider, chip FROM (
+    (SELECT * EXCLUDE ({_GPU_STAMPS}) FROM ref.gpu_prices EXCEPT SELECT * EXCLUDE ({_GPU_STAMPS}) FROM new_gpu_prices)
+    UNION ALL
+    (SELECT * EXCLUDE ({_GPU_STAMPS}) FROM new_gpu_prices EXCEPT SELECT * EXCLUDE ({_GPU_STAMPS}) FROM ref.gpu_prices)
+  )
+)
+SELECT DISTINCT strftime(state_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
+FROM core.replica_states JOIN moved USING (provider, chip) ORDER BY ALL
+"""
+_OUTDATE = """
+UPDATE ops.partitions SET loaded_at = TIMESTAMPTZ '1970-01-01 00:00:00+00'
+WHERE table_name = ? AND list_contains(?, partition_key)
+"""
+
+
+def outdate(
+    con: duckdb.DuckDBPyConnection, commit: Commit, frames: dict[str, pl.DataFrame]
+) -> dict[str, int]:
+    """Mark, in the commit that brings new sheets, what has to be computed again; the next run does it.
+
+    Args:
+        con: a session on the lake as it is before the commit.
+        commit: the transaction that replaces the reference tables.
+        frames: their new rows.
+
+    Returns:
+        The number of hours to price again by `token` and `gpu`, and of days to judge again by `policy`.
+    """
+    con.execute("USE nanodollar")
+    for name in ("token_prices", "models", "gpu_prices"):
+        con.register(f"new_{name}", frames[f"ref.{name}"])
+    tokens = [row[0] for row in con.execute(_TOKEN_HOURS).fetchall()]
+    gpus = [row[0] for row in con.execute(_GPU_HOURS).fetchall()]
+    if tokens:
+        commit.execute(_OUTDATE, ["core.request_costs", tokens])
+    for table in ("core.replica_states", "core.request_costs", "core.pool_hours"):
+        if gpus:
+            commit.execute(_OUTDATE, [table, gpus])
+    days = _policy_days(con, frames["ref.routing_policy"])
+    if days:
+        commit.execute(_OUTDATE, ["mart.routing_mistakes", days])
+    return {"token": len(tokens), "gpu": len(gpus), "policy": len(days)}
+
+
+def _policy_days(con: duckdb.DuckDBPyConnection, new: pl.DataFrame) -> list[str]:
+    old = con.execute("FROM ref.routing_policy").pl()
+    key = sorted(new.columns)
+    if old.is_empty() or old.select(key).sort(key).equals(new.select(key).sort(key)):
+        return []
+    rows = con.execute(
+        "SELECT partition_key FROM ops.partitions WHERE table_name = 'mart.routing_mistakes' ORDER BY 1"
+    ).fetchall()
+    return [row[0] for row in rows]

@@ -1,0 +1,72 @@
+"""A changed sheet prices again the hours of its models or chips, and no other; the same sheets change nothing."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines.project import Project
+from tests.pipelines.small import nanodollar, query, write_company
+
+HOUSE = """\
+provider: openai
+currency: USD
+source_url: https://example.com/prices
+checked_on: 2026-11-01
+models:
+  - model: house-model
+    prices:
+      - valid_from: 2026-01-01
+        usd_per_mtok: {input_uncached: 10, output: 20}
+"""
+LAMBDA = """\
+vendor: lambda
+currency: USD
+source_url: https://example.com/prices
+checked_on: 2026-11-01
+billing: {granularity_seconds: 60, minimum_seconds: 60, billed_phases: [pulling, loading, serving, idle, draining]}
+rates:
+  - {chip: H100, region: us-east-1, commitment: on_demand, usd_per_gpu_hour: 6.00, valid_from: 2026-01-01}
+"""
+HOURS = """
+SELECT hour(accrued_hour), count(*) FILTER (price_state = 'unpriced') FROM core.request_costs GROUP BY 1 ORDER BY 1
+"""
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Project:
+    project = write_company(tmp_path)
+    nanodollar(project, "run")
+    return project
+
+
+def test_a_price_that_is_added_prices_the_hours_of_its_model(company: Project) -> None:
+    assert query(company, HOURS) == [(9, 1), (10, 0)]
+    before = query(company, "SELECT loaded_at FROM ops.partitions WHERE partition_key = '2026-11-02T10:00Z'")
+    sheet = company.folder / "prices/tokens/house.yml"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text(HOUSE, encoding="utf-8")
+
+    outcome = nanodollar(company, "run")
+
+    assert "Computed 1 hours and 1 days" in outcome.out
+    # 90 x $10 + 200 x $20 per million.
+    assert query(company, "SELECT effective_usd FROM core.request_costs WHERE request_id = 'r2'") == [
+        (Decimal("0.0049"),)
+    ]
+    assert query(company, "SELECT sum(usage_usd) FROM mart.cost_per_token_daily") == [(Decimal("3.33038"),)]
+    after = query(company, "SELECT loaded_at FROM ops.partitions WHERE partition_key = '2026-11-02T10:00Z'")
+    assert after == before
+    assert "Computed 0 hours and 0 days" in nanodollar(company, "run").out
+
+
+def test_a_gpu_rate_that_is_added_prices_the_hours_of_its_pool(company: Project) -> None:
+    sheet = company.folder / "prices/gpu/lambda_contract.yml"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text(LAMBDA, encoding="utf-8")
+
+    outcome = nanodollar(company, "run")
+
+    # 58 and 51 billed minutes at $6.00.
+    assert "Computed 2 hours and 1 days" in outcome.out
+    assert query(company, "SELECT sum(billed_usd) FROM core.pool_hours") == [(Decimal("10.9"),)]
