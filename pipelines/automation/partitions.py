@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
@@ -34,6 +34,20 @@ def hourly(project: Project) -> dg.HourlyPartitionsDefinition:
 
 def daily(project: Project) -> dg.DailyPartitionsDefinition:
     return dg.DailyPartitionsDefinition(start_date=project.start_on.isoformat(), timezone="UTC")
+
+
+def hour_range(start: datetime, end: datetime) -> dict[str, str]:
+    """Return the tags that make one run of the hours of a half-open range."""
+    return _range(start.strftime("%Y-%m-%d-%H:%M"), (end - timedelta(hours=1)).strftime("%Y-%m-%d-%H:%M"))
+
+
+def day_range(first_on: date, end_on: date) -> dict[str, str]:
+    """Return the tags that make one run of the business dates of a half-open range."""
+    return _range(first_on.isoformat(), (end_on - timedelta(days=1)).isoformat())
+
+
+def _range(first: str, last: str) -> dict[str, str]:
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
 def hours_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> tuple[datetime, datetime]:

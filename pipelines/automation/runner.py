@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -12,6 +12,7 @@ import dagster as dg
 from models.errors import DataError
 from models.periods import HOUR, floor_hour
 from pipelines.automation.event_log import BATCH_SIZE
+from pipelines.automation.partitions import day_range, hour_range
 from pipelines.automation.staleness import day_spans, spans, stale_days, stale_hours
 from pipelines.definitions import build_defs
 from pipelines.landing.land import lifecycle_kinds
@@ -99,7 +100,7 @@ def run(
             last = _ceil_hour(to_at) if to_at else floor_hour(moment)
             ranges = [(first, last)] if first is not None and first < last else []
         for start, end in ranges:
-            _execute(definitions, instance, "facts", summary, tags=_range_tags(start, end))
+            _execute(definitions, instance, "facts", summary, tags=hour_range(start, end))
             summary.hours += int((end - start) / HOUR)
         with warehouse.reading() as con:
             days = set(stale_days(con, project, now=moment))
@@ -108,7 +109,7 @@ def run(
                 days |= {start.date() + timedelta(days=step) for step in range((end - start).days + 1)}
             days = {day for day in days if project.start_on <= day < moment.date()}
         for first_on, end_on in day_spans(sorted(days)):
-            _execute(definitions, instance, "marts", summary, tags=_day_tags(first_on, end_on))
+            _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
             summary.days += (end_on - first_on).days
         if is_publishing:
             _execute(definitions, instance, "publish", summary)
@@ -118,20 +119,6 @@ def run(
 def _ceil_hour(instant: datetime) -> datetime:
     floor = floor_hour(instant)
     return floor if floor == instant else floor + HOUR
-
-
-def _range_tags(start: datetime, end: datetime) -> dict[str, str]:
-    return {
-        "dagster/asset_partition_range_start": start.strftime("%Y-%m-%d-%H:%M"),
-        "dagster/asset_partition_range_end": (end - HOUR).strftime("%Y-%m-%d-%H:%M"),
-    }
-
-
-def _day_tags(first_on: date, end_on: date) -> dict[str, str]:
-    return {
-        "dagster/asset_partition_range_start": first_on.isoformat(),
-        "dagster/asset_partition_range_end": (end_on - timedelta(days=1)).isoformat(),
-    }
 
 
 def _execute(

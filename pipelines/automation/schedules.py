@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import dagster as dg
 
+from pipelines.automation.partitions import day_range, hour_range
+
 _ALSO_HOURS = 2
 """An hour is closed again twice: a request may finish an hour after it began, and logs arrive late."""
 
@@ -13,37 +15,23 @@ _ALSO_HOURS = 2
 def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Ten minutes after the hour, rebuild it and the hours that its finishers crossed, in one run."""
     end = context.scheduled_execution_time.replace(minute=0, second=0, microsecond=0)
-    first = (end - timedelta(hours=1 + _ALSO_HOURS)).strftime("%Y-%m-%d-%H:%M")
-    last = (end - timedelta(hours=1)).strftime("%Y-%m-%d-%H:%M")
-    yield dg.RunRequest(
-        run_key=f"facts-{last}",
-        tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
-    )
+    tags = hour_range(end - timedelta(hours=1 + _ALSO_HOURS), end)
+    yield dg.RunRequest(run_key=f"facts-{end:%Y-%m-%d-%H}", tags=tags)
 
 
 @dg.schedule(cron_schedule="30 6 * * *", job_name="marts", execution_timezone="UTC")
 def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Every morning, rebuild yesterday's marts (and the day before, for late rows) and write the report."""
     today = context.scheduled_execution_time.date()
-    first, last = (today - timedelta(days=2)).isoformat(), (today - timedelta(days=1)).isoformat()
-    yield dg.RunRequest(
-        run_key=f"marts-{last}",
-        tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
-    )
+    yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today))
 
 
 @dg.schedule(cron_schedule="0 8 3 * *", job_name="marts", execution_timezone="UTC")
 def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """On the third, rebuild every day of the month before, so that finance closes on final rows."""
-    first_of_month = context.scheduled_execution_time.date().replace(day=1)
-    last = first_of_month - timedelta(days=1)
-    yield dg.RunRequest(
-        run_key=f"month-{last:%Y-%m}",
-        tags={
-            "dagster/asset_partition_range_start": last.replace(day=1).isoformat(),
-            "dagster/asset_partition_range_end": last.isoformat(),
-        },
-    )
+    end = context.scheduled_execution_time.date().replace(day=1)
+    first = (end - timedelta(days=1)).replace(day=1)
+    yield dg.RunRequest(run_key=f"month-{first:%Y-%m}", tags=day_range(first, end))
 
 
 SCHEDULES = [hourly_close, daily_flash, month_close]

@@ -1,11 +1,14 @@
-"""Sensors: new files ask for their landing."""
+"""Sensors: new files ask for their landing, late rows and changed prices for the hours and days that they touch."""
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from pipelines.landing.land import source_files
+from pipelines.automation.partitions import day_range, hour_range
+from pipelines.automation.staleness import day_spans, spans, stale_days, stale_hours
+from pipelines.landing.land import lifecycle_kinds, source_files
 from pipelines.warehouse.resource import Warehouse
 
 
@@ -27,4 +30,45 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     yield dg.RunRequest(run_key=f"land-{state[:16]}")
 
 
-SENSORS = [new_files]
+@dg.sensor(job_name="facts", minimum_interval_seconds=120, required_resource_keys={"warehouse"})
+def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for the closed hours that late rows, or a changed price, put out of date; each state once."""
+    warehouse: Warehouse = context.resources.warehouse
+    warehouse.prepare()
+    # The hour that has just ended belongs to the hourly close.
+    closed = datetime.now(UTC) - timedelta(hours=1)
+    with warehouse.reading() as con:
+        hours = stale_hours(con, warehouse.project, lifecycle_kinds=lifecycle_kinds(), now=closed)
+        state = con.execute(_STATE).fetchone()
+    yield from _ask(context, [(hour_range(*span), span[0]) for span in spans(hours)], state)
+
+
+@dg.sensor(job_name="marts", minimum_interval_seconds=120, required_resource_keys={"warehouse"})
+def outdated_days(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Ask for the past business days whose hours changed after their marts were built; each state once."""
+    warehouse: Warehouse = context.resources.warehouse
+    warehouse.prepare()
+    with warehouse.reading() as con:
+        days = stale_days(con, warehouse.project, now=datetime.now(UTC))
+        state = con.execute(_STATE).fetchone()
+    yield from _ask(context, [(day_range(*span), span[0]) for span in day_spans(days)], state)
+
+
+def _ask(
+    context: dg.SensorEvaluationContext, ranges: list[tuple[dict[str, str], date]], state: object
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    if not ranges or context.cursor == str(state):
+        yield dg.SkipReason("Nothing is out of date." if not ranges else "Already asked for.")
+        return
+    context.update_cursor(str(state))
+    for tags, first in ranges:
+        yield dg.RunRequest(run_key=f"{first.isoformat()} {state}", tags=tags)
+
+
+_STATE = """
+SELECT (SELECT max(landed_at) FROM ops.landed_files),
+       (SELECT max(changed_at) FROM ops.partitions WHERE table_name LIKE 'ref.%' OR table_name LIKE 'core.%')
+"""
+"""What landed or changed last: a sensor asks once for each."""
+
+SENSORS = [new_files, outdated_hours, outdated_days]

@@ -12,6 +12,7 @@ from models.schemas import tables
 from pipelines.automation.runner import dagster_home
 from pipelines.definitions import build_defs
 from pipelines.project import Project, find_project
+from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_company, write_lines
 
 
@@ -107,7 +108,7 @@ def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> No
     project = make_project(tmp_path)
     definitions = build_defs(project=project)
     sensor = definitions.resolve_sensor_def("new_files")
-    context = dg.build_sensor_context(definitions=definitions)
+    context = dg.build_sensor_context(resources={"warehouse": Warehouse(project)})
     sensor.evaluate_tick(context)
     assert sensor.evaluate_tick(context).skip_message
 
@@ -115,6 +116,34 @@ def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> No
 
     assert len(sensor.evaluate_tick(context).run_requests or []) == 1
     assert sensor.evaluate_tick(context).skip_message
+
+
+def test_a_late_row_asks_for_its_hours_once_and_then_for_its_day(company: Project, tmp_path: Path) -> None:
+    shutil.copytree(company.folder, tmp_path / "copy")
+    project = find_project(tmp_path / "copy")
+    definitions, warehouse = build_defs(project=project), Warehouse(project)
+    contexts = {
+        name: dg.build_sensor_context(resources={"warehouse": warehouse})
+        for name in ("outdated_hours", "outdated_days")
+    }
+
+    def asked(name: str) -> list[tuple[str, str]]:
+        requests = definitions.resolve_sensor_def(name).evaluate_tick(contexts[name]).run_requests or []
+        return [
+            (item.tags["dagster/asset_partition_range_start"], item.tags["dagster/asset_partition_range_end"])
+            for item in requests
+        ]
+
+    assert asked("outdated_hours") == asked("outdated_days") == []
+    late = write_lines(tmp_path / "late.jsonl", [gateway_row("late", "2026-11-02 10:20:00")])
+    assert nanodollar(project, "ingest", str(late), "--kind", "litellm_spend_logs").code == 0
+
+    # Duplicates are looked for within twice two hours.
+    assert asked("outdated_hours") == [("2026-11-02-06:00", "2026-11-02-14:00")]
+    assert asked("outdated_hours") == []
+
+    backfill(project, "facts", "2026-11-02-06:00", "2026-11-02-14:00")
+    assert asked("outdated_days") == [("2026-11-02", "2026-11-02")]
 
 
 def backfill(project: Project, job: str, first: str, last: str) -> dg.ExecuteInProcessResult:
