@@ -1,5 +1,7 @@
 """Lifecycle events become the lives of replicas: intervals of one state each, mended where events are not clean."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from models.schemas.vocabulary import REPLICA_EVENTS
@@ -14,6 +16,9 @@ _ASSUMED: dict[str, str | int] = {
 }
 _FACTS = (*_ASSUMED, "fraction", "model", "node")
 _LIFE = ("replica_id", "life")
+LARGEST_SKEW = timedelta(seconds=60)
+"""How far the clocks of two nodes are taken to differ at most; what is further out of order is a wrong event."""
+_LATE = ("scheduled", "image_pulled", "weights_loaded", "ready")
 _BEGINNINGS = ("requested", "scheduled", "image_pulled", "weights_loaded", "ready")
 
 
@@ -24,7 +29,9 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
     -> draining ready, -> stopped draining. An absent event folds its phase into the next. The phases of a start
     that ends in `failed`, and the time from `failed` to `stopped`, are in state `failed`. A start event after
     `stopped` or `failed`, or `requested` after `ready`, begins another life. Of duplicates the first counts; an
-    event later than one that must follow it is moved to that one; both are named in `repair`.
+    event later than one that must follow it is moved to that one: as `clock_skew`, with its seconds, up to
+    LARGEST_SKEW, beyond it as `out_of_order`. An event later than when it was read is `clock_ahead`. All repairs are
+    named in `repair`.
 
     Args:
         events: `core.replica_events` of the replicas, whole lives.
@@ -116,11 +123,40 @@ def _numbered(events: pl.LazyFrame) -> pl.LazyFrame:
     ranks = event.replace_strict(
         list(REPLICA_EVENTS), list(range(len(REPLICA_EVENTS))), return_dtype=pl.Int32
     )
-    return (
+    numbered = (
         events.with_columns(ranks.alias("rank"))
         .sort("replica_id", "event_at", "rank", "ingested_at", "file_hash", "line_number", "record_number")
         .with_columns(begins.alias("begins"))
         .with_columns(pl.col("begins").cast(pl.Int32).cum_sum().over("replica_id").alias("life"))
+    )
+    return _without_echoes(numbered)
+
+
+def _without_echoes(numbered: pl.LazyFrame) -> pl.LazyFrame:
+    """Give start events that a fast clock put just after their life's stop back to that life.
+
+    Left alone they would begin a life that never ends. A life is such an echo when it holds nothing but start
+    events other than `requested`, none of which the life before it has, and begins within LARGEST_SKEW of its stop.
+    """
+    at = pl.col("event_at")
+    is_stop = pl.col("event") == "stopped"
+    lives = (
+        numbered.group_by(_LIFE)
+        .agg(
+            pl.col("event").unique().alias("names"),
+            at.min().alias("first_at"),
+            at.filter(is_stop).min().alias("stopped_at"),
+        )
+        .sort(_LIFE)
+    )
+    before = {name: pl.col(name).shift(1).over("replica_id") for name in ("names", "stopped_at")}
+    is_late = pl.col("names").list.set_difference(list(_LATE)).list.len() == 0
+    is_new = pl.col("names").list.set_intersection(before["names"]).list.len() == 0
+    is_near = pl.col("first_at") - before["stopped_at"] <= LARGEST_SKEW
+    echoes = (is_late & is_new & is_near).fill_null(value=False).cast(pl.Int32).cum_sum().over("replica_id")
+    merged = lives.select(*_LIFE, (pl.col("life") - echoes).alias("true_life"))
+    return numbered.join(merged, on=_LIFE, how="left", maintain_order="left").with_columns(
+        pl.col("true_life").alias("life")
     )
 
 
@@ -138,6 +174,7 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
             ),
             pl.col("reason").drop_nulls().first().alias("first_reason"),
             pl.col("event").is_duplicated().any().alias("has_duplicates"),
+            (pl.col("event_at") - pl.col("ingested_at")).max().alias("ahead"),
             pl.col("event_at").min().alias("first_at"),
             *(pl.col(fact).drop_nulls().first() for fact in _FACTS),
         )
@@ -160,18 +197,21 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
         mended[event] = pl.when(pl.col(f"{event}_at").is_not_null()).then(instant)
         limit = pl.min_horizontal(mended[event], limit)
     failed = pl.min_horizontal("failed_at", "ended_at")
-    moved = pl.any_horizontal(mended[event] != pl.col(f"{event}_at") for event in mended).fill_null(
-        value=False
+    moved = pl.max_horizontal(pl.col(f"{event}_at") - mended[event] for event in mended).fill_null(
+        timedelta()
     )
+    is_skew = (moved > timedelta()) & (moved <= LARGEST_SKEW)
+    seconds = pl.format("clock_skew {} s", (moved.dt.total_microseconds() / 1e6).round(3))
+    ahead = pl.format("clock_ahead {} s", (pl.col("ahead").dt.total_microseconds() / 1e6).round(3))
     notes = {
         "duplicate_events": pl.col("has_duplicates"),
-        "out_of_order": moved,
+        "out_of_order": moved > LARGEST_SKEW,
         "missing_stopped": pl.col("has_no_stop"),
         **{f"assumed_{fact}": pl.col(fact).is_null() for fact in _ASSUMED},
     }
-    repair = pl.concat_str(
-        [pl.when(test).then(pl.lit(name)) for name, test in notes.items()], separator=", ", ignore_nulls=True
-    )
+    named = [pl.when(test).then(pl.lit(name)) for name, test in notes.items()]
+    measured = [pl.when(is_skew).then(seconds), pl.when(pl.col("ahead") > timedelta()).then(ahead)]
+    repair = pl.concat_str([*named, *measured], separator=", ", ignore_nulls=True)
     return rows.with_columns(
         pl.when(repair != "").then(repair).alias("repair"),
         *(mended[event].alias(f"{event}_at") for event in mended),

@@ -124,15 +124,15 @@ class PriceIndex:
         if alias is None:
             return Slot()
         cards, is_dated = self._entry_at(provider, alias["model"], region, at)
-        own = [card for card in cards if card["service_tier"] == tier]
+        tiered = [card for card in cards if card["service_tier"] == tier]
+        own = tiered or [card for card in cards if card["service_tier"] == DEFAULT_TIER]
         slot = Slot(
             model=alias["model"],
             family=alias["model_family"],
             chip=alias["chip"],
-            is_dated=is_dated and bool(own),
-            is_finished=any(card["priced_at"] == "finished" for card in own or cards),
+            is_dated=is_dated and bool(tiered),
+            is_finished=any(card["priced_at"] == "finished" for card in own),
         )
-        own = own or [card for card in cards if card["service_tier"] == DEFAULT_TIER]
         schedules = sorted({card["schedule"] for card in own if card["schedule"]})
         weekly = tuple((schedule, self._with_cards(slot, own, schedule, at)) for schedule in schedules)
         return replace(self._with_cards(slot, own, None, at), weekly=weekly)

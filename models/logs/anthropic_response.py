@@ -8,6 +8,7 @@ Source: anthropic Python SDK 2.12.0.
 
 import polars as pl
 
+from models.json_fields import json_field
 from models.logs.cache_writes import split_writes
 from models.logs.response_format import ResponseFormat
 from models.logs.responses import response_importer
@@ -19,9 +20,11 @@ _TEXTS = ("text", "thinking", "partial_json")
 _LENGTHS = " + ".join(f"coalesce(length(json_extract_string(e, '$.delta.{name}')), 0)" for name in _TEXTS)
 
 
+_ITERATIONS = "$.usage.iterations"
+
+
 def _compaction(side: str) -> str:
-    iterations = "json_extract(body, '$.usage.iterations')"
-    return entry_sum(iterations, counts=(side,), where=("type", "compaction"))
+    return entry_sum(json_field("m", _ITERATIONS), counts=(side,), where=("type", "compaction"))
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -70,6 +73,7 @@ IMPORTER = response_importer(
             "web_search": ("$.usage.server_tool_use.web_search_requests",),
             "web_fetch": ("$.usage.server_tool_use.web_fetch_requests",),
         },
+        lists=(_ITERATIONS,),
         meters_sql={
             "compaction_input": _compaction("input_tokens"),
             "compaction_output": _compaction("output_tokens"),

@@ -6,30 +6,27 @@ the response body (where it is delivered) next; the body alone splits writes by 
 Source: elastic/integrations aws_bedrock, botocore 1.44 bedrock-runtime.
 """
 
+from itertools import chain
+
 import polars as pl
 
-from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, RULE, SECONDS, TIER
+from models.json_fields import json_field, json_struct, json_type
+from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, RULE, SECONDS, TIER
 from models.logs.cache_writes import split_writes
 from models.logs.streams import events_of, merged
 from models.logs.tokens import disjoint, total_tokens
 from models.records import (
-    LONGEST_SECONDS,
     METER,
+    MOST_QUANTITY,
     Importer,
-    bad_numbers,
-    bad_quantities,
+    Reading,
     first_reason,
     instant,
-    integer,
-    number,
     text,
     with_map,
+    with_numbers,
 )
 
-_INPUT = (
-    "STRUCT(inputTokenCount VARCHAR, cacheReadInputTokenCount VARCHAR, cacheWriteInputTokenCount VARCHAR)"
-)
-_OUTPUT = "STRUCT(outputTokenCount VARCHAR, outputVideoDurationSeconds VARCHAR, outputBodyJson VARCHAR)"
 _TEXTS = (
     "schemaType",
     "timestamp",
@@ -52,53 +49,46 @@ _LOGGED = {
     "written": '"input".cacheWriteInputTokenCount',
 }
 _PATHS = list(
-    dict.fromkeys(
-        path for paths in (*COUNTS.values(), *SECONDS.values(), TIER, ("$.model",)) for path in paths
-    )
+    dict.fromkeys([*chain.from_iterable((*COUNTS.values(), *SECONDS.values(), TIER)), *LISTS, "$.model"])
 )
+_INPUT = (
+    "STRUCT(inputTokenCount VARCHAR, cacheReadInputTokenCount VARCHAR, cacheWriteInputTokenCount VARCHAR)"
+)
+_OUTPUT = "STRUCT(outputTokenCount VARCHAR, outputVideoDurationSeconds VARCHAR, outputBodyJson {})"
 
 
 def _in_body(paths: tuple[str, ...]) -> str:
-    return "coalesce(" + ", ".join(f"m[{_PATHS.index(path) + 1}]" for path in paths) + ", NULL)"
+    return "coalesce(" + ", ".join(json_field("m", path) for path in paths) + ", NULL)"
 
 
-_NUMBERS = {
+_COUNTS = {
     name: f"coalesce({_LOGGED[name]}, {_in_body(paths)})" if name in _LOGGED else _in_body(paths)
     for name, paths in COUNTS.items()
-} | {name: f"CASE WHEN has_split THEN {sql} END" for name, sql in COUNTS_SQL.items()}
-_SECONDS = {name: _in_body(paths) for name, paths in SECONDS.items()}
+} | COUNTS_SQL
+_SECONDS = {f"milliseconds_{name}": _in_body(paths) for name, paths in SECONDS.items()}
 _ARN = "TRY(coalesce(json_extract_string(identity, '$.arn'), json_extract_string(identity, '$[0].arn')))"
 _METADATA = """map_entries(TRY(from_json(requestMetadata, '"MAP(VARCHAR, VARCHAR)"')))"""
-_SELECT = f"""
-WITH bodies AS NOT MATERIALIZED (
-  SELECT *, "output".outputBodyJson AS held, {_ARN} AS arn FROM records
-),
-merged AS NOT MATERIALIZED (
-  SELECT *, CASE WHEN held[1] = '[' THEN TRY({merged(events_of("held"))})::VARCHAR ELSE held END AS body FROM bodies
-),
-parsed AS NOT MATERIALIZED (
-  SELECT *, TRY(json_extract_string(body, [{", ".join(f"'{path}'" for path in _PATHS)}])) AS m,
-         contains(body, 'cacheDetails') OR contains(body, '"cache_creation"') AS has_split
-  FROM merged
-)
+
+
+def _select(parsed: str, *, is_odd: str) -> str:
+    return f"""
 SELECT line_number, 1::INTEGER AS record_number, {text("schemaType")} AS schema_type,
        {text("requestId")} AS request_id, {instant("timestamp")} AS started_at,
-       {text("timestamp")} IS NOT NULL AS has_start,
-       held IS NOT NULL AND m IS NULL AS is_body_odd,
+       {text("timestamp")} IS NOT NULL AS has_start, {is_odd} AS is_body_odd,
        {text("accountId")} AS tenant, {text("region")} AS region, {text("inferenceRegion")} AS inference_region,
        {text("operation")} AS method, {text("modelId")} AS model_id, {_in_body(("$.model",))} AS body_model,
        {text("errorCode")} AS error_class, lower({text("status")}) AS raw_status,
        {_in_body(TIER)} AS tier, TRY(json_extract_string(performanceConfig, '$.latency')) AS latency,
-       nullif(regexp_extract(arn, ':assumed-role/([^/]+)/', 1), '') AS team,
-       nullif(regexp_extract(arn, '(?:assumed-role/[^/]+|user)/(.+)$', 1), '') AS user_id,
-       {_METADATA} AS request_metadata,
-       {", ".join(f"{integer(value)} AS {name}" for name, value in _NUMBERS.items())},
-       {", ".join(f"{number(value)} AS seconds_{name}" for name, value in _SECONDS.items())},
-       {number('"output".outputVideoDurationSeconds')} AS video_seconds,
-       {bad_numbers(_NUMBERS)} AS bad_counts,
-       {bad_quantities(_SECONDS, at_most=LONGEST_SECONDS * 1000)} AS bad_durations,
-       {bad_quantities({"outputVideoDurationSeconds": '"output".outputVideoDurationSeconds'})} AS bad_meters
-FROM parsed
+       {_ARN} AS arn, {_METADATA} AS request_metadata,
+       {", ".join(f"{value} AS {name}" for name, value in (_COUNTS | _SECONDS).items())},
+       "output".outputVideoDurationSeconds AS video_seconds
+FROM ({parsed})
+"""
+
+
+_BODIES = f"""
+SELECT *, CASE WHEN held[1] = '[' THEN TRY({merged(events_of("held"))})::VARCHAR ELSE held END AS body
+FROM (SELECT *, "output".outputBodyJson AS held FROM records)
 """
 _GEO = r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|global)\."
 _HOURLY = "(?:provisioned-model|imported-model|custom-model-deployment)/"
@@ -106,6 +96,13 @@ _HOURLY = "(?:provisioned-model|imported-model|custom-model-deployment)/"
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn selected log records into canonical columns."""
+    arn = pl.col("arn")
+    frame = with_numbers(
+        frame,
+        _COUNTS,
+        (*_SECONDS, "video_seconds"),
+        at_most=MOST_QUANTITY,
+    )
     frame = disjoint(split_writes(frame), RULE)
     model_id = pl.col("model_id")
     # The last part of an ARN names a foundation model or a system profile; ids of other resources are opaque.
@@ -144,10 +141,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("started_at").is_null() & pl.col("has_start"), "bad_value", "timestamp is no instant"),
             (pl.col("started_at").is_null(), "missing_started_at", "timestamp"),
             (pl.col("is_body_odd"), "bad_value", "output.outputBodyJson"),
-            *(
-                (pl.col(name).is_not_null(), "bad_value", pl.col(name))
-                for name in ("bad_counts", "bad_durations", "bad_meters")
-            ),
+            (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
             (
                 (pl.col("total") != total_tokens()).fill_null(value=False),
@@ -155,9 +149,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
                 "totalTokens",
             ),
         ),
+        team=arn.str.extract(r":assumed-role/([^/]+)/", 1),
+        user_id=arn.str.extract(r":(?:assumed-role/[^/]+|user)/(.+)$", 1),
         attempt_no=pl.lit(1, dtype=pl.Int32),
-        finished_at=pl.col("started_at") + _milliseconds("seconds_total"),
-        first_token_at=pl.col("started_at") + _milliseconds("seconds_first"),
+        finished_at=pl.col("started_at") + _milliseconds("milliseconds_total"),
+        first_token_at=pl.col("started_at") + _milliseconds("milliseconds_first"),
         provider=pl.lit("aws.bedrock"),
         route=model_id,
         requested_model=model_id,
@@ -181,11 +177,21 @@ def _milliseconds(column: str) -> pl.Expr:
     return pl.duration(microseconds=(pl.col(column) * 1e3).round(0).cast(pl.Int64, strict=False))
 
 
+_COLUMNS = {**dict.fromkeys(_TEXTS, "VARCHAR"), "input": _INPUT}
+
 IMPORTER = Importer(
     kind="bedrock_invocation_log",
     table="raw.requests",
-    columns={**dict.fromkeys(_TEXTS, "VARCHAR"), "input": _INPUT, "output": _OUTPUT},
-    select=_SELECT,
+    columns=_COLUMNS | {"output": _OUTPUT.format("VARCHAR")},
+    select=_select(
+        f"SELECT *, {json_struct('body', _PATHS)} AS m FROM ({_BODIES})",
+        is_odd="held IS NOT NULL AND m IS NULL",
+    ),
+    # Bodies of streams are lists: a block that holds one is read by the other way.
+    fast=Reading(
+        columns=_COLUMNS | {"output": _OUTPUT.format(json_type(_PATHS))},
+        select=_select('SELECT *, "output".outputBodyJson AS m FROM records', is_odd="false"),
+    ),
     canonical=_canonical,
     formats=("jsonl",),
     signature=(frozenset({"schemaType=ModelInvocationLog"}),),

@@ -5,7 +5,7 @@ beside (`started_at`), and so is the model (`requested_model`) where the body ha
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
-from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, RULE, SECONDS, TIER
+from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, RULE, SECONDS, TIER
 from models.logs.cache_writes import split_writes
 from models.logs.response_format import Paths, ResponseFormat
 from models.logs.responses import response_importer
@@ -32,6 +32,7 @@ IMPORTER = response_importer(
         },
         counts={**COUNTS, **_HEADERS},
         counts_sql=COUNTS_SQL,
+        lists=LISTS,
         seconds=SECONDS,
         seconds_scale=1000,
         first_token_after=("first",),

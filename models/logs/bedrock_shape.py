@@ -4,6 +4,7 @@ Input, cache read and cache write are disjoint; output includes reasoning.
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
+from models.json_fields import json_field
 from models.logs.response_format import Paths
 from models.logs.tokens import TokenRule
 from models.records import entry_sum
@@ -54,13 +55,17 @@ SECONDS: Paths = {
 TIER = ("$.serviceTier.type", "$.metadata.serviceTier.type")
 
 
-def _written(ttl: str, field: str) -> str:
-    listed = "coalesce(json_extract(body, '$.usage.cacheDetails'), json_extract(body, '$.metadata.usage.cacheDetails'))"
+_DETAILS = ("$.usage.cacheDetails", "$.metadata.usage.cacheDetails")
+_CREATION = "$.usage.cache_creation.ephemeral_{}_input_tokens"
+LISTS = (*_DETAILS, *(_CREATION.format(ttl) for ttl in ("5m", "1h")))
+"""Paths that COUNTS_SQL reads."""
+
+
+def _written(ttl: str) -> str:
+    listed = f"coalesce({', '.join(json_field('m', path) for path in _DETAILS)})"
     stated = entry_sum(listed, counts=("inputTokens",), where=("ttl", ttl))
-    return f"coalesce({stated}, TRY(json_extract_string(body, '$.usage.cache_creation.{field}')))"
+    return f"coalesce({stated}, {json_field('m', _CREATION.format(ttl))})"
 
 
-COUNTS_SQL = {
-    "cache_write_5m": _written("5m", "ephemeral_5m_input_tokens"),
-    "cache_write_1h": _written("1h", "ephemeral_1h_input_tokens"),
-}
+COUNTS_SQL = {"cache_write_5m": _written("5m"), "cache_write_1h": _written("1h")}
+"""Cache writes by lifetime, over the fields `m` of a body."""

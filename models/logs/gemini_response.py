@@ -7,7 +7,7 @@ Source: google-genai Python SDK 3.4.0.
 
 import polars as pl
 
-from models.logs.gemini_shape import COUNTS, COUNTS_SQL, RULE, TIERS, both, complete
+from models.logs.gemini_shape import COUNTS, COUNTS_SQL, LISTS, RULE, TIERS, both, complete
 from models.logs.response_format import ResponseFormat
 from models.logs.responses import response_importer
 
@@ -33,6 +33,7 @@ IMPORTER = response_importer(
         },
         counts=COUNTS,
         counts_sql=COUNTS_SQL,
+        lists=LISTS,
         meters={"tool_use_prompt": both("toolUsePromptTokenCount")},
         rule=RULE,
         tiers=TIERS,

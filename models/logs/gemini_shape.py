@@ -9,6 +9,7 @@ import re
 
 import polars as pl
 
+from models.json_fields import json_field
 from models.logs.response_format import Paths
 from models.logs.tokens import TokenRule
 from models.records import entry_sum
@@ -59,12 +60,20 @@ COUNTS: Paths = {
 
 
 def _modality(name: str, modality: str) -> str:
-    spellings = [*both(name), *(both("responseTokensDetails") if name.startswith("candidates") else ())]
-    found = ", ".join(f"json_extract(body, '{path}')" for path in spellings)
-    return entry_sum(f"coalesce({found})", counts=("tokenCount", "token_count"), where=("modality", modality))
+    listed = f"coalesce({', '.join(json_field('m', path) for path in _list_paths(name))})"
+    return entry_sum(listed, counts=("tokenCount", "token_count"), where=("modality", modality))
 
 
+def _list_paths(name: str) -> tuple[str, ...]:
+    return (*both(name), *(both("responseTokensDetails") if name.startswith("candidates") else ()))
+
+
+LISTS = tuple(
+    path for name in dict.fromkeys(name for name, _ in _LISTS.values()) for path in _list_paths(name)
+)
+"""Paths that COUNTS_SQL reads."""
 COUNTS_SQL = {name: _modality(*where) for name, where in _LISTS.items()}
+"""Counts by modality, over the fields `m` of a body."""
 
 
 def complete(frame: pl.LazyFrame) -> pl.LazyFrame:

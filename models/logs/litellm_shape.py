@@ -9,24 +9,12 @@ Source: litellm's proxy/spend_tracking and proxy/hooks (1.109).
 import polars as pl
 
 from models.logs.cache_writes import split_writes
+from models.logs.litellm_fields import COUNTS
 from models.logs.tokens import TokenRule, disjoint
 from models.records import METER, first_reason, with_map, with_numbers
 
 _REGION = r"[./-]((?:us|eu|ap|ca|sa|me|af|il)-[a-z]+-?[0-9])[.-]"
 _VERTEX_REGION = r"//([a-z]+-[a-z]+[0-9])-aiplatform"
-_COUNTS = {
-    "cache_read": ("cached", "cache_read", "more_cached", "more_cache_read"),
-    "created": ("created", "written", "cache_creation", "more_cache_creation"),
-    "cache_write_5m": ("created_5m",),
-    "cache_write_1h": ("created_1h",),
-    "audio_input": ("audio_in",),
-    "image_input": ("image_in",),
-    "video_input": ("video_in",),
-    "reasoning": ("reasoning",),
-    "audio_output": ("audio_out",),
-    "image_output": ("image_out",),
-    "searches": ("searches", "tool_searches"),
-}
 _OPERATIONS = {
     "embedding": "embedding",
     "text_completion": "completion",
@@ -62,7 +50,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
     call_id = pl.coalesce(pl.col("call_id").str.extract(_ATTEMPT, 1), "call_id")
     hit = (pl.col("cache_hit").str.to_lowercase() == "true").fill_null(value=False)
-    fell_back = pl.col("fallback_count").fill_null(0) > 0
+    fell_back = pl.col("fallbacks").fill_null(0) > 0
     is_batch = (pl.col("call_type") == "aretrieve_batch").fill_null(value=False)
     is_whole = pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()
     total = pl.col("prompt_tokens") + pl.col("completion_tokens")
@@ -84,7 +72,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("started_at").is_null(), "missing_started_at", "startTime"),
             (pl.col("finished_at").is_null() & pl.col("has_end"), "bad_value", "endTime is no instant"),
             (pl.col("is_metadata_odd").fill_null(value=False), "bad_value", "metadata"),
-            (pl.col("bad") != "", "bad_value", pl.col("bad")),
+            (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
             (~adds_up.fill_null(value=True), "tokens_do_not_add_up", "total_tokens"),
         ),
@@ -94,28 +82,27 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         logical_request_id=pl.when(call_id != request_id).then(call_id),
         attempt_no=pl.when(hit)
         .then(0)
-        .otherwise(pl.coalesce(attempt + 1, pl.col("retry_count").fill_null(0) + 1)),
-        retry_of=pl.coalesce("m_retry_of", pl.when(attempt > 0).then(before)),
+        .otherwise(pl.coalesce(attempt + 1, pl.col("retries").fill_null(0) + 1)),
+        retry_of=pl.coalesce("retry_of", pl.when(attempt > 0).then(before)),
         first_token_at=pl.when(pl.col("first_at") != pl.col("finished_at")).then(pl.col("first_at")),
         provider=provider,
         region=pl.coalesce(
             pl.col("api_base").str.extract(_REGION, 1), pl.col("api_base").str.extract(_VERTEX_REGION, 1)
         ),
         route=_text("model_group"),
-        requested_model=pl.coalesce("m_requested", "m_original_group", _text("model_group"), model),
+        requested_model=pl.coalesce("requested", "original_group", _text("model_group"), model),
         routed_model=model,
         served_model=model,
-        replica_id=pl.col("m_pod_ip"),
-        service_tier=pl.when(pl.col("m_spillover").is_not_null())
+        service_tier=pl.when(pl.col("spillover").is_not_null())
         .then(pl.lit("spillover"))
         .when(is_batch)
         .then(pl.lit("batch"))
-        .otherwise(pl.coalesce("tier", "m_usage_tier", pl.lit("default"))),
+        .otherwise(pl.coalesce("tier", "usage_tier", pl.lit("default"))),
         batch_id=pl.when(is_batch).then(request_id),
         tenant=pl.coalesce("organization_id", "team"),
         session_id=_text("session_id"),
         operation=_operation(),
-        task_class=pl.coalesce(request_tags.str.extract(_TASK_CLASS, 1), "m_task_class"),
+        task_class=pl.coalesce(request_tags.str.extract(_TASK_CLASS, 1), "meta_class"),
         status=pl.when(error_class.is_in(_CANCELLED).fill_null(value=False))
         .then(pl.lit("cancelled"))
         .when(pl.col("status") == "failure")
@@ -128,22 +115,20 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_fallback=fell_back,
-        fallback_cause=pl.when(fell_back).then(pl.coalesce("m_fallback_cause", pl.lit("unknown"))),
+        fallback_cause=pl.when(fell_back).then(pl.coalesce("fallback_cause", pl.lit("unknown"))),
         is_gateway_cache_hit=hit,
-        prefix_hash=pl.col("m_prefix_hash"),
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
     )
 
 
 def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn counts into numbers and make them disjoint."""
-    counts = {name: pl.coalesce(f"m_{held}" for held in places) for name, places in _COUNTS.items()}
-    counts |= {name: _text(name) for name in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    counts |= {"retry_count": pl.col("retries"), "fallback_count": pl.col("fallbacks")}
-    frame = with_numbers(frame, counts, {"queue_seconds": pl.col("m_queue_time")})
+    totals = ("prompt_tokens", "completion_tokens", "total_tokens")
+    frame = frame.with_columns(_text(name).alias(name) for name in totals)
+    frame = with_numbers(frame, (*totals, *COUNTS, "retries", "fallbacks"), ("queue_seconds",))
     total = pl.col("prompt_tokens") + pl.col("completion_tokens")
     # The proxy writes 0 tokens where the provider reported none.
-    is_reported = pl.col("m_usage_prompt").is_not_null() | (total > 0).fill_null(value=False)
+    is_reported = pl.col("usage_prompt").is_not_null() | (total > 0).fill_null(value=False)
     parts = pl.col("cache_write_5m").fill_null(0) + pl.col("cache_write_1h").fill_null(0)
     frame = frame.with_columns(
         prompt=pl.when(is_reported).then(pl.col("prompt_tokens")),

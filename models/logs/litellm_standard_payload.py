@@ -4,7 +4,7 @@ Times are Unix seconds. A payload from before `metadata.usage_object` holds the 
 read for that alone. Source: litellm's types/utils.py (1.109).
 """
 
-from models.logs.litellm_fields import FIELDS, METADATA, litellm_select
+from models.logs.litellm_fields import FIELDS, held, litellm_select
 from models.logs.litellm_shape import litellm_canonical
 from models.records import Importer, text
 
@@ -29,14 +29,14 @@ IMPORTER = Importer(
         {
             "request_id": text("id"),
             "call_id": text("litellm_call_id"),
-            "api_key": text(f"held.{METADATA['key_hash']}"),
+            "api_key": text(held("key_hash")),
             "cost": "response_cost",
-            "user_id": text(f"held.{METADATA['user_id']}"),
-            "team": text(f"held.{METADATA['team_id']}"),
-            "organization_id": text(f"held.{METADATA['org_id']}"),
+            "user_id": text(held("user_id")),
+            "team": text(held("team_id")),
+            "organization_id": text(held("org_id")),
             "trace_id": text("trace_id"),
             "tier": _in("cost_breakdown", "$.service_tier"),
-            "error_class": f"coalesce({_in('error_information', '$.error_class')}, held.{METADATA['error_class']})",
+            "error_class": f"coalesce({_in('error_information', '$.error_class')}, {held('error_class')})",
             "retries": _in("hidden_params", _HEADER.format("retries")),
             "fallbacks": _in("hidden_params", _HEADER.format("fallbacks")),
         },

@@ -92,8 +92,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_broken = pl.col("span_id").is_null() & ~pl.col("is_empty")
     frame = with_numbers(
         frame.with_columns(is_ignored=~is_inference & ~is_broken),
-        {name: pl.col(name) for name in COUNTS},
-        {name: pl.col(name) for name in SECONDS},
+        COUNTS,
+        SECONDS,
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     started, ended = _instant("started"), _instant("ended")
@@ -128,7 +128,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             ),
             (started.is_null(), "bad_value", "startTimeUnixNano is no instant"),
             (ended.is_null() & (pl.col("ended") != "0"), "bad_value", "endTimeUnixNano is no instant"),
-            (pl.col("bad") != "", "bad_value", pl.col("bad")),
+            (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
             (~adds_up.fill_null(value=True), "tokens_do_not_add_up", "total_tokens"),
         ),

@@ -21,12 +21,13 @@ class ResponseFormat:
         fields: paths of `response_id, model, created, ended, tier, state, error_class, object, region`, and of
             what `amend` asks for.
         counts: paths of `prompt, completion, total`, of token parts, and of what `amend` asks for.
-        counts_sql: the same as SQL over `body`, where a path cannot tell.
+        counts_sql: the same as SQL over the fields `m` of the body, where a path cannot tell.
+        lists: paths that `counts_sql` and `meters_sql` read.
         seconds: paths of durations; `queue` becomes queue_seconds.
         seconds_scale: how many of a duration's unit a second has.
         meters: paths of what is counted beside tokens.
-        meters_sql: the same as SQL over `body`.
-        columns_sql: SQL over `body`, `events` and the fields, for `amend`.
+        meters_sql: the same as SQL over `m`.
+        columns_sql: SQL over `events` and `m`, for `amend`.
         tags: paths of what is kept as a tag.
         rule: what the totals include.
         signature: what tells the format.
@@ -52,6 +53,7 @@ class ResponseFormat:
     signature: tuple[frozenset[str], ...]
     rank: int
     counts_sql: Mapping[str, str] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
     seconds: Paths = field(default_factory=dict)
     seconds_scale: float = 1
     meters: Paths = field(default_factory=dict)

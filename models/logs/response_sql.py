@@ -2,6 +2,7 @@
 
 from itertools import chain
 
+from models.json_fields import json_field, json_struct
 from models.logs.response_format import Paths, ResponseFormat
 from models.logs.streams import events_of, merged
 from models.records import (
@@ -44,7 +45,8 @@ _FIELDS = ("response_id", "model", "created", "ended", "tier", "state", "error_c
 
 def _paths(form: ResponseFormat) -> list[str]:
     groups = (form.fields, form.counts, form.seconds, form.meters, form.tags)
-    return list(dict.fromkeys(chain.from_iterable(chain.from_iterable(group.values() for group in groups))))
+    named = chain.from_iterable(chain.from_iterable(group.values() for group in groups))
+    return list(dict.fromkeys([*named, *form.lists]))
 
 
 def _top(path: str) -> str:
@@ -87,8 +89,8 @@ def response_select(form: ResponseFormat) -> str:
     containers = _containers(paths)
 
     def values(group: Paths, name: str) -> str:
-        held = [f"m[{paths.index(path) + 1}]" for path in group.get(name, ())]
-        return f"coalesce({', '.join(held)})" if held else "NULL::VARCHAR"
+        found = [json_field("m", path) for path in group.get(name, ())]
+        return f"coalesce({', '.join(found)})" if found else "NULL::VARCHAR"
 
     nested = [_inside(column, path) for column, path in form.nested.items()]
     held = f"coalesce({', '.join(nested)})"
@@ -123,7 +125,7 @@ listed AS NOT MATERIALIZED (SELECT *, {events_of("held")} AS events FROM holding
 answers AS NOT MATERIALIZED (SELECT *, {answer} AS answer FROM listed),
 bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM answers),
 parsed AS NOT MATERIALIZED (
-  SELECT *, TRY(json_extract_string(body, [{", ".join(_quoted(path) for path in paths)}])) AS m,
+  SELECT *, {json_struct("body", paths)} AS m,
          list_filter({lists}, lambda c, i: TRY(json_type(body, {lists}))[i] NOT IN ('OBJECT', 'NULL')) AS odd
   FROM bodies
 )
@@ -147,7 +149,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {"".join(f"{number(value)} AS {name}, " for name, value in (durations | meters).items())}
        {"".join(f"{text(values(form.tags, name))} AS tag_{name}, " for name in form.tags)}
        {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
-       list_has_any(list_transform(m, lambda v: v IS NOT NULL), [true]) OR "error" IS NOT NULL
+       coalesce({", ".join(json_field("m", path) for path in paths)}) IS NOT NULL OR "error" IS NOT NULL
          OR status_code IS NOT NULL AS is_known,
        nullif(array_to_string(list_transform(odd, lambda c: c[3:]), ','), '') AS odd_parts,
        {bad_numbers({"attempt_no": "attempt_no", "status_code": "status_code"} | counts)} AS bad_counts,

@@ -46,6 +46,173 @@ LEFT JOIN ops.partitions w ON w.table_name = 'core.request_costs'
   AND w.partition_key = strftime(c.accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
 ORDER BY c.started_at, c.request_id, c.accrued_hour, c.accrued_on, l.meter, l.price_id;
 
+-- within_schedule: whether an instant lies in off-peak hours such as 'mon,tue 16:30-00:30' (UTC, by the starting day).
+CREATE OR REPLACE MACRO within_schedule(schedule, instant) AS (
+  SELECT CASE WHEN begins < ends THEN list_contains(days, today) AND clock >= begins AND clock < ends
+    ELSE (list_contains(days, today) AND clock >= begins) OR (list_contains(days, yesterday) AND clock < ends) END
+  FROM (
+    SELECT string_split(split_part(schedule, ' ', 1), ',') AS days,
+      split_part(split_part(schedule, ' ', 2), '-', 1) AS begins, split_part(split_part(schedule, ' ', 2), '-', 2) AS ends,
+      strftime(instant AT TIME ZONE 'UTC', '%H:%M') AS clock,
+      lower(strftime(instant AT TIME ZONE 'UTC', '%a')) AS today,
+      lower(strftime(instant AT TIME ZONE 'UTC' - INTERVAL 1 DAY, '%a')) AS yesterday
+  )
+);
+
+-- cost_as_known: what each attempt costs by the prices, names, contracts and exchange rates known at an instant, one
+-- row per row of core.request_costs whose log row was in the warehouse by then. Token costs are exact; a GPU cost is
+-- re-rated in proportion where its price was corrected since (is_exact is then false).
+CREATE OR REPLACE MACRO cost_as_known(known_at) AS TABLE
+WITH cards AS (
+  SELECT price_id, any_value(provider) AS provider, any_value(model) AS model, any_value(region) AS region,
+    any_value(service_tier) AS tier, any_value(above_input_tokens) AS above, any_value(long_context_mode) AS mode,
+    any_value(schedule) AS schedule, any_value(priced_at) AS priced_at, any_value(layer) AS layer,
+    any_value(list_price_id) AS list_price_id, any_value(beyond_price_id) AS beyond_price_id,
+    any_value(currency) AS currency, any_value(valid_from) AS valid_from, any_value(valid_to) AS valid_to,
+    map_from_entries(list({'meter': meter, 'rate': picodollars_per_unit})) AS rates
+  FROM ref.token_prices
+  WHERE known_from <= known_at AND (known_to IS NULL OR known_to > known_at)
+  GROUP BY price_id
+),
+names AS (
+  SELECT provider, alias, model, valid_from, valid_to FROM ref.models
+  WHERE (known_from IS NULL OR known_from <= known_at) AND (known_to IS NULL OR known_to > known_at)
+),
+own_regions AS (
+  SELECT provider, model, region, min(valid_from) AS begins FROM cards
+  WHERE region IS NOT NULL AND layer = 'list' GROUP BY ALL
+),
+meter_names AS (
+  SELECT coalesce(list(DISTINCT meter), []) AS known_meters FROM ref.token_prices
+  WHERE unit = 'call' AND known_from <= known_at AND (known_to IS NULL OR known_to > known_at)
+),
+fx AS (
+  SELECT currency, rate_on, arg_max(usd_per_unit, known_from) AS usd_per_unit
+  FROM ref.fx_rates WHERE known_from <= known_at GROUP BY ALL
+),
+counted AS (
+  SELECT r.* EXCLUDE (other_meters), c.accrued_hour, c.accrued_on, c.model, c.cost_basis, c.effective_usd AS current_usd,
+    coalesce(r.served_model, r.routed_model, r.requested_model) AS name,
+    CASE WHEN coalesce(r.service_tier, 'default') IN ('default', 'standard', 'on_demand', 'auto', '')
+      THEN 'default' ELSE r.service_tier END AS tier,
+    list_filter(coalesce(map_entries(r.other_meters), []), lambda one: list_contains(m.known_meters, one.key)) AS meters,
+    [
+      {'meter': 'cache_read', 'tokens': r.cache_read_tokens}, {'meter': 'cache_read_audio', 'tokens': r.cache_read_audio_tokens},
+      {'meter': 'cache_read_image', 'tokens': r.cache_read_image_tokens},
+      {'meter': 'cache_write_1h', 'tokens': r.cache_write_1h_tokens}, {'meter': 'cache_write_5m', 'tokens': r.cache_write_5m_tokens},
+      {'meter': 'input_uncached', 'tokens': r.input_uncached_tokens}, {'meter': 'audio_input', 'tokens': r.audio_input_tokens},
+      {'meter': 'image_input', 'tokens': r.image_input_tokens}, {'meter': 'video_input', 'tokens': r.video_input_tokens},
+      {'meter': 'other_input', 'tokens': r.other_input_tokens}
+    ] AS inputs,
+    [
+      {'meter': 'output_text', 'tokens': r.output_text_tokens}, {'meter': 'reasoning', 'tokens': r.reasoning_tokens},
+      {'meter': 'audio_output', 'tokens': r.audio_output_tokens}, {'meter': 'image_output', 'tokens': r.image_output_tokens},
+      {'meter': 'other_output', 'tokens': r.other_output_tokens}
+    ] AS outputs
+  FROM core.request_costs c
+  JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
+  CROSS JOIN meter_names m
+  WHERE c.cost_basis = 'token' AND r.ingested_at <= known_at
+),
+attempts AS (
+  SELECT *, list_filter(inputs, lambda one: one.tokens > 0) AS used_inputs,
+    list_filter(outputs, lambda one: one.tokens > 0) AS used_outputs,
+    coalesce(list_sum(list_transform(inputs, lambda one: one.tokens)), 0) AS total_input,
+    usage_source <> 'missing' AND (
+      len(list_filter(list_concat(inputs, outputs), lambda one: one.tokens IS NOT NULL)) > 0
+      OR len(list_filter(meters, lambda one: one.value > 0)) > 0
+    ) AS has_usage
+  FROM counted
+),
+listed AS (
+  SELECT a.source, a.request_id, a.started_at, p.price_id, p.beyond_price_id,
+    CASE p.priced_at WHEN 'finished' THEN coalesce(a.finished_at, a.started_at) ELSE a.started_at END AS instant
+  FROM attempts a
+  JOIN names n ON n.provider = a.provider AND n.alias = a.name
+  JOIN cards p ON p.provider = a.provider AND p.model = n.model AND p.tier = a.tier AND p.layer = 'list'
+  LEFT JOIN own_regions o ON o.provider = a.provider AND o.model = n.model AND o.region = a.region
+  WHERE instant >= n.valid_from AND (n.valid_to IS NULL OR instant < n.valid_to)
+    AND instant >= p.valid_from AND (p.valid_to IS NULL OR instant < p.valid_to)
+    AND p.region IS NOT DISTINCT FROM CASE WHEN o.begins <= instant THEN a.region END
+    AND (p.schedule IS NULL OR within_schedule(p.schedule, instant))
+    AND (p.above IS NULL OR (p.mode = 'whole_request' AND a.total_input > p.above))
+  QUALIFY row_number() OVER (
+    PARTITION BY a.source, a.request_id, a.started_at ORDER BY p.schedule IS NULL, p.above IS NULL
+  ) = 1
+),
+rated AS (
+  SELECT a.*, l.price_id AS list_id, e.price_id, e.rates, e.currency, b.rates AS further_rates,
+    greatest(a.total_input - b.above, 0) AS beyond
+  FROM attempts a
+  LEFT JOIN listed l ON l.source = a.source AND l.request_id = a.request_id AND l.started_at = a.started_at
+  LEFT JOIN cards k ON k.layer = 'contracted' AND k.list_price_id = l.price_id
+    AND l.instant >= k.valid_from AND (k.valid_to IS NULL OR l.instant < k.valid_to)
+  LEFT JOIN cards e ON e.price_id = coalesce(k.price_id, l.price_id)
+  LEFT JOIN cards b ON b.price_id = e.beyond_price_id
+),
+summed AS (
+  SELECT *,
+    len(list_filter(list_concat(used_inputs, used_outputs), lambda one: rates[one.meter] IS NULL)) = 0
+      AND len(list_filter(meters, lambda one: one.value > 0 AND rates[one.key] IS NULL)) = 0 AS is_covered,
+    coalesce(list_sum(list_transform(
+      list_concat(used_inputs, used_outputs), lambda one: one.tokens::HUGEINT * rates[one.meter])), 0)
+    -- Input beyond a graduated threshold is the last in prompt order: what a class has above what fits before it.
+    + coalesce(list_sum(list_transform(range(1, len(used_inputs) + 1), lambda place: (
+        least(
+          used_inputs[place].tokens,
+          greatest(beyond - coalesce(list_sum(list_transform(used_inputs[place + 1:], lambda one: one.tokens)), 0), 0)
+        )::HUGEINT * (further_rates[used_inputs[place].meter] - rates[used_inputs[place].meter])
+      ))), 0)
+    + coalesce(list_sum(list_transform(meters, lambda one: (
+        (one.value * 1000000)::HUGEINT * rates[one.key] // 1000000
+        + CASE WHEN 2 * ((one.value * 1000000)::HUGEINT * rates[one.key] % 1000000) > 1000000
+            OR (2 * ((one.value * 1000000)::HUGEINT * rates[one.key] % 1000000) = 1000000
+              AND ((one.value * 1000000)::HUGEINT * rates[one.key] // 1000000) % 2 = 1) THEN 1 ELSE 0 END
+      ))), 0)
+    + coalesce(rates['request'], 0) AS amount
+  FROM rated
+),
+exchanged AS (
+  SELECT s.*, CASE WHEN coalesce(s.currency, 'USD') = 'USD' THEN 1000000000000::HUGEINT
+    ELSE (x.usd_per_unit * 1000000000000)::HUGEINT END AS fx
+  FROM summed s ASOF LEFT JOIN fx x ON x.currency = s.currency AND s.accrued_on >= x.rate_on
+),
+token_costs AS (
+  SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, region, route, model,
+    tenant, cost_basis, current_usd,
+    CASE WHEN is_gateway_cache_hit OR (status = 'error' AND NOT has_usage) THEN 0
+      WHEN has_usage AND is_covered AND rates IS NOT NULL AND fx IS NOT NULL THEN
+        amount * fx // 1000000000000
+        + CASE WHEN 2 * (amount * fx % 1000000000000) > 1000000000000
+            OR (2 * (amount * fx % 1000000000000) = 1000000000000 AND (amount * fx // 1000000000000) % 2 = 1)
+          THEN 1 ELSE 0 END
+    END AS picodollars,
+    CASE WHEN has_usage AND is_covered AND fx IS NOT NULL THEN price_id END AS price_id, true AS is_exact
+  FROM exchanged
+),
+gpu_costs AS (
+  SELECT c.source, c.request_id, c.logical_request_id, c.started_at, c.accrued_hour, c.accrued_on, c.provider, c.region,
+    c.route, c.model, c.tenant, c.cost_basis, c.effective_usd AS current_usd,
+    CASE WHEN k.picodollars_per_gpu_hour = p.picodollars_per_gpu_hour
+      THEN (c.effective_usd * 1000000000000)::HUGEINT
+      ELSE (c.effective_usd * 1000000000000)::HUGEINT * k.picodollars_per_gpu_hour // nullif(p.picodollars_per_gpu_hour, 0)
+    END AS picodollars,
+    k.price_id, k.picodollars_per_gpu_hour IS NOT DISTINCT FROM p.picodollars_per_gpu_hour AS is_exact
+  FROM core.request_costs c
+  JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
+  LEFT JOIN ref.gpu_prices p ON p.price_id = c.price_id
+  LEFT JOIN ref.gpu_prices k ON k.provider = p.provider AND k.chip = p.chip AND k.commitment = p.commitment
+    AND k.region IS NOT DISTINCT FROM p.region AND k.valid_from <= c.accrued_hour
+    AND (k.valid_to IS NULL OR k.valid_to > c.accrued_hour)
+    AND k.known_from <= known_at AND (k.known_to IS NULL OR k.known_to > known_at)
+  WHERE c.cost_basis = 'gpu' AND r.ingested_at <= known_at
+)
+SELECT * EXCLUDE (picodollars, current_usd, price_id, is_exact),
+  CAST(picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) AS effective_usd, current_usd,
+  CAST(current_usd - picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) AS difference_usd, price_id, is_exact
+FROM (FROM token_costs UNION ALL BY NAME FROM gpu_costs)
+ORDER BY started_at, source, request_id, accrued_hour, accrued_on;
+
 -- spend: the whole of [from_on, to_on), one row per day x component x dimensions; components sum to the total.
 -- 'booked' puts a correction of a closed period on the day it was booked, 'corrected' on the day it corrects.
 CREATE OR REPLACE MACRO spend(from_on, to_on, view) AS TABLE

@@ -16,7 +16,9 @@ TABLE = Table(
             required=True,
         ),
         Column(name="size_bytes", dtype=pl.Int64, comment="Its size then", required=True),
-        Column(name="modified_at", dtype=INSTANT, comment="When it had last changed then, UTC", required=True),
+        Column(
+            name="modified_at", dtype=INSTANT, comment="When it had last changed then, UTC", required=True
+        ),
         Column(
             name="looked_at",
             dtype=INSTANT,

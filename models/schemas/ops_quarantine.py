@@ -11,7 +11,12 @@ TABLE = Table(
         Column(name="source", dtype=pl.String, comment="Configured source", required=True),
         Column(name="path", dtype=pl.String, comment="File path", required=True),
         Column(name="line_number", dtype=pl.Int64, comment="1-based line or row", required=True),
-        Column(name="record_number", dtype=pl.Int32, comment="1-based record in that line; 0 where no record of the line could be told apart", required=True),
+        Column(
+            name="record_number",
+            dtype=pl.Int32,
+            comment="1-based record in that line; 0 where no record of the line could be told apart",
+            required=True,
+        ),
         Column(
             name="byte_offset",
             dtype=pl.Int64,

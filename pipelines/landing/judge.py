@@ -95,28 +95,18 @@ def judge(
         first_row: number of the first row of a table, which has no lines.
         only: `line_number` and `record_number` (0: all of the line) of the records to look at; by default all.
     """
-    places = read.places(first_row).join(
-        pl.DataFrame(
-            {
-                "file_index": pl.int_range(len(files), eager=True),
-                "file_hash": [file.file_hash for file in files],
-                "path": [file.path for file in files],
-                "ingested_at": pl.Series([file.ingested_at for file in files], dtype=INSTANT),
-            }
-        ),
-        on="file_index",
-        how="left",
-        maintain_order="left",
+    places = read.places(first_row)
+    marks = pl.DataFrame(
+        {
+            "file_hash": [file.file_hash for file in files],
+            "path": [file.path for file in files],
+            "ingested_at": pl.Series([file.ingested_at for file in files], dtype=INSTANT),
+        }
     )
-    rows = (
-        pl.DataFrame(schema={"ordinal": pl.Int64, **_VERDICT})
-        if read.rows is None
-        else _checked(read.rows, stamp)
-    )
-    rows = rows.drop("line_number", strict=False).join(
-        places, on="ordinal", how="left", maintain_order="left"
-    )
-    refusals = read.refusals().join(places, on="ordinal", how="left", maintain_order="left")
+    rows = pl.DataFrame(schema={"ordinal": pl.Int64, **_VERDICT})
+    if read.rows is not None:
+        rows = _checked(read.rows, stamp)
+    rows, refusals = _located(rows, places, marks), _located(read.refusals(), places, marks)
     if only is not None:
         rows, refusals = _only(rows, only), _only_whole(refusals, only)
     is_bad = pl.col("quarantine_reason").is_not_null()
@@ -128,7 +118,14 @@ def judge(
     bad = pl.concat([part.select(_BAD).cast({"record_number": pl.Int32}) for part in (refusals, named)])
     quarantine = _quarantine(bad, read.skeletons(layout, bad["ordinal"]), stamp)
     tallies = _tallies(usable, quarantine, rows.filter("is_ignored"), stamp)
-    return Judged(usable, quarantine, _hours(usable, stamp), tallies)
+    return Judged(usable, quarantine, _compact(_hours(usable, stamp)), _compact(tallies))
+
+
+def _located(rows: pl.DataFrame, places: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+    """Say of each row where it lies."""
+    here = places[rows["ordinal"]]
+    columns = [rows.drop("ordinal", "line_number", strict=False), here, marks[here["file_index"]]]
+    return pl.concat(columns, how="horizontal")
 
 
 def _only(rows: pl.DataFrame, only: pl.DataFrame) -> pl.DataFrame:
@@ -248,6 +245,11 @@ def _tallies(
         ],
         how="diagonal",
     )
+
+
+def _compact(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a small frame that does not hold on to the texts of the block that it was made from."""
+    return pl.DataFrame(frame.rows(), schema=frame.schema, orient="row")
 
 
 def _end_column(usable: pl.DataFrame, began: str) -> str:

@@ -24,6 +24,7 @@ from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
 from pipelines.landing.identity import Grown, Identity, identify
 from pipelines.landing.judge import CONTENT_KEY, FileMark, Judged, Stamp, time_column
 from pipelines.landing.layout import Bounds, Opened, is_table, open_table, open_text
+from pipelines.landing.memory import give_back
 from pipelines.landing.parts import LakeWriteError, Parts
 from pipelines.landing.read import Layout
 from pipelines.landing.spec import SourceSpec
@@ -160,7 +161,7 @@ class _Batch:
 
     def __init__(self, stamp: Stamp, terms: Terms) -> None:
         target = table(stamp.importer.table)
-        share = terms.memory_bytes // 8
+        share = terms.memory_bytes // 32
         self.rows = Parts(terms.drafts, target.name, time_column(stamp.importer), share)
         self.quarantine = Parts(terms.drafts, "quarantine", "line_number", share)
         self.hours: list[pl.DataFrame] = []
@@ -337,6 +338,7 @@ class _Lander:
                     continue
                 for judged in self._workers.submit(block):
                     batch.add(judged)
+                give_back()
                 if isinstance(block, TextBlock):
                     done += len(block.pieces[0][1].data)
                     self._on_progress(f"{self._shown}, {done >> 20:,} MiB of {size_bytes >> 20:,} on disk")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from models.errors import ConfigurationError
 from models.importers import importers
-from models.logs.litellm_fields import METADATA
+from models.logs.litellm_fields import METADATA_PATHS
 from pipelines.landing.spec import Api, SourceSpec
 from pipelines.sources.extracts import Extracts
 from pipelines.sources.http_api import pull_records
@@ -37,7 +37,7 @@ def pull(
     url, folder = str(source.url), project / _FOLDER / source.name
     columns = [source.columns.get(name, name) for name in importers()[source.kind].columns]
     nested: dict[str, Sequence[str]] = (
-        {"metadata": tuple(METADATA.values())} if source.kind == "litellm_spend_logs" else {}
+        {"metadata": METADATA_PATHS} if source.kind == "litellm_spend_logs" else {}
     )
     extracts = Extracts(
         folder, {Path(path).name for path in landed if (project / path).parent == folder}, pulled_at=pulled_at

@@ -211,7 +211,9 @@ def test_a_killed_run_is_healed_by_the_next(tmp_path: Path, company: Project) ->
                 break
     nanodollar(project, "run")
 
-    without_ids = "SELECT * EXCLUDE (ingested_at, file_hash, api_key_id) FROM core.requests ORDER BY request_id"
+    without_ids = (
+        "SELECT * EXCLUDE (ingested_at, file_hash, api_key_id) FROM core.requests ORDER BY request_id"
+    )
     assert query(project, without_ids) == query(company, without_ids)
     for table in (
         "core.request_costs",

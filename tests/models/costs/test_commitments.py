@@ -41,7 +41,11 @@ def test_no_file_is_no_commitment():
     ("old", "new", "message"),
     [
         ("gpu_count: 16", "gpu_count: 0", r"c\.yml, line 3: commitments.0.gpu_count"),
-        ("gpu_count: 16", "gpu_counts: 16", r"c\.yml, line 3: unknown key 'gpu_counts'; did you mean 'gpu_count'"),
+        (
+            "gpu_count: 16",
+            "gpu_counts: 16",
+            r"c\.yml, line 3: unknown key 'gpu_counts'; did you mean 'gpu_count'",
+        ),
         (
             "2026-01-02",
             "2025-01-02",

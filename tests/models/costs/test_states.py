@@ -46,7 +46,7 @@ def lived(*happened, prices=None, time_zone="UTC", hours=1, as_known_at=NOON, **
             "event": event,
             "event_at": NOON + timedelta(minutes=minutes),
             "event_hour": NOON,
-            "ingested_at": NOON,
+            "ingested_at": NOON + timedelta(days=1),
             "file_hash": "f",
             "line_number": number + 1,
             "record_number": 1,
@@ -110,6 +110,7 @@ def test_events_become_states(happened, expected):
     [
         ([*WHOLE, ("ready", 11)], "duplicate_events", [10, 40]),
         ([("requested", 0), ("ready", 10), ("image_pulled", 12), ("draining", 40)], "out_of_order", [10, 40]),
+        ([("requested", 0), ("ready", 10), ("image_pulled", 10.5)], "clock_skew 30.0 s", [10, 60]),
         ([("image_pulled", 7), ("draining", 40)], "missing_ready", [7, 40]),
         ([("ready", 10), ("requested", 30)], "missing_stopped", [10, 30]),
     ],
@@ -168,3 +169,22 @@ def test_price_not_yet_known_does_not_count():
 def test_fraction_and_count_scale_the_bill():
     states = lived(("ready", 0), chip_count=2, fraction="0.25")
     assert states["billed_usd"].to_list() == [Decimal(3)]
+
+
+def test_start_event_that_a_fast_clock_put_after_the_stop_begins_no_life():
+    states = lived(("requested", 0), ("image_pulled", 5), ("stopped", 8), ("ready", 8.5))
+    assert spans(states) == [("pulling", 0, 5), ("loading", 5, 8)]
+    assert states["repair"].unique().to_list() == ["clock_skew 30.0 s"]
+
+
+def test_replica_that_comes_back_just_after_its_stop_begins_another_life():
+    states = lived(("ready", 0), ("stopped", 8), ("ready", 8.5), ("stopped", 20), ("ready", 21.5))
+    assert spans(states) == [("ready", 0, 8), ("ready", 8.5, 20), ("ready", 21.5, 60)]
+    assert states["repair"].null_count() == 3
+
+
+def test_event_from_the_future_is_named_and_left_where_it_is():
+    early = NOON + timedelta(minutes=8)
+    states = lived(("ready", 10), ("stopped", 20), ingested_at=early)
+    assert spans(states) == [("ready", 10, 20)]
+    assert states["repair"].to_list() == ["clock_ahead 720.0 s"]

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from models.importers import importers
-from models.records import Importer
+from models.records import Importer, Reading
 from models.schemas.vocabulary import TOKEN_CLASSES
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data"
@@ -39,20 +39,29 @@ def read_lines(kind: str, lines: Iterable[str], columns: Mapping[str, str] | Non
 def _halves(
     importer: Importer, lines: list[tuple[int, str]], columns: Mapping[str, str]
 ) -> Iterator[pl.DataFrame]:
-    try:
-        yield _read(importer, lines, columns)
-    except duckdb.Error:
-        if len(lines) == 1:
-            refused = {"quarantine_reason": "wrong_shape", "quarantine_detail": None, "is_ignored": False}
-            yield pl.DataFrame([{"line_number": lines[0][0], "record_number": 1, **refused}])
-            return
-        middle = len(lines) // 2
-        yield from _halves(importer, lines[:middle], columns)
-        yield from _halves(importer, lines[middle:], columns)
+    plain = Reading(columns=importer.columns, select=importer.select)
+    for reading in (importer.fast, plain):
+        if reading is None:
+            continue
+        try:
+            yield read_by(reading, importer, lines, columns)
+        except duckdb.Error:
+            continue
+        return
+    if len(lines) == 1:
+        refused = {"quarantine_reason": "wrong_shape", "quarantine_detail": None, "is_ignored": False}
+        yield pl.DataFrame([{"line_number": lines[0][0], "record_number": 1, **refused}])
+        return
+    middle = len(lines) // 2
+    yield from _halves(importer, lines[:middle], columns)
+    yield from _halves(importer, lines[middle:], columns)
 
 
-def _read(importer: Importer, lines: list[tuple[int, str]], columns: Mapping[str, str]) -> pl.DataFrame:
-    theirs = {name: columns.get(name, name) for name in importer.columns}
+def read_by(
+    reading: Reading, importer: Importer, lines: list[tuple[int, str]], columns: Mapping[str, str]
+) -> pl.DataFrame:
+    """Return the rows of numbered lines by one reading of an importer."""
+    theirs = {name: columns.get(name, name) for name in reading.columns}
     with tempfile.TemporaryDirectory() as folder, duckdb.connect() as con:
         path = Path(folder, "records.jsonl")
         path.write_text("".join(f"{line}\n" for _, line in lines), encoding="utf-8")
@@ -61,17 +70,17 @@ def _read(importer: Importer, lines: list[tuple[int, str]], columns: Mapping[str
         if importer.formats == ("text",):
             table = f"read_csv('{path}', columns = {{'line': 'VARCHAR'}}, delim = '\x01', quote = '', header = false)"
         else:
-            types = ", ".join(f"'{theirs[name]}': '{dtype}'" for name, dtype in importer.columns.items())
+            types = ", ".join(f"'{theirs[name]}': '{dtype}'" for name, dtype in reading.columns.items())
             table = (
                 f"read_json('{path}', format = 'newline_delimited', columns = {{{types}}}, "
                 f"maximum_object_size = 67108864)"
             )
-        renamed = ", ".join(f'"{theirs[name]}" AS "{name}"' for name in importer.columns)
+        renamed = ", ".join(f'"{theirs[name]}" AS "{name}"' for name in reading.columns)
         con.execute(
             f"CREATE TEMP VIEW records AS SELECT row_number() OVER () AS line_number, {renamed} FROM {table}"
         )
-        parameters = {"hash_key": "secret"} if "$hash_key" in importer.select else {}
-        rows = pl.DataFrame(con.execute(importer.select, parameters).to_arrow_table())
+        parameters = {"hash_key": "secret"} if "$hash_key" in reading.select else {}
+        rows = pl.DataFrame(con.execute(reading.select, parameters).to_arrow_table())
     numbers = pl.Series("line_number", [number for number, _ in lines], dtype=pl.Int64)
     rows = rows.with_columns(numbers.gather(rows["line_number"] - 1))
     return importer.canonical(rows.lazy()).collect()
