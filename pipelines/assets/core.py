@@ -5,8 +5,9 @@ be done again alone.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -18,6 +19,7 @@ from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.token_costs import price_requests
 from models.costs.weights import load_weights
+from models.finance.restatements import Restated, restate_pools, restate_requests
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.marts import mart_sql
@@ -183,6 +185,7 @@ def _request_costs(
         others.lazy(),
         book=frame(con, "FROM ref.token_prices").lazy(),
         models=frame(con, "FROM ref.models").lazy(),
+        fx=frame(con, "FROM ref.fx_rates").lazy(),
         gpu_routes=(),
         time_zone=project.time_zone,
         as_known_at=now,
@@ -200,8 +203,41 @@ def _request_costs(
         provisional_from=now - project.max_request_duration,
     )
     rows = pl.concat(pl.collect_all([_conformed(token_rows), _conformed(gpu_rows)]))
+    rows = _restated(project, con, commit, "core.request_costs", rows, restate_requests, start, end)
     commit.replace("core.request_costs", rows, partitions=hours_between(start, end))
     return rows.height
+
+
+def _restated(
+    project: Project,
+    con: duckdb.DuckDBPyConnection,
+    commit: Commit,
+    dotted: str,
+    rows: pl.DataFrame,
+    restate: Callable[..., Restated],
+    start: datetime,
+    end: datetime,
+) -> pl.DataFrame:
+    """Leave the rows of closed periods as they stand, and book what they should be as corrections."""
+    closed = closed_periods(con)
+    if not closed:
+        return rows
+    hours = {"start": start, "end": end}
+    hour = table(dotted).partition
+    restated = restate(
+        frame(con, f"FROM {dotted} WHERE {hour} >= $start AND {hour} < $end", hours),
+        table(dotted).conform(rows.lazy()).collect(),
+        frame(con, "FROM core.adjustments WHERE accrued_hour >= $start AND accrued_hour < $end", hours),
+        closed=closed,
+        booked_on=datetime.now(ZoneInfo(project.time_zone)).date(),
+    )
+    commit.append("core.adjustments", restated.adjustments)
+    return restated.rows
+
+
+def closed_periods(con: duckdb.DuckDBPyConnection) -> list[tuple[date, date]]:
+    """Return the closed periods of business dates, each [from, to)."""
+    return con.execute("SELECT closed_from, closed_to FROM ops.closed_periods ORDER BY 1").fetchall()
 
 
 def _conformed(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -229,6 +265,7 @@ def _pool_hours(
     rows = rows.with_columns(
         is_provisional=pl.col("pool_hour") >= datetime.now(UTC) - warehouse.project.max_request_duration
     )
+    rows = _restated(warehouse.project, con, commit, "core.pool_hours", rows, restate_pools, start, end)
     commit.replace("core.pool_hours", rows, partitions=hours_between(start, end))
     return rows.height
 

@@ -9,6 +9,8 @@ import polars as pl
 from models.costs.commitments import commitment_prices, load_commitments
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
+from models.prices.contracts import load_contracts
+from models.prices.fx import load_fx
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
@@ -19,21 +21,25 @@ from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 
 TABLES = (
-    "ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments", "ref.routing_policy",
+    "ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments", "ref.fx_rates",
+    "ref.routing_policy",
 )  # fmt: skip
 
 
 def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
-    """Read every sheet and policy into its table; the first error names its file and line."""
+    """Read every sheet, contract and policy into its table; the first error names its file and line."""
     tokens = load_token_sheets({**builtin_token_sheets(), **project.token_sheet_texts()})
     gpus = load_gpu_sheets({**builtin_gpu_sheets(), **project.gpu_sheet_texts()})
+    prices = project.settings.prices
+    contracts = load_contracts(project.contracts_text(), path=prices.contracts)
     commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
     return {
         "ref.models": model_aliases(tokens),
         "ref.chips": chips(),
-        "ref.token_prices": token_book(tokens),
+        "ref.token_prices": token_book(tokens, contracts),
         "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
         "ref.commitments": commitments,
+        "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }
 

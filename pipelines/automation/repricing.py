@@ -1,5 +1,7 @@
 """Which hours a changed sheet puts out of date: those of the models and chips whose entries moved."""
 
+from collections.abc import Mapping
+
 import duckdb
 import polars as pl
 
@@ -30,6 +32,14 @@ names AS (
 SELECT DISTINCT strftime(accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ') FROM core.request_costs
 WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
   OR requested_model IN (FROM names))
+UNION
+SELECT strftime(accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
+FROM core.request_costs c JOIN (
+  SELECT DISTINCT p.provider, p.model, f.rate_on FROM new_token_prices p JOIN (
+    (FROM ref.fx_rates EXCEPT FROM new_fx_rates) UNION (FROM new_fx_rates EXCEPT FROM ref.fx_rates)
+  ) f USING (currency)
+) m ON m.provider = c.provider AND m.model = c.model AND c.accrued_on >= m.rate_on
+WHERE c.cost_basis = 'token'
 ORDER BY ALL
 """
 _GPU_STAMPS = "price_id, sheet_version, sheet_path, sheet_line"
@@ -50,6 +60,17 @@ WHERE table_name = ? AND list_contains(?, partition_key)
 """
 
 
+def moved_hours(
+    con: duckdb.DuckDBPyConnection, frames: Mapping[str, pl.DataFrame]
+) -> tuple[list[str], list[str]]:
+    """Return the hours whose token costs, and those whose GPU costs, new sheets move, as keys of partitions."""
+    con.execute("USE nanodollar")
+    for name in ("token_prices", "models", "gpu_prices", "fx_rates"):
+        con.register(f"new_{name}", frames[f"ref.{name}"])
+    tokens = [row[0] for row in con.execute(_TOKEN_HOURS).fetchall()]
+    return tokens, [row[0] for row in con.execute(_GPU_HOURS).fetchall()]
+
+
 def outdate(
     con: duckdb.DuckDBPyConnection, commit: Commit, frames: dict[str, pl.DataFrame]
 ) -> dict[str, int]:
@@ -63,11 +84,7 @@ def outdate(
     Returns:
         The number of hours to price again by `token` and `gpu`, and of days to judge again by `policy`.
     """
-    con.execute("USE nanodollar")
-    for name in ("token_prices", "models", "gpu_prices"):
-        con.register(f"new_{name}", frames[f"ref.{name}"])
-    tokens = [row[0] for row in con.execute(_TOKEN_HOURS).fetchall()]
-    gpus = [row[0] for row in con.execute(_GPU_HOURS).fetchall()]
+    tokens, gpus = moved_hours(con, frames)
     if tokens:
         commit.execute(_OUTDATE, ["core.request_costs", tokens])
     for table in ("core.replica_states", "core.request_costs", "core.pool_hours"):

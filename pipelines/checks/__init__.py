@@ -13,7 +13,7 @@ from pipelines.checks.domain import DomainCheck, as_asset_check
 from pipelines.checks.expectations import suite_check
 
 _SUITED_SCHEMAS = ("ref", "core", "mart")
-_WITHOUT_ASSET = ("core.cost_lines", "core.other_charges", "core.adjustments", "ref.fx_rates")
+_WITHOUT_ASSET = ("core.cost_lines", "core.other_charges", "core.adjustments")
 """Tables that no asset materialises yet, or views."""
 
 

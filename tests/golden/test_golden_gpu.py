@@ -10,8 +10,12 @@ from models.costs.allocation import allocate_requests
 from models.costs.commitments import commitment_prices, load_commitments
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
+from models.costs.token_costs import price_requests
+from models.prices.builtin import builtin_token_sheets
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
+from models.prices.sheets import load_token_sheets
+from models.prices.token_book import model_aliases, token_book
 from models.schemas import table
 from models.schemas.vocabulary import POOL_PARTS
 
@@ -190,40 +194,62 @@ def test_minimum_and_rounding_are_padding_in_the_hour_of_the_stop():
     assert found["b", 13]["billed_gpu_seconds"] == Decimal(120)
 
 
-def test_deepseek_day_costs_87072_dollars():
-    """226.75 nodes of 8 H800 at $2 a GPU-hour from noon to noon in UTC+8; 342B of 608B input tokens were cached."""
-    start = datetime(2025, 2, 27, 4, tzinfo=UTC)
+DEEPSEEK_NOON = datetime(2025, 2, 27, 4, tzinfo=UTC)
+"""Noon in UTC+8, where the published day begins."""
+DEEPSEEK_TOKENS = {
+    "input_uncached_tokens": 266 * 10**9, "cache_read_tokens": 342 * 10**9, "output_text_tokens": 168 * 10**9,
+}  # fmt: skip
+
+
+def test_deepseek_day_costs_87072_dollars_and_11_cents_a_million_tokens():
+    """226.75 nodes of 8 H800 at $2 a GPU-hour from noon to noon in UTC+8; 342B of 608B input tokens were cached.
+
+    The publication gives the day's nodes and tokens, not who served when: here every node serves its equal share of
+    the tokens throughout, so that usage and available are one. $87,072 / 776,000 million tokens = $0.1122.
+    """
     prices = book(["chip: H800, commitment: on_demand, usd_per_gpu_hour: 2, valid_from: 2025-01-01"])
-    nodes = [
-        event
-        for number in range(227)
-        for event in events(
-            ("ready", start),
-            ("stopped", start + timedelta(hours=18 if number == 226 else 24)),
-            replica_id=f"node-{number}",
-            chip="H800",
-            chip_count=8,
+    nodes, day = [], []
+    for number in range(227):
+        name, ends = f"node-{number}", DEEPSEEK_NOON + timedelta(hours=18 if number == 226 else 24)
+        nodes += events(
+            ("ready", DEEPSEEK_NOON), ("stopped", ends), replica_id=name, chip="H800", chip_count=8
         )
-    ]
-    day = [
-        attempt(
-            "day",
-            start,
-            start + timedelta(hours=24),
-            input_uncached_tokens=266 * 10**9,
-            cache_read_tokens=342 * 10**9,
-            output_text_tokens=168 * 10**9,
-        )
-    ]
-    _, pools, costs = settle(nodes, day, prices, hours=24, start=start, time_zone="Asia/Shanghai")
+        share = {
+            column: whole * (number + 1) // 227 - whole * number // 227
+            for column, whole in DEEPSEEK_TOKENS.items()
+        }
+        day.append(attempt(name, DEEPSEEK_NOON, ends, replica_id=name, **share))
+    _, pools, costs = settle(nodes, day, prices, hours=24, start=DEEPSEEK_NOON, time_zone="Asia/Shanghai")
     assert pools["billed_usd"].sum() == Decimal(87072)
     assert pools["billed_gpu_seconds"].sum() == Decimal(226 * 24 + 18) * 8 * 3600
     assert set(pools["accrued_on"]) == {date(2025, 2, 27), date(2025, 2, 28)}
-    assert (
-        costs.select(pl.sum_horizontal("input_uncached_tokens", "cache_read_tokens").sum()).item()
-        == 608 * 10**9
+    tokens = {column: costs[column].sum() for column in DEEPSEEK_TOKENS}
+    assert tokens == DEEPSEEK_TOKENS
+    usage = costs["effective_usd"].cast(pl.Decimal(38, 12)).sum()
+    assert usage == pools["serving_usd"].sum() == Decimal(87072)
+    assert round(usage / sum(tokens.values()) * 10**6, 4) == Decimal("0.1122")
+
+
+def test_deepseek_day_at_list_prices_earns_562100_dollars():
+    """342B x $0.14 + 266B x $0.55 + 168B x $2.19 a million, from the rounded counts; $562,027 from exact ones."""
+    sheets = load_token_sheets(builtin_token_sheets())
+    afternoon = datetime(2025, 2, 27, 12, tzinfo=UTC)
+    call = attempt("day", afternoon, afternoon, provider="deepseek", served_model="deepseek-reasoner")
+    (row,) = (
+        price_requests(
+            table("core.requests").frame([call | DEEPSEEK_TOKENS]).lazy(),
+            book=token_book(sheets).lazy(),
+            models=model_aliases(sheets).lazy(),
+            gpu_routes=(),
+            time_zone="UTC",
+            as_known_at=datetime(2026, 11, 1, tzinfo=UTC),
+            from_hour=afternoon,
+            to_hour=afternoon + timedelta(hours=1),
+        )
+        .collect()
+        .iter_rows(named=True)
     )
-    assert costs["effective_usd"].cast(pl.Decimal(38, 12)).sum() == pools["serving_usd"].sum()
+    assert row["list_usd"] == Decimal(562_100)
 
 
 def test_two_attempts_share_by_weighted_tokens_a_second():

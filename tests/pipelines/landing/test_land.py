@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -173,3 +174,34 @@ def test_a_source_that_matches_no_file_says_so(tmp_path: Path) -> None:
     warehouse = lake(tmp_path)
 
     assert land_all(warehouse).metadata()["files_of_the_source"] == 0
+
+
+def test_each_record_of_each_file_is_an_attempt_a_listed_duplicate_or_quarantined(tmp_path: Path) -> None:
+    more = '[[sources]]\nname = "sdk"\nkind = "requests"\npath = "landing/sdk/*"\n'
+    warehouse = lake(tmp_path, more=more)
+    rng = np.random.default_rng(11)
+    for number in range(6):
+        rows = [call(int(at), tenant=f"t{rng.integers(0, 2)}") for at in rng.integers(1, 30, 25)]
+        text = lines(rows) + b"{half\n" * int(rng.integers(0, 3)) + lines([call(3, started_at=None)])
+        put(warehouse, f"{'../sdk/' if number % 2 else ''}{number}.jsonl", text)
+    land_all(warehouse, "calls", "sdk")
+    count(warehouse)
+
+    rows = query(
+        warehouse,
+        "SELECT read_count - accepted_count - duplicate_count - quarantined_count, accepted_count - ("
+        "SELECT count(*) FROM core.requests r WHERE r.file_hash = f.file_hash AND r.source = f.source), "
+        "duplicate_count - ("
+        "SELECT count(*) FROM ops.duplicates d WHERE d.file_hash = f.file_hash AND d.source = f.source) "
+        "FROM ops.source_files f",
+    )
+    unnamed = query(
+        warehouse,
+        "SELECT count(*) FROM ops.duplicates d WHERE NOT EXISTS (FROM raw.requests r WHERE r.source = d.winner_source "
+        "AND r.file_hash = d.winner_file_hash AND r.line_number = d.winner_line_number "
+        "AND r.dedupe_key = d.dedupe_key)",
+    )
+
+    assert rows == [(0, 0, 0)] * 6
+    assert unnamed == [(0,)]
+    assert query(warehouse, "SELECT count(*) = count(DISTINCT request_id) FROM core.requests") == [(True,)]

@@ -1,0 +1,142 @@
+"""nanodollar reprice: shown first, booked once; closed days move by corrections alone."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from pipelines.project import Project
+from pipelines.warehouse.connect import Lake
+from tests.pipelines.small import nanodollar, query, write_company
+
+SHEET = """\
+provider: openai
+currency: USD
+source_url: https://example.com/prices
+checked_on: 2026-11-01
+models:
+  - model: house-model
+    prices:
+      - valid_from: 2026-01-01
+        usd_per_mtok: {{input_uncached: {rate}, output: 20}}
+"""
+FACTS = "SELECT request_id, effective_usd, price_id FROM core.request_costs ORDER BY ALL"
+CORRECTIONS = (
+    "SELECT request_id, old_usd, new_usd, difference_usd, reason, accrued_on FROM core.adjustments ORDER BY 3"
+)
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Project:
+    project = write_company(tmp_path)
+    nanodollar(project, "run")
+    return project
+
+
+def add_price(company: Project, rate: int) -> None:
+    sheet = company.folder / "prices/tokens/house.yml"
+    sheet.parent.mkdir(parents=True, exist_ok=True)
+    sheet.write_text(SHEET.format(rate=rate), encoding="utf-8")
+
+
+def close_november(company: Project) -> None:
+    with Lake(company).writing() as con:
+        con.execute(
+            "INSERT INTO ops.closed_periods VALUES "
+            "('2026-11', DATE '2026-11-01', DATE '2026-12-01', now(), now(), 'UTC', NULL)"
+        )
+
+
+def test_nothing_is_written_before_it_is_asked_for(company: Project) -> None:
+    add_price(company, 10)
+    before = query(company, FACTS)
+
+    shown = nanodollar(company, "reprice")
+    (row,) = json.loads(nanodollar(company, "reprice", "--format", "json").out)
+
+    # 90 x $10 + 200 x $20 per million, for the one attempt of that model.
+    assert (row["month"], row["model"], row["figures"], row["newly_priced"]) == (
+        "2026-11",
+        "house-model",
+        1,
+        1,
+    )
+    assert Decimal(row["difference_usd"]) == Decimal("0.0049")
+    assert "openai/house-model" in shown.out
+    assert "Nothing was written" in shown.out
+    assert query(company, FACTS) == before
+
+
+def test_repricing_twice_is_repricing_once(company: Project) -> None:
+    add_price(company, 10)
+
+    nanodollar(company, "reprice", "--apply")
+    once = query(company, FACTS)
+    again = nanodollar(company, "reprice", "--apply")
+
+    assert {name: usd for name, usd, _ in once}["r2"] == Decimal("0.0049")
+    assert "No figure changes." in again.out
+    assert query(company, FACTS) == once
+    assert query(company, CORRECTIONS) == []
+
+
+def test_a_closed_month_moves_by_corrections_alone(company: Project) -> None:
+    before = query(company, FACTS)
+    close_november(company)
+    add_price(company, 10)
+
+    shown = nanodollar(company, "reprice", "--apply")
+    nanodollar(company, "run", "--from", "2026-11-02T09:00", "--to", "2026-11-02T10:00")
+
+    assert "closed: by correction" in shown.out
+    assert query(company, FACTS) == before
+    (first,) = query(company, CORRECTIONS)
+    assert first == ("r2", Decimal(0), Decimal("0.0049"), Decimal("0.0049"), "reprice", date(2026, 11, 2))
+
+    # A second change of mind is a second correction, of what stands by then.
+    add_price(company, 0)
+    nanodollar(company, "reprice", "--apply")
+    assert query(company, FACTS) == before
+    assert [row[1:4] for row in query(company, CORRECTIONS)] == [
+        (Decimal("0.0049"), Decimal("0.004"), Decimal("-0.0009")),
+        (Decimal(0), Decimal("0.0049"), Decimal("0.0049")),
+    ]
+
+
+def test_the_corrected_view_has_the_new_figure_on_its_day_and_the_booked_view_on_the_day_of_the_correction(
+    company: Project,
+) -> None:
+    close_november(company)
+    add_price(company, 10)
+    spend = "SELECT sum(spend_usd) FROM spend(DATE '2026-11-01', DATE '2026-11-30', '{}')"
+    before = query(company, spend.format("booked"))[0][0]
+
+    nanodollar(company, "reprice", "--apply")
+
+    assert query(company, spend.format("corrected"))[0][0] - before == Decimal("0.0049")
+    (booked_on,) = query(company, "SELECT booked_on FROM core.adjustments")[0]
+    in_month = date(2026, 11, 1) <= booked_on < date(2026, 11, 30)
+    assert query(company, spend.format("booked"))[0][0] - before == (Decimal("0.0049") if in_month else 0)
+
+
+def test_a_gpu_rate_is_shown_by_the_model_that_its_pool_serves(company: Project) -> None:
+    sheet = company.folder / "prices/gpu/lambda_contract.yml"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text(
+        "vendor: lambda\ncurrency: USD\nsource_url: https://example.com/prices\nchecked_on: 2026-11-01\n"
+        "billing: {granularity_seconds: 60, minimum_seconds: 60, "
+        "billed_phases: [pulling, loading, serving, idle, draining]}\n"
+        "rates:\n  - {chip: H100, region: us-east-1, commitment: on_demand, usd_per_gpu_hour: 6.00, "
+        "valid_from: 2026-01-01}\n",
+        encoding="utf-8",
+    )
+    billed = query(company, "SELECT sum(billed_usd) FROM core.replica_states")[0][0]
+
+    (row,) = json.loads(nanodollar(company, "reprice", "--format", "json").out)
+
+    # 58 and 51 billed minutes at $6.00.
+    assert (row["provider"], row["model"]) == ("lambda", "llama-3.3-70b")
+    assert Decimal(row["new_usd"]) == Decimal("10.9")
+    assert Decimal(row["old_usd"]) == (billed or 0)
