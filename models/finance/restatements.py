@@ -177,13 +177,14 @@ def _compare(
     )
     stands = pl.col(name).fill_null(_NO_USD) + pl.col("corrected_usd").fill_null(_NO_USD)
     is_known = pl.col("unknown_new").is_null() | (pl.col("unknown_new") == 0)
+    # A correction may stand alone: of an attempt that came late, and went again.
     return (
         before.with_columns(was=pl.lit(value=True))
         .join(
             after.with_columns(**{"is": pl.lit(value=True)}),
             on=key, how="full", coalesce=True, nulls_equal=True, suffix="_new",
         )
-        .join(booked, on=key, how="left", nulls_equal=True)
+        .join(booked, on=key, how="full", coalesce=True, nulls_equal=True)
         .with_columns(
             pl.col("was", "is").fill_null(value=False),
             pl.col("corrections").fill_null(0),

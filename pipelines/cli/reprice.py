@@ -34,11 +34,11 @@ def command(obj: Context, is_applied: bool, output_format: str) -> None:
     from pipelines.assets.ref import reference_frames
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
-    from pipelines.warehouse.connect import Lake
+    from pipelines.warehouse.resource import Warehouse
 
     project = obj.project()
     frames = reference_frames(project)
-    with Lake(project).reading() as con:
+    with Warehouse(project).reading() as con:
         delta = _delta(con, project, frames)
     rows = delta.to_dicts()
     if output_format == "json":

@@ -22,7 +22,7 @@ from tests.pipelines.landing.lake import call
 from tests.pipelines.small import gateway_row, lifecycle
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
-SLOW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Outcome:
@@ -162,7 +162,7 @@ VALUES = st.recursive(
 
 
 @pytest.mark.parametrize("kind", sorted(importers()))
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_value_in_any_field_is_used_or_refused(kind: str, data: st.DataObject) -> None:
     names = list(importers()[kind].columns)
