@@ -18,7 +18,7 @@ from tests.producers.environment import producer_environment
 pytestmark = pytest.mark.producer
 
 SCRIPT = Path(__file__).parent / "litellm" / "price_cases.py"
-DATA = Path("/work/shared/data/litellm-prices")
+DATA = Path("../shared/data/litellm-prices")
 DAYS = ("2024-06-30", "2025-02-06", "2025-07-10", "2026-01-06", "2026-07-24")
 LISTED = {
     # kind of difference: (who is right, why)

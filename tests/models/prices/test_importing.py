@@ -21,7 +21,7 @@ from models.prices.outside import readers
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 
-DATA = Path("/work/shared/data")
+DATA = Path("../shared/data")
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="the shared data folder is not here")
 BOOK = """\
 provider: openai

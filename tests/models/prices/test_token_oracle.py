@@ -22,7 +22,7 @@ from tests.models.prices.oracle import Case, instants_of, our_costs, shapes_of
 
 genai_prices = pytest.importorskip("genai_prices", reason="genai_prices is not installed")
 
-DATA = Path("/work/shared/data/genai-prices")
+DATA = Path("../shared/data/genai-prices")
 PICO = Decimal("1e-12")
 USAGE = {
     "input_tokens": ("input_uncached", "cache_read", "cache_write_5m", "cache_write_1h", "audio_input"),
