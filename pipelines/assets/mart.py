@@ -44,6 +44,13 @@ def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition
         ),
         _daily_asset(("ops.coverage",), _coverage, ["core/request_costs"], daily),
         _daily_asset(
+            ("mart.break_even",),
+            _break_even,
+            ["core/request_costs", "core/pool_hours", "ref/token_prices"],
+            daily,
+        ),
+        _daily_asset(("mart.cost_by_chip",), _cost_by_chip, ["core/request_costs", "core/pool_hours"], daily),
+        _daily_asset(
             ("mart.routing_mistakes", "mart.routing_regret_daily", "mart.routing_coverage_daily"),
             _routing_mistakes,
             [
@@ -121,6 +128,22 @@ def _coverage(
 ) -> int:
     rows = frame(con, mart_sql("coverage"), {"from_on": from_on, "to_on": to_on})
     commit.replace("ops.coverage", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+def _break_even(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    rows = frame(con, mart_sql("break_even"), {"from_on": from_on, "to_on": to_on})
+    commit.replace("mart.break_even", rows, partitions=days_between(from_on, to_on))
+    return rows.height
+
+
+def _cost_by_chip(
+    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    rows = frame(con, mart_sql("cost_by_chip"), {"from_on": from_on, "to_on": to_on})
+    commit.replace("mart.cost_by_chip", rows, partitions=days_between(from_on, to_on))
     return rows.height
 
 
