@@ -33,7 +33,7 @@ def costs(figures: dict[tuple[str, date], Decimal | None], version: str = "v1") 
     return table("core.request_costs").frame(rows)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(first=COMPUTATION, later=st.lists(COMPUTATION, min_size=1, max_size=4))
 def test_facts_and_corrections_sum_to_the_newest_figure(
     first: dict[tuple[str, date], Decimal | None], later: list[dict[tuple[str, date], Decimal | None]]
@@ -72,7 +72,7 @@ def test_facts_and_corrections_sum_to_the_newest_figure(
 
 
 @given(first=COMPUTATION, second=COMPUTATION)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_the_delta_is_the_difference_of_what_both_know(
     first: dict[tuple[str, date], Decimal | None], second: dict[tuple[str, date], Decimal | None]
 ) -> None:
