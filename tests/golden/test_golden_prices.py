@@ -3,7 +3,7 @@
 Every case is priced by the built-in sheets; the comment holds the arithmetic.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from models.costs.token_costs import price_requests
+from models.finance.restatements import restate_requests
 from models.prices.builtin import builtin_token_sheets
 from models.prices.sheets import TokenSheet, load_token_sheets
 from models.prices.token_book import model_aliases, token_book
@@ -165,6 +166,53 @@ def test_8_a_price_learned_later_does_not_move_what_was_known() -> None:
     known_then = priced(row, known=datetime(2026, 7, 1, tzinfo=UTC))
     assert known_then["effective_usd"] == Decimal("0.1")
     assert priced(row)["effective_usd"] == Decimal("0.075")
+
+
+def test_9_a_closed_month_is_mended_by_one_correction_however_often() -> None:
+    row = SONNET | {"input_uncached_tokens": 100_000, "output_text_tokens": 10_000}
+    stored, new = (
+        table("core.request_costs").frame([priced(row, known=known)])
+        for known in (datetime(2025, 1, 1, tzinfo=UTC), NOW)
+    )
+    august, booked_on = [(date(2026, 8, 1), date(2026, 9, 1))], date(2026, 9, 2)
+
+    once = restate_requests(
+        stored, new, table("core.adjustments").empty(), closed=august, booked_on=booked_on
+    )
+    twice = restate_requests(once.rows, new, once.adjustments, closed=august, booked_on=booked_on)
+
+    # 100,000 x $3 + 10,000 x $15 per million; the price was not known when the month closed.
+    assert once.rows.equals(stored)
+    assert once.adjustments.select(
+        "old_usd", "new_usd", "difference_usd", "accrued_on", "booked_on"
+    ).rows() == [(Decimal(0), Decimal("0.45"), Decimal("0.45"), date(2026, 8, 1), booked_on)]
+    assert twice.adjustments.is_empty()
+
+
+def test_12_a_batch_is_costed_on_completion_and_a_poll_costs_nothing_that_is_known() -> None:
+    started = datetime(2026, 8, 1, 23, 50, tzinfo=UTC)
+    batch = SONNET | {
+        "service_tier": "batch",
+        "started_at": started,
+        "finished_at": started + timedelta(hours=4),
+    }
+
+    final = priced(batch | {"input_uncached_tokens": 100_000, "output_text_tokens": 10_000})
+    poll = priced(batch | {"usage_source": "missing"})
+
+    # Half of 100,000 x $3 + 10,000 x $15 per million, on the day on which it was done.
+    assert (final["effective_usd"], final["accrued_on"]) == (Decimal("0.225"), date(2026, 8, 2))
+    assert (poll["effective_usd"], poll["unpriced_reason"]) == (None, "missing_usage")
+
+
+def test_18_a_fallback_costs_what_served_it_and_its_premium_is_apart() -> None:
+    costs = priced(
+        SONNET
+        | {"requested_model": "gpt-4o", "is_fallback": True}
+        | {"input_uncached_tokens": 100_000, "output_text_tokens": 10_000}
+    )
+    # $0.45 at Claude Sonnet 4.5 instead of 100,000 x $2.50 + 10,000 x $10 per million.
+    assert (costs["effective_usd"], costs["fallback_premium_usd"]) == (Decimal("0.45"), Decimal("0.1"))
 
 
 def test_13_no_price_is_found_by_prefix() -> None:
