@@ -16,6 +16,7 @@ from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
 
 Ints = npt.NDArray[np.int64]
+_WEIGHT = pl.Decimal(18, 6)
 _FIXED = 2**20
 """Shares are cumulated in this fraction of a picodollar."""
 
@@ -220,7 +221,11 @@ def _rows(
         )
     ).to_series()
     whole = weighed.whole[kept]
-    accrued = np.where(worked == lasts, whole, whole * (worked / np.maximum(lasts, 1))) / SCALE
+    millionths = whole * (1_000_000 // SCALE)
+    part = np.rint(millionths * (worked / np.maximum(lasts, 1))).astype(np.int64)
+    accrued = (
+        pl.Series(np.where(worked == lasts, millionths, part)).cast(pl.Int128).reinterpret(dtype=_WEIGHT)
+    )
     usd = _dollars(pl.Series(picodollars), priced)
     input_usd = _dollars(from_input, priced)
     has_pool = units.get_column("pool") >= 0
@@ -245,7 +250,7 @@ def _rows(
         pl.coalesce(pl.lit(pooled.get_column("deployment")), "route").alias("deployment"),
         pl.coalesce("served_model", "routed_model", "requested_model").alias("model"),
         pl.when(pl.lit(first)).then("provider_reported_cost_usd").alias("gateway_reported_usd"),
-        pl.when(is_met).then(pl.lit(pl.Series(accrued))).round(6).alias("allocation_weight"),
+        pl.when(is_met).then(pl.lit(accrued)).alias("allocation_weight"),
         pl.when(pl.lit(has_pool)).then(pl.lit(units.select(grain).to_series())).alias("allocation_grain"),
         pl.when(is_priced).then(pl.lit("priced")).otherwise(pl.lit("unpriced")).alias("price_state"),
         pl.when(~is_met).then(pl.lit("no_replica_ready")).when(~is_priced).then(pl.lit("unknown_chip")).alias("unpriced_reason"),

@@ -174,25 +174,26 @@ def _tie(
     deployments = (
         pools.select(pl.col("deployment").unique().sort()).with_row_index("place").cast({"place": pl.Int64})
     )
-    names = held.select("replica_id", "name").unique()
-    coded = work.select("request", "replica_id", "route").join(
-        names, on="replica_id", how="left", maintain_order="left"
-    ).join(
-        deployments, left_on="route", right_on="deployment", how="left", maintain_order="left"
-    )  # fmt: skip
     at = work["request"].search_sorted(units["request"])
-    replica = _living(units, coded.get_column("name").fill_null(-1).gather(at).to_numpy(), held, slot_count)
+    names = held.select("replica_id", "name").unique()
+    name = _codes(
+        work.get_column("replica_id"), names.get_column("replica_id"), names.get_column("name")
+    ).gather(at)
+    route = _codes(
+        work.get_column("route"), deployments.get_column("deployment"), deployments.get_column("place")
+    )
+    replica = _living(units, name.fill_null(-1).to_numpy(), held, slot_count)
     pool_of = held.group_by("replica").agg(pl.col("pool").first()).sort("replica").get_column("pool")
     own_pool = pool_of.gather(replica)
     home = pools.join(deployments, on="deployment").select("pool", "place").sort("pool")
     own_place = home.get_column("place").gather(own_pool)
-    is_named = coded.get_column("replica_id").is_not_null().gather(at)
+    is_named = work.get_column("replica_id").is_not_null().gather(at)
     # What names a replica that is gone by a later hour works nowhere then, whatever hours are looked at.
     is_gone = is_named & own_pool.is_null() & ~units.get_column("is_first")
     units = units.with_columns(
         replica,
         own_pool.alias("own_pool"),
-        pl.when(~pl.lit(is_gone)).then(pl.coalesce(own_place, coded["place"].gather(at))).alias("place"),
+        pl.when(~pl.lit(is_gone)).then(pl.coalesce(own_place, route.gather(at))).alias("place"),
     )
     is_tied = pl.col("own_pool").is_not_null()
     coarse = (
@@ -238,6 +239,21 @@ def _tie(
         )
         .drop("own_pool", "place", "dealt")
     )  # fmt: skip
+
+
+def _codes(values: pl.Series, known: pl.Series, codes: pl.Series) -> pl.Series:
+    """Return the code of each value; NULL where it is not among those known. Each distinct value is looked up once."""
+    numbers = values.cast(pl.Categorical)
+    distinct = numbers.unique().drop_nulls()
+    found = pl.DataFrame({"value": distinct.cast(pl.String)}).join(
+        pl.DataFrame({"value": known, "code": codes}), on="value", how="left", maintain_order="left"
+    )  # fmt: skip
+    at = distinct.to_physical().to_numpy()
+    low = int(at.min(initial=0))
+    table = np.full(int(at.max(initial=0)) + 1 - low, -1, dtype=np.int64)
+    table[at - low] = found.get_column("code").fill_null(-1).to_numpy()
+    coded = pl.Series("code", table).gather(numbers.to_physical().cast(pl.Int64) - low)
+    return pl.select(pl.when(pl.lit(coded) >= 0).then(pl.lit(coded))).to_series()
 
 
 def _living(
@@ -380,28 +396,53 @@ def owner_of(is_pool_grain: pl.Expr, pool: pl.Expr, replica: pl.Expr) -> pl.Expr
 
 def _place(units: pl.DataFrame, stages: pl.DataFrame, slot_count: int) -> pl.DataFrame:
     """Clip units to the stages of their owner."""
-    where = (pl.col("owner") * slot_count + pl.col("slot")) * _OFFSET
-    begins = stages.select(where + pl.col("starts")).to_series()
-    ends = stages.select(where + pl.col("ends")).to_series()
     tied = units.select(
         "unit", "slot", "starts", "ends",
         owner_of(pl.col("is_pool_grain"), pl.col("pool"), pl.col("replica")),
     ).filter(pl.col("owner") >= 0)  # fmt: skip
+    line = pl.col("owner") * slot_count + pl.col("slot")
+    lines = (
+        stages.group_by(line.alias("line")).agg(pl.col("stage").min(), pl.len().alias("stages")).sort("line")
+    )
+    # Most owners have one stage a slot, and need no search for the right one.
+    at = tied.select(line).to_series().to_numpy()
+    known = lines.get_column("line").to_numpy()
+    size = max(known.max(initial=-1), at.max(initial=-1)) + 1
+    first, count = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
+    first[known] = lines.get_column("stage").to_numpy()
+    count[known] = lines.get_column("stages").to_numpy()
+    tied = tied.with_columns(pl.Series("stage", first[at]), pl.Series("stages", count[at]))
+    one = tied.filter(pl.col("stages") == 1).drop("stages")
+    many = _searched(tied.filter(pl.col("stages") > 1).drop("stage", "stages"), stages, slot_count)
+    low = pl.lit(stages["starts"]).gather(pl.col("stage"))
+    high = pl.lit(stages["ends"]).gather(pl.col("stage"))
+    last = pl.max_horizontal(pl.col("ends"), pl.col("starts") + 1)
+    return (
+        pl.concat([one.select(many.columns), many])
+        .filter(pl.col("starts") < high, last > low)
+        .select(
+            "unit",
+            "stage",
+            pl.max_horizontal("starts", low).alias("starts"),
+            pl.min_horizontal("ends", high).alias("ends"),
+        )
+    )
+
+
+def _searched(tied: pl.DataFrame, stages: pl.DataFrame, slot_count: int) -> pl.DataFrame:
+    """Lay units over the several stages that their owner has in the slot."""
+    where = (pl.col("owner") * slot_count + pl.col("slot")) * _OFFSET
+    begins = stages.select(where + pl.col("starts")).to_series()
+    ends = stages.select(where + pl.col("ends")).to_series()
     last = pl.max_horizontal(pl.col("ends"), pl.col("starts") + 1)
     first_stage = ends.search_sorted(tied.select(where + pl.col("starts")).to_series(), side="right")
     last_stage = begins.search_sorted(tied.select(where + last).to_series(), side="left")
-    tied = tied.with_columns(
-        first_stage.cast(pl.Int64).alias("stage"), last_stage.cast(pl.Int64).alias("beyond")
-    ).filter(pl.col("stage") < pl.col("beyond"))
-    single = tied.filter(pl.col("beyond") == pl.col("stage") + 1)
-    several = tied.filter(pl.col("beyond") > pl.col("stage") + 1).with_columns(
-        pl.int_ranges("stage", "beyond", dtype=pl.Int64).alias("stage")
-    ).explode("stage")  # fmt: skip
-    low = pl.lit(stages["starts"]).gather(pl.col("stage"))
-    high = pl.lit(stages["ends"]).gather(pl.col("stage"))
-    return pl.concat([single, several]).select(
-        "unit",
-        "stage",
-        pl.max_horizontal("starts", low).alias("starts"),
-        pl.min_horizontal("ends", high).alias("ends"),
+    return (
+        tied.with_columns(
+            first_stage.cast(pl.Int64).alias("stage"), last_stage.cast(pl.Int64).alias("beyond")
+        )
+        .filter(pl.col("stage") < pl.col("beyond"))
+        .with_columns(pl.int_ranges("stage", "beyond", dtype=pl.Int64).alias("stage"))
+        .drop("beyond")
+        .explode("stage")
     )

@@ -244,7 +244,8 @@ def test_allocation_agrees_with_exact_fractions_event_by_event(fleet):
 
 
 def _reference(attempts, *, ready_from, ready_to):
-    speed = Fraction(1_230_000_000_000 * 8, 3_600_000_000)
+    """Split each hour's bill, whole picodollars by the rule of an hour's parts, event by event in exact fractions."""
+    rate = Fraction(1_230_000_000_000 * 8, 3_600_000_000)
     work = []
     for attempt in attempts:
         queue = int((attempt["queue_seconds"] or 0) * 1_000_000)
@@ -262,7 +263,10 @@ def _reference(attempts, *, ready_from, ready_to):
             continue
         flying = [(name, weight) for name, begun, end, weight in work if begun <= left and right <= end]
         total = sum(weight for _, weight in flying)
+        first = left // 3_600_000_000 * 3_600_000_000
+        begins, ends = max(ready_from, first), min(ready_to, first + 3_600_000_000)
+        billed = round(rate * (ends - first)) - round(rate * (begins - first))
         for name, weight in flying:
             hour = START + timedelta(hours=left // 3_600_000_000)
-            cost[name, hour] += speed * (right - left) * weight / total
+            cost[name, hour] += Fraction(billed, ends - begins) * (right - left) * weight / total
     return cost
