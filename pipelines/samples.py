@@ -31,6 +31,8 @@ ENDS_BY = date(2026, 11, 16)
 FLEET_SHARE = 0.4
 """Of all calls, how many the company's own GPUs serve; the gateway gets what they and the direct calls leave."""
 _ROWS_AT_ONCE = 8_000
+FEWEST_DAYS = 2
+"""A burst in the first hours of all records cannot be told from what is usual."""
 FEWEST_REQUESTS = 100
 _OVERLAP_AT_MOST = 500
 _SDK_COLUMNS = (
@@ -54,7 +56,7 @@ def write_fleet(
 
     Args:
         folder: the project's folder; made where it is missing.
-        days: UTC days, at least 1.
+        days: UTC days, at least FEWEST_DAYS.
         requests_per_day: calls a day on average, at least FEWEST_REQUESTS, so that every fact has room.
         seed: another one is another fleet of the same kind.
         starts_on: first day; by default STARTS_ON, a Monday, or earlier where the period would not end by ENDS_BY.
@@ -62,10 +64,10 @@ def write_fleet(
     Raises:
         ConfigurationError: fewer days or requests than that.
     """
-    if days < 1 or requests_per_day < FEWEST_REQUESTS:
+    if days < FEWEST_DAYS or requests_per_day < FEWEST_REQUESTS:
         raise ConfigurationError(
             f"A sample fleet of {days} days with {requests_per_day} requests a day has no room for its planted facts; "
-            f"ask for at least 1 day and {FEWEST_REQUESTS} requests a day."
+            f"ask for at least {FEWEST_DAYS} days and {FEWEST_REQUESTS} requests a day."
         )
     starts_on = starts_on or min(STARTS_ON, ENDS_BY - timedelta(days=days))
     changes_at = datetime(starts_on.year, starts_on.month, starts_on.day, tzinfo=UTC) + timedelta(

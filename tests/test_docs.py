@@ -43,7 +43,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Project:
     from pipelines.project import find_project
 
     folder = tmp_path_factory.mktemp("docs") / "fleet"
-    write_fleet(folder, days=1, requests_per_day=300)
+    write_fleet(folder, days=2, requests_per_day=200)
     nanodollar(folder, "run")
     return find_project(folder)
 

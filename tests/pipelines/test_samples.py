@@ -16,7 +16,7 @@ from pipelines.samples import write_fleet
 from pipelines.warehouse.connect import connect_read_only
 from tests.pipelines.small import nanodollar
 
-DAYS, REQUESTS = 1, 500
+DAYS, REQUESTS = 2, 300
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def test_a_long_period_still_lies_in_the_past(tmp_path: Path) -> None:
 
 
 def test_a_fleet_too_small_for_its_facts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="at least 1 day and 100 requests"):
-        write_fleet(tmp_path, days=1, requests_per_day=20)
+    with pytest.raises(ConfigurationError, match="at least 2 days and 100 requests"):
+        write_fleet(tmp_path, days=1, requests_per_day=100)
 
     assert list(tmp_path.iterdir()) == []
 

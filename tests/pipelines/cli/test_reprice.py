@@ -140,3 +140,34 @@ def test_a_gpu_rate_is_shown_by_the_model_that_its_pool_serves(company: Project)
     assert (row["provider"], row["model"]) == ("lambda", "llama-3.3-70b")
     assert Decimal(row["new_usd"]) == Decimal("10.9")
     assert Decimal(row["old_usd"]) == (billed or 0)
+
+
+def test_a_contract_and_an_exchange_rate_reprice_their_attempts(company: Project) -> None:
+    sheet = company.folder / "prices/tokens/house.yml"
+    sheet.parent.mkdir(parents=True)
+    euros = SHEET.format(rate=10).replace("currency: USD", "currency: EUR").replace("usd_per", "eur_per")
+    sheet.write_text(euros, encoding="utf-8")
+    nanodollar(company, "run")
+    assert query(company, "SELECT unpriced_reason FROM core.request_costs WHERE request_id = 'r2'") == [
+        ("no_fx_rate",)
+    ]
+
+    (company.folder / "fx.csv").write_text(
+        "currency,rate_on,usd_per_unit,source_url\nEUR,2026-11-01,1.1,https://example.com\n", encoding="utf-8"
+    )
+    (company.folder / "contracts.yml").write_text(
+        "checked_on: 2026-11-01\ncontracts:\n"
+        "  - {name: frame, provider: openai, models: [gpt-4o-mini], valid_from: 2026-11-01, multiplier: 0.5}\n",
+        encoding="utf-8",
+    )
+    mini = "SELECT sum(list_usd), sum(effective_usd) FROM core.request_costs WHERE model = 'gpt-4o-mini'"
+    before = query(company, mini)[0]
+    shown = json.loads(nanodollar(company, "reprice", "--format", "json").out)
+    nanodollar(company, "reprice", "--apply")
+
+    assert {row["model"]: row["figures"] for row in shown} == {"gpt-4o-mini": 2, "house-model": 1}
+    assert query(company, mini) == [(before[0], before[1] / 2)]
+    # 90 x 10 EUR + 200 x 20 EUR per million, at $1.10.
+    assert query(company, "SELECT effective_usd FROM core.request_costs WHERE request_id = 'r2'") == [
+        (Decimal("0.00539"),)
+    ]
