@@ -48,6 +48,10 @@ class BufferedDuckDB(duckdb_engine.Dialect):
     execution_ctx_cls = _BufferedContext
     supports_statement_cache = False
 
+    def get_pk_constraint(self, *_: object, **__: object) -> Any:
+        """Return no key, for slices are views; the inherited answer reads PostgreSQL's catalogue for seconds."""
+        return {"constrained_columns": [], "name": None}
+
 
 registry.register("duckdb.buffered", __name__, "BufferedDuckDB")
 

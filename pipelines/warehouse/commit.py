@@ -1,11 +1,13 @@
 """The one committing room: partitions are replaced atomically, and doing it again changes nothing.
 
-A partition is one Parquet file. The rows of the old partition go and the new file is registered in one
-transaction; a partition whose bytes did not change is not written again.
+The rows of the old partitions go and files with the new ones are registered in one transaction; a partition whose
+rows did not change is not written again. Small partitions of one commit share a file: reading a month of them costs as
+much as their bytes, and not an open file an hour.
 """
 
 import fcntl
 import hashlib
+import io
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,8 @@ from pipelines.warehouse.connect import Lake
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
 _EMPTY = "empty"
+_OWN_FILE_ROWS = 50_000
+"""A partition of so many rows has a file of its own."""
 
 
 def partition_key(value: PartitionValue) -> str:
@@ -46,7 +50,8 @@ class _Partition:
     value: PartitionValue
     row_count: int
     content_hash: str
-    path: Path | None
+    path: Path | None = None
+    rows: pl.DataFrame | None = None
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Commit:
     begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     _partitions: list[_Partition] = field(default_factory=list)
     _files: list[tuple[Table, Path]] = field(default_factory=list)
+    _shared: list[Path] = field(default_factory=list)
     _actions: list[Callable[[], None]] = field(default_factory=list)
     changed: int = 0
 
@@ -119,13 +125,20 @@ class Commit:
         return folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet"
 
     def _stage(self, table: Table, value: PartitionValue, rows: pl.DataFrame) -> None:
-        if rows.is_empty():
-            self._partitions.append(_Partition(table, value, 0, _EMPTY, None))
-            return
-        path = self.new_file(table.dotted, partition_key(value).replace(":", ""))
+        part = _Partition(table, value, rows.height, _EMPTY)
+        if rows.height >= _OWN_FILE_ROWS:
+            part.path = self._written(table, partition_key(value), rows)
+            part.content_hash = hashlib.sha256(part.path.read_bytes()).hexdigest()
+        elif rows.height:
+            part.rows, buffer = rows, io.BytesIO()
+            rows.write_parquet(buffer, compression="uncompressed", statistics=False)
+            part.content_hash = hashlib.sha256(buffer.getbuffer()).hexdigest()
+        self._partitions.append(part)
+
+    def _written(self, table: Table, name: str, rows: pl.DataFrame) -> Path:
+        path = self.new_file(table.dotted, name.replace(":", ""))
         rows.write_parquet(path, compression="zstd", compression_level=1, statistics=True)
-        content_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-        self._partitions.append(_Partition(table, value, rows.height, content_hash, path))
+        return path
 
     def _apply(self) -> None:
         known = self._known()
@@ -134,6 +147,7 @@ class Commit:
         unchanged_count = 0
         to_delete: dict[str, list[PartitionValue]] = {}
         to_add: dict[str, list[Path]] = {}
+        to_share: dict[str, list[_Partition]] = {}
         for part in self._partitions:
             key = (part.table.dotted, partition_key(part.value))
             before = known.get(key)
@@ -144,6 +158,8 @@ class Commit:
                     to_delete.setdefault(part.table.dotted, []).append(part.value)
                 if part.path is not None:
                     to_add.setdefault(part.table.dotted, []).append(part.path)
+                elif part.rows is not None:
+                    to_share.setdefault(part.table.dotted, []).append(part)
             elif part.path is not None:
                 part.path.unlink(missing_ok=True)
                 part.path = None
@@ -161,15 +177,22 @@ class Commit:
             )
         for table, path in self._files:
             to_add.setdefault(table.dotted, []).append(path)
+        while self._shared:  # An attempt that met a conflict left them.
+            self._shared.pop().unlink(missing_ok=True)
+        for dotted, parts in to_share.items():
+            rows = pl.concat([part.rows for part in parts if part.rows is not None])
+            path = self._written(parts[0].table, partition_key(parts[0].value), rows)
+            self._shared.append(path)
+            to_add.setdefault(dotted, []).append(path)
         self.changed = len(self._partitions) - unchanged_count
         for dotted, values in to_delete.items():
             self._delete(schema_of(dotted), values)
         for dotted, paths in to_add.items():
             schema, name = dotted.split(".")
-            for path in paths:
-                self.con.execute(
-                    f"CALL ducklake_add_data_files('nanodollar', '{name}', '{path}', schema => '{schema}')"
-                )
+            listed = ", ".join(f"'{path}'" for path in paths)
+            self.con.execute(
+                f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}')"
+            )
         for action in self._actions:
             action()
         if records:

@@ -63,7 +63,7 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     except duckdb.Error as error:
         raise DataError(
             f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
-            f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'} and `nanodollar doctor`."
+            f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
         ) from error
     con.execute("USE nanodollar")
 
