@@ -19,7 +19,7 @@ GATEWAY_SHARE = 0.57
 _SCAN = """
 SELECT count(*), sum(prompt_tokens), sum(completion_tokens), sum(spend), max(length(metadata)), max("endTime"),
        count(DISTINCT model)
-FROM read_json('{glob}', format = 'newline_delimited', columns = {{
+FROM read_json('{glob}', format = 'newline_delimited', ignore_errors = true, columns = {{
   request_id: 'VARCHAR', call_type: 'VARCHAR', api_key: 'VARCHAR', spend: 'DOUBLE', total_tokens: 'BIGINT',
   prompt_tokens: 'BIGINT', completion_tokens: 'BIGINT', "startTime": 'VARCHAR', "endTime": 'VARCHAR',
   "completionStartTime": 'VARCHAR', model: 'VARCHAR', model_group: 'VARCHAR', model_id: 'VARCHAR',

@@ -6,6 +6,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,21 +21,17 @@ class Measured:
 def measured(work: Callable[..., Any], *args: Any) -> Measured:
     """Run `work(*args)` in a fresh process, so that peaks of memory do not mix."""
     context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    process = context.Process(target=_inside, args=(queue, work, args))
-    process.start()
-    seconds, peak_mib, result = queue.get()
-    process.join()
-    return Measured(seconds, peak_mib, result)
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        return pool.submit(_inside, work, args).result()
 
 
-def _inside(queue: Any, work: Callable[..., Any], args: tuple[Any, ...]) -> None:
+def _inside(work: Callable[..., Any], args: tuple[Any, ...]) -> Measured:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
     result = work(*args)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    queue.put((seconds, max(peak, before) / 1024, result))
+    return Measured(seconds, max(peak, before) / 1024, result)
 
 
 def machine() -> str:
