@@ -92,6 +92,18 @@ def records(kind: str) -> list[dict[str, Any]]:
                 "output": {"outputTokenCount": 5, "outputBodyJson": ANSWER},
             }
         ]  # fmt: skip
+    if kind == "k8s_pod":
+        secret = {
+            "env": [{"name": "PROMPT", "value": PROMPT}, {"name": "KEY", "value": KEY}],
+            "args": [PROMPT],
+        }
+        pod = {
+            "kind": "Pod", "metadata": {"uid": "u", "labels": {"app": "a"}, "annotations": {"system-prompt": PROMPT},
+                                        "creationTimestamp": "2026-11-02T09:00:00Z"},
+            "spec": {"containers": [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}} | secret]},
+            "status": {"message": PROMPT, "conditions": [{"type": "Ready", "message": PROMPT}]},
+        }  # fmt: skip
+        return [pod, {"type": "ADDED", "object": pod}, {"kind": "List", "items": [pod]}]
     if kind == "replica_events":
         ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
         return [ready | {"prompt": PROMPT, "log": PROMPT}]
