@@ -145,12 +145,15 @@ def _replica_states(
     return rows.height
 
 
-def attempts(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+def attempts(
+    con: duckdb.DuckDBPyConnection, start: datetime, end: datetime, *, where: str = "true"
+) -> pl.DataFrame:
     """Return the attempts that started or were still running in a window; one without an end ran for a minute."""
     return frame(
         con,
-        "SELECT * FROM core.requests WHERE started_at < $end AND started_at >= $early AND (started_at >= $start "
-        "OR coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start)",
+        "SELECT * FROM core.requests WHERE started_at < $end AND started_at >= $early AND (started_at >= $start OR "
+        "coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start) "
+        f"AND {where}",
         {
             "start": start,
             "end": end,
@@ -173,6 +176,9 @@ def pooled(con: duckdb.DuckDBPyConnection, running: pl.DataFrame) -> tuple[pl.Da
     )
     on, off = running.filter(is_pooled), running.filter(~is_pooled)
     return on.with_columns(pl.when(is_known).then("replica_id").alias("replica_id")), off
+
+
+_MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment FROM core.replica_events))"
 
 
 def _request_costs(
@@ -254,7 +260,7 @@ def _pool_hours(
     rows = pool_hours(
         live_events(con, start, end).lazy(),
         _states(con, start, end).lazy(),
-        pooled(con, attempts(con, start, end))[0].lazy(),
+        pooled(con, attempts(con, start, end, where=_MAY_BE_POOLED))[0].lazy(),
         prices=frame(con, "FROM ref.gpu_prices").lazy(),
         time_zone=warehouse.project.time_zone,
         as_known_at=datetime.now(UTC),

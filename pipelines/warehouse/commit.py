@@ -83,14 +83,21 @@ class Commit:
             DataError: a required column holds NULL, a key is double, or a row lies outside.
         """
         table = schema_of(dotted)
-        rows = table.conform(frame.lazy()).sort(table.key, nulls_last=True, maintain_order=True).collect()
+        order = table.key if partitions == (None,) else (str(table.partition), *table.key)
+        rows = table.conform(frame.lazy()).sort(order, nulls_last=True, maintain_order=True).collect()
         _check(table, rows, partitions)
         if partitions == (None,):
             self._stage(table, None, rows)
             return
-        groups = {key[0]: part for key, part in rows.group_by(str(table.partition), maintain_order=True)}
+        # Sorted by partition, each is a slice.
+        runs = rows.get_column(str(table.partition)).rle().struct.unnest()
+        slices = dict(
+            zip(
+                runs["value"], zip(runs["len"].cum_sum() - runs["len"], runs["len"], strict=True), strict=True
+            )
+        )
         for value in partitions:
-            self._stage(table, value, groups.get(value, rows.clear()))
+            self._stage(table, value, rows.slice(*slices[value]) if value in slices else rows.clear())
 
     def add_files(self, dotted: str, paths: Iterable[Path]) -> None:
         """Register Parquet files that were written in the lake's data folder."""
