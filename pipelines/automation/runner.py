@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -17,7 +18,7 @@ from pipelines.automation.staleness import day_spans, spans, stale_days, stale_h
 from pipelines.definitions import build_defs
 from pipelines.landing.land import lifecycle_kinds
 from pipelines.project import Project
-from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.resource import Warehouse, days_between
 
 _DAGSTER_YAML = """\
 # Written by nanodollar; without this line the file is yours and is left alone.
@@ -105,8 +106,11 @@ def run(
         with warehouse.reading() as con:
             days = set(stale_days(con, project, now=moment))
         if from_at is not None or to_at is not None:
+            zone = ZoneInfo(project.time_zone)
             for start, end in ranges:
-                days |= {start.date() + timedelta(days=step) for step in range((end - start).days + 1)}
+                first_on = start.astimezone(zone).date()
+                last_on = (end - timedelta.resolution).astimezone(zone).date()
+                days |= set(days_between(first_on, last_on + timedelta(days=1)))
             days = {day for day in days if project.start_on <= day < moment.date()}
         for first_on, end_on in day_spans(sorted(days)):
             _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
