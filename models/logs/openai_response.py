@@ -47,6 +47,7 @@ IMPORTER = response_importer(
             CHAT,
             frozenset({"object=text_completion", "choices"}),
             frozenset({"id=resp_", "object=response"}),
+            frozenset({"object=list", "data[0].object=embedding", "usage"}),
             frozenset({"custom_id", "response"}),
         ),
         rank=56,

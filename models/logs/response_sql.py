@@ -83,6 +83,11 @@ def _inside(column: str, path: str) -> str:
     return f"CASE WHEN TRY(json_type(\"{column}\")) = 'OBJECT' THEN {found} END"
 
 
+def _as_json(column: str) -> str:
+    """SQL of a field as JSON; of a text that is none, the text."""
+    return f'CASE WHEN json_valid("{column}") THEN "{column}"::JSON ELSE to_json("{column}") END'
+
+
 def response_select(form: ResponseFormat) -> str:
     """Return the SELECT over `records` whose rows `_canonical` of models/logs/responses.py completes."""
     paths, tops = _paths(form), _tops(form)
@@ -96,11 +101,8 @@ def response_select(form: ResponseFormat) -> str:
     held = f"coalesce({', '.join(nested)})"
     if form.bare_when is not None:
         held = f'CASE WHEN "{form.bare_when}" IS NULL THEN {held} END'
-    bare = ", ".join(
-        f'\'{top}\', CASE WHEN json_valid("{top}") THEN "{top}"::JSON ELSE to_json("{top}") END'
-        for top in tops
-    )
-    beside = ", ".join(f"'{name}', TRY(\"{name}\"::JSON)" for name in form.beside)
+    bare = ", ".join(f"'{top}', {_as_json(top)}" for top in tops)
+    beside = ", ".join(f"'{name}', {_as_json(name)}" for name in form.beside)
     inside = "coalesce(TRY(json_extract(held, '$.body')), held::JSON)"
     answer = (
         f"CASE WHEN held IS NULL THEN json_object({bare}) WHEN TRY(json_type(held)) = 'OBJECT' THEN {inside} "

@@ -49,6 +49,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
             is_estimated=pl.lit(value=False),
             is_cancelled=pl.lit(value=False),
             is_split_assumed=pl.lit(value=False),
+            is_gateway_cache_hit=pl.lit(value=False),
         )
     )
     operation = pl.col("object").replace_strict(
@@ -155,7 +156,6 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         .when(pl.col("is_exclusive") | pl.col("is_estimated"))
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
-        is_gateway_cache_hit=pl.lit(value=False),
         is_fallback=pl.col("beside_is_fallback"),
         queue_seconds=pl.coalesce(
             "beside_queue_seconds", seconds.get("queue", pl.lit(None, dtype=pl.Float64))

@@ -50,6 +50,48 @@ METADATA = {
 }  # fmt: skip
 
 
+OBSERVED: dict[str, list[dict[str, Any]]] = {
+    "langfuse_export": [
+        {
+            "id": "o", "trace_id": "t", "type": "GENERATION", "start_time": "2026-11-02T09:00:00Z",
+            "status_message": PROMPT,
+            "usage_details": {"input": 10, "output": 5}, "model_parameters": {"stop": PROMPT},
+            "metadata": {"user_api_key_hash": KEY, "note": PROMPT},
+        }
+    ],
+    "helicone_export": [
+        {
+            "request_id": "r", "request_created_at": "2026-11-02T09:00:00Z", "provider": "OPENAI",
+            "response_status": 200,
+            "prompt_tokens": 10, "completion_tokens": 5, "proxy_key_id": KEY, "request_body": MESSAGES,
+            "response_body": ANSWER, "properties": {"note": PROMPT}, "request_path": PROMPT,
+        }
+    ],
+    "sglang_request_metrics": [
+        {
+            "id": "r", "request_parameters": json.dumps({"text": PROMPT}), "prompt_tokens": 10, "completion_tokens": 5,
+            "request_received_ts": 1793610000.0, "finish_reason": {"type": "stop", "matched": PROMPT},
+        },
+        {
+            "event": "request.finished", "rid": "r", "obj": {"text": PROMPT},
+            "out": {"text": PROMPT, "meta_info": {"id": "r"}},
+        },
+    ],
+    "vertex_request_log": [
+        {
+            "logging_time": "2026-11-02T09:00:00Z", "request_payload": [PROMPT], "response_payload": [PROMPT],
+            "full_request": {"contents": MESSAGES, "labels": {"note": PROMPT}}, "full_response": ANSWER,
+            "otel_log": {"body": PROMPT},
+        }
+    ],
+    "openrouter_generation": [
+        {"data": {"id": "gen-1", "created_at": "2026-11-02T09:00:00Z", "native_tokens_prompt": 10,
+                  "native_tokens_completion": 5, "http_referer": PROMPT, "provider_responses": [{"id": PROMPT}]}},
+    ],
+}  # fmt: skip
+"""Logs of gateways, servers and observers, which hold what was said beside what was counted."""
+
+
 def spans() -> dict[str, Any]:
     traced = span(1)
     one = traced["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
@@ -104,6 +146,8 @@ def records(kind: str) -> list[dict[str, Any]]:
             "status": {"message": PROMPT, "conditions": [{"type": "Ready", "message": PROMPT}]},
         }  # fmt: skip
         return [pod, {"type": "ADDED", "object": pod}, {"kind": "List", "items": [pod]}]
+    if kind in OBSERVED:
+        return [record | {"input": MESSAGES, "output": PROMPT} for record in OBSERVED[kind]]
     if kind == "replica_events":
         ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
         return [ready | {"prompt": PROMPT, "log": PROMPT}]
@@ -140,6 +184,11 @@ _NAMES = {
     "custom_llm_provider", "user", "team_id", "organization_id", "end_user", "request_tags",
     "litellm_call_id", "modelId", "requestId", "operation", "inferenceRegion", "errorCode", "generation_id",
     "response_id", "responseId", "modelVersion", "model_version", "identity", "accountId", "requestMetadata",
+    "projectId", "project_id", "traceId", "sessionId", "userId", "environment", "release", "prompt_name", "promptName",
+    "trace_name", "traceName", "usage_pricing_tier_name", "usagePricingTierName", "provided_model_name",
+    "providedModelName", "request_model", "response_model", "model_override", "request_user_id", "helicone_user",
+    "gateway_deployment_target", "gateway_router_id", "rid", "weight_version", "endpoint", "router", "provider_name",
+    "data_region", "external_user", "workspace_id", "upstream_id",
     "created_by", "serviceTier", "object", "status", "error",
 }  # fmt: skip
 
