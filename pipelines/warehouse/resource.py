@@ -14,7 +14,7 @@ from pipelines.project import Project
 from pipelines.warehouse.commit import Commit, committing
 from pipelines.warehouse.connect import Lake
 
-ROWS_AT_ONCE = 2_000_000
+ROWS_AT_ONCE = 400_000
 """Request rows that one chunk of hours holds at most: memory is bounded by this, never by history."""
 
 
