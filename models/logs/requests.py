@@ -1,4 +1,7 @@
-"""Generic request records whose columns are the canonical ones; a missing optional column is NULL."""
+"""Generic request records whose columns are the canonical ones; a missing optional column is NULL.
+
+A record that counts tokens and has no id, as in published traces, is known by its content and its order among equals.
+"""
 
 import polars as pl
 
@@ -36,6 +39,8 @@ _TEXTS = (
 _INSTANTS = ("started_at", "first_token_at", "finished_at")
 _OTHERS = ("attempt_no", "api_key_id", "provider_reported_cost_usd", "is_fallback", "queue_seconds")
 
+_HASHED = ", ".join(f"coalesce({name}, '')" for name in (*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS))
+
 _SELECT = f"""
 SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{text(name)} AS {name}" for name in _TEXTS)},
@@ -43,6 +48,7 @@ SELECT line_number, 1::INTEGER AS record_number,
        {text("started_at")} IS NOT NULL AS has_start,
        {", ".join(f"{integer(name)} AS {name}" for name in (*TOKEN_COLUMNS, "attempt_no"))},
        {bad_numbers({name: text(name) for name in TOKEN_COLUMNS})} AS bad_numbers,
+       CASE WHEN {text("request_id")} IS NULL THEN md5(concat_ws(chr(31), {_HASHED})) END AS content_hash,
        CASE WHEN {text("api_key_id")} IS NOT NULL THEN sha256($hash_key || api_key_id) END AS api_key_id,
        TRY_CAST(provider_reported_cost_usd AS DECIMAL(38, 12)) AS provider_reported_cost_usd,
        TRY_CAST(is_fallback AS BOOLEAN) AS is_fallback, TRY_CAST(queue_seconds AS DOUBLE) AS queue_seconds
@@ -58,7 +64,7 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     status = pl.coalesce("status", pl.lit("ok"))
     return frame.with_columns(
         *first_reason(
-            (pl.col("request_id").is_null(), "missing_request_id", "request_id"),
+            (pl.col("request_id").is_null() & ~has_usage, "missing_request_id", "request_id"),
             (pl.col("started_at").is_null() & pl.col("has_start"), "bad_value", "started_at is no instant"),
             (pl.col("started_at").is_null(), "missing_started_at", "started_at"),
             (pl.col("bad_numbers").is_not_null(), "bad_value", pl.col("bad_numbers")),
