@@ -1,4 +1,4 @@
-"""The registry of record formats, the listing of models/logs and models/lifecycle, and which of them a record fits."""
+"""The registry of record formats, the listing of their rooms, and which of them a record fits."""
 
 import importlib
 import pkgutil
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import models.billing
 import models.lifecycle
 import models.logs
 from models.records import Importer
@@ -17,7 +18,7 @@ from models.records import Importer
 def importers() -> dict[str, Importer]:
     """Return every importer by its kind, in name order."""
     found: dict[str, Importer] = {}
-    for package in (models.logs, models.lifecycle):
+    for package in (models.billing, models.logs, models.lifecycle):
         for item in pkgutil.iter_modules(package.__path__):
             importer = getattr(importlib.import_module(f"{package.__name__}.{item.name}"), "IMPORTER", None)
             if isinstance(importer, Importer):

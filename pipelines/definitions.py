@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.assets.completeness import completeness_asset
 from pipelines.assets.core import core_assets
 from pipelines.assets.mart import mart_assets, published_warehouse
 from pipelines.assets.raw import raw_assets
@@ -23,7 +24,8 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
     """Return the definitions of a project; tests and commands swap resources, they do not patch."""
     hours, days = hourly(project), daily(project)
     with dagster_previews():
-        facts_and_marts = [*core_assets(project, hours), *mart_assets(days), *report_assets(days)]
+        facts = [*core_assets(project, hours), completeness_asset(project, hours)]
+        facts_and_marts = [*facts, *mart_assets(days), *report_assets(days)]
     return dg.Definitions(
         assets=[*raw_assets(project), reference, *facts_and_marts, published_warehouse],
         asset_checks=all_checks(hours, days),

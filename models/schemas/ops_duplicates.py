@@ -21,7 +21,7 @@ TABLE = Table(
         Column(
             name="request_id",
             dtype=pl.String,
-            comment="Its request_id (replica_id for an event)",
+            comment="Its request_id (replica_id for an event, dedupe_key for a count)",
             required=True,
         ),
         Column(

@@ -14,7 +14,11 @@ TABLE = Table(
         Column(name="size_bytes", dtype=pl.Int64, comment="Size as landed"),
         Column(name="read_count", dtype=pl.Int64, comment="Records read"),
         Column(name="accepted_count", dtype=pl.Int64, comment="Records that count"),
-        Column(name="duplicate_count", dtype=pl.Int64, comment="Records listed in ops.duplicates"),
+        Column(
+            name="duplicate_count",
+            dtype=pl.Int64,
+            comment="Records listed in ops.duplicates, ops.event_duplicates or ops.counter_duplicates",
+        ),
         Column(name="quarantined_count", dtype=pl.Int64, comment="Records listed in ops.quarantine"),
         Column(name="ignored_count", dtype=pl.Int64, comment="Records of another grain; not in read_count"),
         Column(name="first_at", dtype=INSTANT, comment="Earliest instant in the file"),
@@ -26,7 +30,8 @@ TABLE = Table(
     select="""
 WITH duplicates AS (
   SELECT file_hash, source, count(*) AS duplicate_count
-  FROM (SELECT file_hash, source FROM ops.duplicates UNION ALL SELECT file_hash, source FROM ops.event_duplicates)
+  FROM (SELECT file_hash, source FROM ops.duplicates UNION ALL SELECT file_hash, source FROM ops.event_duplicates
+        UNION ALL SELECT file_hash, source FROM ops.counter_duplicates)
   GROUP BY ALL
 )
 SELECT f.file_hash, f.source, f.source_kind, f.path, f.size_bytes, f.read_count,

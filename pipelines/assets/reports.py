@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.automation.partitions import days_of
+from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
 from pipelines.reports.daily import render_days
 from pipelines.warehouse.resource import Warehouse, days_between
 
@@ -23,6 +23,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
             dg.AssetKey(["mart", "routing_mistakes"]),
             dg.AssetKey(["mart", "cold_start_bursts"]),
             dg.AssetKey(["ops", "coverage"]),
+            dg.AssetDep(dg.AssetKey(["ops", "completeness"]), partition_mapping=DAY_FROM_HOURS),
         ],
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),

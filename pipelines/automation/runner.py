@@ -12,11 +12,11 @@ import dagster as dg
 
 from models.errors import DataError
 from models.periods import HOUR, floor_hour
+from pipelines.assets.completeness import KEY as COMPLETENESS
 from pipelines.automation.event_log import BATCH_SIZE
 from pipelines.automation.partitions import day_range, hour_range
-from pipelines.automation.staleness import day_spans, spans, stale_days, stale_hours
+from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
 from pipelines.definitions import build_defs
-from pipelines.landing.land import lifecycle_kinds
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse, days_between
 
@@ -94,7 +94,7 @@ def run(
             selection = [dg.AssetKey(["raw", source]), *refs]
         _execute(definitions, instance, "land", summary, selection=selection)
         with warehouse.reading() as con:
-            hours = stale_hours(con, project, lifecycle_kinds=lifecycle_kinds(), now=moment)
+            hours = stale_hours(con, project, now=moment)
         ranges = spans(hours)
         if from_at is not None or to_at is not None:
             first = floor_hour(from_at) if from_at else min(hours, default=None)
@@ -103,6 +103,11 @@ def run(
         for start, end in ranges:
             _execute(definitions, instance, "facts", summary, tags=hour_range(start, end))
             summary.hours += int((end - start) / HOUR)
+        with warehouse.reading() as con:
+            counted = stale_counted_hours(con, project, now=moment)
+        for start, end in spans(counted):
+            tags = hour_range(start, end)
+            _execute(definitions, instance, "facts", summary, tags=tags, selection=[COMPLETENESS])
         with warehouse.reading() as con:
             days = set(stale_days(con, project, now=moment))
         if from_at is not None or to_at is not None:

@@ -2,13 +2,15 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from pipelines.assets.completeness import KEY as COMPLETENESS
 from pipelines.automation.partitions import day_range, hour_range
-from pipelines.automation.staleness import day_spans, spans, stale_days, stale_hours
-from pipelines.landing.land import lifecycle_kinds, source_files
+from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
+from pipelines.landing.land import source_files
 from pipelines.warehouse.resource import Warehouse
 
 
@@ -38,9 +40,13 @@ def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     # The hour that has just ended belongs to the hourly close.
     closed = datetime.now(UTC) - timedelta(hours=1)
     with warehouse.reading() as con:
-        hours = stale_hours(con, warehouse.project, lifecycle_kinds=lifecycle_kinds(), now=closed)
+        hours = stale_hours(con, warehouse.project, now=closed)
+        counted = stale_counted_hours(con, warehouse.project, now=closed)
         state = con.execute(_STATE).fetchone()
-    yield from _ask(context, [(hour_range(*span), span[0]) for span in spans(hours)], state)
+    ranges = [_Range(hour_range(*span), span[0]) for span in spans(hours)]
+    # A new count is held against the logs; it changes no other fact.
+    ranges += [_Range(hour_range(*span), span[0], (COMPLETENESS,)) for span in spans(counted)]
+    yield from _ask(context, ranges, state)
 
 
 @dg.sensor(job_name="marts", minimum_interval_seconds=120, required_resource_keys={"warehouse"})
@@ -51,18 +57,28 @@ def outdated_days(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest
     with warehouse.reading() as con:
         days = stale_days(con, warehouse.project, now=datetime.now(UTC))
         state = con.execute(_STATE).fetchone()
-    yield from _ask(context, [(day_range(*span), span[0]) for span in day_spans(days)], state)
+    yield from _ask(context, [_Range(day_range(*span), span[0]) for span in day_spans(days)], state)
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A range of partitions to ask for, of the whole job or of some of its assets."""
+
+    tags: dict[str, str]
+    first: date
+    assets: tuple[dg.AssetKey, ...] | None = None
 
 
 def _ask(
-    context: dg.SensorEvaluationContext, ranges: list[tuple[dict[str, str], date]], state: object
+    context: dg.SensorEvaluationContext, ranges: list[_Range], state: object
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     if not ranges or context.cursor == str(state):
         yield dg.SkipReason("Nothing is out of date." if not ranges else "Already asked for.")
         return
     context.update_cursor(str(state))
-    for tags, first in ranges:
-        yield dg.RunRequest(run_key=f"{first.isoformat()} {state}", tags=tags)
+    for one in ranges:
+        key = f"{one.first.isoformat()} {'counts ' if one.assets else ''}{state}"
+        yield dg.RunRequest(run_key=key, tags=one.tags, asset_selection=one.assets)
 
 
 _STATE = """

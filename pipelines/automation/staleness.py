@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 
 from models.errors import ConfigurationError
+from models.importers import importers
 from models.periods import HOUR, floor_hour
 from models.schemas import tables
 from pipelines.project import Project
@@ -16,6 +17,7 @@ _FACTS = (
     "core.request_costs",
     "core.pool_hours",
     "mart.cost_per_token_hourly",
+    "ops.completeness",
 )
 _GAP = timedelta(hours=6)
 """Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""
@@ -26,6 +28,9 @@ touched AS (
   SELECT touched_hour - to_seconds($window) AS starts_at,
          greatest(touched_hour, coalesce(last_finished_at, touched_hour)) + to_seconds($window) AS ends_at, landed_at
   FROM ops.file_hours
+  -- A count changes no fact.
+  WHERE NOT EXISTS (FROM ops.landed_files f WHERE f.file_hash = file_hours.file_hash AND f.source = file_hours.source
+                    AND f.source_kind = ANY($counters))
   UNION ALL
   -- A replica lives on after its last event, so a lifecycle file reaches to the end of what has landed.
   SELECT first_at, greatest(last_at, (SELECT ends_at FROM horizon)), landed_at
@@ -49,9 +54,7 @@ ORDER BY hour
 """
 
 
-def stale_hours(
-    con: duckdb.DuckDBPyConnection, project: Project, *, lifecycle_kinds: list[str], now: datetime
-) -> list[datetime]:
+def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[datetime]:
     """Return the UTC hours whose facts are older than the records that touch them, in order.
 
     Raises:
@@ -70,10 +73,45 @@ def stale_hours(
         _STALE_HOURS,
         {
             "window": 2 * project.dedupe_window.total_seconds(),
-            "lifecycle": lifecycle_kinds,
+            "lifecycle": _kinds("raw.replica_events"),
+            "counters": _kinds("raw.usage_counters"),
             "facts": list(_FACTS),
             "table_count": len(_FACTS),
             "first": first,
+            "last": floor_hour(now),
+        },
+    ).fetchall()
+    return [row[0].astimezone(UTC) for row in rows]
+
+
+def _kinds(table: str) -> list[str]:
+    return [kind for kind, importer in importers().items() if importer.table == table]
+
+
+_STALE_COUNTED_HOURS = """
+WITH wanted AS (
+  SELECT unnest(generate_series(touched_hour, greatest(touched_hour, last_finished_at - INTERVAL 1 MICROSECOND),
+                                INTERVAL 1 HOUR)) AS hour, h.landed_at
+  FROM ops.file_hours h JOIN ops.landed_files f USING (file_hash, source) WHERE f.source_kind = ANY($counters)
+),
+newest AS (SELECT hour, max(landed_at) AS landed_at FROM wanted GROUP BY hour),
+computed AS (
+  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour, loaded_at
+  FROM ops.partitions WHERE table_name = 'ops.completeness'
+)
+SELECT hour FROM newest LEFT JOIN computed USING (hour)
+WHERE hour >= $first AND hour < $last AND (loaded_at IS NULL OR loaded_at < landed_at)
+ORDER BY hour
+"""
+
+
+def stale_counted_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[datetime]:
+    """Return the UTC hours that were counted anew since their logs were held against the count, in order."""
+    rows = con.execute(
+        _STALE_COUNTED_HOURS,
+        {
+            "counters": _kinds("raw.usage_counters"),
+            "first": datetime.combine(project.start_on, datetime.min.time(), UTC),
             "last": floor_hour(now),
         },
     ).fetchall()

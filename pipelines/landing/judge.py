@@ -199,7 +199,7 @@ def _cases(schema: pl.Schema, stamp: Stamp) -> list[tuple[pl.Expr, str, str]]:
 
 def time_column(importer: Importer) -> str:
     """Return the column that tells a record's hour."""
-    return "started_at" if importer.table == "raw.requests" else "event_at"
+    return "event_at" if importer.table == "raw.replica_events" else "started_at"
 
 
 def _usable(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:

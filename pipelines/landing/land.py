@@ -412,8 +412,3 @@ def _table_blocks(tables: Iterator[pa.Table], mark: FileMark) -> Iterator[TableB
     for rows in tables:
         yield TableBlock(mark, rows, first_row)
         first_row += rows.num_rows
-
-
-def lifecycle_kinds() -> list[str]:
-    """Return the kinds whose records are replica events."""
-    return [kind for kind, importer in importers().items() if importer.table == "raw.replica_events"]

@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from models.billing.latest import latest
 from models.importers import importers
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
@@ -68,6 +69,10 @@ def duplicate_count(warehouse: Warehouse, file: dict[str, Any]) -> int:
                 ).lazy()
             if importer.table == "raw.requests":
                 _, losers = dedupe(landed, window=window, from_hour=start, to_hour=end)
+            elif importer.table == "raw.usage_counters":
+                # The range that is read reaches beyond the hours that are told of.
+                _, losers = latest(landed)
+                losers = losers.filter(pl.col("started_hour").is_between(start, end, closed="left"))
             else:
                 _, losers = dedupe_events(landed, from_hour=start, to_hour=end)
             lost = losers.filter(

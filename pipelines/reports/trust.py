@@ -47,6 +47,7 @@ def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: 
         )
     if quarantined:
         facts.append(f"{plural(quarantined, 'record')} of its files could not be read")
+    facts.append(_complete(next(iter(found["completeness"]), None)))
     if not found["checks"]:
         facts.append("no check has looked at it yet")
     elif failed:
@@ -82,6 +83,20 @@ def _measured(measured: int | None, coverage: Row | None) -> str:
     if measured == coverage["attempt_count"]:
         return "all tokens were counted by the provider"
     return f"{share(measured / coverage['attempt_count'])} have tokens counted by the provider"
+
+
+def _complete(counted: Row | None) -> str:
+    if counted is None:
+        return "no independent counter says whether logs are missing"
+    missing, tokens = counted["missing_count"], counted["missing_tokens"]
+    if not missing and not tokens:
+        return f"no log is missing by the counters of {counted['providers']}"
+    usd = counted["missing_usd"]
+    guess = "with no estimate" if usd is None else f"estimated at {money(usd).striptags()}"
+    if usd is not None and counted["has_unpriced"]:
+        guess += " in part"
+    calls = f"{count(missing)} of {plural(counted['counted_count'], 'counted call')} and " if missing else ""
+    return f"{calls}{count(tokens)} counted tokens, {guess}, are in no log"
 
 
 def _verdict(total: Row, *, is_whole: bool, is_bad: bool, is_settled: bool) -> tuple[Level, str]:

@@ -15,7 +15,7 @@ from pipelines.sources.stored import StoredFile, stored_file
 
 _FOLDER = Path("warehouse", "landed")
 _FREE_TEXT = {"response", "result", "results", "delta", "input", "output", "messages", "resourceSpans"}
-"""Fields that hold prompts or completions: a format that reads inside them is not kept as an extract."""
+"""Fields that hold prompts or completions: a log format that reads inside them is not kept as an extract."""
 
 
 def pull(
@@ -35,7 +35,9 @@ def pull(
         DataError: the other side cannot be reached, or refuses.
     """
     url, folder = str(source.url), project / _FOLDER / source.name
-    columns = [source.columns.get(name, name) for name in importers()[source.kind].columns]
+    importer = importers()[source.kind]
+    columns = [source.columns.get(name, name) for name in importer.columns]
+    is_free = importer.table == "raw.requests" and bool(_FREE_TEXT.intersection(columns))
     nested: dict[str, Sequence[str]] = (
         {"metadata": METADATA_PATHS} if source.kind == "litellm_spend_logs" else {}
     )
@@ -44,7 +46,7 @@ def pull(
     )
     if url.startswith(("postgres://", "postgresql://")) and source.kind == "litellm_spend_logs":
         paths = pull_spend_logs(url, extracts, columns=columns, nested=nested, overlap=overlap)
-    elif url.startswith(("http://", "https://")) and not _FREE_TEXT.intersection(columns):
+    elif url.startswith(("http://", "https://")) and not is_free:
         paths = pull_records(
             url, source.api or Api(), extracts, columns=columns, nested=nested, overlap=overlap
         )

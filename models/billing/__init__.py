@@ -1,0 +1,1 @@
+"""Usage that others counted, one file a format, and what logs lack beside it."""

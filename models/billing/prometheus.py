@@ -1,0 +1,133 @@
+"""Running counters of vLLM and SGLang: text exposition with instants, or answers of Prometheus' query API.
+
+A counter says how much was counted since the server started, so that two readings of one series tell what came in
+between (`increases.py`). A line of text ends with the instant of its reading in milliseconds, as `/federate` writes
+it. Only the counters named here are read; everything else, comments included, is passed over.
+Source: vLLM `v1/metrics/loggers.py` and SGLang 0.5.23, checked 2026-11-20, https://github.com/vllm-project/vllm;
+https://prometheus.io/docs/instrumenting/exposition_formats.
+"""
+
+import polars as pl
+
+from models.records import MOST_TOKENS, Importer, first_reason, instant
+
+METRICS = {
+    "vllm:request_success_total": "request_count",
+    "vllm:prompt_tokens_total": "input_tokens",
+    "vllm:prompt_tokens_cached_total": "cache_read_tokens",
+    "vllm:generation_tokens_total": "output_tokens",
+    "sglang:num_requests_total": "request_count",
+    "sglang:prompt_tokens_total": "input_tokens",
+    "sglang:cached_tokens_total": "cache_read_tokens",
+    "sglang:generation_tokens_total": "output_tokens",
+}
+"""Counter -> what it counts. `prompt_tokens_total` includes cached tokens; by-source and prefix counters repeat it."""
+
+_SAMPLE = r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(\S+))?\s*$"
+_LABEL = r'[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"'
+_SERIES = '[{"metric": "JSON", "values": "JSON", "value": "JSON"}]'
+_SELECT = f"""
+WITH texts AS NOT MATERIALIZED (
+  SELECT line_number, regexp_extract(line, '{_SAMPLE}', ['name', 'labels', 'value', 'at']) AS sample,
+         line IS NOT NULL AND NOT regexp_matches(line, '^\\s*#') AS is_sample
+  FROM records WHERE line IS NOT NULL
+),
+answers AS NOT MATERIALIZED (
+  SELECT line_number, TRY(json_extract_string(data, '$.resultType')) AS result_type,
+         CASE WHEN data IS NOT NULL THEN TRY(from_json(data->'$.result', '{_SERIES}'))
+              ELSE [{{'metric': TRY(metric::JSON), 'values': TRY("values"::JSON), 'value': TRY("value"::JSON)}}]
+         END AS listed
+  FROM records WHERE line IS NULL
+),
+series AS NOT MATERIALIZED (
+  SELECT line_number, listed IS NULL AS is_broken, coalesce(len(listed), 0) = 0 AS is_empty,
+         unnest(CASE WHEN len(listed) > 0 THEN listed ELSE [NULL] END) AS s
+  FROM answers
+),
+labelled AS NOT MATERIALIZED (
+  SELECT line_number, is_broken, is_empty, TRY(from_json(s.metric, '"MAP(VARCHAR, VARCHAR)"')) AS labels,
+         CASE WHEN s."values" IS NOT NULL THEN TRY(from_json(s."values", '[["VARCHAR"]]'))
+              WHEN s."value" IS NOT NULL THEN [TRY(from_json(s."value", '["VARCHAR"]'))] END AS read
+  FROM series
+),
+points AS NOT MATERIALIZED (
+  SELECT line_number, is_broken OR (NOT is_empty AND (labels IS NULL OR read IS NULL)) AS is_broken, is_empty, labels,
+         unnest(CASE WHEN len(read) > 0 THEN read ELSE [NULL] END) AS point
+  FROM labelled
+)
+SELECT line_number, is_sample AND sample.name = '' AS is_broken, NOT is_sample AS is_empty,
+       sample.name AS counter, regexp_extract(sample.labels, 'model_name="((?:[^"\\\\]|\\\\.)*)"', 1) AS model,
+       list_sort(regexp_extract_all(sample.labels, '{_LABEL}')) AS labels,
+       sample.value AS value, CASE WHEN sample.at <> '' THEN {instant("sample.at")} END AS started_at
+FROM texts
+UNION ALL
+SELECT line_number, is_broken, is_empty OR (NOT is_broken AND point IS NULL), labels['__name__'], labels['model_name'],
+       list_sort(list_transform(list_filter(map_entries(labels), lambda e: e."key" <> '__name__'),
+                                lambda e: e."key" || '=' || to_json(e."value")::VARCHAR)),
+       point[2], {instant("point[1]")}
+FROM points
+"""
+
+
+def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
+    row = pl.int_range(pl.len(), dtype=pl.Int32)
+    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
+    number = pl.col("value").cast(pl.Float64, strict=False)
+    is_count = number.is_between(0, MOST_TOKENS).fill_null(value=False)
+    count = pl.when(is_count).then(number).round(0).cast(pl.Int64)
+    is_broken = pl.col("is_broken").fill_null(value=False)
+    is_empty = pl.col("is_empty").fill_null(value=False)
+    metric = pl.coalesce(pl.col("counter"), pl.lit(""))
+    is_read = metric.is_in(list(METRICS))
+    labels = pl.col("labels").list.join(",")
+    series = (pl.concat_str("counter", pl.lit("{"), labels, pl.lit("}"))).hash(seed=0).cast(pl.String)
+    at = pl.col("started_at").dt.epoch("us").cast(pl.String)
+    return frame.with_columns(
+        *first_reason(
+            (is_broken, "wrong_shape", "it is no sample of a counter"),
+            (
+                metric == "",
+                "missing_metric",
+                "__name__: ask for the counters themselves, not for a sum of them",
+            ),
+            (~is_count, "bad_value", "value"),
+            (
+                pl.col("started_at").is_null(),
+                "missing_read_at",
+                "the instant of the reading, in milliseconds",
+            ),
+        ),
+        *(
+            pl.when(metric.is_in([name for name, what in METRICS.items() if what == column]))
+            .then(count)
+            .alias(column)
+            for column in sorted({*METRICS.values()})
+        ),
+        record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+        is_ignored=~is_broken & (is_empty | (~is_read & (metric != ""))),
+        provider=pl.lit("self_hosted"),
+        model=pl.when(pl.col("model") != "").then("model"),
+        series=series,
+        dedupe_key=pl.concat_str(series, pl.lit("|"), at),
+    )
+
+
+IMPORTER = Importer(
+    kind="prometheus",
+    table="raw.usage_counters",
+    columns=dict.fromkeys(("line", "data", "metric", "values", "value"), "VARCHAR"),
+    select=_SELECT,
+    canonical=_canonical,
+    formats=("jsonl", "text"),
+    signature=(
+        frozenset({"data.resultType", "data.result"}),
+        frozenset({"metric.__name__=vllm:", "values"}),
+        frozenset({"metric.__name__=sglang:", "values"}),
+        *(
+            frozenset({f"line={start}{system}:"})
+            for system in ("vllm", "sglang")
+            for start in ("", "# HELP ")
+        ),
+    ),
+    rank=12,
+)
