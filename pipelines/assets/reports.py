@@ -20,6 +20,8 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         group_name="reports",
         deps=[
             dg.AssetKey(["mart", "cost_per_token_daily"]),
+            dg.AssetKey(["mart", "break_even"]),
+            dg.AssetKey(["mart", "cost_by_chip"]),
             dg.AssetKey(["mart", "routing_mistakes"]),
             dg.AssetKey(["mart", "cold_start_bursts"]),
             dg.AssetKey(["ops", "coverage"]),

@@ -127,6 +127,9 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
         "starts_plot": plots.starts_by_time(
             found["start_bins"], found["bursts"], starts_at=starts_at, ends_at=ends_at, time_zone=time_zone
         ),
+        "owning": _cheapest_apis(found["break_even"]),
+        "owning_plot": plots.break_even(found["break_even"]),
+        "chips": found["chips"],
         "questions": questions(on, found),
         "unallocated": UNALLOCATED,
     }
@@ -141,7 +144,18 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for word in ("money", "change", "rate", "share", "count", "duration", "clock", "plural", "breakable"):
+    for word in (
+        "money",
+        "change",
+        "rate",
+        "share",
+        "filled",
+        "count",
+        "duration",
+        "clock",
+        "plural",
+        "breakable",
+    ):
         environment.filters[word] = getattr(wording, word)
     environment.globals["change_ratio"] = wording.change_ratio
     environment.globals["word"] = wording.word
@@ -241,6 +255,17 @@ def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
         for place in range(3)
     }
     return [*rows[:PROVIDERS_AT_MOST], {"name": None, "members": len(rest)} | folded]
+
+
+def _cheapest_apis(offers: Rows) -> Rows:
+    """Return each owned pool beside the API that would have served its day for least; offers come cheapest first."""
+    pools: dict[tuple[str, ...], Row] = {}
+    for row in offers:
+        pool = pools.setdefault(
+            (row["provider"], row["region"], row["chip"], row["deployment"]), row | {"api_count": 0}
+        )
+        pool["api_count"] += 1
+    return list(pools.values())
 
 
 def _regret(found: dict[str, Rows]) -> dict[str, Any]:

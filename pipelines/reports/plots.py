@@ -3,6 +3,7 @@
 The plots stay readable in print and in the dark because report.css sets the variables, not this file.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -168,6 +169,71 @@ def starts_by_time(
         .encode(x=alt.X("middle:Q", scale=scale, axis=x_axis), y=alt.value(0), text="number:N"),
     ]
     return _svg(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
+
+
+def break_even(offers: Rows) -> Markup | None:
+    """Draw how full each owned pool is, and how full it must be to beat each API; None when no pool has both.
+
+    Args:
+        offers: a pool's deployment and chip with used_ratio (the day's tokens over what the pool can serve), and the
+            api_provider with break_even_ratio, in the same unit.
+    """
+    known = [row for row in offers if row["used_ratio"] and row["break_even_ratio"]]
+    if not known:
+        return None
+    sizes: dict[str, int] = {}
+    for row in known:
+        sizes[row["api_provider"]] = sizes.get(row["api_provider"], 0) + 1
+    names = _largest(sizes)
+    points = [
+        {
+            "pool": f"{row['deployment']}|{row['chip']}, {row['region']}",
+            "used": row["used_ratio"],
+            "even": row["break_even_ratio"],
+            "api": row["api_provider"] if row["api_provider"] in names else REST,
+        }
+        for row in known
+    ]
+    pools = list(dict.fromkeys(point["pool"] for point in points))
+    ratios = [ratio for point in points for ratio in (point["used"], point["even"], 1.0)]
+    domain = [min(ratios) / 1.6, max(ratios) * 1.6]
+    powers = range(math.floor(math.log10(domain[0])), math.ceil(math.log10(domain[1])) + 1)
+    x = alt.X("used:Q", title=None, scale=alt.Scale(type="log", domain=domain, nice=False)).axis(
+        values=[10.0**power for power in powers if domain[0] <= 10.0**power <= domain[1]],
+        labelExpr="datum.value > 1 ? format(datum.value, ',') + ' x' : format(datum.value, '~%')",
+    )
+    y = alt.Y("pool:N", sort=pools, title=None).axis(
+        labelExpr="split(datum.label, '|')",
+        ticks=False,
+        domain=False,
+        minExtent=140,
+        labelLimit=220,
+        grid=True,
+    )
+    data = alt.InlineData(values=points)
+    layers = [
+        alt.Chart(alt.InlineData(values=[{"used": 1.0, "to": domain[1]}]))
+        .mark_rect(color="var(--alarm)", opacity=0.09)
+        .encode(x=x, x2="to:Q"),
+        alt.Chart(alt.InlineData(values=[{"used": 1.0, "text": "full"}]))
+        .mark_text(baseline="bottom", dy=-3, fontSize=11, color="var(--alarm)")
+        .encode(x=x, y=alt.value(0), text="text:N"),
+        alt.Chart(data)
+        .mark_point(shape="diamond", filled=True, size=70, opacity=0.9)
+        .encode(
+            x=alt.X("even:Q", scale=alt.Scale(type="log", domain=domain, nice=False)),
+            y=y,
+            color=_colour(
+                "api", [name for name in [*names, REST] if name in {point["api"] for point in points}]
+            ),
+        ),
+        alt.Chart(data).mark_point(filled=True, size=90, color="var(--ink)", opacity=1).encode(x=x, y=y),
+    ]
+    height = 40 * len(pools)
+    return _svg(
+        alt.layer(*layers).properties(width=_WIDTH - 190, height=height),
+        "Break-even of owned pools against APIs",
+    )
 
 
 def _largest(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]:

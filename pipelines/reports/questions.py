@@ -17,6 +17,10 @@ _QUESTIONS = {
         1e6 * sum(available_usd)::DOUBLE / nullif(sum(total_tokens - unpriced_tokens), 0) AS available_usd_per_mtok
         FROM mart.cost_per_token_daily WHERE accrued_on = '{on}' AND route IS DISTINCT FROM '(unallocated)'
         GROUP BY ALL ORDER BY available_usd DESC NULLS LAST""",
+    "Owning against every API of the same model": """
+        SELECT deployment, chip, api_provider, api_model, billed_usd, api_usd, tokens,
+        break_even_tokens, capacity_tokens, cheaper FROM mart.break_even
+        WHERE accrued_on = '{on}' ORDER BY deployment, chip, api_usd""",
     "Routing mistakes to mend": """
         SELECT route, kind, clause, provider, model, alternative_provider, alternative_model, count(*) AS attempts,
         sum(regret_usd) AS regret_usd FROM mart.routing_mistakes WHERE accrued_on = '{on}'

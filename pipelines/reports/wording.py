@@ -48,6 +48,13 @@ def share(ratio: float | None, missing: str = UNKNOWN) -> str | Markup:
     return f"{min(ratio, 0.9999):.2%}"
 
 
+def filled(ratio: float | None) -> str | Markup:
+    """Write how full something is; beyond full as a multiple of it."""
+    if ratio is None:
+        return word(UNKNOWN)
+    return f"{ratio:,.1f} times" if ratio > 1 else share(ratio)
+
+
 def change_ratio(new: Decimal | float | None, old: Decimal | float | None) -> str | Markup:
     """Write a relative change with its sign; there is none from nothing or from the unknown."""
     if new is None or not old:

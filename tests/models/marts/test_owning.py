@@ -123,6 +123,40 @@ def test_the_same_model_stands_side_by_side_on_every_chip():
     assert (rows["LPU"]["cost_basis"], rows["LPU"]["tokens_per_gpu_second"]) == ("token", None)
 
 
+@pytest.mark.parametrize("name", ["llama-3.3-70b-instruct", "Meta-Llama/Llama-3.3-70B-Instruct"])
+def test_a_pool_stands_beside_its_model_whatever_the_case_and_owner_of_the_name(name):
+    con = warehouse([pool_hour("3", model=name)], [served(1, 0, 1, model=name)], api("groq", "1", "1"))
+    known = {
+        "provider": "groq",
+        "model": "versatile",
+        "valid_from": NOON,
+        "known_from": NOON,
+        "sheet_path": "p",
+    }
+    aliases = ("meta-llama/Llama-3.3-70B-Instruct", "groq/llama-3.3-70b-instruct", "other/gemma")
+    families = ("llama-3.3-70b", "llama-3.3-70b", "gemma")
+    insert(
+        con,
+        "ref.models",
+        [
+            known | {"alias": alias, "model_family": family}
+            for alias, family in zip(aliases, families, strict=True)
+        ],
+    )
+    (offer,) = fill(con, "mart.break_even", "break_even", **SPAN).iter_rows(named=True)
+    (chip,) = fill(con, "mart.cost_by_chip", "cost_by_chip", **SPAN).iter_rows(named=True)
+    assert (offer["api_provider"], offer["model"]) == ("groq", name)
+    assert chip["model_family"] == "llama-3.3-70b"
+
+
+def test_a_name_that_two_families_bear_is_compared_with_neither():
+    con = warehouse([pool_hour("3", model="chat")], [served(1, 0, 1, model="chat")], api("groq", "1", "1"))
+    known = {"provider": "groq", "model": "m", "valid_from": NOON, "known_from": NOON, "sheet_path": "p"}
+    aliases = {"a/chat": "llama-3.3-70b", "b/Chat": "gemma"}
+    insert(con, "ref.models", [known | {"alias": a, "model_family": family} for a, family in aliases.items()])
+    assert fill(con, "mart.break_even", "break_even", **SPAN).is_empty()
+
+
 def test_a_pool_without_traffic_keeps_its_bill():
     (row,) = fill(warehouse([pool_hour("10")], []), "mart.cost_by_chip", "cost_by_chip", **SPAN).iter_rows(
         named=True

@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from tests.models.marts.test_owning import api
 from tests.models.marts.warehouse import attempt, fill, gpu_attempt, insert, open_warehouse, pool_hour, utc
 
 ON = date(2026, 5, 14)
@@ -35,6 +36,8 @@ def fleet(*, days: int = 14, attempts: int = 60, on: date = ON, seed: int = 7) -
         hours += _pool_hours(rng, day, costs)
     insert(con, "core.request_costs", costs)
     insert(con, "core.pool_hours", hours)
+    ever = {"valid_from": utc("2026-01-01T00:00")}
+    insert(con, "ref.token_prices", [*api("groq", "0.59", "0.79", **ever), *api("dear", "59", "79", **ever)])
     make_marts(con, on=on, days=days)
     return con
 
@@ -43,6 +46,8 @@ def make_marts(con: duckdb.DuckDBPyConnection, *, on: date = ON, days: int = 14)
     span = {"from_on": on - timedelta(days=days - 1), "to_on": on + timedelta(days=1)}
     fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **span)
     fill(con, "ops.coverage", "coverage", **span)
+    fill(con, "mart.break_even", "break_even", **span)
+    fill(con, "mart.cost_by_chip", "cost_by_chip", **span)
 
 
 def _attempts(rng: random.Random, day: date, number: int) -> list[dict[str, Any]]:
@@ -95,7 +100,9 @@ def _pool_hours(rng: random.Random, day: date, costs: list[dict[str, Any]]) -> l
                     at,
                     day,
                     **place,
+                    model="llama-3.3-70b",
                     **parts,
+                    serving_gpu_seconds=Decimal(0 if hour == 20 else 1800),
                     idle_gpu_seconds=Decimal(600),
                     starting_gpu_seconds=Decimal(200),
                 )

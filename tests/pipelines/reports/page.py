@@ -46,6 +46,7 @@ class Page(HTMLParser):
         self.ids: dict[str, str] = {}
         self.loads: list[str] = []
         self.anchors: list[str] = []
+        self.labels: list[str] = []
         self.tags: list[str] = []
         self.commands: list[str] = []
         self._open: list[tuple[str, str | None]] = []
@@ -75,6 +76,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
         self.tags.append(tag)
+        self.labels += [label for label in (given.get("aria-label"),) if label is not None]
         if tag not in VOID:
             self._open.append((tag, given.get("id")))
         if tag == "a":

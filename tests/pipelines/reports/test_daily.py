@@ -81,6 +81,33 @@ def test_lines_of_the_spend_sum_exactly_to_the_spend_of_the_day(full):
     )
 
 
+def test_each_pool_stands_beside_its_cheapest_api_and_the_plot_shows_them_all():
+    con = fleet(days=1)
+    page = render(con)
+    lines = {line.name.split()[0]: line.words() for line in page.tables["owning"]}
+    assert set(lines) == {"llama-pool", "qwen-pool"}
+    for deployment, words in lines.items():
+        billed = scalar(
+            con,
+            f"SELECT sum(billed_usd) FROM core.pool_hours WHERE accrued_on = '{ON}' AND deployment = '{deployment}'",
+        )
+        assert words[1] == f"${billed:,.2f}"
+        assert words[5] == "llama-at-groq groq, of 2"
+    assert "Break-even of owned pools against APIs" in page.labels
+    chips = {line.words()[1].split()[0]: line.words() for line in page.tables["chips"]}
+    assert {"H100", "H200", "Groq", "Cerebras"} <= set(chips)
+    assert "by the token" in chips["Groq"][1]
+
+
+def test_without_owned_pools_and_known_chips_nothing_is_compared():
+    con = open_warehouse()
+    insert(con, "core.request_costs", [attempt("r", NOON, ON, effective_usd=Decimal(1))])
+    make_marts(con, days=1)
+    page = render(con)
+    assert "owning" not in page.tables
+    assert "Owning or buying" not in page.text
+
+
 def test_charges_without_a_request_and_corrections_are_in_the_spend():
     con = fleet(days=1)
     before = Decimal(render(con).tables["spend"][-1].cells[1].value)
@@ -476,7 +503,7 @@ def test_page_loads_nothing_and_links_only_to_itself_and_the_data_docs(full):
     assert page.loads == ["data:,"]
     assert {anchor for anchor in page.anchors if not anchor.startswith("#")} == {"../data_docs/index.html"}
     assert "script" not in page.tags
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 3
 
 
 def test_every_command_runs_and_answers_with_the_figures_of_the_page(full):
@@ -490,7 +517,7 @@ def test_every_command_runs_and_answers_with_the_figures_of_the_page(full):
     assert {row[0]: row[3] for row in answers[1]}["gpt-4o"] == Decimal(
         next(line for line in page.tables["model"] if line.name == "gpt-4o").cells[6].value
     )
-    assert len(answers) == 7
+    assert len(answers) == 8
     assert all(answers)
 
 

@@ -44,7 +44,7 @@ def test_page_opens_offline_without_a_word_in_the_console_on_desk_phone_and_in_t
             seen.clear()
             # Wide tables scroll inside themselves, not the page.
             assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.locator("figure svg").count() == 2
+            assert page.locator("figure svg").count() == 3
             assert page.evaluate(
                 "[...document.querySelectorAll('figure svg')].every(s => s.getBBox().width > 300)"
             )
