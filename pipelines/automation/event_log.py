@@ -1,7 +1,7 @@
 """Dagster's SQLite event log, storing the events of a batch in one transaction a file.
 
 A backfill of many partitions writes two events per asset and partition, and Dagster opens, commits and closes the
-database for each. Inside a batch the connections stay open.
+database for each. Here a batch is one transaction, and the files used last stay open.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,11 +12,12 @@ from typing import Any
 from dagster import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy import Connection, Engine, create_engine
 
 BATCH_SIZE = 1000
 """Events a transaction, for Dagster's DAGSTER_EVENT_BATCH_SIZE."""
 _BUSY_SECONDS = 60
+_OPEN_FILES = 4
 
 
 class _Batch(local):
@@ -29,6 +30,10 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     _batch = _Batch()
 
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, Engine] = {}
+        super().__init__(base_dir, inst_data)
+
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
@@ -39,16 +44,37 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def _connect(self, shard: str) -> Iterator[Connection]:
         stack = self._batch.stack
         if stack is None:
-            with super()._connect(shard) as con:
+            engine = self._engine(shard)
+            with self._db_lock, engine.begin() as con:
                 yield con
             return
         if shard not in self._batch.shards:
+            self._batch.shards[shard] = stack.enter_context(self._engine(shard).begin())
+        yield self._batch.shards[shard]
+
+    def _engine(self, shard: str) -> Engine:
+        engine = self._engines.pop(shard, None)
+        if engine is None:
             with super()._connect(shard):
                 pass  # makes the file where it is missing
             url = self.conn_string_for_shard(shard)
-            engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": _BUSY_SECONDS})
-            self._batch.shards[shard] = stack.enter_context(engine.begin())
-        yield self._batch.shards[shard]
+            engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+        self._engines[shard] = engine
+        if len(self._engines) > _OPEN_FILES:
+            self._engines.pop(next(iter(self._engines))).dispose()
+        return engine
+
+    def dispose(self) -> None:
+        """Close the files, and stop watching them."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+        super().dispose()
+
+    def wipe(self) -> None:
+        """Delete every event."""
+        while self._engines:
+            self._engines.popitem()[1].dispose()
+        super().wipe()
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all of them or none."""
