@@ -60,7 +60,7 @@ _SHAPE: dict[str, Any] = {
     },
 }  # fmt: skip
 _TOPS = ("kind", "metadata", "spec", "status")
-_BARE = ", ".join(f"'{name}', CASE WHEN json_valid({name}) THEN {name}::JSON END" for name in _TOPS[1:])
+_BARE = ", ".join(f"'{name}', {name}" for name in _TOPS[1:])
 _EMPTY = f"MAP {{}}::{_MAP}"
 _CLOUD = " ".join(
     f"WHEN list_has_any(list_transform(map_keys(labels), lambda k: starts_with(k, '{prefix}')), [true]) THEN '{cloud}'"
@@ -68,15 +68,12 @@ _CLOUD = " ".join(
     for prefix in prefixes
 )
 _TERMS = " ".join(f"WHEN '{word}' THEN '{name}'" for word, name in COMMITMENTS.items())
-_QUARTER = " OR ".join(f"contains(x.k, 'mig-{profile}')" for profile in QUARTERS)
+_QUARTER = " OR ".join(f"contains(e.key, 'mig-{profile}')" for profile in QUARTERS)
 
 
 def _turned(condition: str, status: str = "True") -> str:
     """SQL of when a condition took a status; NULL where it has another."""
-    return (
-        f"list_filter(pod.status.conditions, lambda c: c.type = '{condition}' AND c.status = '{status}')[1]"
-        ".lastTransitionTime"
-    )
+    return f"turns[list_position(turned, '{condition}={status}')]"
 
 
 def _event(event: str, at: str, reason: str = "NULL", *, shift: str = "0") -> str:
@@ -90,150 +87,171 @@ def _of_mains(event: str, at: str, *, shift: str = "0") -> str:
     return f"list_transform(mains, lambda c: {_event(event, at, reason, shift=shift)})"
 
 
-_DELETION = "pod.metadata.deletionTimestamp"
-_GRACE = f"-coalesce({integer('pod.metadata.deletionGracePeriodSeconds')}, 0) * 1000000"
-_PREEMPTED = f"CASE WHEN {_turned('DisruptionTarget')} IS NOT NULL THEN 'preempted' END"
-# A pod of the phase Failed went with its node or was turned out, or its container ended.
-_LOST = (
-    f"CASE WHEN {_turned('DisruptionTarget')} IS NOT NULL OR pod.status.reason IN "
-    "('Evicted', 'Preempting', 'NodeLost', 'NodeShutdown', 'Shutdown', 'Terminated') THEN 'preempted' ELSE 'crash' END"
-)
-_GONE_AT = f"coalesce({_turned('Ready', 'False')}, {_turned('ContainersReady', 'False')})"
-_LATEST = "list_max(list_transform({}, lambda c: c.state.terminated.finishedAt))"
-_LAST, _NOW = "c.lastState.terminated", "c.state.terminated"
-
-
 def _run_at(at: str, *, first_after: int) -> str:
     """SQL of when a container's run began: the image of the first one was pulled before the weights, by the loader."""
-    restarts = f"coalesce({integer('c.restartCount')}, 0)"
-    return f"CASE WHEN loader IS NULL OR {restarts} > {first_after} THEN {at} END"
+    return f"CASE WHEN c.has_loader IS NULL OR c.restarts > {first_after} THEN {at} END"
 
 
-_FAILED_AT = f"coalesce({_LATEST.format('mains')}, {_turned('DisruptionTarget')}, {_GONE_AT})"
-_STOPPED_AT = (
-    f"coalesce({_LATEST.format('pod.status.containerStatuses')}, CASE WHEN is_deleted THEN {_DELETION} END, "
-    f"{_turned('DisruptionTarget')}, {_GONE_AT})"
+_PREEMPTED = "CASE WHEN disrupted IS NOT NULL THEN 'preempted' END"
+# A pod of the phase Failed went with its node or was turned out, or its container ended.
+_LOST = (
+    "CASE WHEN disrupted IS NOT NULL OR pod_reason IN "
+    "('Evicted', 'Preempting', 'NodeLost', 'NodeShutdown', 'Shutdown', 'Terminated') THEN 'preempted' ELSE 'crash' END"
 )
 _FIXED = (
-    _event("requested", "pod.metadata.creationTimestamp"),
+    _event("requested", "created"),
     _event("scheduled", _turned("PodScheduled")),
-    _event("image_pulled", "coalesce(loader.state.running.startedAt, loader.state.terminated.startedAt)"),
-    _event("weights_loaded", "loader.state.terminated.finishedAt"),
+    _event("image_pulled", "loader_from"),
+    _event("weights_loaded", "loader_to"),
     _event("ready", _turned("Ready")),
-    _event("draining", _DELETION, _PREEMPTED, shift=_GRACE),
-    _event("failed", f"CASE WHEN pod.status.phase = 'Failed' THEN {_FAILED_AT} END", _LOST),
+    _event("draining", "deletion", _PREEMPTED, shift="grace_shift"),
+    _event(
+        "failed",
+        "CASE WHEN phase = 'Failed' THEN coalesce(list_max(mains_ended), disrupted, unready) END",
+        _LOST,
+    ),
     _event(
         "stopped",
-        f"CASE WHEN is_over AND ended_before THEN {_DELETION} WHEN is_over THEN {_STOPPED_AT} END",
-        shift=f"CASE WHEN ended_before THEN {_GRACE} ELSE 0 END",
+        "CASE WHEN is_over AND ended_before THEN deletion WHEN is_over THEN "
+        "coalesce(last_ended, CASE WHEN is_deleted THEN deletion END, disrupted, unready) END",
+        shift="CASE WHEN ended_before THEN grace_shift ELSE 0 END",
     ),
 )
 _OF_MAINS = (
-    _of_mains("image_pulled", _run_at(f"{_LAST}.startedAt", first_after=1)),
-    _of_mains("failed", f"{_LAST}.finishedAt"),
-    _of_mains("scheduled", f"{_LAST}.finishedAt", shift="1"),
-    _of_mains(
-        "image_pulled", _run_at(f"coalesce(c.state.running.startedAt, {_NOW}.startedAt)", first_after=0)
-    ),
-    *(
-        f"CASE WHEN is_restarted THEN {_of_mains(event, f'{_NOW}.finishedAt', shift=shift)} END"
-        for event, shift in (("failed", "0"), ("scheduled", "1"))
-    ),
+    _of_mains("image_pulled", _run_at("c.last_from", first_after=1)),
+    _of_mains("failed", "c.last_to"),
+    _of_mains("scheduled", "c.last_to", shift="1"),
+    _of_mains("image_pulled", _run_at("c.now_from", first_after=0)),
+    # A container that has ended while its pod goes on.
+    _of_mains("failed", "c.crashed"),
+    _of_mains("scheduled", "c.crashed", shift="1"),
 )
 # A pod that is gone without a time is kept, so that it is refused and not forgotten.
 _EVENTS = f"""list_filter(list_concat([{", ".join(_FIXED)}], {", ".join(_OF_MAINS)}),
   lambda e: e.at IS NOT NULL OR (e.event = 'stopped' AND is_deleted))"""
-_HOLDS = f"list_contains({words(WHOLE)}, x.k) OR regexp_matches(x.k, '{SLICE}')"
+_UNIT = f"list_contains({words(WHOLE)}, e.key) OR regexp_matches(e.key, '{SLICE}')"
+_SHARE = f"""CASE WHEN regexp_matches(e.key, '{SLICE}') THEN regexp_extract(e.key, '{SLICE}', 1) || '/' ||
+  CASE WHEN {_QUARTER} THEN '4' ELSE '7' END ELSE '1/1' END"""
+_STATUS = f"""{{'name': c.name, 'restarts': coalesce({integer("c.restartCount")}, 0),
+  'has_loader': loader_from, 'now_from': coalesce(c.state.running.startedAt, c.state.terminated.startedAt),
+  'now_to': c.state.terminated.finishedAt, 'crashed': CASE WHEN is_restarted THEN c.state.terminated.finishedAt END,
+  'last_from': c.lastState.terminated.startedAt, 'last_to': c.lastState.terminated.finishedAt}}"""
+_AFFINITY = "pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
 _ROWS = f"""
 WITH listed AS NOT MATERIALIZED (
-  SELECT line_number, "type" AS change, CASE WHEN TRY(json_type(items)) = 'ARRAY' THEN TRY(from_json(items, '["JSON"]'))
-    ELSE [coalesce(CASE WHEN json_valid("object") THEN "object"::JSON END,
-                   CASE WHEN json_valid(responseObject) THEN responseObject::JSON END,
-                   json_object('kind', coalesce(kind, 'Pod'), {_BARE}))] END AS held
+  SELECT line_number, "type" AS change, CASE WHEN items LIKE '[%' THEN TRY(from_json(items, '["JSON"]'))
+    ELSE [coalesce("object", responseObject, json_object('kind', coalesce(kind, 'Pod'), {_BARE}))] END AS held
   FROM records
 ),
-parsed AS NOT MATERIALIZED (
-  SELECT line_number, change, list_transform(held, lambda o: TRY(from_json(o, '{json.dumps(_SHAPE)}'))) AS held,
-         list_transform(held, lambda o: json_type(o)) AS types
-  FROM listed
+objects AS NOT MATERIALIZED (
+  SELECT line_number, change, unnest(CASE WHEN len(held) > 0 THEN held ELSE ['null'::JSON] END) AS held FROM listed
 ),
 pods AS NOT MATERIALIZED (
-  SELECT line_number, change, list_filter(held, lambda o: o.kind = 'Node' AND o.metadata.name IS NOT NULL) AS nodes,
-         unnest(CASE WHEN len(held) > 0 THEN held ELSE [NULL] END) AS pod,
-         unnest(CASE WHEN len(held) > 0 THEN types ELSE ['none'] END) AS json_kind
-  FROM parsed
+  SELECT line_number, coalesce(change, '') AS change, held LIKE '{{%' AS is_object,
+         TRY(from_json(held, '{json.dumps(_SHAPE)}')) AS pod
+  FROM objects
 ),
-limits AS NOT MATERIALIZED (
-  SELECT *, list_filter(nodes, lambda o: o.metadata.name = pod.spec.nodeName)[1] AS node,
-         pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms AS terms,
-         CASE WHEN len(terms) = 1 THEN terms[1].matchExpressions END AS wanted,
-         flatten(list_transform(pod.spec.containers, lambda c: list_transform(map_entries(c.resources.limits),
-           lambda e: {{'container': c.name, 'k': e.key, 'v': e.value}}))) AS held,
-         pod.metadata.deletionTimestamp IS NOT NULL AS is_deleting,
-         coalesce(pod.status.phase IN ('Succeeded', 'Failed'), false) AS is_done,
-         coalesce(change = 'DELETED', false) AS is_deleted,
-         len(pod.status.containerStatuses) > 0 AND len(list_filter(pod.status.containerStatuses,
-           lambda c: c.state.terminated.finishedAt IS NULL)) = 0 AS has_ended
-  FROM pods
-),
+-- What is needed of a pod, told once: the deep structure goes no further.
 facts AS NOT MATERIALIZED (
-  SELECT *, list_filter(held, lambda x: {_HOLDS}) AS units,
-         NOT (is_done OR is_deleted OR is_deleting OR coalesce(pod.spec.restartPolicy <> 'Always', false))
+  SELECT line_number, change, change = 'DELETED' AS is_deleted, is_object, pod.kind AS object_kind,
+         pod.metadata IS NOT NULL AS is_pod, pod.spec.containers IS NOT NULL AS has_containers,
+         pod.metadata.uid AS replica_id, pod.metadata.name AS object_name, pod.spec.nodeName AS node,
+         pod.metadata.creationTimestamp AS created, pod.metadata.deletionTimestamp AS deletion,
+         pod.metadata.deletionGracePeriodSeconds AS grace,
+         -coalesce({integer("pod.metadata.deletionGracePeriodSeconds")}, 0) * 1000000 AS grace_shift,
+         pod.metadata.labels AS own, pod.metadata.ownerReferences[1].name AS owner, pod.spec.providerID AS machine,
+         pod.status.phase AS phase, pod.status.reason AS pod_reason, len(pod.spec.resourceClaims) > 0 AS has_claims,
+         coalesce(pod.status.phase IN ('Succeeded', 'Failed'), false) AS is_done,
+         NOT (coalesce(pod.status.phase IN ('Succeeded', 'Failed'), false) OR change = 'DELETED'
+           OR pod.metadata.deletionTimestamp IS NOT NULL OR coalesce(pod.spec.restartPolicy <> 'Always', false))
            AS is_restarted,
-         is_done OR is_deleted OR (is_deleting AND coalesce(has_ended, false)) AS is_over,
-         map_concat(
-           coalesce(TRY(map_from_entries(list_transform(list_filter(wanted,
+         list_transform(pod.status.conditions, lambda c: c.type || '=' || c.status) AS turned,
+         list_transform(pod.status.conditions, lambda c: c.lastTransitionTime) AS turns,
+         flatten(list_transform(pod.spec.containers, lambda c: list_transform(map_entries(c.resources.limits),
+           lambda e: {{'container': c.name, 'key': e.key, 'value': e.value}}))) AS limits,
+         list_filter(pod.status.initContainerStatuses, lambda c: c.name = 'storage-initializer')[1].state AS loader,
+         pod.status.containerStatuses AS statuses,
+         CASE WHEN pod.kind = 'Node' THEN pod.metadata.labels ELSE map_concat(
+           coalesce(TRY(map_from_entries(list_transform(list_filter(
+             CASE WHEN len({_AFFINITY}) = 1 THEN {_AFFINITY}[1].matchExpressions END,
              lambda e: e.operator = 'In' AND len(e.values) = 1 AND e.key IS NOT NULL),
              lambda e: {{'k': e.key, 'v': e.values[1]}}))), {_EMPTY}),
-           coalesce(pod.spec.nodeSelector, {_EMPTY}), coalesce(node.metadata.labels, {_EMPTY})) AS labels,
-         list_filter(pod.status.initContainerStatuses, lambda c: c.name = 'storage-initializer')[1] AS loader
-  FROM limits
+           coalesce(pod.spec.nodeSelector, {_EMPTY})) END AS labels
+  FROM pods
+),
+loaded AS NOT MATERIALIZED (
+  SELECT * EXCLUDE (loader, limits), list_filter(limits, lambda e: {_UNIT}) AS units,
+         len(list_filter(limits, lambda e: regexp_matches(e.key, '{SHARED}'))) > 0 AS has_shared,
+         coalesce(loader.running.startedAt, loader.terminated.startedAt) AS loader_from,
+         loader.terminated.finishedAt AS loader_to, {_turned("DisruptionTarget")} AS disrupted,
+         coalesce({_turned("Ready", "False")}, {_turned("ContainersReady", "False")}) AS unready
+  FROM facts
+),
+told AS NOT MATERIALIZED (
+  SELECT * EXCLUDE (statuses), list_transform(units, lambda e: e.container) AS holders,
+         list_transform(statuses, lambda c: {_STATUS}) AS runs
+  FROM loaded
 ),
 running AS NOT MATERIALIZED (
-  SELECT *, list_transform(units, lambda x: x.container) AS holders, list_transform(units, lambda x: x.v) AS counts,
-         list_filter(pod.status.containerStatuses, lambda c: list_contains(holders, c.name)) AS mains,
-         list_distinct(list_transform(units, lambda x: CASE WHEN regexp_matches(x.k, '{SLICE}')
-           THEN regexp_extract(x.k, '{SLICE}', 1) || '/' || CASE WHEN {_QUARTER} THEN '4' ELSE '7' END
-           ELSE '1/1' END)) AS shares,
-         coalesce({instant(_LATEST.format("pod.status.containerStatuses"))}
-           < {instant(_DELETION)} + to_microseconds({_GRACE}), false) AS ended_before
-  FROM facts
+  SELECT * EXCLUDE (runs), list_filter(runs, lambda c: list_contains(holders, c.name)) AS mains,
+         list_max(list_transform(runs, lambda c: c.now_to)) AS last_ended,
+         is_done OR is_deleted OR (deletion IS NOT NULL AND len(runs) > 0
+           AND len(list_filter(runs, lambda c: c.now_to IS NULL)) = 0) AS is_over
+  FROM told
+),
+ended AS NOT MATERIALIZED (
+  SELECT *, list_transform(mains, lambda c: c.now_to) AS mains_ended,
+         coalesce({instant("last_ended")} < {instant("deletion")} + to_microseconds(grace_shift), false) AS ended_before
+  FROM running
 )
-SELECT line_number, json_kind, pod.kind AS object_kind, change, nullif(pod.metadata.uid, '') AS replica_id,
-       {label("pod.metadata.labels", DEPLOYMENT)} AS label_deployment, pod.metadata.ownerReferences[1].name AS owner,
-       pod.metadata.labels['pod-template-hash'] AS template_hash,
-       {label("pod.metadata.labels", MODEL)} AS model, {label("labels", CHIP)} AS chip,
-       {label("labels", REGION)} AS region,
-       CASE lower({label("labels", TERMS)}) {_TERMS} END AS stated_terms,
-       list_contains([{label("labels", GKE_SPOT[:1])}, {label("labels", GKE_SPOT[1:])}], 'true') AS is_spot,
-       coalesce(CASE split_part(node.spec.providerID, '://', 1) WHEN 'aws' THEN 'aws' WHEN 'gce' THEN 'gcp'
-         WHEN 'azure' THEN 'azure' END, CASE {_CLOUD} END) AS provider,
-       nullif(pod.spec.nodeName, '') AS node, counts, shares, pod.metadata IS NOT NULL AS is_pod,
-       list_transform(counts, lambda n: {integer("n")}) AS numbers,
-       len(pod.spec.resourceClaims) > 0
-         OR len(list_filter(held, lambda x: regexp_matches(x.k, '{SHARED}'))) > 0 AS is_unstated,
-       is_deleted, {_EVENTS} AS events, pod.metadata.deletionGracePeriodSeconds AS grace,
-       pod.spec.containers IS NOT NULL AS has_containers
-FROM running
+SELECT line_number, is_object, object_kind, change, nullif(replica_id, '') AS replica_id, object_name,
+       {label("own", DEPLOYMENT)} AS label_deployment, owner, own['pod-template-hash'] AS template_hash,
+       {label("own", MODEL)} AS model, {label("labels", CHIP)} AS chip, {label("labels", REGION)} AS region,
+       CASE WHEN list_contains([{label("labels", GKE_SPOT[:1])}, {label("labels", GKE_SPOT[1:])}], 'true') THEN 'spot'
+         ELSE CASE lower({label("labels", TERMS)}) {_TERMS} END END AS commitment,
+       coalesce(CASE split_part(machine, '://', 1) WHEN 'aws' THEN 'aws' WHEN 'gce' THEN 'gcp' WHEN 'azure' THEN 'azure'
+         END, CASE {_CLOUD} END) AS provider,
+       nullif(node, '') AS node, list_transform(units, lambda e: {integer("e.value")}) AS numbers,
+       list_distinct(list_transform(units, lambda e: {_SHARE})) AS shares, is_pod, has_containers,
+       has_claims OR has_shared AS is_unstated, is_deleted, grace, {_EVENTS} AS events
+FROM ended
 """
 _SELECT = f"""
 SELECT * EXCLUDE (found, events), found.event AS event, found.at AS at_text, found.reason AS reason,
        {instant("found.at")} + to_microseconds(found.shift) AS event_at, {bad_numbers({"grace": "grace"})} AS bad_grace
 FROM (SELECT *, unnest(CASE WHEN len(events) > 0 THEN events ELSE [NULL] END) AS found FROM ({_ROWS}))
 """
+_OF_NODE = ("chip", "region", "commitment", "provider")
+
+
+def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give pods the facts of their node where the list holds it, in place of those that they select."""
+    nodes = (
+        frame.filter(pl.col("object_kind") == "Node")
+        .unique(["line_number", "object_name"], keep="first", maintain_order=True)
+        .select(
+            "line_number",
+            pl.col("object_name").alias("node"),
+            *(pl.col(n).alias(f"node_{n}") for n in _OF_NODE),
+        )
+    )
+    return frame.join(nodes, on=["line_number", "node"], how="left", maintain_order="left").with_columns(
+        pl.coalesce(f"node_{name}", name).alias(name) for name in _OF_NODE
+    )
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn events of pods into canonical columns; `is_ignored` marks what is no pod or holds no accelerator."""
+    frame = _with_nodes(frame)
     row = pl.int_range(pl.len(), dtype=pl.Int32)
     is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     kind = pl.coalesce("object_kind", pl.lit("Pod"))
     is_pod = kind == "Pod"
-    is_whole = (pl.col("json_kind") == "OBJECT").fill_null(value=False) & ~kind.str.ends_with("List")
+    is_whole = pl.col("is_object").fill_null(value=False) & ~kind.str.ends_with("List")
     # Of a bookmark only the version counts.
     is_bookmark = (pl.col("change") == "BOOKMARK").fill_null(value=False)
     is_shaped = is_whole & (~is_pod | (pl.col("is_pod") & pl.col("has_containers"))).fill_null(value=False)
-    is_counted = pl.col("numbers").list.drop_nulls().list.len() == pl.col("counts").list.len()
+    is_counted = pl.col("numbers").list.drop_nulls().list.len() == pl.col("numbers").list.len()
     holds_none = (is_counted & (pl.col("numbers").list.sum() == 0)).fill_null(value=True)
     is_unstated = pl.col("is_unstated").fill_null(value=False)
     slices = pl.col("shares").list.first().str.split("/").list.eval(pl.element().cast(pl.Int64))
@@ -268,7 +286,6 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         deployment=deployment,
         chip_count=pl.col("numbers").list.sum(),
         fraction=(slices.list.get(0).cast(pl.Decimal(18, 9)) / slices.list.get(1)).cast(pl.Decimal(9, 6)),
-        commitment=pl.when("is_spot").then(pl.lit("spot")).otherwise("stated_terms"),
         dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
     )
 
@@ -276,7 +293,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
 IMPORTER = Importer(
     kind="k8s_pod",
     table="raw.replica_events",
-    columns=dict.fromkeys(("type", "object", "responseObject", "items", *_TOPS), "VARCHAR"),
+    columns={"type": "VARCHAR", "kind": "VARCHAR"}
+    | dict.fromkeys(("object", "responseObject", "items", *_TOPS[1:]), "JSON"),
     select=_SELECT,
     canonical=_canonical,
     formats=("jsonl",),

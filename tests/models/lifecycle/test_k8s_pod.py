@@ -13,6 +13,7 @@ from kubernetes.client import models as k8s
 from models.costs.lives import replica_intervals
 from models.importers import fitting
 from models.lifecycle.dedupe import dedupe_events
+from models.prices.chips import canonical_chips
 from tests.models.lifecycle.pods import DAY, at, condition, plain, pod, status_of
 from tests.models.logs.reading import read_records
 from tests.pipelines.landing.test_fuzz import Outcome
@@ -259,6 +260,20 @@ def test_chip_region_and_terms_are_those_of_the_node_in_the_list() -> None:
 
     assert found == {
         "chip": "NVIDIA-H100-80GB-HBM3", "region": "us-east-1", "provider": "aws", "commitment": "spot"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("label", "chip"),
+    [
+        ("NVIDIA-H100-80GB-HBM3", "H100"), ("NVIDIA-A100-SXM4-40GB", "A100"), ("NVIDIA-A100-SXM4-80GB", "A100-80GB"),
+        ("NVIDIA-H200", "H200"), ("NVIDIA-L40S", "L40S"), ("Tesla-T4", "T4"), ("nvidia-h100-mega-80gb", "H100"),
+        ("nvidia-l4", "L4"), ("tpu-v6e-slice", "TPU-v6e"), ("a10g", "A10G"), ("AMD_Instinct_MI300X_OAM", "MI300X"),
+    ],
+)  # fmt: skip
+def test_what_node_labels_call_a_chip_is_a_chip_of_the_price_sheets(label: str, chip: str) -> None:
+    frame = rows(plain(pod(spec={"node_selector": {"nvidia.com/gpu.product": label}})))
+
+    assert canonical_chips(frame.lazy()).collect()["chip"].unique().to_list() == [chip]
 
 
 def test_without_its_node_the_chip_is_the_one_that_the_pod_selects() -> None:

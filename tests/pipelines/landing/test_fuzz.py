@@ -75,6 +75,26 @@ def span(number: int) -> dict[str, Any]:
     return {"resourceSpans": [{"resource": {"attributes": []}, "scopeSpans": [{"spans": [one]}]}]}
 
 
+def pod(number: int) -> dict[str, Any]:
+    container = {"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
+    metadata = {
+        "uid": f"u{number}",
+        "labels": {"app": "a"},
+        "creationTimestamp": f"2026-11-02T09:{number:02}:00Z",
+    }
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-02T10:00:00Z"}
+    return {
+        "kind": "Pod", "metadata": metadata, "spec": {"containers": [container]}, "status": {"conditions": [ready]}
+    }  # fmt: skip
+
+
+def observation(number: int) -> dict[str, Any]:
+    return {
+        "id": f"o{number}", "trace_id": "t", "type": "GENERATION", "start_time": "2026-11-02 09:00:00.000",
+        "usage_details": {"input": 10, "output": number},
+    }  # fmt: skip
+
+
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "requests": [call(number) for number in range(1, 13)],
     "litellm_spend_logs": [gateway_row(f"chatcmpl-{n:06d}", "2026-11-02 09:00:00") for n in range(12)],
@@ -82,6 +102,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     "replica_events": lifecycle(
         "r", "d", "H100", *(("ready", f"2026-11-02T09:{n:02}:00Z") for n in range(12))
     ),
+    "k8s_pod": [pod(number) for number in range(12)],
+    "langfuse_export": [observation(number) for number in range(1, 13)],
 }
 ODD = [
     b"\x00", b"\xff", b"\n", b"\r", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b"NaN", b"1e400", b"-", b"null",

@@ -193,7 +193,16 @@ _NAMES = {
 }  # fmt: skip
 
 
-LANDED = ("litellm_spend_logs", "otel_genai", "openai_response", "requests", "replica_events")
+LANDED = (
+    "litellm_spend_logs",
+    "otel_genai",
+    "openai_response",
+    "requests",
+    "replica_events",
+    "k8s_pod",
+    "langfuse_export",
+    "vertex_request_log",
+)
 
 
 @pytest.mark.parametrize("kind", importers())
