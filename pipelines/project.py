@@ -151,6 +151,7 @@ class GpuSettings(_Section):
     allocation_rule: Literal["token_share", "equal_share"] = "token_share"
     commitments: str = "commitments.yml"
     weights: str = "weights.yml"
+    target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
 
 
 class LandingSettings(_Section):

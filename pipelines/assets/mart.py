@@ -36,20 +36,16 @@ Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, date, date], int]
 def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Return the daily marts."""
     return [
-        _daily_asset(
-            ("mart.cost_per_token_daily",),
-            _cost_per_token_daily,
-            ["core/request_costs", "core/pool_hours"],
-            daily,
+        *(
+            _daily_asset((dotted,), _from_sql(dotted), deps, daily)
+            for dotted, deps in {
+                "mart.cost_per_token_daily": ["core/request_costs", "core/pool_hours"],
+                "ops.coverage": ["core/request_costs"],
+                "mart.break_even": ["core/request_costs", "core/pool_hours", "ref/token_prices"],
+                "mart.cost_by_chip": ["core/request_costs", "core/pool_hours"],
+            }.items()
         ),
-        _daily_asset(("ops.coverage",), _coverage, ["core/request_costs"], daily),
-        _daily_asset(
-            ("mart.break_even",),
-            _break_even,
-            ["core/request_costs", "core/pool_hours", "ref/token_prices"],
-            daily,
-        ),
-        _daily_asset(("mart.cost_by_chip",), _cost_by_chip, ["core/request_costs", "core/pool_hours"], daily),
+        _daily_asset(("mart.gpu_bill_daily",), _gpu_bill_daily, ["core/pool_hours"], daily),
         _daily_asset(
             ("mart.routing_mistakes", "mart.routing_regret_daily", "mart.routing_coverage_daily"),
             _routing_mistakes,
@@ -115,36 +111,31 @@ def _daily_asset(
     return mart
 
 
-def _cost_per_token_daily(
-    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+def _from_sql(dotted: str) -> Work:
+    """Return the work of a mart that is one SELECT over days."""
+
+    def work(
+        _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+    ) -> int:
+        return _select(dotted, con, commit, from_on, to_on)
+
+    return work
+
+
+def _select(
+    dotted: str, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date, **parameters: int
 ) -> int:
-    rows = frame(con, mart_sql("cost_per_token_daily"), {"from_on": from_on, "to_on": to_on})
-    commit.replace("mart.cost_per_token_daily", rows, partitions=days_between(from_on, to_on))
+    span = {"from_on": from_on, "to_on": to_on}
+    rows = frame(con, mart_sql(dotted.partition(".")[2]), span | parameters)
+    commit.replace(dotted, rows, partitions=days_between(from_on, to_on))
     return rows.height
 
 
-def _coverage(
-    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+def _gpu_bill_daily(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
 ) -> int:
-    rows = frame(con, mart_sql("coverage"), {"from_on": from_on, "to_on": to_on})
-    commit.replace("ops.coverage", rows, partitions=days_between(from_on, to_on))
-    return rows.height
-
-
-def _break_even(
-    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
-) -> int:
-    rows = frame(con, mart_sql("break_even"), {"from_on": from_on, "to_on": to_on})
-    commit.replace("mart.break_even", rows, partitions=days_between(from_on, to_on))
-    return rows.height
-
-
-def _cost_by_chip(
-    _warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
-) -> int:
-    rows = frame(con, mart_sql("cost_by_chip"), {"from_on": from_on, "to_on": to_on})
-    commit.replace("mart.cost_by_chip", rows, partitions=days_between(from_on, to_on))
-    return rows.height
+    target = warehouse.project.settings.gpu.target_utilization_percent
+    return _select("mart.gpu_bill_daily", con, commit, from_on, to_on, target_percent=target)
 
 
 def _routing_mistakes(

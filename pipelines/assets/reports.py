@@ -21,6 +21,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         deps=[
             dg.AssetKey(["mart", "cost_per_token_daily"]),
             dg.AssetKey(["mart", "break_even"]),
+            dg.AssetKey(["mart", "gpu_bill_daily"]),
             dg.AssetKey(["mart", "cost_by_chip"]),
             dg.AssetKey(["mart", "routing_mistakes"]),
             dg.AssetKey(["mart", "cold_start_bursts"]),

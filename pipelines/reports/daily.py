@@ -127,6 +127,7 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
         "starts_plot": plots.starts_by_time(
             found["start_bins"], found["bursts"], starts_at=starts_at, ends_at=ends_at, time_zone=time_zone
         ),
+        "gpu_bill": [_with_rate(row) for row in found["gpu_bill"]],
         "owning": _cheapest_apis(found["break_even"]),
         "owning_plot": plots.break_even(found["break_even"]),
         "chips": found["chips"],
@@ -255,6 +256,21 @@ def _providers(by_provider: dict[date, dict[str, Row]], on: date) -> Rows:
         for place in range(3)
     }
     return [*rows[:PROVIDERS_AT_MOST], {"name": None, "members": len(rest)} | folded]
+
+
+def _with_rate(row: Row) -> Row:
+    """Add the rate of a GPU hour, how busy the ready ones were, and what is neither serving nor idle."""
+    hours = row["billed_gpu_seconds"] / 3600
+    ready = row["serving_gpu_seconds"] + row["idle_gpu_seconds"]
+    is_known = row["billed_usd"] is not None and not row["unpriced_hour_count"]
+    return row | {
+        "gpu_hours": hours,
+        "usd_per_gpu_hour": float(row["billed_usd"] / hours) if is_known and hours else None,
+        "busy_ratio": float(row["serving_gpu_seconds"] / ready) if ready else None,
+        "other_usd": None
+        if row["billed_usd"] is None
+        else row["billed_usd"] - row["serving_usd"] - row["idle_usd"],
+    }
 
 
 def _cheapest_apis(offers: Rows) -> Rows:

@@ -48,6 +48,7 @@ def make_marts(con: duckdb.DuckDBPyConnection, *, on: date = ON, days: int = 14)
     fill(con, "ops.coverage", "coverage", **span)
     fill(con, "mart.break_even", "break_even", **span)
     fill(con, "mart.cost_by_chip", "cost_by_chip", **span)
+    fill(con, "mart.gpu_bill_daily", "gpu_bill_daily", target_percent=70, **span)
 
 
 def _attempts(rng: random.Random, day: date, number: int) -> list[dict[str, Any]]:

@@ -99,6 +99,21 @@ def test_each_pool_stands_beside_its_cheapest_api_and_the_plot_shows_them_all():
     assert "by the token" in chips["Groq"][1]
 
 
+def test_pools_and_commitments_sum_exactly_to_the_gpu_bill(full):
+    con, page = full
+    lines = page.tables["gpu_bill"]
+    billed = {
+        kind: sum(Decimal(line.cells[3].value) for line in lines if line.kind == kind)
+        for kind in ("", "subtotal", "total")
+    }
+    assert len(lines) == 4
+    assert set(billed.values()) == {
+        scalar(con, f"SELECT sum(billed_usd) FROM core.pool_hours WHERE accrued_on = '{ON}'")
+    }
+    total = [Decimal(cell.value) for cell in lines[-1].cells[3:8]]
+    assert total[0] == sum(total[1:])
+
+
 def test_without_owned_pools_and_known_chips_nothing_is_compared():
     con = open_warehouse()
     insert(con, "core.request_costs", [attempt("r", NOON, ON, effective_usd=Decimal(1))])

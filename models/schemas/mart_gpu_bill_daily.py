@@ -1,0 +1,90 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import Column, Table
+from models.schemas.vocabulary import POOL_PARTS, pool_dimensions
+
+_SECONDS = pl.Decimal(38, 6)
+_IDLE = {
+    "idle_headroom": "needed for the hour's load at the target utilisation",
+    "idle_waste": "beyond what that needs",
+}
+
+TABLE = Table(
+    schema="mart",
+    name="gpu_bill_daily",
+    grain="One row per business day x pool: what it was billed, for what, and at what rate; idle split into headroom and waste",
+    columns=(
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        *pool_dimensions(),
+        Column(
+            name="model",
+            dtype=pl.String,
+            comment="Model that the deployment serves; NULL when it serves several",
+        ),
+        Column(
+            name="billed_usd",
+            dtype=USD,
+            comment="Bill of the day, the sum of its parts; hours without a price are left out, and counted",
+        ),
+        *(
+            Column(name=f"{part}_usd", dtype=USD, comment=f"Part of billed_usd: {part.replace('_', ' ')}")
+            for part in POOL_PARTS
+        ),
+        *(
+            Column(name=f"{part}_usd", dtype=USD, comment=f"Part of idle_usd: {meaning}")
+            for part, meaning in _IDLE.items()
+        ),
+        Column(
+            name="billed_gpu_seconds",
+            dtype=_SECONDS,
+            comment="GPU-seconds that the vendor bills",
+            required=True,
+        ),
+        *(
+            Column(
+                name=f"{part}_gpu_seconds",
+                dtype=_SECONDS,
+                comment=f"Part of billed_gpu_seconds: {part.replace('_', ' ')}",
+                required=True,
+            )
+            for part in POOL_PARTS
+        ),
+        *(
+            Column(
+                name=f"{part}_gpu_seconds",
+                dtype=_SECONDS,
+                comment=f"Part of idle_gpu_seconds: {meaning}",
+                required=True,
+            )
+            for part, meaning in _IDLE.items()
+        ),
+        Column(
+            name="utilization_ratio",
+            dtype=pl.Float64,
+            comment="Serving over serving and idle GPU-seconds. Never summed",
+        ),
+        Column(
+            name="target_utilization_ratio",
+            dtype=pl.Float64,
+            comment="The target by which idle was split: `[gpu] target_utilization`",
+            required=True,
+        ),
+        Column(
+            name="usd_per_gpu_hour",
+            dtype=pl.Float64,
+            comment="billed_usd per billed GPU-hour; NULL when an hour has no price. Never summed: divide sums for a blended rate",
+        ),
+        Column(
+            name="unpriced_hour_count", dtype=pl.Int64, comment="Pool-hours without a price", required=True
+        ),
+        Column(
+            name="is_provisional",
+            dtype=pl.Boolean,
+            comment="Whether later finishers may still move the split",
+            required=True,
+        ),
+    ),
+    key=("accrued_on", "provider", "region", "chip", "deployment", "commitment"),
+    partition="accrued_on",
+)
