@@ -1,6 +1,7 @@
 """One lifecycle event delivered twice is one event: same replica, event and instant.
 
-The one delivered last stays, unless it only repeats an earlier one.
+The one delivered last stays, unless it only repeats an earlier one. What it does not know (a watch tells no chip, a
+list that holds the nodes does) it takes from the others, in the same order.
 """
 
 from datetime import datetime
@@ -11,6 +12,7 @@ from models.periods import hour_of
 from models.schemas import table
 
 _BOOKKEEPING = ("source", "source_kind", "ingested_at", "file_hash", "line_number", "record_number")
+_FACTS = ("model", "chip", "chip_count", "fraction", "provider", "region", "commitment", "node", "reason")
 
 
 def dedupe_events(
@@ -49,7 +51,8 @@ def dedupe_events(
         .then(pl.lit("redelivered"))
         .otherwise(pl.lit("seen_by_another_source")),
     )
-    winners = hours.filter(is_first)
+    known = (pl.col(name).drop_nulls().first().over("dedupe_key") for name in _FACTS)
+    winners = hours.with_columns(*known).filter(is_first)
     return (
         table("core.replica_events").conform(winners),
         table("ops.event_duplicates").conform(losers),

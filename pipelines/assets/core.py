@@ -23,6 +23,7 @@ from models.finance.restatements import Restated, restate_pools, restate_request
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.marts import mart_sql
+from models.prices.chips import canonical_chips
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.automation.partitions import hours_of
@@ -110,7 +111,7 @@ def _replica_events(
 ) -> int:
     landed = frame(con, "SELECT * FROM raw.replica_events WHERE event_at >= ? AND event_at < ?", [start, end])
     winners, losers = dedupe_events(landed.lazy(), from_hour=start, to_hour=end)
-    rows, removed = pl.collect_all([winners, losers])
+    rows, removed = pl.collect_all([canonical_chips(winners), losers])
     hours = hours_between(start, end)
     commit.replace("core.replica_events", rows, partitions=hours)
     commit.replace("ops.event_duplicates", removed, partitions=hours)

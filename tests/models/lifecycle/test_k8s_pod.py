@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -16,6 +17,7 @@ from models.lifecycle.dedupe import dedupe_events
 from models.prices.chips import canonical_chips
 from tests.models.lifecycle.pods import DAY, at, condition, plain, pod, status_of
 from tests.models.logs.reading import read_records
+from tests.pipelines.landing.lake import count, lake, land_all, query
 from tests.pipelines.landing.test_fuzz import Outcome
 
 KIND = "k8s_pod"
@@ -274,6 +276,29 @@ def test_what_node_labels_call_a_chip_is_a_chip_of_the_price_sheets(label: str, 
     frame = rows(plain(pod(spec={"node_selector": {"nvidia.com/gpu.product": label}})))
 
     assert canonical_chips(frame.lazy()).collect()["chip"].unique().to_list() == [chip]
+
+
+def test_a_watch_that_is_landed_becomes_one_life_with_a_chip_that_has_prices(tmp_path: Path) -> None:
+    warehouse = lake(
+        tmp_path, more='[[sources]]\nname = "cluster"\nkind = "k8s_pod"\npath = "landing/cluster/*"\n'
+    )
+    steps = [watched("MODIFIED", pod(conditions=START, statuses=RUNNING))] * 3
+    folder = warehouse.project.folder / "landing/cluster"
+    folder.mkdir(parents=True)
+    (folder / "watch.json").write_text("\n".join(json.dumps(step, indent=4) for step in steps))
+    (folder / "list.json").write_text(
+        json.dumps({"kind": "List", "items": [plain(NODE), *(step["object"] for step in steps[:1])]})
+    )
+
+    land_all(warehouse, "cluster")
+    count(warehouse)
+
+    assert query(warehouse, "SELECT count(*), count(DISTINCT event) FROM core.replica_events") == [(4, 4)]
+    assert query(warehouse, "SELECT DISTINCT chip FROM core.replica_events WHERE chip IS NOT NULL") == [
+        ("H100",)
+    ]
+    (told,) = query(warehouse, "SELECT count(*) FROM ops.event_duplicates")
+    assert told == (3 * 4 + 4 - 4,)
 
 
 def test_without_its_node_the_chip_is_the_one_that_the_pod_selects() -> None:
