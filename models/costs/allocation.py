@@ -8,9 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from models.costs.intervals import half_even, slots
-from models.costs.occupancy import Occupancy, in_flight, occupy
+from models.costs.occupancy import POOL, Occupancy, in_flight, occupy
+from models.costs.quotas import by_quota
 from models.costs.timeline import Line, line_of, shares, with_serving
-from models.costs.weights import SCALE, Rule, Weighed, WeightTable, weigh
+from models.costs.weights import SCALE, PoolRule, Rule, Weighed, Weights, weigh
 from models.money import ROW_USD
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
@@ -26,7 +27,7 @@ def allocate_requests(
     states: pl.LazyFrame,
     *,
     rule: Rule = "token_share",
-    weights: WeightTable | None = None,
+    weights: Weights | None = None,
     time_zone: str,
     from_hour: datetime,
     to_hour: datetime,
@@ -43,8 +44,8 @@ def allocate_requests(
         requests: attempts that ran on GPU pools, in the shape of `core.requests`; each gets its rows, even where
             the states of the window know neither its replica nor its deployment (scaled to zero).
         states: `core.replica_states` of the window; others do no harm.
-        rule: `token_share` (weighted tokens a second) or `equal_share`.
-        weights: measured weights of tokens by model and chip; where there is none, the default.
+        rule: `token_share` (weighted tokens a second) or `equal_share`, where `weights` has no rule for the pool.
+        weights: measured weights of tokens by model and chip, the default where there is none; rules of pools.
         time_zone: IANA reporting zone.
         from_hour: start of the window, a UTC hour.
         to_hour: end of the window, exclusive.
@@ -56,8 +57,13 @@ def allocate_requests(
     occupancy = occupy(work, states, cuts)
     line = line_of(occupancy)
     occupancy = with_serving(occupancy, line)
-    weighed = _weighed(attempts, work, occupancy, rule=rule, weights=weights or {})
-    slices = _split(occupancy, line, weighed)
+    known = weights or Weights()
+    rules = [
+        known.rule_of(pool) or PoolRule(rule=rule)
+        for pool in occupancy.pools.select(POOL).iter_rows(named=True)
+    ]
+    weighed = _weighed(attempts, work, occupancy, rules=rules, weights=known)
+    slices = _split(occupancy, line, weighed, attempts, rules)
     rows = _rows(occupancy, slices, attempts, weighed, cuts)
     provisional = (pl.col("accrued_hour") >= provisional_from).alias("is_provisional")
     return table("core.request_costs").conform(rows.lazy().with_columns(provisional), fill=True)
@@ -78,7 +84,12 @@ def _attempts(requests: pl.LazyFrame) -> pl.DataFrame:
 
 
 def _weighed(
-    attempts: pl.DataFrame, work: pl.DataFrame, occupancy: Occupancy, *, rule: Rule, weights: WeightTable
+    attempts: pl.DataFrame,
+    work: pl.DataFrame,
+    occupancy: Occupancy,
+    *,
+    rules: list[PoolRule],
+    weights: Weights,
 ) -> Weighed:
     rows = occupancy.units.get_column("request").to_numpy()
     # An attempt that is no work (a cache hit) is in no unit.
@@ -89,10 +100,13 @@ def _weighed(
         attempts,
         rows,
         lasts,
-        models=model.gather(rows) if weights else model.head(0),
-        chips=_of_pool(occupancy, "chip") if weights else model.head(0),
-        table=weights,
-        rule=rule,
+        models=model.gather(rows) if weights.tokens else model.head(0),
+        chips=_of_pool(occupancy, "chip") if weights.tokens else model.head(0),
+        table=weights.tokens,
+        # What is tied to no pool weighs nothing that is split.
+        is_equal=np.array([each.rule == "equal_share" for each in rules] + [False])[
+            occupancy.units.get_column("pool").to_numpy()
+        ],
     )
 
 
@@ -117,7 +131,9 @@ class _Slices:
 _NONE = -1
 
 
-def _split(occupancy: Occupancy, line: Line, weighed: Weighed) -> _Slices:
+def _split(
+    occupancy: Occupancy, line: Line, weighed: Weighed, attempts: pl.DataFrame, rules: list[PoolRule]
+) -> _Slices:
     """Split each stage's serving dollars over the units placed in it: order, cumulate, round, difference."""
     stages = (
         occupancy.ready.sort("starts")
@@ -138,17 +154,27 @@ def _split(occupancy: Occupancy, line: Line, weighed: Weighed) -> _Slices:
     known = stages.get_column("stage").to_numpy()
     spot = np.searchsorted(known, stage)
     begins = np.append(True, stage[1:] != stage[:-1])[: len(stage)]
+    whole = stages.get_column("whole").to_numpy()[spot]
+    lasts = (occupancy.placed.get_column("ends") - occupancy.placed.get_column("starts")).to_numpy()[order]
+    if any(each.quotas for each in rules) and "tenant" in attempts.columns:
+        share = by_quota(
+            share,
+            stage=stage,
+            pool=occupancy.units.get_column("pool").to_numpy()[unit],
+            tenant=attempts.get_column("tenant").gather(occupancy.units.get_column("request").gather(unit)),
+            work=weighed.rate[unit] * lasts,
+            whole=whole,
+            quotas=[each.quotas or None for each in rules],
+        )
     fixed = (pl.Series(share) * _FIXED).cast(pl.Int128)
     before = fixed.cum_sum() - fixed
     upto = before - before.gather(np.flatnonzero(begins)).gather(np.cumsum(begins) - 1) + fixed
     rounded = pl.select(((pl.lit(upto) + _FIXED // 2) // _FIXED).cast(pl.Int64)).to_series().to_numpy()
-    whole = stages.get_column("whole").to_numpy()[spot]
     # The last unit of a stage closes it on the whole.
     ends = np.append(begins[1:], True)[: len(stage)]
     rounded = np.where(ends, whole, np.minimum(rounded, whole))
     amount = rounded - np.where(begins, 0, np.append(0, rounded[:-1])[: len(stage)])
     picodollars, worked = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    lasts = (occupancy.placed.get_column("ends") - occupancy.placed.get_column("starts")).to_numpy()[order]
     np.add.at(picodollars, unit, amount)
     np.add.at(worked, unit, lasts)
     is_met, is_priced = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)

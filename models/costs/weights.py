@@ -1,7 +1,10 @@
-"""How much of a busy replica an attempt uses: weighted tokens, by model and chip where they were measured."""
+"""How much of a busy replica an attempt uses: weighted tokens, by model and chip where they were measured.
+
+Also `weights.yml`, which states those weights and, for single pools, another rule. Quotas of tenants are in quotas.py.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -9,7 +12,7 @@ from typing import Annotated, Literal
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.documents import Strict, read_documents
 from models.schemas.vocabulary import OUTPUT_TOKEN_COLUMNS
@@ -61,15 +64,50 @@ class Entry(Strict):
     note: str | None = None
 
 
+class PoolRule(Strict):
+    """The rule of the pools that have all the dimensions given, as a person writes it."""
+
+    provider: str | None = None
+    region: str | None = None
+    chip: str | None = None
+    deployment: str | None = None
+    commitment: str | None = None
+    rule: Rule | Literal["reserved_quota"]
+    quotas: dict[str, Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_quotas_where_needed(self) -> "PoolRule":
+        if (self.rule == "reserved_quota") != bool(self.quotas):
+            raise ValueError("quotas (of tenants) go with the rule reserved_quota, and it with them")
+        return self
+
+    def holds(self, pool: Mapping[str, str]) -> bool:
+        """Return whether a pool, by its dimensions, is one of those meant."""
+        return all(getattr(self, name) in (None, value) for name, value in pool.items())
+
+
 class File(Strict):
     """A `weights.yml`."""
 
     version: Literal[1]
     weights: tuple[Entry, ...] = ()
+    rules: tuple[PoolRule, ...] = ()
 
 
-def load_weights(text: str, *, path: str) -> dict[tuple[str | None, str | None], TokenWeights]:
-    """Return measured weights by model and chip; of two entries for one pair the later counts.
+@dataclass(frozen=True)
+class Weights:
+    """What a `weights.yml` says: weights of tokens by model and chip, and rules of single pools."""
+
+    tokens: WeightTable = field(default_factory=dict)
+    rules: tuple[PoolRule, ...] = ()
+
+    def rule_of(self, pool: Mapping[str, str]) -> PoolRule | None:
+        """Return the last rule that holds for a pool; None where the project's own does."""
+        return next((rule for rule in reversed(self.rules) if rule.holds(pool)), None)
+
+
+def load_weights(text: str, *, path: str) -> Weights:
+    """Return measured weights and rules of pools; of two entries for one pair or pool the later counts.
 
     Args:
         text: YAML of the file; empty when the project has none.
@@ -79,8 +117,17 @@ def load_weights(text: str, *, path: str) -> dict[tuple[str | None, str | None],
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
     found: dict[tuple[str | None, str | None], TokenWeights] = {}
+    rules: list[PoolRule] = []
     for document in read_documents(text, path=path):
-        for number, entry in enumerate(document.parse(File).weights):
+        file = document.parse(File)
+        for number, rule in enumerate(file.rules):
+            if rule.holds({"provider": "", "region": "", "chip": "", "deployment": "", "commitment": ""}):
+                raise document.error(
+                    ("rules", number),
+                    "a rule names no pool; add its deployment, or set allocation_rule of [gpu]",
+                )
+            rules.append(rule)
+        for number, entry in enumerate(file.weights):
             if entry.model is None and entry.chip is None:
                 raise document.error(
                     ("weights", number), "an entry names neither model nor chip; add one of them"
@@ -90,7 +137,7 @@ def load_weights(text: str, *, path: str) -> dict[tuple[str | None, str | None],
                 for weight in (entry.input, entry.cache_read, entry.output)
             )
             found[entry.model, entry.chip] = TokenWeights(*scaled)
-    return found
+    return Weights(found, tuple(rules))
 
 
 @dataclass(frozen=True)
@@ -119,7 +166,7 @@ def weigh(
     models: pl.Series,
     chips: pl.Series,
     table: WeightTable,
-    rule: Rule,
+    is_equal: npt.NDArray[np.bool_],
 ) -> Weighed:
     """Weigh units, which are attempts within a slot.
 
@@ -130,7 +177,7 @@ def weigh(
         models: model that each unit's attempt names.
         chips: chip of the pool that each unit is tied to.
         table: measured weights; the most specific entry counts: model and chip, model, chip.
-        rule: `token_share` (weighted tokens a second, constant over the attempt's life) or `equal_share`.
+        is_equal: whether each unit weighs 1; else weighted tokens a second, constant over its attempt's life.
     """
     tokens = [_sum(attempts, columns)[rows] for columns in (_INPUT, _CACHED, OUTPUT_TOKEN_COLUMNS)]
     into, cached, out = tokens
@@ -142,7 +189,7 @@ def weigh(
         from_input = into * DEFAULT_WEIGHTS.input + cached * DEFAULT_WEIGHTS.cache_read
         both = from_input + out * DEFAULT_WEIGHTS.output
     whole = np.maximum(both, SCALE)
-    rate = whole / np.maximum(lasts, _SHORTEST) if rule == "token_share" else np.ones(len(rows))
+    rate = np.where(is_equal, 1.0, whole / np.maximum(lasts, _SHORTEST))
     return Weighed(from_input, both, whole, rate, lasts)
 
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from models.costs.allocation import allocate_requests
-from models.costs.weights import TokenWeights
+from models.costs.weights import TokenWeights, Weights, load_weights
 from models.schemas import table
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -168,13 +168,46 @@ def test_measured_weights_of_a_model_and_chip_win_over_those_of_the_model():
         attempt("a", 0, 10, input_uncached_tokens=100, cache_read_tokens=200, **facts),
         attempt("b", 0, 10, output_text_tokens=100, **facts),
     ]
-    assert dollars(allocated(pair, [ready()], weights=WEIGHTS)) == [
+    measured = Weights(WEIGHTS)
+    assert dollars(allocated(pair, [ready()], weights=measured)) == [
         Decimal("0.666666666667"),
         Decimal("0.333333333333"),
     ]
-    rows = allocated(pair, [ready(chip="H200")], weights=WEIGHTS)
+    rows = allocated(pair, [ready(chip="H200")], weights=measured)
     assert [row["allocation_weight"] for row in rows] == [Decimal(1), Decimal(100)]
-    assert (
-        allocated(pair, [ready()], weights={(None, "B200"): WEIGHTS["llama", None]})[0]["allocation_weight"]
-        == 46
-    )
+    other = Weights({(None, "B200"): WEIGHTS["llama", None]})
+    assert allocated(pair, [ready()], weights=other)[0]["allocation_weight"] == 46
+
+
+RULES = """\
+version: 1
+rules:
+  - {deployment: llama, rule: equal_share}
+  - {deployment: llama, chip: H200, rule: reserved_quota, quotas: {acme: 3, globex: 1}}
+"""
+
+
+def of_tenants(*tenants, minutes=10, chip="H200"):
+    """Return what attempts pay that run side by side for as long, each with ten times the tokens of the last."""
+    attempts = [
+        attempt(f"q{place}", 0, minutes, replica_id="r1", tenant=tenant, output_text_tokens=10 ** (place + 1))
+        for place, tenant in enumerate(tenants)
+    ]
+    return dollars(allocated(attempts, [ready(chip=chip)], weights=load_weights(RULES, path="weights.yml")))
+
+
+def test_tenants_carry_a_pool_by_what_they_reserved_and_within_one_by_tokens():
+    assert of_tenants("acme", "globex") == [Decimal("0.75"), Decimal("0.25")]
+    assert of_tenants("globex", "acme", "acme") == [
+        Decimal("0.25"), Decimal("0.068181818182"), Decimal("0.681818181818"),
+    ]  # fmt: skip
+
+
+def test_who_reserved_nothing_pays_nothing_beside_one_who_did_and_alone_everything():
+    assert of_tenants("acme", "other", None) == [Decimal(1), Decimal(0), Decimal(0)]
+    assert of_tenants("other", None) == [Decimal("0.090909090909"), Decimal("0.909090909091")]
+    assert of_tenants(None, None) == [Decimal("0.090909090909"), Decimal("0.909090909091")]
+
+
+def test_each_pool_has_the_last_rule_that_names_it():
+    assert of_tenants("acme", "globex", chip="H100") == [Decimal("0.5"), Decimal("0.5")]

@@ -4,7 +4,7 @@ from decimal import Decimal
 import pytest
 
 from models.costs.commitments import commitment_prices, load_commitments
-from models.costs.weights import TokenWeights, load_weights
+from models.costs.weights import TokenWeights, Weights, load_weights
 from models.errors import ConfigurationError
 
 TERMS = """\
@@ -69,11 +69,11 @@ weights:
 
 
 def test_weights_are_read_in_ten_thousandths():
-    assert load_weights(WEIGHTS, path="w.yml") == {
+    assert load_weights(WEIGHTS, path="w.yml").tokens == {
         ("llama", "H100"): TokenWeights(input=3100, cache_read=200, output=10_000),
         (None, "B200"): TokenWeights(input=2000, cache_read=0, output=9000),
     }
-    assert load_weights("", path="") == {}
+    assert load_weights("", path="") == Weights()
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,29 @@ def test_weights_are_read_in_ten_thousandths():
 def test_a_wrong_weight_is_refused_with_its_line(old, new, message):
     with pytest.raises(ConfigurationError, match=message):
         load_weights(WEIGHTS.replace(old, new), path="w.yml")
+
+
+RULES = """\
+version: 1
+rules:
+  - {deployment: chat, rule: reserved_quota, quotas: {acme: 3}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("deployment: chat, ", "", r"w\.yml, line 3: a rule names no pool; add its deployment"),
+        (
+            ", quotas: {acme: 3}",
+            "",
+            r"w\.yml, line 3: .*quotas \(of tenants\) go with the rule reserved_quota",
+        ),
+        ("reserved_quota", "equal_share", r"w\.yml, line 3: .*quotas \(of tenants\) go with"),
+        ("acme: 3", "acme: 0", r"w\.yml, line 3: rules.0.quotas.acme"),
+        ("reserved_quota", "by_mood", r"w\.yml, line 3: rules.0.rule"),
+    ],
+)
+def test_a_wrong_rule_is_refused_with_its_line(old, new, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load_weights(RULES.replace(old, new), path="w.yml")
