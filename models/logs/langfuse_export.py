@@ -54,6 +54,12 @@ _INSTANTS = ("start_time", "end_time", "completion_start_time")
 _TAGS = ("environment", "release", "prompt_name", "trace_name", "usage_pricing_tier_name")
 _TEXTS = ("trace_id", "project_id", "type", "level", "user_id", "session_id", *_TAGS)
 _PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "ls_provider")
+KEPT_PATHS = {
+    "metadata": ("ls_provider", "user_api_key_hash"),
+    **dict.fromkeys(("model_parameters", "modelParameters"), ("service_tier",)),
+    "usage": ("input", "output", "total", "unit"),
+}
+"""What is kept of fields that hold more than is read, where observations are pulled from the API."""
 
 
 def _first(name: str) -> str:

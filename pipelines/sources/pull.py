@@ -1,11 +1,12 @@
 """Pull what is new from a source that is no folder of files: a database or an API. It is kept as extracts."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from models.errors import ConfigurationError
 from models.importers import importers
+from models.logs.langfuse_export import KEPT_PATHS
 from models.logs.litellm_fields import METADATA_PATHS
 from pipelines.landing.spec import Api, SourceSpec
 from pipelines.sources.extracts import Extracts
@@ -14,8 +15,17 @@ from pipelines.sources.postgres import pull_spend_logs
 from pipelines.sources.stored import StoredFile, stored_file
 
 _FOLDER = Path("warehouse", "landed")
-_FREE_TEXT = {"response", "result", "results", "delta", "input", "output", "messages", "resourceSpans"}
-"""Fields that hold prompts or completions: a log format that reads inside them is not kept as an extract."""
+_FREE_TEXT = {
+    *("response", "result", "results", "delta", "input", "output", "messages", "resourceSpans"),
+    *("metadata", "properties", "spec", "object"),
+}
+"""Fields that hold prompts, completions or whatever a caller wrote: a format that reads inside them is not kept as an
+extract, unless it names the paths that are kept of them."""
+_NESTED: dict[str, Mapping[str, Sequence[str]]] = {
+    "litellm_spend_logs": {"metadata": METADATA_PATHS},
+    "langfuse_export": KEPT_PATHS,
+}
+"""Of a kind's fields, the paths that are kept."""
 
 
 def pull(
@@ -37,10 +47,8 @@ def pull(
     url, folder = str(source.url), project / _FOLDER / source.name
     importer = importers()[source.kind]
     columns = [source.columns.get(name, name) for name in importer.columns]
-    is_free = importer.table == "raw.requests" and bool(_FREE_TEXT.intersection(columns))
-    nested: dict[str, Sequence[str]] = (
-        {"metadata": METADATA_PATHS} if source.kind == "litellm_spend_logs" else {}
-    )
+    nested = dict(_NESTED.get(source.kind, {}))
+    is_free = bool(_FREE_TEXT.intersection(columns).difference(nested))
     extracts = Extracts(
         folder, {Path(path).name for path in landed if (project / path).parent == folder}, pulled_at=pulled_at
     )

@@ -231,8 +231,27 @@ def test_what_the_format_does_not_read_is_not_kept(tmp_path: Path, server: Serve
     assert PROMPT not in text
 
 
-def test_a_format_with_prompts_inside_is_not_pulled(tmp_path: Path, server: Server) -> None:
-    warehouse = project(tmp_path, server, kind="openai_response")
+@pytest.mark.usefixtures("pauses")
+def test_of_fields_that_hold_anything_only_what_is_read_is_kept(tmp_path: Path, server: Server) -> None:
+    observation = {
+        "id": "o1", "traceId": "t", "type": "GENERATION", "startTime": "2026-11-02T09:00:00Z", "started_at": "",
+        "usageDetails": {"input": 10, "output": 5}, "modelParameters": {"service_tier": "flex", "stop": PROMPT},
+        "metadata": {"ls_provider": "openai", "note": PROMPT}, "input": PROMPT, "output": PROMPT,
+    }  # fmt: skip
+    server.calls = [observation]
+    warehouse = project(tmp_path, server, kind="langfuse_export")
+
+    pulled(warehouse)
+
+    (extract,) = (tmp_path / "warehouse" / "landed" / "api").iterdir()
+    assert PROMPT not in gzip.decompress(extract.read_bytes()).decode()
+    landed = query(warehouse, "SELECT provider, service_tier, input_uncached_tokens FROM raw.requests")
+    assert landed == [("openai", "flex", 10)]
+
+
+@pytest.mark.parametrize("kind", ["openai_response", "vertex_request_log", "helicone_export", "k8s_pod"])
+def test_a_format_with_prompts_inside_is_not_pulled(tmp_path: Path, server: Server, kind: str) -> None:
+    warehouse = project(tmp_path, server, kind=kind)
 
     with pytest.raises(ConfigurationError, match="kinds without prompts in them read https"):
         pulled(warehouse)
