@@ -9,6 +9,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kubernetes.client import models as k8s
 
 from models.costs.lives import replica_intervals
@@ -178,6 +180,32 @@ def test_a_pod_deleted_between_two_crashes_does_not_live_on() -> None:
 
     assert told(rows(*steps))[-1] == ("stopped", "10:45:00", None)
     assert states(landed(steps))[-1][-1] == "10:45:00"
+
+
+CRASHED = status_of("kserve-container", ended=("09:59:30", "10:30:00", 137))
+AGAIN = status_of("kserve-container", running="10:30:40", last=("09:59:30", "10:30:00", 137), restarts=1)
+HISTORY = [
+    watched("ADDED", pod(node=None, phase="Pending")),
+    watched("MODIFIED", pod(conditions=START[:1], phase="Pending")),
+    watched("MODIFIED", pod(conditions=START, statuses=RUNNING)),
+    watched("MODIFIED", pod(conditions=START[:1], statuses=[CRASHED, RUNNING[1]])),
+    watched(
+        "MODIFIED", pod(conditions=[START[0], condition("Ready", "10:33:00")], statuses=[AGAIN, RUNNING[1]])
+    ),
+    watched("DELETED", pod(conditions=START[:1], statuses=[AGAIN, RUNNING[1]], deleted=("11:00:30", 30))),
+]
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.permutations(HISTORY), st.lists(st.sampled_from(HISTORY), max_size=6))
+def test_no_order_and_no_repetition_of_what_was_observed_changes_the_life(
+    history: list[dict[str, Any]], again: list[dict[str, Any]]
+) -> None:
+    key = ["replica_id", "deployment", "node", "chip_count", "event", "event_at", "reason"]
+    once, mixed = landed(HISTORY), landed([*history, *again])
+
+    assert mixed.select(key).sort(key).equals(once.select(key).sort(key))
+    assert states(mixed) == states(once)
 
 
 def test_a_sidecar_that_crashes_is_no_failure_of_the_replica() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from tests.models.logs.reading import read_one, read_records, tokens_of
@@ -113,6 +115,30 @@ def test_keys_that_are_new_are_counted_as_other_and_the_older_usage_counts_where
     assert tokens_of(tokens) == {"input_uncached": 7, "output_text": 3}
     letters = read_one(KIND, old | {"usage": {"input": 7, "output": 3, "unit": "CHARACTERS"}})
     assert letters["usage_source"] == "missing"
+
+
+COUNT = st.integers(0, 10**6)
+
+
+@settings(max_examples=20, deadline=None)
+@given(COUNT, COUNT, COUNT, COUNT, COUNT)
+def test_the_classes_sum_to_the_total_whether_parts_stand_beside_or_inside(
+    fresh: int, read: int, written: int, said: int, thought: int
+) -> None:
+    details = {
+        "input_cached_tokens": read,
+        "input_cache_creation": written,
+        "output_reasoning_tokens": thought,
+    }
+    total = fresh + read + written + said + thought
+    beside = details | {"input": fresh, "output": said, "total": total}
+    inside = details | {"input": fresh + read + written, "output": said + thought, "total": total}
+
+    rows = read_records(KIND, [ROW | {"usage_details": beside}, ROW | {"usage_details": inside}])
+
+    assert rows["quarantine_reason"].to_list() == [None, None]
+    assert rows.select(TOKEN_COLUMNS).unique().height == 1
+    assert rows.select(pl.sum_horizontal(TOKEN_COLUMNS)).to_series().to_list() == [total, total]
 
 
 def test_a_key_that_is_no_kind_of_token_becomes_a_meter() -> None:
