@@ -18,12 +18,12 @@ TOLD = {
     "log-langfuse-otel/otel_spans.jsonl": None,  # a test's variables with spans inside
     "log-otel-genai/examples-llm-calls.md": None,  # prose with tables of attributes
     "log-recorded-responses/responses.jsonl.gz": None,  # a recorder's envelope of its own
-    # Sums of an hour or a day are no calls.
-    "log-openrouter/activity.json": None,
-    "log-openai-usage/usage_completions.json": None,
-    "log-openai-usage/usage_embeddings.json": None,
-    "log-openai-usage/costs.json": None,
-    "log-vllm-metrics/vllm_metrics_slice.txt": None,
+    "log-openrouter/activity.json": None,  # a day's sums, of no call
+    # Independent counters.
+    "log-openai-usage/usage_completions.json": "openai_usage_api",
+    "log-openai-usage/usage_embeddings.json": "openai_usage_api",
+    "log-openai-usage/costs.json": "openai_usage_api",  # money only: passed over
+    "log-vllm-metrics/vllm_metrics_slice.txt": "prometheus",
 }
 
 
