@@ -54,7 +54,9 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
         failed_ids=[
             f"{at} {provider} {model} by {source}: "
             + " and ".join(
-                f"{size:,} {unit}" for size, unit in ((calls, "calls"), (tokens, "tokens")) if size
+                f"{size:,} {unit}{'s' * (size != 1)}"
+                for size, unit in ((calls, "call"), (tokens, "token"))
+                if size
             )
             for at, provider, model, source, calls, tokens, _ in worst
         ],

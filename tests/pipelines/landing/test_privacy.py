@@ -151,6 +151,23 @@ def records(kind: str) -> list[dict[str, Any]]:
     if kind == "replica_events":
         ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
         return [ready | {"prompt": PROMPT, "log": PROMPT}]
+    if kind == "prometheus":
+        name = {"__name__": "vllm:prompt_tokens_total", "model_name": "m", "prompt": PROMPT, "api_key": KEY}
+        return [{"metric": name, "values": [[1793610000, "5"]], "prompt": PROMPT}]
+    if kind in {"openai_usage_api", "anthropic_usage_report"}:
+        counted = {
+            "input_tokens": 1,
+            "uncached_input_tokens": 1,
+            "output_tokens": 1,
+            "prompt": PROMPT,
+            "api_key_id": KEY,
+        }
+        start, end = "2026-11-02T09:00:00Z", "2026-11-02T10:00:00Z"
+        span = {"start_time": start, "end_time": end, "starting_at": start, "ending_at": end}
+        return [span | {"results": [counted], "prompt": PROMPT}]
+    if kind == "usage_counters":
+        span = {"started_at": "2026-11-02T09:00:00Z", "finished_at": "2026-11-02T10:00:00Z"}
+        return [span | {"provider": "p", "request_count": 1, "api_key_id": KEY, "prompt": PROMPT}]
     if kind == "requests":
         return [call(1, api_key_id=KEY, prompt=PROMPT, messages=MESSAGES, response=ANSWER)]
     return [
@@ -189,7 +206,7 @@ _NAMES = {
     "providedModelName", "request_model", "response_model", "model_override", "request_user_id", "helicone_user",
     "gateway_deployment_target", "gateway_router_id", "rid", "weight_version", "endpoint", "router", "provider_name",
     "data_region", "external_user", "workspace_id", "upstream_id",
-    "created_by", "serviceTier", "object", "status", "error",
+    "created_by", "serviceTier", "object", "status", "error", "counter", "project",
 }  # fmt: skip
 
 
