@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from models.periods import INSTANT, hour_of
-from models.records import Importer
+from models.records import MOST_QUANTITY, Importer
 from models.schemas import table
 from pipelines.landing.read import Layout, Read
 
@@ -152,9 +152,15 @@ def _checked(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
         )
     if "tag_entries" in names:
         frame = frame.with_columns(tags=_mapped("tag_entries", pl.String))
+    too_much = pl.element().struct.field("value").abs() > MOST_QUANTITY
     if "meter_entries" in names:
-        frame = frame.with_columns(other_meters=_mapped("meter_entries", pl.Decimal(18, 6)))
+        frame = frame.with_columns(
+            is_beyond=pl.col("meter_entries").list.eval(too_much).list.any(),
+            meter_entries=pl.col("meter_entries").list.filter(~too_much.fill_null(value=False)),
+        ).with_columns(other_meters=_mapped("meter_entries", pl.Decimal(18, 6)))
     cases = _cases(frame.collect_schema(), stamp)
+    if "meter_entries" in names:
+        cases.append((pl.col("is_beyond"), "bad_value", "a meter is out of range"))
     is_odd = pl.any_horizontal(holds.fill_null(value=False) for holds, _, _ in cases)
     checked = frame.with_columns(is_odd=is_odd).collect()
     if not checked["is_odd"].any():

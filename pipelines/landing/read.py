@@ -26,7 +26,8 @@ from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_o
 from pipelines.landing.split import Positions
 
 Form = Literal["json", "csv", "text"]
-_READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError)
+_READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, UnicodeDecodeError)
+"""DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 

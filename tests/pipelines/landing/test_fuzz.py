@@ -234,6 +234,28 @@ def test_any_value_in_any_field_is_used_or_refused(kind: str, data: st.DataObjec
     assert len({*range(1, len(records) + 1)} - seen) <= outcome.file["ignored_count"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "bad", "reason"),
+    [
+        ("langfuse_export", {"usage_details": {"searches": 10**12}}, "bad_value"),
+        *(
+            ("otel_genai", {"resourceSpans": {"a" * at + "\U00041949" * 100: []}}, "wrong_shape")
+            for at in range(4)
+        ),
+    ],
+)
+def test_what_a_reader_cannot_hold_or_quote_is_refused_alone(
+    kind: str, bad: dict[str, Any], reason: str
+) -> None:
+    lines = [*lines_of(kind)[:2], json.dumps(EXAMPLES[kind][2] | bad, ensure_ascii=False).encode()]
+
+    outcome = Outcome(kind, b"\n".join(lines))
+
+    assert outcome.holds_together()
+    assert outcome.usable["line_number"].to_list() == [1, 2]
+    assert outcome.bad["reason"].to_list() == [reason]
+
+
 @SLOW
 @given(
     st.lists(st.sampled_from(["good", "bad", "blank", "twice", "stray"]), min_size=1, max_size=20),
