@@ -48,7 +48,9 @@ def pull(
     importer = importers()[source.kind]
     columns = [source.columns.get(name, name) for name in importer.columns]
     nested = dict(_NESTED.get(source.kind, {}))
-    is_free = bool(_FREE_TEXT.intersection(columns).difference(nested))
+    # The results of a usage API are counts.
+    is_counter = importer.table == "raw.usage_counters"
+    is_free = not is_counter and bool(_FREE_TEXT.intersection(columns).difference(nested))
     extracts = Extracts(
         folder, {Path(path).name for path in landed if (project / path).parent == folder}, pulled_at=pulled_at
     )
