@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import duckdb
+import polars as pl
 
 from models.cold_starts.bursts import DAYS_BEFORE, HISTORY_DAYS, cold_start_bursts
 from models.cold_starts.starts import cold_starts
@@ -31,6 +32,40 @@ _WAITING = (
 """What tells of a request whether it waited for a replica."""
 
 Work = Callable[[Warehouse, duckdb.DuckDBPyConnection, Commit, date, date], int]
+
+
+def waiting_requests(requests: str, *, events: str) -> str:
+    """Return the query of the requests that a start may have held up, or from which one may be inferred.
+
+    Args:
+        requests: table of `core.requests`' columns that have started between `$early` and `$late`.
+        events: table of lifecycle events, whose deployments are observed.
+    """
+    return (
+        f"SELECT {', '.join(_WAITING)} FROM {requests} WHERE started_at >= $early AND started_at < $late "
+        f"AND (replica_id IS NOT NULL OR queue_seconds IS NOT NULL OR route IN (SELECT deployment FROM {events}) "
+        "OR provider IN (SELECT provider FROM ref.gpu_prices))"
+    )
+
+
+def burst_history(con: duckdb.DuckDBPyConnection, *, from_on: date, to_on: date) -> pl.DataFrame:
+    """Return the starts on which the bursts of [from_on, to_on) depend: those of the days before and until `to_on`."""
+    return frame(
+        con,
+        "SELECT * REPLACE (CASE WHEN started_on >= $since THEN delayed_users END AS delayed_users) "
+        "FROM mart.cold_starts WHERE started_on >= $early AND started_on <= $to_on",
+        {
+            "early": from_on - timedelta(days=HISTORY_DAYS),
+            "since": from_on - timedelta(days=DAYS_BEFORE),
+            "to_on": to_on,
+        },
+    )
+
+
+def starts_known_from(con: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return when the records of starts begin."""
+    known = con.execute("SELECT min(requested_at) FROM mart.cold_starts").fetchone()
+    return known[0] if known else None
 
 
 def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
@@ -172,15 +207,7 @@ def _cold_starts(
             "OR life_started_at >= $start AND life_started_at < $end",
             span,
         ).lazy(),
-        frame(
-            con,
-            # Those of observed deployments, and those from which a start may be inferred.
-            f"SELECT {', '.join(_WAITING)} FROM core.requests WHERE started_at >= $early AND started_at < $late "
-            "AND (replica_id IS NOT NULL OR queue_seconds IS NOT NULL "
-            "OR route IN (SELECT deployment FROM core.replica_events) "
-            "OR provider IN (SELECT provider FROM ref.gpu_prices))",
-            around,
-        ).lazy(),
+        frame(con, waiting_requests("core.requests", events="core.replica_events"), around).lazy(),
         time_zone=zone,
         from_on=from_on,
         to_on=to_on,
@@ -194,24 +221,13 @@ def _cold_start_bursts(
 ) -> int:
     # An incident may run past midnight: the day before is settled with the day.
     from_on = max(from_on - timedelta(days=1), warehouse.project.start_on)
-    starts = frame(
-        con,
-        "SELECT * REPLACE (CASE WHEN started_on >= $since THEN delayed_users END AS delayed_users) "
-        "FROM mart.cold_starts WHERE started_on >= $early AND started_on <= $to_on",
-        {
-            "early": from_on - timedelta(days=HISTORY_DAYS),
-            "since": from_on - timedelta(days=DAYS_BEFORE),
-            "to_on": to_on,
-        },
-    )
-    known = con.execute("SELECT min(requested_at) FROM mart.cold_starts").fetchone()
     rows = cold_start_bursts(
-        starts,
+        burst_history(con, from_on=from_on, to_on=to_on),
         from_on=from_on,
         to_on=to_on,
         time_zone=warehouse.project.time_zone,
         prices=frame(con, "FROM ref.gpu_prices"),
-        known_from=known[0] if known else None,
+        known_from=starts_known_from(con),
     )
     commit.replace("mart.cold_start_bursts", rows, partitions=days_between(from_on, to_on))
     return rows.height
