@@ -11,9 +11,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_origin
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -158,6 +159,40 @@ class LandingSettings(_Section):
     memory_mb: Annotated[int, Field(ge=256)] = 1024
 
 
+class BurstLimits(_Section):
+    """Dollars of a deployment's bursts; one that is not set is that of all deployments."""
+
+    warn_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
+    fail_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
+
+
+class ColdStartSettings(_Section):
+    warn_above_usd: Annotated[Decimal, Field(ge=0)] = Decimal(0)
+    fail_above_usd: Annotated[Decimal, Field(ge=0)] = Decimal(50)
+    deployments: dict[str, BurstLimits] = {}
+
+    def limits_of(self, deployment: str) -> tuple[Decimal, Decimal]:
+        """Return the dollars of a deployment's bursts above which the check warns and fails."""
+        own = self.deployments.get(deployment, BurstLimits())
+        return (
+            self.warn_above_usd if own.warn_above_usd is None else own.warn_above_usd,
+            self.fail_above_usd if own.fail_above_usd is None else own.fail_above_usd,
+        )
+
+
+class NotificationSettings(_Section):
+    webhook: SecretSetting | None = None
+
+    @field_validator("webhook", mode="before")
+    @classmethod
+    def _is_no_url(cls, webhook: object) -> object:
+        if isinstance(webhook, str):
+            raise ValueError(  # noqa: TRY004
+                'a webhook\'s URL is a secret; keep it in the environment and write webhook = { env = "NAME" }'
+            )
+        return webhook
+
+
 class Settings(_Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     reporting: ReportingSettings = ReportingSettings()
@@ -166,6 +201,8 @@ class Settings(_Section):
     policies: PolicySettings = PolicySettings()
     gpu: GpuSettings = GpuSettings()
     landing: LandingSettings = LandingSettings()
+    cold_starts: ColdStartSettings = ColdStartSettings()
+    notifications: NotificationSettings = NotificationSettings()
 
     @field_validator("sources")
     @classmethod
@@ -358,15 +395,19 @@ def _sentence(file: Path, problem: Mapping[str, Any]) -> str:
     location = [str(part) for part in problem["loc"]]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        model: Any = Settings
+        model: type[BaseModel] = Settings
+        is_member = False
         for part in location[:-1]:
-            if not part.isdigit():
-                field = model.model_fields.get(part)
-                annotation = field.annotation if field else None
-                model = SourceSettings if part == "sources" else annotation
-                # An optional section is a section.
-                model = next((choice for choice in get_args(model) if hasattr(choice, "model_fields")), model)
-        names = list(getattr(model, "model_fields", {}))
+            if is_member:  # an index of a list, or a name that the user gave
+                is_member = False
+                continue
+            annotation: Any = model.model_fields[part].annotation
+            is_member = get_origin(annotation) in {list, dict}
+            # A section may be optional, or stand in a list or under a name.
+            model = next(
+                (choice for choice in get_args(annotation) if hasattr(choice, "model_fields")), annotation
+            )
+        names = list(model.model_fields)
         near = difflib.get_close_matches(location[-1], names, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(names)}."
         return f"{file}: the key {key!r} is not known; {hint}"

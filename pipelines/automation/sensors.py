@@ -1,16 +1,21 @@
-"""Sensors: new files ask for their landing, late rows and changed prices for the hours and days that they touch."""
+"""Sensors: new files ask for their landing, late rows and changed prices for what they touch; bursts are told."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from models.cold_starts.notices import Notice, burst_notices
+from models.errors import DataError, NanodollarError
 from pipelines.assets.completeness import KEY as COMPLETENESS
+from pipelines.automation.open_day import open_bursts
 from pipelines.automation.partitions import day_range, hour_range
 from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
 from pipelines.landing.land import source_files
+from pipelines.notify.webhook import post
 from pipelines.warehouse.resource import Warehouse
 
 
@@ -87,4 +92,69 @@ SELECT (SELECT max(landed_at) FROM ops.landed_files),
 """
 """What landed or changed last: a sensor asks once for each."""
 
-SENSORS = [new_files, outdated_hours, outdated_days]
+
+@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"})
+def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Tell of bursts while they happen, each once: an observation of the mart, a log line and the webhook.
+
+    What has landed is judged, the open hour included; the lake is only read. A notice counts as told when the
+    webhook took it; until then each look tries again.
+    """
+    warehouse: Warehouse = context.resources.warehouse
+    before = json.loads(context.cursor or "{}")
+    now = datetime.now(UTC)
+    told = {series: datetime.fromisoformat(at) for series, at in before.get("told", {}).items()}
+    told = {series: at for series, at in told.items() if at >= now - _REMEMBERED}
+    try:
+        with warehouse.reading() as con:
+            state = str(con.execute(_STATE).fetchone())
+            if state == before.get("state"):
+                return dg.SensorResult(skip_reason="Nothing landed since the last look.")
+            notices = burst_notices(open_bursts(con, warehouse.project, now=now), told)
+    except DataError as error:
+        return dg.SensorResult(skip_reason=str(error))
+    sent, trouble = _tell(context, warehouse, notices)
+    after = {
+        "state": None if trouble else state,
+        "told": {series: at.isoformat() for series, at in (told | _ends(sent)).items()},
+    }
+    return dg.SensorResult(
+        skip_reason=trouble or " ".join(notice.text for notice in sent) or "No new burst of cold starts.",
+        cursor=json.dumps(after),
+        asset_events=[
+            dg.AssetObservation(
+                asset_key=["mart", "cold_start_bursts"],
+                description=notice.text,
+                metadata={"series": notice.series, "ended_at": notice.ended_at.isoformat()},
+            )
+            for notice in sent
+        ],
+    )
+
+
+def _tell(
+    context: dg.SensorEvaluationContext, warehouse: Warehouse, notices: list[Notice]
+) -> tuple[list[Notice], str | None]:
+    """Send notices until one cannot be sent; return those that were told, and what went wrong."""
+    webhook = warehouse.project.settings.notifications.webhook
+    for place, notice in enumerate(notices):
+        try:
+            if webhook is not None:
+                post(webhook, notice.text)
+        except NanodollarError as error:
+            waiting = " ".join(notice.text for notice in notices[place:])
+            trouble = f"{error} The next look tries again to tell: {waiting}"
+            context.log.warning(trouble)
+            return notices[:place], trouble
+        context.log.warning(notice.text)
+    return notices, None
+
+
+def _ends(notices: list[Notice]) -> dict[str, datetime]:
+    return {notice.series: notice.ended_at for notice in notices}
+
+
+_REMEMBERED = timedelta(days=2)
+"""Bursts that ended before are not judged again, so that what was told of them may be forgotten."""
+
+SENSORS = [new_files, outdated_hours, outdated_days, bursts_of_cold_starts]

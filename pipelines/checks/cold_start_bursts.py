@@ -1,21 +1,11 @@
 """Deployments start replicas at the rate that their baseline expects; a burst is an incident with dollars."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 
 import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """Dollars of a deployment's bursts in a range above which the check warns and fails."""
-
-    warn_above_usd: Decimal = Decimal(0)
-    fail_above_usd: Decimal = Decimal(50)
-
+from pipelines.project import ColdStartSettings, Settings
 
 _QUERY = """
 SELECT deployment, onset_at, start_count, burst_usd, delayed_request_count, cause FROM mart.cold_start_bursts
@@ -24,7 +14,7 @@ WHERE started_on >= $start AND started_on < $end ORDER BY burst_usd DESC NULLS L
 
 
 def judge(
-    con: duckdb.DuckDBPyConnection, start: Bound, end: Bound, limits: Mapping[str, Limits] | None = None
+    con: duckdb.DuckDBPyConnection, start: Bound, end: Bound, limits: ColdStartSettings | None = None
 ) -> Outcome:
     """Judge the bursts of a range, deployment by deployment.
 
@@ -32,18 +22,25 @@ def judge(
         con: session on the lake.
         start: first business date.
         end: business date after the last.
-        limits: by deployment; `Limits()` where a deployment has none. Bursts without a price warn.
+        limits: the dollars of a deployment's bursts in the range above which the check warns and fails. Bursts
+            without a price warn.
     """
     rows = con.execute(_QUERY, {"start": start, "end": end}).fetchall()
     spent: dict[str, Decimal] = {}
     unpriced = {name for name, _, _, usd, _, _ in rows if usd is None}
     for name, _, _, usd, _, _ in rows:
         spent[name] = spent.get(name, Decimal(0)) + (usd or Decimal(0))
-    of = {name: (limits or {}).get(name, Limits()) for name in spent}
-    failed = {name for name, usd in spent.items() if usd > of[name].fail_above_usd}
-    warned = {name for name, usd in spent.items() if usd > of[name].warn_above_usd} | unpriced | failed
+    of = {name: (limits or ColdStartSettings()).limits_of(name) for name in spent}
+    failed = {name for name, usd in spent.items() if usd > of[name][1]}
+    warned = {name for name, usd in spent.items() if usd > of[name][0]} | unpriced | failed
     if not warned:
-        return Outcome(is_passed=True, summary="No deployment started replicas in bursts.", severity="warn")
+        return Outcome(
+            is_passed=True,
+            summary="The bursts of cold starts are within their limits."
+            if rows
+            else "No deployment started replicas in bursts.",
+            severity="warn",
+        )
     told = [row for row in rows if row[0] in warned]
     waited = sum(row[4] for row in told)
     worst = sorted(warned, key=lambda name: (name not in failed, -spent[name], name))
@@ -60,10 +57,15 @@ def judge(
     )
 
 
+def _limits(settings: Settings) -> ColdStartSettings:
+    return settings.cold_starts
+
+
 CHECK = DomainCheck(
     name="cold_start_bursts",
     table="mart.cold_start_bursts",
     grain="daily",
     description="no deployment starts replicas in bursts",
     judge=judge,
+    limits=_limits,
 )

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 import dagster as dg
-import duckdb
 
 from models.schemas import table
 from pipelines.automation.partitions import dagster_previews, days_of, hours_of
+from pipelines.project import Settings
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
 
@@ -30,13 +30,19 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class DomainCheck:
-    """A fact that should hold for the rows of a range, such as `pool_is_conserved`."""
+    """A fact that should hold for the rows of a range, such as `pool_is_conserved`.
+
+    Attributes:
+        judge: looks at the rows from a first bound to a last one, exclusive.
+        limits: what the project's settings say to the check; the judge takes it as `limits`.
+    """
 
     name: str
     table: str
     grain: Literal["hourly", "daily"]
     description: str
-    judge: Callable[[duckdb.DuckDBPyConnection, Bound, Bound], Outcome]
+    judge: Callable[..., Outcome]
+    limits: Callable[[Settings], object] | None = None
 
 
 def as_asset_check(
@@ -48,8 +54,9 @@ def as_asset_check(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.AssetCheckResult:
         start, end = hours_of(context) if check.grain == "hourly" else days_of(context)
+        limits = {} if check.limits is None else {"limits": check.limits(warehouse.project.settings)}
         with warehouse.reading() as con:
-            outcome = check.judge(con, start, end)
+            outcome = check.judge(con, start, end, **limits)
         return record(warehouse, context, check.name, check.table, outcome, bounds=(start, end))
 
     body.__name__ = check.name

@@ -7,7 +7,8 @@ import duckdb
 import pytest
 
 from models.schemas import table
-from pipelines.checks.cold_start_bursts import Limits, judge
+from pipelines.checks.cold_start_bursts import judge
+from pipelines.project import BurstLimits, ColdStartSettings
 
 ON, NEXT = date(2026, 11, 20), date(2026, 11, 21)
 
@@ -71,10 +72,9 @@ def test_dollars_count_by_deployment(con):
 def test_deployment_has_limits_of_its_own(con):
     add(con, "batch", "40")
     add(con, "chat", "2")
-    limits = {
-        "batch": Limits(warn_above_usd=Decimal(100), fail_above_usd=Decimal(1000)),
-        "chat": Limits(fail_above_usd=Decimal(1)),
-    }
+    limits = ColdStartSettings(
+        fail_above_usd=Decimal(1), deployments={"batch": BurstLimits(warn_above_usd=100, fail_above_usd=1000)}
+    )
     found = judge(con, ON, NEXT, limits)
     assert (found.severity, found.failed_count) == ("error", 1)
     assert "chat" in found.summary

@@ -26,6 +26,16 @@ SOURCE = '[[sources]]\nname = "gateway"\nkind = "litellm_spend_logs"\npath = "la
         (SOURCE.replace('path = "landing/*.jsonl"', ""), "needs a path or a url, and not both"),
         (SOURCE + SOURCE, "two sources are named 'gateway'; rename one"),
         ("[warehouse\n", "is not valid TOML"),
+        (
+            "[cold_starts.deployments.llama]\nfail_above = 5\n",
+            "the key 'cold_starts.deployments.llama.fail_above' is not known; did you mean 'fail_above_usd'?",
+        ),
+        ("[cold_starts]\nwarn_above_usd = -1\n", "cold_starts.warn_above_usd: Input should be greater than"),
+        ("[notifications]\nwebhok = 'x'\n", "'notifications.webhok' is not known; did you mean 'webhook'?"),
+        (
+            "[notifications]\nwebhook = 'https://example.com'\n",
+            "notifications.webhook: a webhook's URL is a secret; keep it in the environment and write webhook = { env",
+        ),
     ],
 )
 def test_wrong_settings_are_one_sentence(tmp_path: Path, settings: str, sentence: str) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from pipelines.assets.ref import reference_frames
-from pipelines.project import Settings, find_project
+from pipelines.project import SecretSetting, Settings, find_project
 from tests.pipelines.small import nanodollar
 
 
@@ -27,7 +27,10 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
         if section == "sources":
             continue
         for name in type(getattr(settings, section)).model_fields:
-            line = re.search(rf"^{name} = .*", written, re.MULTILINE)
+            if name == "deployments":  # shown as a section, see below
+                continue
+            # What is off by default is shown as a comment.
+            line = re.search(rf"^(# )?{name} = .*", written, re.MULTILINE)
             assert line is not None, f"{section}.{name} is not in the template"
             assert "#" in line[0], f"{section}.{name} is not explained"
 
@@ -45,6 +48,19 @@ def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
         "gateway", "proxy", "sdk", "fleet", "replicas", "archive", "metering",
     ]  # fmt: skip
     assert [source.kind for source in sources if source.url is not None] == ["litellm_spend_logs", "requests"]
+
+
+def test_commented_limits_and_the_webhook_are_valid_once_uncommented(tmp_path: Path) -> None:
+    nanodollar(None, "init", str(tmp_path))
+    file = tmp_path / "nanodollar.toml"
+    lines = re.compile(r"^# ((?:\[cold_starts|warn_above|fail_above|webhook).*)$", re.MULTILINE)
+    file.write_text(lines.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
+
+    settings = find_project(tmp_path).settings
+
+    assert settings.cold_starts.limits_of("batch-llama") == (100, 1000)
+    assert settings.cold_starts.limits_of("another") == (0, 50)
+    assert settings.notifications.webhook == SecretSetting(env="NANODOLLAR_WEBHOOK")
 
 
 def test_example_sheets_and_policy_are_valid_once_used(tmp_path: Path) -> None:
