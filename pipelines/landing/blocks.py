@@ -1,16 +1,20 @@
 """Read blocks of records side by side: a few threads, each with a reader of its own, and bounded work in flight."""
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 
+from models.errors import NanodollarError
 from models.schemas import table
 from pipelines.landing.judge import FileMark, Judged, Stamp, judge
 from pipelines.landing.read import Layout, Reader
@@ -35,6 +39,10 @@ class TableBlock:
     file: FileMark
     rows: pa.Table
     first_row: int
+
+
+class BlockError(RuntimeError):
+    """Reading a block broke in a way that nobody foresaw: what and where, and nothing of the block."""
 
 
 class Workers:
@@ -88,6 +96,20 @@ class Workers:
             self._queue.popleft().exception()
 
     def _work(self, block: TextBlock | TableBlock) -> Judged:
+        try:
+            return self._judged(block)
+        except (NanodollarError, MemoryError, duckdb.OutOfMemoryException):
+            raise
+        except Exception as error:  # noqa: BLE001
+            # Its words may quote a record, and whoever runs the landing keeps them.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            path = block.file.path if isinstance(block, TableBlock) else block.files[0].path
+            what = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
+            raise BlockError(
+                f"{path} cannot be read ({what}); report it, and name another kind or move it."
+            ) from None
+
+    def _judged(self, block: TextBlock | TableBlock) -> Judged:
         reader: Reader | None = getattr(self._local, "reader", None)
         if reader is None:
             reader = self._local.reader = Reader(

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
+import polars as pl
 import pytest
 
 from models.importers import importers
@@ -327,3 +329,30 @@ def test_a_key_becomes_the_same_hash_in_one_project_and_another_in_the_next(tmp_
 
     assert [len(found) for found in hashes] == [1, 1]
     assert hashes[0] != hashes[1]
+
+
+def test_an_error_that_nobody_foresaw_quotes_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quoting(frame: pl.LazyFrame) -> pl.LazyFrame:
+        raise KeyError(f"no model for {frame.collect()['task_class'][0]}")
+
+    monkeypatch.setitem(importers(), "requests", replace(importers()["requests"], canonical=quoting))
+    warehouse = lake(tmp_path)
+    path = tmp_path / "landing/calls/a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(call(1, task_class=PROMPT)) + "\n", encoding="utf-8")
+
+    with dg.DagsterInstance.from_config(str(dagster_home(warehouse.project))) as instance:
+        result = dg.materialize(
+            raw_assets(warehouse.project),
+            resources={"warehouse": warehouse},
+            instance=instance,
+            raise_on_error=False,
+        )
+
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "a.jsonl"]
+    texts = [path.read_bytes() for path in kept]
+    assert not result.success
+    assert any(b"KeyError in test_privacy.py" in text for text in texts)
+    assert not any(PROMPT.encode() in text for text in texts)
