@@ -13,6 +13,7 @@ import dagster as dg
 from models.errors import DataError
 from models.periods import HOUR, floor_hour
 from pipelines.assets.completeness import KEY as COMPLETENESS
+from pipelines.automation.closing import refuse_another_zone
 from pipelines.automation.event_log import BATCH_SIZE
 from pipelines.automation.partitions import day_range, hour_range
 from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
@@ -80,10 +81,13 @@ def run(
         on_progress: told the step and how far it is.
 
     Raises:
+        ConfigurationError: months were closed by the days of another time zone.
         DataError: a step failed; what was committed before stays, and running again goes on from there.
     """
     warehouse = Warehouse(project, on_progress)
     warehouse.prepare()
+    with warehouse.reading() as con:
+        refuse_another_zone(con, project)
     definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
     summary = RunSummary()
     moment = now or datetime.now(UTC)

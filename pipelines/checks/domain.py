@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Literal
 
 import dagster as dg
+import duckdb
 
 from models.schemas import table
 from pipelines.automation.partitions import dagster_previews, days_of, hours_of
@@ -44,6 +45,13 @@ class DomainCheck:
     judge: Callable[..., Outcome]
     limits: Callable[[Settings], object] | None = None
 
+    def outcome(
+        self, con: duckdb.DuckDBPyConnection, settings: Settings, start: Bound, end: Bound
+    ) -> Outcome:
+        """Judge the rows of [start, end) by the limits of a project."""
+        limits = {} if self.limits is None else {"limits": self.limits(settings)}
+        return self.judge(con, start, end, **limits)
+
 
 def as_asset_check(
     check: DomainCheck, partitions_def: dg.PartitionsDefinition[str]
@@ -54,9 +62,8 @@ def as_asset_check(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.AssetCheckResult:
         start, end = hours_of(context) if check.grain == "hourly" else days_of(context)
-        limits = {} if check.limits is None else {"limits": check.limits(warehouse.project.settings)}
         with warehouse.reading() as con:
-            outcome = check.judge(con, start, end, **limits)
+            outcome = check.outcome(con, warehouse.project.settings, start, end)
         return record(warehouse, context, check.name, check.table, outcome, bounds=(start, end))
 
     body.__name__ = check.name
