@@ -72,19 +72,20 @@ def _stored(info: pyarrow.fs.FileInfo) -> StoredFile:
         path=f"{SCHEME}{info.path}",
         size_bytes=info.size,
         modified_at=datetime.fromtimestamp(info.mtime_ns / 1e9, UTC),
-        open=_opening(info.path, info.size, info.mtime_ns),
+        open=_opening(info.path, info.size),
     )
 
 
-def _opening(path: str, size: int, mtime_ns: int) -> Callable[[], BinaryIO]:
+def _opening(path: str, size: int) -> Callable[[], BinaryIO]:
     if size > _SMALL:
         return lambda: cast("BinaryIO", _store().open_input_file(path))
-    return lambda: io.BytesIO(_content(path, mtime_ns))
+    look = object()
+    return lambda: io.BytesIO(_content(path, look))
 
 
 @lru_cache(maxsize=2)
-def _content(path: str, mtime_ns: int) -> bytes:
-    del mtime_ns  # a changed object is another entry of the cache
+def _content(path: str, look: object) -> bytes:
+    del look  # each listing fetches anew: times of a store tell no two changes of one second apart
     with _store().open_input_file(path) as handle:
         return bytes(handle.read())
 
