@@ -1,15 +1,16 @@
 """nanodollar reprice: shown first, booked once; closed days move by corrections alone."""
 
 import json
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from pipelines.project import Project
+from pipelines.project import Project, find_project
 from pipelines.warehouse.connect import Lake
-from tests.pipelines.small import nanodollar, query, write_company
+from tests.pipelines.small import gateway_row, nanodollar, query, write_company, write_lines
 
 SHEET = """\
 provider: openai
@@ -28,11 +29,26 @@ CORRECTIONS = (
 )
 
 
-@pytest.fixture
-def company(tmp_path: Path) -> Project:
-    project = write_company(tmp_path)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The small company, with one more attempt whose model has a price in a currency without an exchange rate."""
+    project = write_company(tmp_path_factory.mktemp("company"))
+    euros = SHEET.format(rate=10).replace("currency: USD", "currency: EUR").replace("usd_per", "eur_per")
+    (project.folder / "prices/tokens").mkdir(parents=True)
+    (project.folder / "prices/tokens/euros.yml").write_text(euros.replace("house", "euro"), encoding="utf-8")
+    write_lines(
+        project.folder / "landing/gateway/euros.jsonl",
+        [gateway_row("r4", "2026-11-02 09:55:00", model="euro-model", prompt_tokens=90, cached_tokens=0)],
+    )
     nanodollar(project, "run")
     return project
+
+
+@pytest.fixture
+def company(built: Project, tmp_path: Path) -> Project:
+    """A copy of its own for each test: a run costs more than all that is asserted here."""
+    shutil.copytree(built.folder, tmp_path / "company")
+    return find_project(tmp_path / "company")
 
 
 def add_price(company: Project, rate: int) -> None:
@@ -69,21 +85,10 @@ def test_nothing_is_written_before_it_is_asked_for(company: Project) -> None:
     assert query(company, FACTS) == before
 
 
-def test_repricing_twice_is_repricing_once(company: Project) -> None:
-    add_price(company, 10)
-
-    nanodollar(company, "reprice", "--apply")
-    once = query(company, FACTS)
-    again = nanodollar(company, "reprice", "--apply")
-
-    assert {name: usd for name, usd, _ in once}["r2"] == Decimal("0.0049")
-    assert "No figure changes." in again.out
-    assert query(company, FACTS) == once
-    assert query(company, CORRECTIONS) == []
-
-
 def test_a_closed_month_moves_by_corrections_alone(company: Project) -> None:
     before = query(company, FACTS)
+    spend = "SELECT sum(spend_usd) FROM spend(DATE '2026-11-01', DATE '2026-11-30', '{}')"
+    spent = query(company, spend.format("booked"))[0][0]
     close_november(company)
     add_price(company, 10)
 
@@ -95,6 +100,12 @@ def test_a_closed_month_moves_by_corrections_alone(company: Project) -> None:
     (first,) = query(company, CORRECTIONS)
     assert first == ("r2", Decimal(0), Decimal("0.0049"), Decimal("0.0049"), "reprice", date(2026, 11, 2))
 
+    # The corrected view has the new figure on its day, the booked view on the day of the correction.
+    assert query(company, spend.format("corrected"))[0][0] - spent == Decimal("0.0049")
+    (booked_on,) = query(company, "SELECT booked_on FROM core.adjustments")[0]
+    in_month = date(2026, 11, 1) <= booked_on < date(2026, 11, 30)
+    assert query(company, spend.format("booked"))[0][0] - spent == (Decimal("0.0049") if in_month else 0)
+
     # A second change of mind is a second correction, of what stands by then.
     add_price(company, 0)
     nanodollar(company, "reprice", "--apply")
@@ -103,22 +114,6 @@ def test_a_closed_month_moves_by_corrections_alone(company: Project) -> None:
         (Decimal("0.0049"), Decimal("0.004"), Decimal("-0.0009")),
         (Decimal(0), Decimal("0.0049"), Decimal("0.0049")),
     ]
-
-
-def test_the_corrected_view_has_the_new_figure_on_its_day_and_the_booked_view_on_the_day_of_the_correction(
-    company: Project,
-) -> None:
-    close_november(company)
-    add_price(company, 10)
-    spend = "SELECT sum(spend_usd) FROM spend(DATE '2026-11-01', DATE '2026-11-30', '{}')"
-    before = query(company, spend.format("booked"))[0][0]
-
-    nanodollar(company, "reprice", "--apply")
-
-    assert query(company, spend.format("corrected"))[0][0] - before == Decimal("0.0049")
-    (booked_on,) = query(company, "SELECT booked_on FROM core.adjustments")[0]
-    in_month = date(2026, 11, 1) <= booked_on < date(2026, 11, 30)
-    assert query(company, spend.format("booked"))[0][0] - before == (Decimal("0.0049") if in_month else 0)
 
 
 def test_a_gpu_rate_is_shown_by_the_model_that_its_pool_serves(company: Project) -> None:
@@ -142,16 +137,13 @@ def test_a_gpu_rate_is_shown_by_the_model_that_its_pool_serves(company: Project)
     assert Decimal(row["old_usd"]) == (billed or 0)
 
 
-def test_a_contract_and_an_exchange_rate_reprice_their_attempts(company: Project) -> None:
-    sheet = company.folder / "prices/tokens/house.yml"
-    sheet.parent.mkdir(parents=True)
-    euros = SHEET.format(rate=10).replace("currency: USD", "currency: EUR").replace("usd_per", "eur_per")
-    sheet.write_text(euros, encoding="utf-8")
-    nanodollar(company, "run")
-    assert query(company, "SELECT unpriced_reason FROM core.request_costs WHERE request_id = 'r2'") == [
+def test_prices_contracts_and_exchange_rates_reprice_their_attempts_and_doing_it_twice_is_doing_it_once(
+    company: Project,
+) -> None:
+    assert query(company, "SELECT unpriced_reason FROM core.request_costs WHERE request_id = 'r4'") == [
         ("no_fx_rate",)
     ]
-
+    add_price(company, 10)
     (company.folder / "fx.csv").write_text(
         "currency,rate_on,usd_per_unit,source_url\nEUR,2026-11-01,1.1,https://example.com\n", encoding="utf-8"
     )
@@ -165,9 +157,18 @@ def test_a_contract_and_an_exchange_rate_reprice_their_attempts(company: Project
     shown = json.loads(nanodollar(company, "reprice", "--format", "json").out)
     nanodollar(company, "reprice", "--apply")
 
-    assert {row["model"]: row["figures"] for row in shown} == {"gpt-4o-mini": 2, "house-model": 1}
+    assert {row["model"]: row["figures"] for row in shown} == {
+        "gpt-4o-mini": 2,
+        "house-model": 1,
+        "euro-model": 1,
+    }
     assert query(company, mini) == [(before[0], before[1] / 2)]
+    once = query(company, FACTS)
+    assert {name: usd for name, usd, _ in once}["r2"] == Decimal("0.0049")
     # 90 x 10 EUR + 200 x 20 EUR per million, at $1.10.
-    assert query(company, "SELECT effective_usd FROM core.request_costs WHERE request_id = 'r2'") == [
-        (Decimal("0.00539"),)
-    ]
+    assert {name: usd for name, usd, _ in once}["r4"] == Decimal("0.00539")
+
+    again = nanodollar(company, "reprice", "--apply")
+    assert "No figure changes." in again.out
+    assert query(company, FACTS) == once
+    assert query(company, CORRECTIONS) == []
