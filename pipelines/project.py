@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,8 @@ from pipelines.landing.spec import KINDS, Api, SourceSpec
 
 SETTINGS_FILE = "nanodollar.toml"
 _KEY_FILE = ".hash_key"
+_PASTS = "warehouse/as_known"
+"""Folder of the pasts that were rebuilt, by instant."""
 
 
 class _Section(BaseModel):
@@ -220,6 +222,24 @@ class Project:
 
     folder: Path
     settings: Settings
+    known_at: datetime | None = None
+    """In a rebuilt past: what was learned later does not count."""
+
+    def as_known(self, known_at: datetime) -> "Project":
+        """Return this project with a warehouse, reports and Dagster records apart, for the past as known then."""
+        own = f"{_PASTS}/{known_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}"
+        apart = {
+            "catalog": f"sqlite:{own}/catalog.sqlite",
+            "data_path": f"{own}/data",
+            "published": f"{own}/warehouse.duckdb",
+        }
+        warehouse = self.settings.warehouse.model_copy(update=apart)
+        return Project(self.folder, self.settings.model_copy(update={"warehouse": warehouse}), known_at)
+
+    @property
+    def own_folder(self) -> Path:
+        """Where reports and Dagster's records stand: the project's folder, or that of a rebuilt past."""
+        return self.folder if self.known_at is None else self.published.parent
 
     @property
     def start_on(self) -> date:
@@ -266,11 +286,11 @@ class Project:
 
     @property
     def reports(self) -> Path:
-        return self.folder / "reports"
+        return self.own_folder / "reports"
 
     @property
     def dagster_home(self) -> Path:
-        return self.folder / ".dagster"
+        return self.own_folder / ".dagster"
 
     @cached_property
     def sources(self) -> list[SourceSpec]:

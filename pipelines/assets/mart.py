@@ -176,7 +176,8 @@ def _gpu_bill_daily(
 def _routing_mistakes(
     warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
 ) -> int:
-    project, now = warehouse.project, datetime.now(UTC)
+    project = warehouse.project
+    now = project.known_at or datetime.now(UTC)
     days = days_between(from_on, to_on)
     policy = project_policy(project, as_known_at=now)
     judged = judge_days(con, days, time_zone=project.time_zone, policy=policy, as_known_at=now)

@@ -90,43 +90,67 @@ def run(
         refuse_another_zone(con, project)
     definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
     summary = RunSummary()
-    moment = now or datetime.now(UTC)
     with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
         selection = None
         if source is not None:
             refs = [key for key in definitions.resolve_all_asset_keys() if key.path[0] == "ref"]
             selection = [dg.AssetKey(["raw", source]), *refs]
         _execute(definitions, instance, "land", summary, selection=selection)
-        with warehouse.reading() as con:
-            hours = stale_hours(con, project, now=moment)
-        ranges = spans(hours)
-        if from_at is not None or to_at is not None:
-            first = floor_hour(from_at) if from_at else min(hours, default=None)
-            last = _ceil_hour(to_at) if to_at else floor_hour(moment)
-            ranges = [(first, last)] if first is not None and first < last else []
-        for start, end in ranges:
-            _execute(definitions, instance, "facts", summary, tags=hour_range(start, end))
-            summary.hours += int((end - start) / HOUR)
-        with warehouse.reading() as con:
-            counted = stale_counted_hours(con, project, now=moment)
-        for start, end in spans(counted):
-            tags = hour_range(start, end)
-            _execute(definitions, instance, "facts", summary, tags=tags, selection=[COMPLETENESS])
-        with warehouse.reading() as con:
-            days = set(stale_days(con, project, now=moment))
-        if from_at is not None or to_at is not None:
-            zone = ZoneInfo(project.time_zone)
-            for start, end in ranges:
-                first_on = start.astimezone(zone).date()
-                last_on = (end - timedelta.resolution).astimezone(zone).date()
-                days |= set(days_between(first_on, last_on + timedelta(days=1)))
-            days = {day for day in days if project.start_on <= day < moment.date()}
-        for first_on, end_on in day_spans(sorted(days)):
-            _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
-            summary.days += (end_on - first_on).days
-        if is_publishing:
-            _execute(definitions, instance, "publish", summary)
+        build(
+            warehouse,
+            definitions,
+            instance,
+            summary,
+            now=now or datetime.now(UTC),
+            from_at=from_at,
+            to_at=to_at,
+            is_publishing=is_publishing,
+        )
     return summary
+
+
+def build(
+    warehouse: Warehouse,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    summary: RunSummary,
+    *,
+    now: datetime,
+    from_at: datetime | None = None,
+    to_at: datetime | None = None,
+    is_publishing: bool = True,
+) -> None:
+    """Build facts, marts and reports of what has landed: what is out of date, or a range; told in the summary."""
+    project = warehouse.project
+    with warehouse.reading() as con:
+        hours = stale_hours(con, project, now=now)
+    ranges = spans(hours)
+    if from_at is not None or to_at is not None:
+        first = floor_hour(from_at) if from_at else min(hours, default=None)
+        last = _ceil_hour(to_at) if to_at else floor_hour(now)
+        ranges = [(first, last)] if first is not None and first < last else []
+    for start, end in ranges:
+        _execute(definitions, instance, "facts", summary, tags=hour_range(start, end))
+        summary.hours += int((end - start) / HOUR)
+    with warehouse.reading() as con:
+        counted = stale_counted_hours(con, project, now=now)
+    for start, end in spans(counted):
+        tags = hour_range(start, end)
+        _execute(definitions, instance, "facts", summary, tags=tags, selection=[COMPLETENESS])
+    with warehouse.reading() as con:
+        days = set(stale_days(con, project, now=now))
+    if from_at is not None or to_at is not None:
+        zone = ZoneInfo(project.time_zone)
+        for start, end in ranges:
+            first_on = start.astimezone(zone).date()
+            last_on = (end - timedelta.resolution).astimezone(zone).date()
+            days |= set(days_between(first_on, last_on + timedelta(days=1)))
+        days = {day for day in days if project.start_on <= day < now.date()}
+    for first_on, end_on in day_spans(sorted(days)):
+        _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
+        summary.days += (end_on - first_on).days
+    if is_publishing:
+        _execute(definitions, instance, "publish", summary)
 
 
 def _ceil_hour(instant: datetime) -> datetime:

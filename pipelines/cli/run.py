@@ -24,9 +24,24 @@ def parse_instant(text: str | None) -> datetime | None:
 @click.option("--from", "from_text", metavar="T", help="First hour to rebuild (UTC unless a zone is given).")
 @click.option("--to", "to_text", metavar="T", help="End of the range, exclusive.")
 @click.option("--source", metavar="NAME", help="Land this source only; touched hours are rebuilt from all.")
+@click.option(
+    "--as-known-at",
+    "known_text",
+    metavar="T",
+    help="Rebuild the past as known at T, apart from the live warehouse.",
+)
 @click.pass_obj
-def command(obj: Context, from_text: str | None, to_text: str | None, source: str | None) -> None:
+def command(
+    obj: Context, from_text: str | None, to_text: str | None, source: str | None, known_text: str | None
+) -> None:
     """Land new files and rebuild the hours and days that they touch, with their checks and reports."""
+    if known_text is not None:
+        if from_text or to_text or source:
+            raise click.UsageError(
+                "--as-known-at rebuilds all that was known at T; leave the other options out."
+            )
+        _rebuild_past(obj, known_text)
+        return
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
     from pipelines.landing.land import source_files
@@ -57,3 +72,22 @@ def command(obj: Context, from_text: str | None, to_text: str | None, source: st
         click.echo(f"  {line}")
     if any(line.startswith("error") for line in summary.failed_checks):
         raise SystemExit(1)
+
+
+def _rebuild_past(obj: Context, known_text: str) -> None:
+    from pipelines.automation.past import rebuild_past
+    from pipelines.cli.progress import showing_progress
+
+    known_at = parse_instant(known_text)
+    if known_at is None or known_at > datetime.now(UTC):
+        raise click.BadParameter(f"{known_text!r} has not come yet; name an instant of the past")
+    with showing_progress() as on_progress:
+        past = rebuild_past(obj.project(), known_at, on_progress=on_progress)
+    click.echo(f"{'month':9}{'USD as known then':>22}{'USD as known now':>22}{'change':>22}")
+    for month, then, now in past.months:
+        click.echo(f"{month:%Y-%m}  {then or 0:>22,.6f}{now or 0:>22,.6f}{(now or 0) - (then or 0):>+22,.6f}")
+    click.echo(
+        f"Computed {past.summary.hours} hours and {past.summary.days} days as known at "
+        f"{known_at:%Y-%m-%d %H:%M:%S} UTC; the live warehouse was only read. "
+        f"Tables: {past.project.published}; reports: {past.project.reports}."
+    )
