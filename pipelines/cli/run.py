@@ -1,6 +1,7 @@
 """nanodollar run: bring the warehouse up to date."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import click
 
@@ -85,9 +86,14 @@ def _rebuild_past(obj: Context, known_text: str) -> None:
         past = rebuild_past(obj.project(), known_at, on_progress=on_progress)
     click.echo(f"{'month':9}{'USD as known then':>22}{'USD as known now':>22}{'change':>22}")
     for month, then, now in past.months:
-        click.echo(f"{month:%Y-%m}  {then or 0:>22,.6f}{now or 0:>22,.6f}{(now or 0) - (then or 0):>+22,.6f}")
+        change = None if then is None or now is None else now - then
+        click.echo(f"{month:%Y-%m}  {_usd(then)}{_usd(now)}{_usd(change, sign='+')}")
     click.echo(
         f"Computed {past.summary.hours} hours and {past.summary.days} days as known at "
         f"{known_at:%Y-%m-%d %H:%M:%S} UTC; the live warehouse was only read. "
         f"Tables: {past.project.published}; reports: {past.project.reports}."
     )
+
+
+def _usd(amount: Decimal | None, *, sign: str = "-") -> str:
+    return f"{'not known':>22}" if amount is None else f"{amount:>{sign}22,.6f}"
