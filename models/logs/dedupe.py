@@ -68,7 +68,8 @@ def dedupe(
         record=pl.int_range(pl.len()),
     ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill().over("dedupe_key"))
     anchors = double.filter("is_anchor").select("record", anchor_at="started_at")
-    chained = double.join(anchors, left_on="anchor", right_on="record", how="left")
+    # In order, for the record before.
+    chained = double.join(anchors, left_on="anchor", right_on="record", how="left", maintain_order="left")
     # A repeated delivery of one content counts as delivered when it first was.
     delivered_at = pl.col("ingested_at").min().over("anchor", "content")
     best = (
