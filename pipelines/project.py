@@ -73,7 +73,7 @@ class ReportingSettings(_Section):
 class ApiSettings(_Section):
     token: SecretSetting | None = None
     headers: dict[str, str | SecretSetting] = {}
-    params: dict[str, str | int] = {}
+    params: dict[str, str | int | list[str | int]] = {}
     records: str = ""
     page_param: str | None = None
     next_page: str | None = None
@@ -97,7 +97,10 @@ class ApiSettings(_Section):
         headers = {name: _text(value) for name, value in self.headers.items()}
         if self.token is not None:
             headers["Authorization"] = f"Bearer {self.token.value()}"
-        params = {name: str(value) for name, value in self.params.items()}
+        params = {
+            name: [str(one) for one in value] if isinstance(value, list) else str(value)
+            for name, value in self.params.items()
+        }
         return Api(**self.model_dump(exclude={"token", "headers", "params"}), headers=headers, params=params)
 
 
@@ -182,6 +185,27 @@ class ColdStartSettings(_Section):
         )
 
 
+class GapLimits(_Section):
+    """Shares of a provider's day that may be in no log; one that is not set is that of all providers."""
+
+    warn_above_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    fail_above_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+
+
+class CompletenessSettings(_Section):
+    warn_above_ratio: Annotated[float, Field(ge=0, le=1)] = 0.001
+    fail_above_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    providers: dict[str, GapLimits] = {}
+
+    def limits_of(self, provider: str) -> tuple[float, float]:
+        """Return the shares of a provider's calls or tokens in no log above which the check warns and fails."""
+        own = self.providers.get(provider, GapLimits())
+        return (
+            self.warn_above_ratio if own.warn_above_ratio is None else own.warn_above_ratio,
+            self.fail_above_ratio if own.fail_above_ratio is None else own.fail_above_ratio,
+        )
+
+
 class NotificationSettings(_Section):
     webhook: SecretSetting | None = None
 
@@ -204,6 +228,7 @@ class Settings(_Section):
     gpu: GpuSettings = GpuSettings()
     landing: LandingSettings = LandingSettings()
     cold_starts: ColdStartSettings = ColdStartSettings()
+    completeness: CompletenessSettings = CompletenessSettings()
     notifications: NotificationSettings = NotificationSettings()
 
     @field_validator("sources")

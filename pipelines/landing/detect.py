@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from models.errors import ConfigurationError, DataError
 from models.importers import fitting, importers
+from models.logs.vllm_log import INSTEAD, is_vllm_log
 from pipelines.landing.layout import HEAD_BYTES, Bounds, header_of, is_table
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.split import Overlong, layout_of
@@ -34,7 +35,7 @@ def detect_kind(file: StoredFile) -> Detection:
     """Return the kind of a file from its first records.
 
     Raises:
-        DataError: no format fits (with the keys seen), or the file cannot be read.
+        DataError: no format fits (with the keys seen, or what is read instead), or the file cannot be read.
         ConfigurationError: two formats fit as well; `--kind` decides.
     """
     try:
@@ -46,6 +47,8 @@ def detect_kind(file: StoredFile) -> Detection:
     fits = [{fit.kind: fit.signs for fit in fitting(record)} for record in records]
     votes = Counter(kind for fit in fits for kind in fit)
     if not votes:
+        if any(is_vllm_log(record["line"]) for record in records if isinstance(record.get("line"), str)):
+            raise DataError(f"{file.path} is {INSTEAD}.")
         seen = ", ".join(sorted({str(key) for record in records for key in record})[:_KEYS]) or "none"
         raise DataError(
             f"{file.path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."

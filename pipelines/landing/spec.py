@@ -1,6 +1,6 @@
 """What a source is to the landing: a name, a kind and a place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ class Api:
 
     Attributes:
         headers: sent with every request; secrets are filled in.
-        params: sent with every request.
+        params: sent with every request; one that has several values is sent with each.
         records: dotted path of the list in a page; empty when the page is the list, or one record.
         page_param: parameter that names the page.
         next_page: dotted path of the next page's name (or URL); without it pages are numbered until one is empty.
@@ -28,7 +28,7 @@ class Api:
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    params: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     records: str = ""
     page_param: str | None = None
     next_page: str | None = None

@@ -115,7 +115,7 @@ class _Pages:
                 number += 1
                 params[api.page_param] = str(number)
 
-    def _page(self, url: str, params: Mapping[str, str]) -> Any:
+    def _page(self, url: str, params: Mapping[str, str | Sequence[str]]) -> Any:
         """Ask for one page, and again with growing pauses while the API stumbles."""
         for attempt in range(_ATTEMPTS):
             wait = self._free_at - self._clock.now()

@@ -31,6 +31,10 @@ SOURCE = '[[sources]]\nname = "gateway"\nkind = "litellm_spend_logs"\npath = "la
             "the key 'cold_starts.deployments.llama.fail_above' is not known; did you mean 'fail_above_usd'?",
         ),
         ("[cold_starts]\nwarn_above_usd = -1\n", "cold_starts.warn_above_usd: Input should be greater than"),
+        (
+            "[completeness]\nfail_above_ratio = 5\n",
+            "completeness.fail_above_ratio: Input should be less than",
+        ),
         ("[notifications]\nwebhok = 'x'\n", "'notifications.webhok' is not known; did you mean 'webhook'?"),
         (
             "[notifications]\nwebhook = 'https://example.com'\n",

@@ -97,6 +97,20 @@ def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
             1,
             "unreadable: it has none of the columns of requests but a, b",
         ),
+        *(
+            (
+                line,
+                [],
+                1,
+                "is vLLM's text log, which tells no tokens, no year and no time zone; deliver the calls as Open",
+            )
+            for line in (
+                b"INFO 07-10 05:11:45 [loader.py:447] Model loading took 14.98 GiB and 5.2 seconds\n",
+                b"\x1b[1;36m(EngineCore_0 pid=9)\x1b[0;0m INFO 07-10 05:11:45 [core.py:82] init engine took 9 s\n",
+                b"banner\nINFO:     Application startup complete.\n",
+                b'INFO:     10.0.0.1:55000 - "POST /v1/chat/completions HTTP/1.1" 200 OK\n',
+            )
+        ),
         (b"PK\x03\x04", [], 1, "cannot be read: it is a zip file, which is not read"),
         (b"{}", ["--kind", "request"], 2, "'request' is no kind; did you mean 'requests'"),
     ],

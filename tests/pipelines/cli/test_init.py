@@ -27,7 +27,7 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
         if section == "sources":
             continue
         for name in type(getattr(settings, section)).model_fields:
-            if name == "deployments":  # shown as a section, see below
+            if name in {"deployments", "providers"}:  # shown as a section, see below
                 continue
             # What is off by default is shown as a comment.
             line = re.search(rf"^(# )?{name} = .*", written, re.MULTILINE)
@@ -38,7 +38,7 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
 def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
-    keys = "name|kind|path|url|columns|token|records|page_param|next_page|since_param|time_field"
+    keys = "name|kind|path|url|columns|token|params|records|page_param|next_page|since_param|time_field"
     block = re.compile(rf"^# ((?:\[|{keys}).*)$", re.MULTILINE)
     file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -53,13 +53,17 @@ def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
 def test_commented_limits_and_the_webhook_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
-    lines = re.compile(r"^# ((?:\[cold_starts|warn_above|fail_above|webhook).*)$", re.MULTILINE)
+    lines = re.compile(
+        r"^# ((?:\[cold_starts|\[completeness|warn_above|fail_above|webhook).*)$", re.MULTILINE
+    )
     file.write_text(lines.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
     settings = find_project(tmp_path).settings
 
     assert settings.cold_starts.limits_of("batch-llama") == (100, 1000)
     assert settings.cold_starts.limits_of("another") == (0, 50)
+    assert settings.completeness.limits_of("self_hosted") == (0.001, 0.05)
+    assert settings.completeness.limits_of("openai") == (0.001, 0.01)
     assert settings.notifications.webhook == SecretSetting(env="NANODOLLAR_WEBHOOK")
 
 

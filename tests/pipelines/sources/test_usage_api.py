@@ -23,7 +23,7 @@ kind = "openai_usage_api"
 url = "{url}/v1/organization/usage/completions"
 [sources.api]
 token = {{ env = "NANODOLLAR_TEST_TOKEN" }}
-params = {{ start_time = 1793577600, bucket_width = "1h", "group_by[]" = "model" }}
+params = {{ start_time = 1793577600, bucket_width = "1h", "group_by[]" = ["model", "project_id"] }}
 records = "data"
 page_param = "page"
 next_page = "next_page"
@@ -40,16 +40,18 @@ class Usage:
 
     url: str = ""
     calls: list[int] = field(default_factory=lambda: [3, 5, 8, 1, 2])
-    asked: list[dict[str, str]] = field(default_factory=list)
+    asked: list[dict[str, list[str]]] = field(default_factory=list)
 
-    def page(self, asked: dict[str, str]) -> str:
-        since, at = int(asked["start_time"]), int(asked.get("page", "page-0").removeprefix("page-"))
+    def page(self, asked: dict[str, list[str]]) -> str:
+        (since,) = asked["start_time"]
+        (at_text,) = asked.get("page", ["page-0"])
+        at = int(at_text.removeprefix("page-"))
         buckets = [
             {"object": "bucket", "start_time": NINE + 3600 * hour, "end_time": NINE + 3600 * (hour + 1),
              "results": [{"object": "organization.usage.completions.result", "model": "gpt-4o-mini",
                           "input_tokens": 10 * calls, "input_cached_tokens": 0, "output_tokens": calls,
                           "num_model_requests": calls, "api_key_id": None}]}
-            for hour, calls in enumerate(self.calls) if NINE + 3600 * hour >= since
+            for hour, calls in enumerate(self.calls) if NINE + 3600 * hour >= int(since)
         ]  # fmt: skip
         more = at + 2 < len(buckets)
         following = f"page-{at + 2}" if more else None
@@ -65,7 +67,7 @@ def usage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Usage]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+            asked = parse_qs(urlsplit(self.path).query)
             api.asked.append(asked)
             body = api.page(asked).encode()
             self.send_response(200 if self.headers["Authorization"] == "Bearer secret-token" else 401)
@@ -101,8 +103,8 @@ def test_buckets_of_all_pages_count_once_and_one_that_grew_replaces_what_it_was(
 
     land(warehouse, source, run_id="test")
     assert counted() == [3, 5, 8, 1, 2]
-    assert [one.get("page") for one in usage.asked] == [None, "page-2", "page-4"]
-    assert {one["group_by[]"] for one in usage.asked} == {"model"}
+    assert [one.get("page") for one in usage.asked] == [None, ["page-2"], ["page-4"]]
+    assert [one["group_by[]"] for one in usage.asked] == [["model", "project_id"]] * 3
 
     # The last hour was still running; the next pull asks again from three hours before it.
     usage.asked.clear()
@@ -110,6 +112,6 @@ def test_buckets_of_all_pages_count_once_and_one_that_grew_replaces_what_it_was(
     land(warehouse, source, run_id="test")
 
     assert counted() == [3, 5, 8, 1, 7, 9]
-    assert int(usage.asked[0]["start_time"]) == NINE + 3600
+    assert usage.asked[0]["start_time"] == [str(NINE + 3600)]
     landed = "SELECT count(*), count(DISTINCT dedupe_key) FROM raw.usage_counters"
     assert query(warehouse, landed) == [(7, 6)]
