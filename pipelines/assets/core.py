@@ -201,7 +201,7 @@ def _request_costs(
     )
     gpu_rows = allocate_requests(
         on_pools.lazy(),
-        _states(con, start, end).lazy(),
+        stored_states(con, start, end).lazy(),
         rule=project.allocation_rule,
         weights=load_weights(project.weights_text(), path=project.weights_path),
         time_zone=project.time_zone,
@@ -251,7 +251,8 @@ def _conformed(rows: pl.LazyFrame) -> pl.LazyFrame:
     return table("core.request_costs").conform(rows, fill=True)
 
 
-def _states(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+def stored_states(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return what the ledger holds of the replicas' hours in a window."""
     return frame(con, "FROM core.replica_states WHERE state_hour >= ? AND state_hour < ?", [start, end])
 
 
@@ -260,7 +261,7 @@ def _pool_hours(
 ) -> int:
     rows = pool_hours(
         live_events(con, start, end).lazy(),
-        _states(con, start, end).lazy(),
+        stored_states(con, start, end).lazy(),
         pooled(con, attempts(con, start, end, where=_MAY_BE_POOLED))[0].lazy(),
         prices=frame(con, "FROM ref.gpu_prices").lazy(),
         time_zone=warehouse.project.time_zone,

@@ -4,7 +4,7 @@ import calendar
 import re
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import duckdb
@@ -190,9 +190,7 @@ def _reasons(
 def _moved(con: duckdb.DuckDBPyConnection, project: Project, start: datetime, end: datetime) -> bool:
     """Whether sheets that no run has read yet would change the month."""
     hours = [hour for found in moved_hours(con, reference_frames(project)) for hour in found]
-    return any(
-        start <= datetime.strptime(hour, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC) < end for hour in hours
-    )
+    return any(start <= hour < end for hour in hours)
 
 
 def _some(one: str, many: str, things: list[date] | list[str]) -> str:

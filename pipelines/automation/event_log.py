@@ -66,15 +66,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close the files, and stop watching them."""
-        while self._engines:
-            self._engines.popitem()[1].dispose()
+        self._close()
         super().dispose()
 
     def wipe(self) -> None:
         """Delete every event."""
+        self._close()
+        super().wipe()
+
+    def _close(self) -> None:
         while self._engines:
             self._engines.popitem()[1].dispose()
-        super().wipe()
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all of them or none."""

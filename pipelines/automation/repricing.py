@@ -1,11 +1,12 @@
 """Which hours a changed sheet puts out of date: those of the models and chips whose entries moved."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import duckdb
 import polars as pl
 
-from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.commit import Commit, partition_key
 
 _STAMPS = "price_id, list_price_id, beyond_price_id, sheet_version, sheet_path, sheet_line"
 """Columns that move with every edit of a file and price nothing."""
@@ -29,12 +30,11 @@ names AS (
     (SELECT * EXCLUDE (sheet_path) FROM new_models EXCEPT SELECT * EXCLUDE (sheet_path) FROM ref.models)
   )
 )
-SELECT DISTINCT strftime(accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ') FROM core.request_costs
+SELECT DISTINCT accrued_hour FROM core.request_costs
 WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
   OR requested_model IN (FROM names))
 UNION
-SELECT strftime(accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
-FROM core.request_costs c JOIN (
+SELECT accrued_hour FROM core.request_costs c JOIN (
   SELECT DISTINCT p.provider, p.model, f.rate_on FROM new_token_prices p JOIN (
     (FROM ref.fx_rates EXCEPT FROM new_fx_rates) UNION (FROM new_fx_rates EXCEPT FROM ref.fx_rates)
   ) f USING (currency)
@@ -51,8 +51,7 @@ WITH moved AS (
     (SELECT * EXCLUDE ({_GPU_STAMPS}) FROM new_gpu_prices EXCEPT SELECT * EXCLUDE ({_GPU_STAMPS}) FROM ref.gpu_prices)
   )
 )
-SELECT DISTINCT strftime(state_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
-FROM core.replica_states JOIN moved USING (provider, chip) ORDER BY ALL
+SELECT DISTINCT state_hour FROM core.replica_states JOIN moved USING (provider, chip) ORDER BY ALL
 """
 _OUTDATE = """
 UPDATE ops.partitions SET loaded_at = TIMESTAMPTZ '1970-01-01 00:00:00+00'
@@ -62,8 +61,8 @@ WHERE table_name = ? AND list_contains(?, partition_key)
 
 def moved_hours(
     con: duckdb.DuckDBPyConnection, frames: Mapping[str, pl.DataFrame]
-) -> tuple[list[str], list[str]]:
-    """Return the hours whose token costs, and those whose GPU costs, new sheets move, as keys of partitions."""
+) -> tuple[list[datetime], list[datetime]]:
+    """Return the hours (UTC, in order) whose token costs, and those whose GPU costs, new sheets move."""
     con.execute("USE nanodollar")
     for name in ("token_prices", "models", "gpu_prices", "fx_rates"):
         con.register(f"new_{name}", frames[f"ref.{name}"])
@@ -86,10 +85,10 @@ def outdate(
     """
     tokens, gpus = moved_hours(con, frames)
     if tokens:
-        commit.execute(_OUTDATE, ["core.request_costs", tokens])
+        commit.execute(_OUTDATE, ["core.request_costs", [partition_key(hour) for hour in tokens]])
     for table in ("core.replica_states", "core.request_costs", "core.pool_hours"):
         if gpus:
-            commit.execute(_OUTDATE, [table, gpus])
+            commit.execute(_OUTDATE, [table, [partition_key(hour) for hour in gpus]])
     days = _policy_days(con, frames["ref.routing_policy"])
     if days:
         commit.execute(_OUTDATE, ["mart.routing_mistakes", days])

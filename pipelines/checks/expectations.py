@@ -52,7 +52,7 @@ class BufferedDuckDB(duckdb_engine.Dialect):
     supports_statement_cache = False
 
     def get_pk_constraint(self, *_: object, **__: object) -> Any:
-        """Return no key, for slices are views; the inherited answer reads PostgreSQL's catalogue for seconds."""
+        """Return no key, for slices have none; the inherited answer reads PostgreSQL's catalogue for seconds."""
         return {"constrained_columns": [], "name": None}
 
 

@@ -78,7 +78,7 @@ def _tokens(
     con: "duckdb.DuckDBPyConnection",
     project: "Project",
     frames: "Mapping[str, pl.DataFrame]",
-    hours: list[str],
+    hours: list[datetime],
 ) -> "Iterator[tuple[pl.DataFrame, pl.DataFrame]]":
     from models.costs.token_costs import price_requests
     from pipelines.assets.core import attempts
@@ -108,12 +108,11 @@ def _gpus(
     con: "duckdb.DuckDBPyConnection",
     project: "Project",
     frames: "Mapping[str, pl.DataFrame]",
-    hours: list[str],
+    hours: list[datetime],
 ) -> "Iterator[tuple[pl.DataFrame, pl.DataFrame]]":
     from models.costs.states import replica_states
     from models.schemas import table
-    from pipelines.assets.core import live_events
-    from pipelines.warehouse.resource import frame
+    from pipelines.assets.core import live_events, stored_states
 
     schema = table("core.replica_states")
     for start, end in _chunks(hours):
@@ -126,19 +125,15 @@ def _gpus(
             to_hour=end,
             commitments=frames["ref.commitments"],
         )
-        yield (
-            frame(con, "FROM core.replica_states WHERE state_hour >= ? AND state_hour < ?", [start, end]),
-            schema.conform(new.lazy()).collect(),
-        )
+        yield stored_states(con, start, end), schema.conform(new.lazy()).collect()
 
 
-def _chunks(hours: list[str]) -> list[tuple[datetime, datetime]]:
+def _chunks(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
     """Return ranges of at most a day that hold the hours; what did not move in between costs nothing."""
     from models.periods import HOUR
 
-    instants = sorted(datetime.strptime(hour, "%Y-%m-%dT%H:%MZ").replace(tzinfo=UTC) for hour in hours)
     found: list[tuple[datetime, datetime]] = []
-    for hour in instants:
+    for hour in hours:
         if found and hour == found[-1][1] and hour - found[-1][0] < _HOURS_AT_ONCE * HOUR:
             found[-1] = (found[-1][0], hour + HOUR)
         else:

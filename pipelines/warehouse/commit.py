@@ -44,6 +44,11 @@ def partition_key(value: PartitionValue) -> str:
     )
 
 
+def partition_value(key: str) -> datetime | date:
+    """Return the hour or the business date that a partition's key names."""
+    return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)
+
+
 @dataclass
 class _Partition:
     table: Table

@@ -6,7 +6,6 @@ The file opens in a stock DuckDB with no extension. `raw` stays in the lake.
 import os
 import shutil
 from dataclasses import dataclass
-from datetime import date, datetime
 from pathlib import Path
 
 import duckdb
@@ -16,6 +15,7 @@ from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
 from pipelines.project import Project
+from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.connect import SCHEMAS, connect_read_only
 
 _PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
@@ -111,7 +111,7 @@ def _replace_changed(con: duckdb.DuckDBPyConnection, table: Table) -> int:
         return 0
     where, values = "true", {}
     if table.partition is not None and changed != [("all",)]:
-        dates = [_value(key) for (key,) in changed]
+        dates = [partition_value(key) for (key,) in changed]
         where = f"{table.partition} BETWEEN $first AND $last AND list_contains($values, {table.partition})"
         values = {"first": dates[0], "last": dates[-1], "values": dates}
     con.execute(f"DELETE FROM {table.dotted} WHERE {where}", values)
@@ -119,7 +119,3 @@ def _replace_changed(con: duckdb.DuckDBPyConnection, table: Table) -> int:
         f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted} WHERE {where}", values
     )
     return len(changed)
-
-
-def _value(key: str) -> datetime | date:
-    return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)

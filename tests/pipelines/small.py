@@ -28,6 +28,18 @@ name = "replicas"
 kind = "replica_events"
 path = "landing/replicas/*.jsonl"
 """
+HOUSE_SHEET = """\
+provider: openai
+currency: USD
+source_url: https://example.com/prices
+checked_on: 2026-11-01
+models:
+  - model: house-model
+    prices:
+      - valid_from: 2026-01-01
+        usd_per_mtok: {{input_uncached: {rate}, output: 20}}
+"""
+"""Prices of the model that the books lack; `rate` is that of its uncached input."""
 
 
 @dataclass(frozen=True)

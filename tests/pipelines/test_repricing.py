@@ -6,19 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.project import Project
-from tests.pipelines.small import nanodollar, query, write_company
+from tests.pipelines.small import HOUSE_SHEET, nanodollar, query, write_company
 
-HOUSE = """\
-provider: openai
-currency: USD
-source_url: https://example.com/prices
-checked_on: 2026-11-01
-models:
-  - model: house-model
-    prices:
-      - valid_from: 2026-01-01
-        usd_per_mtok: {input_uncached: 10, output: 20}
-"""
 LAMBDA = """\
 vendor: lambda
 currency: USD
@@ -46,7 +35,7 @@ def test_a_price_that_is_added_prices_the_hours_of_its_model(company: Project) -
     before = query(company, loads)
     sheet = company.folder / "prices/tokens/house.yml"
     sheet.parent.mkdir(parents=True)
-    sheet.write_text(HOUSE, encoding="utf-8")
+    sheet.write_text(HOUSE_SHEET.format(rate=10), encoding="utf-8")
 
     outcome = nanodollar(company, "run")
 

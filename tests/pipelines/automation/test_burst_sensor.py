@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +19,7 @@ from pipelines.definitions import build_defs
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.loopback import Silent, serving
 from tests.pipelines.small import SETTINGS, fleet_row, lifecycle, make_project, nanodollar, write_lines
 
 NOTIFICATIONS = '[notifications]\nwebhook = { env = "NANODOLLAR_TEST_WEBHOOK" }\n'
@@ -38,7 +38,7 @@ class Chat:
 def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
     room = Chat()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if room.status == 200:
@@ -47,18 +47,10 @@ def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    room.url = f"http://127.0.0.1:{http.server_port}/hook"
-    monkeypatch.setenv("NANODOLLAR_TEST_WEBHOOK", room.url)
-    yield room
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(Handler) as url:
+        room.url = f"{url}/hook"
+        monkeypatch.setenv("NANODOLLAR_TEST_WEBHOOK", room.url)
+        yield room
 
 
 class Look:

@@ -9,19 +9,8 @@ import pytest
 
 from models.schemas import tables
 from pipelines.project import Project
-from tests.pipelines.small import gateway_row, nanodollar, query, write_company, write_lines
+from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_company, write_lines
 
-SHEET = """\
-provider: openai
-currency: USD
-source_url: https://example.com/prices
-checked_on: 2026-11-01
-models:
-  - model: house-model
-    prices:
-      - valid_from: 2026-01-01
-        usd_per_mtok: {{input_uncached: {rate}, output: 20}}
-"""
 GPU_SHEET = """\
 vendor: lambda
 currency: USD
@@ -47,7 +36,10 @@ def rows_of(file: Path) -> dict[str, list[tuple[object, ...]]]:
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = write_company(tmp_path_factory.mktemp("company"))
-    for folder, name, text in (("tokens", "house", SHEET.format(rate=10)), ("gpu", "lambda", GPU_SHEET)):
+    for folder, name, text in (
+        ("tokens", "house", HOUSE_SHEET.format(rate=10)),
+        ("gpu", "lambda", GPU_SHEET),
+    ):
         sheet = project.folder / f"prices/{folder}/{name}.yml"
         sheet.parent.mkdir(parents=True)
         sheet.write_text(text.replace("KNOWN", ""), encoding="utf-8")
@@ -61,7 +53,9 @@ def test_what_was_learned_later_does_not_count_and_the_live_warehouse_is_left_al
     shutil.copyfile(company.published, tmp_path / "then.duckdb")
     known_at = datetime.now(UTC)
     later = (known_at + timedelta(microseconds=1)).isoformat()
-    correction = SHEET.format(rate=99).replace("usd_per_mtok", f"known_from: {later}\n        usd_per_mtok")
+    correction = HOUSE_SHEET.format(rate=99).replace(
+        "usd_per_mtok", f"known_from: {later}\n        usd_per_mtok"
+    )
     (company.folder / "prices/tokens/correction.yml").write_text(correction, encoding="utf-8")
     gpus = GPU_SHEET.replace("6.00", "9.00").replace("KNOWN", f", known_from: {later}")
     (company.folder / "prices/gpu/correction.yml").write_text(gpus, encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from pipelines.automation.closing import close_month
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_lines
+from tests.pipelines.small import HOUSE_SHEET, gateway_row, make_project, nanodollar, query, write_lines
 
 SETTINGS = """\
 [warehouse]
@@ -18,17 +18,6 @@ name = "gateway"
 kind = "litellm_spend_logs"
 path = "landing/gateway/*.jsonl"
 """
-SHEET = """\
-provider: openai
-currency: USD
-source_url: https://example.com/prices
-checked_on: 2026-10-01
-models:
-  - model: house-model
-    prices:
-      - valid_from: 2026-01-01
-        usd_per_mtok: {{input_uncached: {rate}, output: 20}}
-"""
 FACTS = "FROM core.request_costs SELECT request_id, effective_usd, price_id ORDER BY ALL"
 MARTS = "FROM mart.cost_per_token_daily ORDER BY ALL"
 
@@ -36,7 +25,7 @@ MARTS = "FROM mart.cost_per_token_daily ORDER BY ALL"
 def write_sheet(project: Project, *, rate: int) -> None:
     sheet = project.folder / "prices/tokens/house.yml"
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    sheet.write_text(SHEET.format(rate=rate), encoding="utf-8")
+    sheet.write_text(HOUSE_SHEET.format(rate=rate), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +37,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
         gateway_row("r2", "2026-10-30 12:50:00", model="house-model", prompt_tokens=90, cached_tokens=0),
     ]
     write_lines(project.folder / "landing/gateway/october.jsonl", rows)
-    nanodollar(project, "run")
+    built = nanodollar(project, "run")
+    assert built.code == 0, built.err
     return project
 
 

@@ -10,19 +10,8 @@ import pytest
 
 from pipelines.project import Project, find_project
 from pipelines.warehouse.connect import Lake
-from tests.pipelines.small import gateway_row, nanodollar, query, write_company, write_lines
+from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_company, write_lines
 
-SHEET = """\
-provider: openai
-currency: USD
-source_url: https://example.com/prices
-checked_on: 2026-11-01
-models:
-  - model: house-model
-    prices:
-      - valid_from: 2026-01-01
-        usd_per_mtok: {{input_uncached: {rate}, output: 20}}
-"""
 FACTS = "SELECT request_id, effective_usd, price_id FROM core.request_costs ORDER BY ALL"
 CORRECTIONS = (
     "SELECT request_id, old_usd, new_usd, difference_usd, reason, accrued_on FROM core.adjustments ORDER BY 3"
@@ -33,7 +22,9 @@ CORRECTIONS = (
 def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The small company, with one more attempt whose model has a price in a currency without an exchange rate."""
     project = write_company(tmp_path_factory.mktemp("company"))
-    euros = SHEET.format(rate=10).replace("currency: USD", "currency: EUR").replace("usd_per", "eur_per")
+    euros = (
+        HOUSE_SHEET.format(rate=10).replace("currency: USD", "currency: EUR").replace("usd_per", "eur_per")
+    )
     (project.folder / "prices/tokens").mkdir(parents=True)
     (project.folder / "prices/tokens/euros.yml").write_text(euros.replace("house", "euro"), encoding="utf-8")
     write_lines(
@@ -54,7 +45,7 @@ def company(built: Project, tmp_path: Path) -> Project:
 def add_price(company: Project, rate: int) -> None:
     sheet = company.folder / "prices/tokens/house.yml"
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    sheet.write_text(SHEET.format(rate=rate), encoding="utf-8")
+    sheet.write_text(HOUSE_SHEET.format(rate=rate), encoding="utf-8")
 
 
 def close_november(company: Project) -> None:

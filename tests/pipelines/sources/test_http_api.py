@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +18,7 @@ from pipelines.sources import http_api
 from pipelines.sources.http_api import Clock
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import call, lake, query
+from tests.pipelines.loopback import Silent, serving
 
 PROMPT = "zebra crossing at midnight"
 SOURCE = """
@@ -50,7 +51,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NANODOLLAR_TEST_TOKEN", "secret-token")
     api = Server()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
             api.asked.append(asked)
@@ -65,18 +66,10 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             more = 10 * number < len(rows)
             answer(self, json.dumps({"data": part, "next": number + 1 if more else None, "has_more": more}))
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    api.url = f"http://127.0.0.1:{http.server_port}"
-    yield api
-    api.released.set()
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(Handler) as url:
+        api.url = url
+        yield api
+        api.released.set()
 
 
 @pytest.fixture

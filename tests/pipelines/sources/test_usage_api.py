@@ -1,11 +1,10 @@
 """A usage API on the loopback: its buckets come page by page, and one that has grown replaces what it was."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -14,6 +13,7 @@ import pytest
 from pipelines.assets.completeness import compare
 from pipelines.landing.drive import land
 from tests.pipelines.landing.lake import lake, query
+from tests.pipelines.loopback import Silent, serving
 
 NINE = 1_793_610_000
 SOURCE = """
@@ -65,7 +65,7 @@ def usage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Usage]:
     monkeypatch.setenv("NANODOLLAR_TEST_TOKEN", "secret-token")
     api = Usage()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Silent, BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked = parse_qs(urlsplit(self.path).query)
             api.asked.append(asked)
@@ -75,17 +75,9 @@ def usage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Usage]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    api.url = f"http://127.0.0.1:{http.server_port}"
-    yield api
-    http.shutdown()
-    thread.join()
-    http.server_close()
+    with serving(Handler) as url:
+        api.url = url
+        yield api
 
 
 def test_buckets_of_all_pages_count_once_and_one_that_grew_replaces_what_it_was(
