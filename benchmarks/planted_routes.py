@@ -274,7 +274,8 @@ def _pools(day: _Day, count: int, share: float) -> Owned:
         [
             {
                 "provider": "nebius", "region": "eu-north1", "chip": chip, "deployment": deployment,
-                "commitment": "on_demand", "model": "llama-3.3-70b", "billed_usd": Decimal(5000),
+                "commitment": "on_demand", "model": "llama-3.3-70b", "model_family": None,
+                "billed_usd": Decimal(5000),
                 "serving_usd": Decimal(rate) * 10**7 / 10**12, "serving_gpu_seconds": Decimal(100),
                 "allocation_weight": Decimal(10**7),
             }

@@ -21,8 +21,10 @@ def increases(readings: pl.LazyFrame) -> pl.LazyFrame:
     Args:
         readings: rows of raw.usage_counters with a `series`, each reading once.
     """
-    rows = readings.filter(pl.col("series").is_not_null()).sort("source", "series", "started_at")
     value = pl.coalesce(MEASURES)
+    # A gauge grows by nothing.
+    counted = readings.filter(pl.col("series").is_not_null() & value.is_not_null())
+    rows = counted.sort("source", "series", "started_at")
     before = value.shift().over("source", "series")
     rows = rows.with_columns(
         grown=pl.when(value >= before).then(value - before).otherwise(value),

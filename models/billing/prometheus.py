@@ -1,8 +1,9 @@
 """Running counters of vLLM and SGLang: text exposition with instants, or answers of Prometheus' query API.
 
 A counter says how much was counted since the server started, so that two readings of one series tell what came in
-between (`increases.py`). A line of text ends with the instant of its reading in milliseconds, as `/federate` writes
-it. Only the counters named here are read; everything else, comments included, is passed over.
+between (`increases.py`); a gauge says how many requests an engine was working on when it was read. A line of text ends
+with the instant of its reading in milliseconds, as `/federate` writes it. Only the metrics named here are read;
+everything else, comments included, is passed over.
 Source: vLLM `v1/metrics/loggers.py` and SGLang 0.5.23, checked 2026-11-20, https://github.com/vllm-project/vllm;
 https://prometheus.io/docs/instrumenting/exposition_formats.
 """
@@ -16,12 +17,18 @@ METRICS = {
     "vllm:prompt_tokens_total": "input_tokens",
     "vllm:prompt_tokens_cached_total": "cache_read_tokens",
     "vllm:generation_tokens_total": "output_tokens",
+    "vllm:num_requests_running": "running_count",
     "sglang:num_requests_total": "request_count",
     "sglang:prompt_tokens_total": "input_tokens",
     "sglang:cached_tokens_total": "cache_read_tokens",
     "sglang:generation_tokens_total": "output_tokens",
+    "sglang:num_running_reqs": "running_count",
 }
-"""Counter -> what it counts. `prompt_tokens_total` includes cached tokens; by-source and prefix counters repeat it."""
+"""Metric -> what it counts. `prompt_tokens_total` includes cached tokens; by-source and prefix counters repeat it."""
+_SPLITTING = r'(?:^|,)(?:cache_source|finished_reason)="(?:[^"\\]|\\.)*"'
+"""Labels that part what one engine counts; its other labels name the engine."""
+_REPLICA_LABELS = ("replica_id", "pod_uid", "uid", "pod", "pod_name", "kubernetes_pod_name", "instance")
+"""Labels that may name the replica, the most telling first."""
 
 _SAMPLE = r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(\S+))?\s*$"
 _LABEL = r'[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"'
@@ -81,6 +88,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_read = metric.is_in(list(METRICS))
     labels = pl.col("labels").list.join(",")
     series = (pl.concat_str("counter", pl.lit("{"), labels, pl.lit("}"))).hash(seed=0).cast(pl.String)
+    engine = labels.str.replace_all(_SPLITTING, "").str.strip_prefix(",").hash(seed=0).cast(pl.String)
+    replica = pl.coalesce(labels.str.extract(rf'(?:^|,){name}="([^",\\]+)"') for name in _REPLICA_LABELS)
     at = pl.col("started_at").dt.epoch("us").cast(pl.String)
     return frame.with_columns(
         *first_reason(
@@ -108,6 +117,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         provider=pl.lit("self_hosted"),
         model=pl.when(pl.col("model") != "").then("model"),
         series=series,
+        engine=engine,
+        replica_id=replica,
         dedupe_key=pl.concat_str(series, pl.lit("|"), at),
     )
 

@@ -4,16 +4,7 @@
 -- cached tokens at its cache rate (the plain rate where it has none). Break-even tokens a day = billed / API price of
 -- the mix. Capacity is the pool's best hour of the trailing seven days (tokens per serving GPU-second) times the
 -- GPU-seconds billed that day: above it the answer is never at this size.
-WITH families AS (
-  -- A pool serves weights by a name of its own: that of an API in any case, or the last part of one.
-  SELECT name, min(model_family) AS model_family
-  FROM (
-    SELECT unnest([lower(alias), lower(regexp_extract(alias, '[^/]+$'))]) AS name, model_family FROM ref.models
-    WHERE model_family IS NOT NULL AND known_to IS NULL
-  )
-  GROUP BY name HAVING count(DISTINCT model_family) = 1
-),
-pools AS (
+WITH pools AS (
   SELECT accrued_on, provider, region, chip, deployment, CASE WHEN count(DISTINCT model) = 1 THEN min(model) END AS model,
     CASE WHEN count(billed_usd) = count(*) THEN sum(billed_usd) END AS billed_usd,
     sum(billed_gpu_seconds) AS billed_gpu_seconds
@@ -74,7 +65,7 @@ compared AS (
     CASE WHEN count(coalesce(own.rate, plain.rate)) = count(*)
       THEN CAST(sum(mix.tokens * coalesce(own.rate, plain.rate)) AS HUGEINT) END AS picodollars
   FROM pools
-  LEFT JOIN families ON families.name = lower(pools.model)
+  LEFT JOIN ref.model_families families ON families.name = lower(pools.model)
   JOIN offers ON offers.model_family = coalesce(families.model_family, pools.model)
     AND offers.valid_from <= pools.accrued_on AND (offers.valid_to IS NULL OR offers.valid_to > pools.accrued_on)
   JOIN mix ON (mix.accrued_on, mix.provider, mix.region, mix.chip, mix.deployment)

@@ -2,16 +2,7 @@
 --
 -- Pools are priced by GPU time, on both bases; token-priced rows are what the API charged, on the chip that its
 -- provider is known to serve on (Groq, Cerebras).
-WITH families AS (
-  -- A pool serves weights by a name of its own: that of an API in any case, or the last part of one.
-  SELECT name, min(model_family) AS model_family
-  FROM (
-    SELECT unnest([lower(alias), lower(regexp_extract(alias, '[^/]+$'))]) AS name, model_family FROM ref.models
-    WHERE model_family IS NOT NULL AND known_to IS NULL
-  )
-  GROUP BY name HAVING count(DISTINCT model_family) = 1
-),
-costs AS (
+WITH costs AS (
   SELECT accrued_on, cost_basis, provider, chip, coalesce(c.model_family, f.model_family, c.model) AS model_family,
     effective_usd,
     CASE WHEN price_state <> 'unpriced' THEN coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0)
@@ -21,7 +12,7 @@ costs AS (
     CASE WHEN price_state <> 'unpriced' THEN coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0)
       + coalesce(audio_output_tokens, 0) + coalesce(image_output_tokens, 0) + coalesce(other_output_tokens, 0)
       ELSE 0 END AS output_tokens
-  FROM core.request_costs c LEFT JOIN families f ON f.name = lower(c.model)
+  FROM core.request_costs c LEFT JOIN ref.model_families f ON f.name = lower(c.model)
   WHERE accrued_on >= $from_on AND accrued_on < $to_on AND chip IS NOT NULL
 ),
 spent AS (
@@ -33,7 +24,7 @@ pools AS (
   SELECT accrued_on, 'gpu' AS cost_basis, p.provider, p.chip, coalesce(f.model_family, p.model) AS model_family,
     CASE WHEN count(billed_usd) = count(*) THEN sum(billed_usd) END AS billed_usd,
     sum(billed_gpu_seconds) AS billed_gpu_seconds, sum(serving_gpu_seconds) AS serving_gpu_seconds
-  FROM core.pool_hours p LEFT JOIN families f ON f.name = lower(p.model)
+  FROM core.pool_hours p LEFT JOIN ref.model_families f ON f.name = lower(p.model)
   WHERE accrued_on >= $from_on AND accrued_on < $to_on AND p.model IS NOT NULL
   GROUP BY ALL
 )

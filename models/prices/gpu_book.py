@@ -1,4 +1,4 @@
-"""ref.gpu_prices: GPU sheets as bitemporal rows, so that what was known at any instant is one filter."""
+"""GPU sheets as tables: ref.gpu_prices, whose rows are bitemporal, and ref.pool_models."""
 
 import hashlib
 from collections import defaultdict
@@ -38,6 +38,21 @@ def gpu_book(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
         for version in versions(_stated(key, entries))
     ]
     return table("ref.gpu_prices").frame(rows)
+
+
+def pool_models(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
+    """Return `ref.pool_models`; of two sheets of one vendor that name a model the later counts."""
+    rows = {
+        (sheet.vendor, served.model): {
+            "provider": sheet.vendor,
+            "model": served.model,
+            "model_family": served.family,
+            "sheet_path": sheet.path,
+        }
+        for sheet in sheets
+        for served in sheet.models
+    }
+    return table("ref.pool_models").frame(rows.values())
 
 
 def _stated(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[Stated[_Entry]]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from models.errors import ConfigurationError
 from models.prices.fields import Instant, Strict, readable
@@ -53,6 +53,13 @@ class Rate(Strict):
         return (self.chip, self.region or "", self.commitment)
 
 
+class PoolModel(Strict):
+    """A model as the vendor's pools name it, and the family of its weights."""
+
+    model: str = Field(min_length=1)
+    family: str = Field(min_length=1)
+
+
 class GpuSheet(Strict):
     """One vendor's sheet; `vendor` is a provider id."""
 
@@ -61,9 +68,16 @@ class GpuSheet(Strict):
     source_url: str = Field(pattern="^https?://")
     checked_on: Instant
     billing: Billing = Billing()
-    rates: tuple[Rate, ...] = Field(min_length=1)
+    rates: tuple[Rate, ...] = ()
+    models: tuple[PoolModel, ...] = ()
     note: str | None = None
     _document: Document = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "GpuSheet":
+        if not self.rates and not self.models:
+            raise ValueError("a sheet needs `rates`, or `models` that its pools serve")
+        return self
 
     @property
     def path(self) -> str:
@@ -88,7 +102,7 @@ class GpuSheet(Strict):
         return self._document.error(location, message)
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"billing": Billing, "rates": Rate}
+_SECTIONS: dict[str, type[BaseModel]] = {"billing": Billing, "rates": Rate, "models": PoolModel}
 
 
 def load_gpu_sheets(texts: Mapping[str, str]) -> list[GpuSheet]:

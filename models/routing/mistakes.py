@@ -13,7 +13,7 @@ from models.routing.cheapest import NONE, Cards, Ints, cheapest
 from models.routing.coverage import coverage
 from models.routing.judged import Judged, judge, within
 from models.routing.listing import CONFIDENCE, daily, listed
-from models.routing.offers import Market, family_names, offers
+from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy
 from models.routing.pool_kinds import idle_capacity, wrong_chip
@@ -82,10 +82,9 @@ def routing_mistakes(
         surroundings: pools, latency and the history of fallbacks.
     """
     known = surroundings or Surroundings()
-    names = models.collect()
-    offered = offers(book.collect(), names, as_known_at=as_known_at)
+    offered = offers(book.collect(), models.collect(), as_known_at=as_known_at)
     if known.owned is not None:
-        offered += pool_offers(known.owned, family_names(offered, names), valid_from=EPOCH)
+        offered += pool_offers(known.owned, valid_from=EPOCH)
     attempts = attempts_of(costs, policy.task_rules)
     is_ok = attempts.get_column("status") == "ok"
     judged = judge(

@@ -180,15 +180,3 @@ def rate_matrix(offered: Iterable[Offer], columns: Iterable[tuple[str, bool]]) -
     rows = [[offer.rate(name, is_cached=is_cached) for name, is_cached in wanted] for offer in offered]
     filled = [[np.nan if rate is None else float(rate) for rate in row] for row in rows]
     return np.array(filled, dtype=np.float64).reshape(-1, len(wanted))
-
-
-def family_names(offered: Iterable[Offer], models: pl.DataFrame) -> dict[str, str]:
-    """Return the family of every model name that means one family only, whoever serves it."""
-    by_model: dict[str, set[str]] = {}
-    for offer in offered:
-        for name in (offer.model, offer.family):
-            by_model.setdefault(name, set()).add(offer.family)
-    for alias, family in models.select("alias", "model_family").unique().iter_rows():
-        if family is not None:
-            by_model.setdefault(alias, set()).add(family)
-    return {name: next(iter(families)) for name, families in by_model.items() if len(families) == 1}

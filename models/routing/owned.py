@@ -26,15 +26,15 @@ class Owned:
 
     Attributes:
         hours: core.pool_hours of the judged days.
-        measured: one row per pool over the trailing seven days: its dimensions, `model, billed_usd, serving_usd,
-            serving_gpu_seconds` and the `allocation_weight` of its requests.
+        measured: one row per pool over the trailing seven days: its dimensions, `model, model_family, billed_usd,
+            serving_usd, serving_gpu_seconds` and the `allocation_weight` of its requests.
     """
 
     hours: pl.DataFrame
     measured: pl.DataFrame
 
 
-def pool_offers(owned: Owned, families: Mapping[str, str], *, valid_from: datetime) -> list[Offer]:
+def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
     """Return what growing each pool would cost: its trailing available rate a weighted token.
 
     A pool without traffic, without a price or of several models offers nothing.
@@ -53,7 +53,7 @@ def pool_offers(owned: Owned, families: Mapping[str, str], *, valid_from: dateti
                 provider=row["provider"],
                 region=row["region"],
                 model=row["model"],
-                family=families.get(row["model"], row["model"]),
+                family=row["model_family"] or row["model"],
                 chip=row["chip"],
                 tier=DEFAULT_TIER,
                 valid_from=valid_from,

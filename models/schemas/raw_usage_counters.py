@@ -23,6 +23,16 @@ TABLE = Table(
             dtype=pl.String,
             comment="Hash of a running counter's name and labels; NULL for a bucket",
         ),
+        Column(
+            name="engine",
+            dtype=pl.String,
+            comment="Hash of the labels that name a running counter's engine; NULL for a bucket",
+        ),
+        Column(
+            name="replica_id",
+            dtype=pl.String,
+            comment="Replica that the engine runs on, as labelled; NULL: not labelled",
+        ),
         Column(name="counter", dtype=pl.String, comment="Endpoint or metric that counted", required=True),
         Column(
             name="grouped_by",
@@ -60,6 +70,12 @@ TABLE = Table(
             name="output_tokens",
             dtype=pl.Int64,
             comment="Output of all classes, reasoning included",
+            at_least=0,
+        ),
+        Column(
+            name="running_count",
+            dtype=pl.Int64,
+            comment="Requests that the engine was working on when it was read; NULL: the row counts something else",
             at_least=0,
         ),
         Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),

@@ -209,6 +209,10 @@ def _request_costs(
         to_hour=end,
         provisional_from=now - project.max_request_duration,
     )
+    families = frame(con, "FROM ref.model_families").lazy()
+    gpu_rows = gpu_rows.drop("model_family").join(
+        families, left_on=pl.col("model").str.to_lowercase(), right_on="name", how="left"
+    )
     rows = pl.concat(pl.collect_all([_conformed(token_rows), _conformed(gpu_rows)]))
     rows = _restated(project, con, commit, "core.request_costs", rows, restate_requests, start, end)
     commit.replace("core.request_costs", rows, partitions=hours_between(start, end))

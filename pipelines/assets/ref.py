@@ -11,7 +11,7 @@ from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.contracts import load_contracts
 from models.prices.fx import load_fx
-from models.prices.gpu_book import gpu_book
+from models.prices.gpu_book import gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
@@ -21,8 +21,8 @@ from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 
 TABLES = (
-    "ref.models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments", "ref.fx_rates",
-    "ref.routing_policy",
+    "ref.models", "ref.pool_models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments",
+    "ref.fx_rates", "ref.routing_policy",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
     return {
         "ref.models": model_aliases(tokens),
+        "ref.pool_models": pool_models(gpus),
         "ref.chips": chips(),
         "ref.token_prices": token_book(tokens, contracts),
         "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),

@@ -8,7 +8,7 @@ import polars as pl
 from models.periods import HOUR, business_day_bounds
 from models.routing.attempts import COLUMNS
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
-from models.routing.offers import Market, family_names, offers
+from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy, read_policy
 from pipelines.project import Project
@@ -27,13 +27,17 @@ _MEASURED = """
 WITH worked AS (
   SELECT provider, region, chip, deployment, commitment, sum(allocation_weight) AS allocation_weight
   FROM core.request_costs WHERE cost_basis = 'gpu' AND accrued_on > $trailing_on AND accrued_on <= $on GROUP BY ALL
+),
+pools AS (
+  SELECT provider, region, chip, deployment, commitment,
+    CASE WHEN count(DISTINCT model) = 1 THEN min(model) END AS model,
+    sum(billed_usd) AS billed_usd, sum(serving_usd) AS serving_usd,
+    sum(serving_gpu_seconds) AS serving_gpu_seconds, any_value(allocation_weight) AS allocation_weight
+  FROM core.pool_hours JOIN worked USING (provider, region, chip, deployment, commitment)
+  WHERE accrued_on > $trailing_on AND accrued_on <= $on
+  GROUP BY ALL
 )
-SELECT provider, region, chip, deployment, commitment, CASE WHEN count(DISTINCT model) = 1 THEN min(model) END AS model,
-       sum(billed_usd) AS billed_usd, sum(serving_usd) AS serving_usd,
-       sum(serving_gpu_seconds) AS serving_gpu_seconds, any_value(allocation_weight) AS allocation_weight
-FROM core.pool_hours JOIN worked USING (provider, region, chip, deployment, commitment)
-WHERE accrued_on > $trailing_on AND accrued_on <= $on
-GROUP BY ALL
+SELECT pools.*, model_family FROM pools LEFT JOIN ref.model_families f ON f.name = lower(model)
 """
 _LATENCY = """
 WITH names AS (
@@ -82,11 +86,10 @@ def owned_pools(con: duckdb.DuckDBPyConnection, on: date) -> Owned:
 
 def market_of(con: duckdb.DuckDBPyConnection, on: date, *, as_known_at: datetime) -> Market:
     """Return what could be had on a day: every offer of the price book, and the owned pools."""
-    models = frame(con, "FROM ref.models")
-    offered = offers(frame(con, "FROM ref.token_prices"), models, as_known_at=as_known_at)
-    return Market(
-        offered + pool_offers(owned_pools(con, on), family_names(offered, models), valid_from=EPOCH)
+    offered = offers(
+        frame(con, "FROM ref.token_prices"), frame(con, "FROM ref.models"), as_known_at=as_known_at
     )
+    return Market(offered + pool_offers(owned_pools(con, on), valid_from=EPOCH))
 
 
 def measured_latency(

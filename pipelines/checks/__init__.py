@@ -13,8 +13,8 @@ from pipelines.checks.domain import DomainCheck, as_asset_check
 from pipelines.checks.expectations import suite_check
 
 _SUITED_SCHEMAS = ("ref", "core", "mart")
-_WITHOUT_ASSET = ("core.cost_lines", "core.other_charges", "core.adjustments")
-"""Tables that no asset materialises yet, or views."""
+_WITHOUT_ASSET = ("core.other_charges", "core.adjustments")
+"""Tables that no asset materialises."""
 
 
 def domain_checks() -> list[DomainCheck]:
@@ -31,6 +31,6 @@ def all_checks(
     suites = [
         suite_check(table, hourly=hourly, daily=daily)
         for table in tables().values()
-        if table.schema in _SUITED_SCHEMAS and table.dotted not in _WITHOUT_ASSET
+        if table.schema in _SUITED_SCHEMAS and table.select is None and table.dotted not in _WITHOUT_ASSET
     ]
     return [*suites, *(as_asset_check(check, grains[check.grain]) for check in domain_checks())]

@@ -5,7 +5,6 @@ rows did not change is not written again. Small partitions of one commit share a
 much as their bytes, and not an open file an hour.
 """
 
-import fcntl
 import hashlib
 import io
 import time
@@ -24,7 +23,7 @@ from models.errors import DataError
 from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.project import Project
-from pipelines.warehouse.connect import Lake
+from pipelines.warehouse.connect import Lake, turn
 
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
@@ -273,7 +272,7 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
     with lake.writing() as con:
         commit = Commit(project=project, run_id=run_id, job=job, con=con)
         yield commit
-        with _turn(project):
+        with turn(project):
             for attempt in range(_ATTEMPTS):
                 try:
                     con.execute("BEGIN")
@@ -298,12 +297,3 @@ def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
 def _is_conflict(error: duckdb.Error) -> bool:
     text = str(error).lower()
     return any(word in text for word in ("locked", "conflict", "busy", "concurrent"))
-
-
-@contextmanager
-def _turn(project: Project) -> Iterator[None]:
-    """Hold the project's commit lock, which dies with the process that holds it."""
-    lock = project.folder / ".nanodollar.lock"
-    with lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

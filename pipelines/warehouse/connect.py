@@ -3,10 +3,13 @@
 Only `pipelines/warehouse` opens it for writing. Sessions run in UTC.
 """
 
+import fcntl
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -116,8 +119,11 @@ class Lake:
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         con = memory_connection()
         _attach(con, self._project, read_only=read_only)
-        if not read_only:
-            _ensure_schema(con)
+        if not read_only and not _is_current(con):
+            with turn(self._project):
+                # Another process may have brought it up to date in the meantime.
+                if not _is_current(con):
+                    _ensure_schema(con)
         return con
 
     @staticmethod
@@ -134,31 +140,55 @@ class Lake:
         self._reader = self._writer = None
 
 
+@contextmanager
+def turn(project: Project) -> Iterator[None]:
+    """Hold the project's commit lock, which dies with the process that holds it."""
+    lock = project.folder / ".nanodollar.lock"
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+@cache
+def _definitions() -> tuple[list[str], str]:
+    """Return the statements that define tables, views and macros, and a hash of them all."""
+    ordered = sorted(tables().values(), key=_views_last)
+    statements = [*(statement for table in ordered for statement in table.ddl()), *macros_sql()]
+    return statements, hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
+
+
+def _is_current(con: duckdb.DuckDBPyConnection) -> bool:
+    """Return whether the lake was defined by this version: the macro `schema_version()` holds its hash."""
+    try:
+        return con.execute("SELECT schema_version()").fetchone() == (_definitions()[1],)
+    except duckdb.CatalogException:
+        return False
+
+
 def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
-    """Create what is missing and add columns that a newer version brought; nothing is dropped."""
+    """Create what is missing, add columns that a newer version brought, and define views and macros anew.
+
+    Nothing is dropped.
+    """
     found: dict[str, set[str]] = {}
     for schema, name, column in con.execute(
         "SELECT table_schema, table_name, column_name FROM information_schema.columns "
         "WHERE table_catalog = current_database()"
     ).fetchall():
         found.setdefault(f"{schema}.{name}", set()).add(column)
-    wanted = tables()
-    if all(set(table.column_names) <= found.get(dotted, set()) for dotted, table in wanted.items()):
-        return
     con.execute("BEGIN")
     for schema in SCHEMAS:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-    for table in sorted(wanted.values(), key=_views_last):
+    for table in tables().values():
         have = found.get(table.dotted, set())
         if table.select is None and have:
             for column in table.columns:
                 if column.name not in have:
                     con.execute(f"ALTER TABLE {table.dotted} ADD COLUMN {table.column_ddl(column)}")
-        if not set(table.column_names) <= have or table.select is not None:
-            for statement in table.ddl():
-                con.execute(statement)
-    for statement in macros_sql():
+    statements, version = _definitions()
+    for statement in statements:
         con.execute(statement)
+    con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{version}'")
     con.execute("COMMIT")
 
 

@@ -292,7 +292,7 @@ def surround(pools=(), measured=(), latency=None, history=None):
         ],
         schema={
             "provider": pl.String, "region": pl.String, "chip": pl.String, "deployment": pl.String,
-            "commitment": pl.String, "model": pl.String, "billed_usd": pl.Decimal(38, 12),
+            "commitment": pl.String, "model": pl.String, "model_family": pl.String, "billed_usd": pl.Decimal(38, 12),
             "serving_usd": pl.Decimal(38, 12), "serving_gpu_seconds": pl.Decimal(38, 6),
             "allocation_weight": pl.Decimal(38, 6),
         },
@@ -341,6 +341,14 @@ def test_a_pool_that_must_grow_costs_its_trailing_available_rate():
     assert (row["kind"], row["alternative_provider"], row["alternative_usd"]) == (
         "dearer_provider", "nebius", Decimal("0.00096"),
     )  # fmt: skip
+
+
+def test_an_idle_pool_that_serves_the_family_under_a_name_of_its_own_is_an_alternative():
+    ours = speed() | {"model": "our-llama-v3"}
+    assert judge([TOGETHER], LLAMA[:2], surroundings=surround([pool()], [ours]))[0] == []
+    known = surround([pool()], [ours | {"model_family": "llama-3.3-70b"}])
+    (row,), _ = judge([TOGETHER], LLAMA[:2], surroundings=known)
+    assert (row["kind"], row["alternative_model"]) == ("idle_capacity", "our-llama-v3")
 
 
 def pooled(name, chip, usd):

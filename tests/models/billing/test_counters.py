@@ -121,7 +121,7 @@ def test_a_line_of_text_and_a_query_answer_name_the_same_series() -> None:
         "# HELP vllm:prompt_tokens_total Number of prefill tokens.\n"
         'vllm:prompt_tokens_total{model_name="m",engine="0"} 5.0 1793610000000\n'
         'vllm:prompt_tokens_total{model_name="m",engine="0"} 5.0\n'
-        "vllm:num_requests_running 3\n"
+        "vllm:num_requests_waiting 3\n"
         "no sample at all, but words\n",
     )
 
@@ -144,7 +144,7 @@ def test_a_real_scrape_names_the_counters_that_are_read() -> None:
     assert {row["counter"]: row["quarantine_reason"] for row in rows} == dict.fromkeys(
         (
             "vllm:prompt_tokens_total", "vllm:generation_tokens_total", "vllm:request_success_total",
-            "vllm:prompt_tokens_cached_total",
+            "vllm:prompt_tokens_cached_total", "vllm:num_requests_running",
         )
     )  # fmt: skip
 

@@ -166,3 +166,17 @@ def test_a_pool_without_traffic_keeps_its_bill():
         None,
         None,
     )
+
+
+def test_a_pools_model_is_of_the_family_that_its_gpu_sheet_states():
+    """The sheet's word counts, not that of an API which calls another model by the same name."""
+    con = warehouse(
+        [pool_hour("3", model="Ours-v3")], [served(1, 0, 1, model="Ours-v3")], api("groq", "1", "1")
+    )
+    known = {"provider": "groq", "model": "m", "valid_from": NOON, "known_from": NOON, "sheet_path": "p"}
+    insert(con, "ref.models", [known | {"alias": "theirs/ours-v3", "model_family": "gemma"}])
+    stated = {"provider": "nebius", "model": "ours-v3", "model_family": "llama-3.3-70b", "sheet_path": "p"}
+    insert(con, "ref.pool_models", [stated])
+    (offer,) = fill(con, "mart.break_even", "break_even", **SPAN).iter_rows(named=True)
+    (chip,) = fill(con, "mart.cost_by_chip", "cost_by_chip", **SPAN).iter_rows(named=True)
+    assert (offer["api_provider"], chip["model_family"]) == ("groq", "llama-3.3-70b")

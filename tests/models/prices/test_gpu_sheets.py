@@ -7,7 +7,7 @@ import pytest
 from models.errors import ConfigurationError
 from models.prices.builtin import builtin_gpu_sheets
 from models.prices.chips import canonical_chips, chips
-from models.prices.gpu_book import gpu_book
+from models.prices.gpu_book import gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
 
 HEAD = """vendor: vendor
@@ -102,3 +102,12 @@ def test_two_sheets_may_not_state_one_rate_twice():
 def test_spellings_of_a_chip_are_one_chip_and_unknown_ones_surface():
     spelled = pl.LazyFrame({"chip": ["nvidia-h100-80gb", "H100 ", "tpu-v6e-slice", "Z9", None]})
     assert canonical_chips(spelled).collect()["chip"].to_list() == ["H100", "H100", "TPU-v6e", "Z9", None]
+
+
+def test_a_sheet_may_state_the_families_of_its_pools_alone():
+    text = HEAD.replace("rates:\n", "models:\n  - {model: Ours-v3, family: llama-3.3-70b}\n")
+    sheets = load_gpu_sheets({"prices/gpu/vendor.yml": text})
+    assert gpu_book(sheets).is_empty()
+    assert pool_models(sheets).rows() == [("vendor", "Ours-v3", "llama-3.3-70b", "prices/gpu/vendor.yml")]
+    assert "family" in refused(text.replace(", family: llama-3.3-70b", ""))
+    assert "needs `rates`" in refused(HEAD.replace("rates:", "rates: []"))

@@ -1,0 +1,54 @@
+"""A lake that an older version made is brought up to date by whoever writes to it next."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.warehouse.connect import Lake
+from tests.pipelines.small import make_project
+
+OLDER = """
+CREATE OR REPLACE VIEW ref.model_families AS SELECT 'gone' AS name, NULL::VARCHAR AS model_family;
+DROP VIEW core.cost_lines;
+DROP MACRO TABLE spend;
+ALTER TABLE ref.pool_models DROP COLUMN sheet_path;
+{stamp}
+"""
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "CREATE OR REPLACE MACRO schema_version() AS 'older'",
+        "DROP MACRO schema_version",
+    ],
+    ids=["of another version", "from before lakes had a version"],
+)
+def test_views_macros_and_columns_of_an_older_lake_are_made_anew(tmp_path: Path, stamp: str) -> None:
+    project = make_project(tmp_path)
+    lake = Lake(project)
+    with lake.writing() as con:
+        con.execute(
+            "INSERT INTO ref.pool_models VALUES ('nebius', 'Ours', 'llama-3.3-70b', 'prices/gpu/nebius.yml')"
+        )
+        con.execute(OLDER.format(stamp=stamp))
+    lake.close()
+
+    lake = Lake(project)
+    with lake.writing() as con:
+        assert con.execute("FROM ref.model_families").fetchall() == [("ours", "llama-3.3-70b")]
+        assert con.execute("FROM spend('2026-01-01', '2026-02-01', 'booked')").fetchall() == []
+        assert con.execute("SELECT sheet_path FROM ref.pool_models").fetchall() == [(None,)]
+        assert con.execute("SELECT count(*) FROM core.cost_lines").fetchone() == (0,)
+    lake.close()
+
+
+def test_a_lake_of_this_version_is_left_as_it_is(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    counts = []
+    for _ in range(2):
+        lake = Lake(project)
+        with lake.writing() as con:
+            counts.append(con.execute("SELECT count(*) FROM ducklake_snapshots('nanodollar')").fetchone())
+        lake.close()
+    assert counts[0] == counts[1]
