@@ -11,7 +11,7 @@ _FILES = {
     "gpu_prices.yml": "prices/gpu/example.yml.txt",
 }
 """Template in data/templates -> file of the project. An example sheet is read once its name ends in .yml."""
-_NOT_FOR_GIT = ".dagster/ .hash_key .nanodollar.lock landing/ reports/ warehouse/"
+_NOT_FOR_GIT = ".dagster/ .hash_key .nanodollar.* landing/ reports/ warehouse/"
 
 
 @click.command(name="init")

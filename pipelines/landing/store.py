@@ -14,6 +14,7 @@ import polars as pl
 from models.schemas import table
 from pipelines.landing.land import UNREADABLE, Known, Landing, Look
 from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.data_files import staging
 from pipelines.warehouse.resource import Warehouse, frame
 
 _DRAFTS = ".drafts"
@@ -46,7 +47,7 @@ def landing_turn(warehouse: Warehouse) -> Iterator[Path]:
 
     Drafts of a landing that was killed are removed: nothing in the lake names them.
     """
-    folder = Path(warehouse.project.data_path) / "raw" / _DRAFTS
+    folder = staging(warehouse.project) / "raw" / _DRAFTS
     with (warehouse.project.folder / ".nanodollar.landing.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,6 @@
-"""Objects of an S3-compatible store as files; keys and region come from the environment, as AWS's tools read them."""
+"""Objects of an S3-compatible store as files."""
 
 import io
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,9 +10,9 @@ from typing import BinaryIO, cast
 import pyarrow.fs
 
 from models.errors import DataError
+from pipelines.object_store import SCHEME, first_line, object_store
 from pipelines.sources.stored import StoredFile
 
-SCHEME = "s3://"
 _SMALL = 8 << 20
 """Objects up to this are fetched once, not once to be hashed and once to be read."""
 
@@ -28,7 +27,7 @@ def object_files(pattern: str) -> list[StoredFile]:
     fixed = re.split(r"[*?\[]", path, maxsplit=1)[0]
     is_glob = fixed != path
     base = fixed.rsplit("/", 1)[0] if is_glob else path
-    store = _store()
+    store = object_store()
     try:
         if is_glob:
             selector = pyarrow.fs.FileSelector(base, recursive=True, allow_not_found=True)
@@ -37,7 +36,7 @@ def object_files(pattern: str) -> list[StoredFile]:
             found = [store.get_file_info(path)]
     except OSError as error:
         raise DataError(
-            f"{pattern} cannot be listed ({_first(error)}); check the bucket's name, AWS_ENDPOINT_URL and the AWS keys "
+            f"{pattern} cannot be listed ({first_line(error)}); check the bucket, AWS_ENDPOINT_URL and the AWS keys "
             f"in the environment."
         ) from error
     wanted = re.compile(_expression(path))
@@ -54,17 +53,10 @@ def object_file(path: str) -> StoredFile:
     Raises:
         OSError: it is gone, or the store cannot be reached.
     """
-    info = _store().get_file_info(path.removeprefix(SCHEME))
+    info = object_store().get_file_info(path.removeprefix(SCHEME))
     if info.type != pyarrow.fs.FileType.File:
         raise FileNotFoundError(path)
     return _stored(info)
-
-
-def _store() -> pyarrow.fs.S3FileSystem:
-    return pyarrow.fs.S3FileSystem(
-        endpoint_override=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-    )
 
 
 def _stored(info: pyarrow.fs.FileInfo) -> StoredFile:
@@ -78,7 +70,7 @@ def _stored(info: pyarrow.fs.FileInfo) -> StoredFile:
 
 def _opening(path: str, size: int) -> Callable[[], BinaryIO]:
     if size > _SMALL:
-        return lambda: cast("BinaryIO", _store().open_input_file(path))
+        return lambda: cast("BinaryIO", object_store().open_input_file(path))
     look = object()
     return lambda: io.BytesIO(_content(path, look))
 
@@ -86,7 +78,7 @@ def _opening(path: str, size: int) -> Callable[[], BinaryIO]:
 @lru_cache(maxsize=2)
 def _content(path: str, look: object) -> bytes:
     del look  # each listing fetches anew: times of a store tell no two changes of one second apart
-    with _store().open_input_file(path) as handle:
+    with object_store().open_input_file(path) as handle:
         return bytes(handle.read())
 
 
@@ -98,7 +90,3 @@ def _expression(pattern: str) -> str:
         words.get(part) or (part if part.startswith("[") and part.endswith("]") else re.escape(part))
         for part in parts
     )
-
-
-def _first(error: OSError) -> str:
-    return str(error).strip().splitlines()[0]

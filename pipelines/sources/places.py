@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from pipelines.object_store import SCHEME
 from pipelines.sources.local import local_files
-from pipelines.sources.object_store import SCHEME, object_file, object_files
+from pipelines.sources.object_store import object_file, object_files
 from pipelines.sources.stored import StoredFile, stored_file
 
 

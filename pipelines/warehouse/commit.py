@@ -8,7 +8,6 @@ much as their bytes, and not an open file an hour.
 import hashlib
 import io
 import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.project import Project
 from pipelines.warehouse.connect import Lake, turn
+from pipelines.warehouse.data_files import DataFiles
 
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
@@ -73,6 +73,9 @@ class Commit:
     _actions: list[Callable[[], None]] = field(default_factory=list)
     changed: int = 0
 
+    def __post_init__(self) -> None:
+        self._data_files = DataFiles(self.project)
+
     def replace(
         self, dotted: str, frame: pl.DataFrame, *, partitions: Sequence[PartitionValue] = (None,)
     ) -> None:
@@ -104,7 +107,7 @@ class Commit:
             self._stage(table, value, rows.slice(*slices[value]) if value in slices else rows.clear())
 
     def add_files(self, dotted: str, paths: Iterable[Path]) -> None:
-        """Register Parquet files that were written in the lake's data folder."""
+        """Add Parquet files that were written at paths of `new_file`."""
         self._files += [(schema_of(dotted), path) for path in paths]
 
     def append(self, dotted: str, frame: pl.DataFrame) -> None:
@@ -129,11 +132,8 @@ class Commit:
         self._actions.append(execute)
 
     def new_file(self, dotted: str, name: str) -> Path:
-        """Return a path in the lake's data folder for a Parquet file of a table."""
-        schema, table = dotted.split(".")
-        folder = Path(self.project.data_path) / schema / table
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet"
+        """Return a path at which a Parquet file of a table can be written, to be added."""
+        return self._data_files.new(dotted, name)
 
     def _stage(self, table: Table, value: PartitionValue, rows: pl.DataFrame) -> None:
         part = _Partition(table, value, rows.height, _EMPTY)
@@ -172,7 +172,7 @@ class Commit:
                 elif part.rows is not None:
                     to_share.setdefault(part.table.dotted, []).append(part)
             elif part.path is not None:
-                part.path.unlink(missing_ok=True)
+                self._data_files.drop(part.path)
                 part.path = None
             records.append(
                 {
@@ -189,7 +189,7 @@ class Commit:
         for table, path in self._files:
             to_add.setdefault(table.dotted, []).append(path)
         while self._shared:  # An attempt that met a conflict left them.
-            self._shared.pop().unlink(missing_ok=True)
+            self._data_files.drop(self._shared.pop())
         for dotted, parts in to_share.items():
             rows = pl.concat([part.rows for part in parts if part.rows is not None])
             path = self._written(parts[0].table, partition_key(parts[0].value), rows)
@@ -200,7 +200,7 @@ class Commit:
             self._delete(schema_of(dotted), values)
         for dotted, paths in to_add.items():
             schema, name = dotted.split(".")
-            listed = ", ".join(f"'{path}'" for path in paths)
+            listed = ", ".join(f"'{self._data_files.place(path)}'" for path in paths)
             self.con.execute(
                 f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}')"
             )

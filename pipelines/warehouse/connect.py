@@ -5,6 +5,7 @@ Only `pipelines/warehouse` opens it for writing. Sessions run in UTC.
 
 import fcntl
 import hashlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from models.errors import ConfigurationError, DataError
 from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
+from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
@@ -56,8 +58,8 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     else:
         load_extension(con, "postgres_scanner")
     data_path = project.data_path
-    if data_path.startswith("s3://"):
-        load_extension(con, "httpfs")
+    if data_path.startswith(SCHEME):
+        _tell_store(con, project)
     options = [f"DATA_PATH '{data_path.rstrip('/')}/'", "OVERRIDE_DATA_PATH true"]
     if read_only:
         options.append("READ_ONLY")
@@ -69,6 +71,19 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
             f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
         ) from error
     con.execute("USE nanodollar")
+
+
+def _tell_store(con: duckdb.DuckDBPyConnection, project: Project) -> None:
+    load_extension(con, "httpfs")
+    if "AWS_ACCESS_KEY_ID" not in os.environ:
+        load_extension(con, "aws")
+    try:
+        con.execute(secret_sql())
+    except duckdb.Error as error:
+        raise ConfigurationError(
+            f"[warehouse] data_path in {project.folder / 'nanodollar.toml'} is {project.data_path}, but no keys for it "
+            f"were found ({str(error).splitlines()[0]}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from error
 
 
 def memory_connection() -> duckdb.DuckDBPyConnection:
@@ -83,10 +98,26 @@ def connect_read_only(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a session on the live lake that cannot write; readers do not wait for a running writer."""
     con = memory_connection()
     try:
-        _attach(con, project, read_only=True)
-        yield con
+        with _store_in_reach(project):
+            _attach(con, project, read_only=True)
+            yield con
     finally:
         con.close()
+
+
+@contextmanager
+def _store_in_reach(project: Project) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.IOException as error:
+        text = str(error).splitlines()[0]
+        if not project.data_path.startswith(SCHEME) or "HTTP" not in text:
+            raise
+        raise DataError(
+            f"The lake's files under {project.data_path} cannot be had ({text}); nothing was committed. Check "
+            f"[warehouse] data_path in {project.folder / 'nanodollar.toml'}, AWS_ENDPOINT_URL and the AWS keys in the "
+            f"environment, and run it again."
+        ) from error
 
 
 class Lake:
@@ -126,10 +157,9 @@ class Lake:
                     _ensure_schema(con)
         return con
 
-    @staticmethod
     @contextmanager
-    def _session(base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
-        with base.cursor() as con:
+    def _session(self, base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+        with _store_in_reach(self._project), base.cursor() as con:
             con.execute("SET TimeZone = 'UTC'; USE nanodollar")
             yield con
 

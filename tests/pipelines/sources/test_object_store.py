@@ -10,7 +10,6 @@ from typing import Any
 import boto3
 import polars as pl
 import pytest
-from moto.server import ThreadedMotoServer
 
 from models.errors import DataError
 from pipelines.landing.drive import Landed, land
@@ -18,6 +17,7 @@ from pipelines.landing.retry import retry
 from pipelines.sources.object_store import object_files
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import call, lake, query
+from tests.pipelines.servers import AWS, s3_server
 
 SOURCE = """
 [[sources]]
@@ -29,20 +29,13 @@ path = "s3://logs/{pattern}"
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture
 def bucket(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    settings = {
-        "AWS_ENDPOINT_URL": server, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }  # fmt: skip
-    for name, value in settings.items():
+    for name, value in ({"AWS_ENDPOINT_URL": server} | AWS).items():
         monkeypatch.setenv(name, value)
     store = boto3.resource("s3", endpoint_url=server, region_name="us-east-1")
     bucket = store.create_bucket(Bucket="logs")
@@ -131,7 +124,7 @@ def test_a_store_that_cannot_be_reached_is_one_sentence(monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     monkeypatch.setenv("AWS_REGION", "us-east-1")
 
-    with pytest.raises(DataError, match=r"cannot be listed .*; check the bucket's name") as caught:
+    with pytest.raises(DataError, match=r"cannot be listed .*; check the bucket, AWS") as caught:
         object_files("s3://logs/*")
 
     assert "\n" not in str(caught.value)

@@ -13,6 +13,7 @@ from models.errors import DataError
 from pipelines.landing.drive import Landed, land
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import count, files, lake, query
+from tests.pipelines.servers import postgres_server
 from tests.pipelines.small import gateway_row
 
 SOURCE = """
@@ -37,13 +38,8 @@ MARKER = "the secret plan of the zebra"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("postgres")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        import pgserver
-    postgres = pgserver.get_server(folder, cleanup_mode="stop")
-    yield postgres.get_uri()
-    postgres.cleanup()
+    with postgres_server(tmp_path_factory.mktemp("postgres"), tmp_path_factory.mktemp("run")) as url:
+        yield url
 
 
 @pytest.fixture

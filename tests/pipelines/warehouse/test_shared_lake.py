@@ -1,0 +1,79 @@
+"""A lake that a team shares: its catalog in PostgreSQL, its Parquet in an S3-compatible store."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pytest
+
+from pipelines.project import Project, find_project
+from tests.pipelines.servers import AWS, postgres_server, s3_server
+from tests.pipelines.small import (
+    HOUSE_SHEET,
+    SETTINGS,
+    gateway_row,
+    nanodollar,
+    query,
+    write_company,
+    write_lines,
+)
+
+WAREHOUSE = """\
+[warehouse]
+catalog = { env = "NANODOLLAR_TEST_CATALOG" }
+data_path = "s3://lake/house"
+"""
+SPEND = "SELECT sum(usage_usd) FROM mart.cost_per_token_daily"
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    with s3_server() as store, postgres_server(tmp_path / "postgres", tmp_path) as catalog:
+        names = {"AWS_ENDPOINT_URL": store, "NANODOLLAR_TEST_CATALOG": f"postgres:{catalog}"} | AWS
+        for name, value in names.items():
+            monkeypatch.setenv(name, value)
+        yield boto3.resource("s3", endpoint_url=store, region_name="us-east-1").create_bucket(Bucket="lake")
+
+
+@pytest.fixture
+def company(tmp_path: Path, bucket: Any) -> Project:
+    del bucket
+    project = write_company(tmp_path / "company")
+    settings = SETTINGS.replace("[warehouse]\n", WAREHOUSE)
+    (project.folder / "nanodollar.toml").write_text(settings, encoding="utf-8")
+    return find_project(project.folder)
+
+
+def test_a_lake_in_a_store_is_built_corrected_and_published_like_one_on_the_disk(
+    company: Project, bucket: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheet = company.folder / "prices/tokens/house.yml"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_text(HOUSE_SHEET.format(rate=99), encoding="utf-8")
+    built = nanodollar(company, "run")
+    assert built.code == 0, built.err
+    sheet.write_text(HOUSE_SHEET.format(rate=10), encoding="utf-8")
+    write_lines(company.folder / "landing/gateway/late.jsonl", [gateway_row("late", "2026-11-02 09:20:00")])
+    corrected = nanodollar(company, "run")
+    assert corrected.code == 0, corrected.err
+
+    # The morning with r2 by its new price, and one call more: 600 x 0.15 + 400 x 0.075 + 200 x 0.60.
+    assert query(company, SPEND) == [(Decimal("3.33038") + Decimal("0.00024"),)]
+    assert query(company, "SELECT count(DISTINCT request_id) FROM raw.requests") == [(6,)]
+    with duckdb.connect(str(company.published), read_only=True) as con:
+        assert con.execute(SPEND).fetchall() == query(company, SPEND)
+    assert {key.key.split("/")[0] for key in bucket.objects.all()} == {"house"}
+    assert list(company.folder.rglob("*.parquet")) == []
+
+    again = nanodollar(company, "run")
+    assert "Computed 0 hours and 0 days" in again.out
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    write_lines(company.folder / "landing/gateway/more.jsonl", [gateway_row("more", "2026-11-02 09:21:00")])
+    refused = nanodollar(company, "run")
+    assert refused.code == 1
+    assert "The lake's files under s3://lake/house cannot be had (IO Error: Could not connect" in refused.err
+    assert "AWS_ENDPOINT_URL and the AWS keys in the environment, and run it again." in refused.err
