@@ -113,13 +113,14 @@ def instant(field: str) -> str:
     nanoseconds, which no record of this century leaves in doubt.
     """
     seconds = (
-        f"CASE WHEN TRY_CAST({field} AS DOUBLE) < 1e11 THEN TRY_CAST({field} AS DOUBLE) * 1e6 "
+        f"CASE WHEN TRY_CAST({field} AS DOUBLE) < 0 THEN NULL "
+        f"WHEN TRY_CAST({field} AS DOUBLE) < 1e11 THEN TRY_CAST({field} AS DOUBLE) * 1e6 "
         f"WHEN TRY_CAST({field} AS DOUBLE) < 1e14 THEN TRY_CAST({field} AS DOUBLE) * 1e3 "
         f"WHEN TRY_CAST({field} AS DOUBLE) < 1e17 THEN TRY_CAST({field} AS HUGEINT) "
         f"WHEN TRY_CAST({field} AS DOUBLE) < 1e20 THEN TRY_CAST({field} AS HUGEINT) // 1000 END"
     )
     read = (
-        f"coalesce(TRY_CAST({field} AS TIMESTAMPTZ), TRY(make_timestamptz(({seconds})::BIGINT)), "
+        f"coalesce(TRY_CAST({field} AS TIMESTAMPTZ), make_timestamptz(({seconds})::BIGINT), "
         f"TRY_STRPTIME({field}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ)"
     )
     return f"list_filter([{read}], lambda t: t >= {_EARLIEST} AND t < {_LATEST})[1]"
@@ -128,6 +129,19 @@ def instant(field: str) -> str:
 def text(field: str) -> str:
     """SQL of a text field whose empty value means absent."""
     return f"nullif({field}, '')"
+
+
+def tried(argument: str, call: str) -> str:
+    """SQL of a call that may fail on its argument; NULL where it does.
+
+    DuckDB (to 1.5.5) writes beyond its memory where TRY holds a CASE, a coalesce or a nullif, as an argument may:
+    https://github.com/duckdb/duckdb/issues/25280. So the argument is computed outside of the TRY.
+
+    Args:
+        argument: SQL of the argument.
+        call: SQL of the call, with `{}` in place of the argument.
+    """
+    return f"list_transform([{argument}], lambda tried: TRY({call.format('tried')}))[1]"
 
 
 def entry_sum(listed: str, *, counts: tuple[str, ...], where: tuple[str, str]) -> str:
@@ -140,7 +154,8 @@ def entry_sum(listed: str, *, counts: tuple[str, ...], where: tuple[str, str]) -
     """
     key, value = where
     shape = ", ".join(f'"{name}": "VARCHAR"' for name in (key, *counts))
-    chosen = f"list_filter(TRY(from_json({listed}, '[{{{shape}}}]')), lambda e: e.\"{key}\" = '{value}')"
+    entries = tried(listed, f"from_json({{}}, '[{{{{{shape}}}}}]')")
+    chosen = f"list_filter({entries}, lambda e: e.\"{key}\" = '{value}')"
     fields = ", ".join(f'e."{name}"' for name in counts)
     numbers = f"list_transform({chosen}, lambda e: {integer(f'coalesce({fields})')})"
     return (

@@ -29,7 +29,7 @@ from models.lifecycle.kubernetes import (
     label,
     words,
 )
-from models.records import Importer, bad_numbers, first_reason, instant, integer
+from models.records import Importer, bad_numbers, first_reason, instant, integer, tried
 
 _MAP = "MAP(VARCHAR, VARCHAR)"
 _TEXT = "VARCHAR"
@@ -137,6 +137,12 @@ _STATUS = f"""{{'name': c.name, 'restarts': coalesce({integer("c.restartCount")}
   'now_to': c.state.terminated.finishedAt, 'crashed': CASE WHEN is_restarted THEN c.state.terminated.finishedAt END,
   'last_from': c.lastState.terminated.startedAt, 'last_to': c.lastState.terminated.finishedAt}}"""
 _AFFINITY = "pod.spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+_REQUIRED = tried(
+    f"""list_transform(list_filter(CASE WHEN len({_AFFINITY}) = 1 THEN {_AFFINITY}[1].matchExpressions END,
+      lambda e: e.operator = 'In' AND len(e.values) = 1 AND e.key IS NOT NULL),
+      lambda e: {{'k': e.key, 'v': e.values[1]}})""",
+    "map_from_entries({})",
+)
 _ROWS = f"""
 WITH listed AS NOT MATERIALIZED (
   SELECT line_number, "type" AS change, CASE WHEN items LIKE '[%' THEN TRY(from_json(items, '["JSON"]'))
@@ -172,10 +178,7 @@ facts AS NOT MATERIALIZED (
          list_filter(pod.status.initContainerStatuses, lambda c: c.name = 'storage-initializer')[1].state AS loader,
          pod.status.containerStatuses AS statuses,
          CASE WHEN pod.kind = 'Node' THEN pod.metadata.labels ELSE map_concat(
-           coalesce(TRY(map_from_entries(list_transform(list_filter(
-             CASE WHEN len({_AFFINITY}) = 1 THEN {_AFFINITY}[1].matchExpressions END,
-             lambda e: e.operator = 'In' AND len(e.values) = 1 AND e.key IS NOT NULL),
-             lambda e: {{'k': e.key, 'v': e.values[1]}}))), {_EMPTY}),
+           coalesce({_REQUIRED}, {_EMPTY}),
            coalesce(pod.spec.nodeSelector, {_EMPTY})) END AS labels
   FROM pods
 ),

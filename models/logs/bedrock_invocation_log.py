@@ -66,7 +66,7 @@ _COUNTS = {
     for name, paths in COUNTS.items()
 } | COUNTS_SQL
 _SECONDS = {f"milliseconds_{name}": _in_body(paths) for name, paths in SECONDS.items()}
-_ARN = "TRY(coalesce(json_extract_string(identity, '$.arn'), json_extract_string(identity, '$[0].arn')))"
+_ARN = "coalesce(TRY(json_extract_string(identity, '$.arn')), TRY(json_extract_string(identity, '$[0].arn')))"
 _METADATA = """map_entries(TRY(from_json(requestMetadata, '"MAP(VARCHAR, VARCHAR)"')))"""
 
 
@@ -87,7 +87,7 @@ FROM ({parsed})
 
 
 _BODIES = f"""
-SELECT *, CASE WHEN held[1] = '[' THEN TRY({merged(events_of("held"))})::VARCHAR ELSE held END AS body
+SELECT *, CASE WHEN held[1] = '[' THEN ({merged(events_of("held"))})::VARCHAR ELSE held END AS body
 FROM (SELECT *, "output".outputBodyJson AS held FROM records)
 """
 _GEO = r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|global)\."

@@ -19,6 +19,7 @@ from models.records import (
     money,
     number,
     text,
+    tried,
     with_map,
 )
 
@@ -65,7 +66,7 @@ def _first(name: str) -> str:
 
 
 def _property(name: str) -> str:
-    return f"TRY(json_extract_string({_first('properties')}, '$.\"{name}\"'))"
+    return tried(_first("properties"), f"json_extract_string({{}}, '$.\"{name}\"')")
 
 
 _BILLIONTHS = f"CASE WHEN response_status IS NULL AND {integer('cost')} IS NOT NULL THEN cost END"

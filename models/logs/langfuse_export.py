@@ -19,6 +19,7 @@ from models.records import (
     money,
     number,
     text,
+    tried,
     with_map,
 )
 
@@ -68,7 +69,11 @@ def _first(name: str) -> str:
 
 
 def _map(field: str) -> str:
-    return f"""TRY(from_json({field}, '"MAP(VARCHAR, VARCHAR)"'))"""
+    return tried(field, """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
+
+
+def _extracted(name: str, path: str) -> str:
+    return tried(_first(name), f"json_extract_string({{}}, '{path}')")
 
 
 def _held(names: tuple[str, ...]) -> str:
@@ -95,13 +100,10 @@ _COUNTS = {name: _held(keys) for name, keys in NAMES.items()} | {
 }
 # The older `usage` counts tokens unless its unit says otherwise.
 _OLD = (
-    f"""CASE WHEN coalesce(TRY(json_extract_string({_first("usage")}, '$.unit')), 'TOKENS') = 'TOKENS' THEN """
-    f"""{_first("usage")} END"""
+    f"""CASE WHEN coalesce({_extracted("usage", "$.unit")}, 'TOKENS') = 'TOKENS' THEN {_first("usage")} END"""
 )
 _PROVIDERS = ", ".join(
-    f"TRY(json_extract_string({_first('metadata')}, '{where}.\"{name}\"'))"
-    for where in ("$", "$.attributes")
-    for name in _PROVIDER
+    _extracted("metadata", f'{where}."{name}"') for where in ("$", "$.attributes") for name in _PROVIDER
 )
 _SELECT = f"""
 WITH named AS NOT MATERIALIZED (
@@ -113,9 +115,9 @@ SELECT line_number, 1::INTEGER AS record_number, {text("id")} AS request_id,
        {", ".join(f"{instant(_first(name))} AS {name}" for name in _INSTANTS)},
        {", ".join(f"{text(_first(name))} IS NOT NULL AS has_{name}" for name in _INSTANTS)},
        {text(f"coalesce({_first('provided_model_name')}, model)")} AS model,
-       TRY(json_extract_string({_first("model_parameters")}, '$.service_tier')) AS tier,
+       {_extracted("model_parameters", "$.service_tier")} AS tier,
        coalesce({_PROVIDERS}) AS provider, TRY_CAST({_first("is_deleted")} AS INTEGER) = 1 AS is_deleted,
-       CASE WHEN TRY(json_extract_string({_first("metadata")}, '$.user_api_key_hash')) <> '' THEN
+       CASE WHEN {_extracted("metadata", "$.user_api_key_hash")} <> '' THEN
          sha256($hash_key || json_extract_string({_first("metadata")}, '$.user_api_key_hash')) END AS api_key_id,
        {_map(_first("provided_usage_details"))} = MAP {{}}::MAP(VARCHAR, VARCHAR) AS is_estimated,
        {money(f"coalesce({text(_first('total_cost'))}, {_map(_first('cost_details'))}['total'])")}

@@ -12,8 +12,9 @@ _OWN = ("id", "trace_id", "response_cost", "cost_breakdown", "error_information"
 _HEADER = '$.additional_headers."x-litellm-attempted-{}"'
 _HAS_USAGE = "TRY(json_exists(metadata, '$.usage_object.prompt_tokens'))"
 _WITH_USAGE = (
-    "CASE WHEN TRY(json_type(response)) = 'OBJECT' THEN TRY(json_merge_patch(coalesce(metadata, '{}')::JSON, "
-    "json_object('usage_object', json_extract(response, '$.usage'))))::VARCHAR END"
+    "CASE WHEN TRY(json_type(response)) = 'OBJECT' AND json_valid(coalesce(metadata, '{}')) THEN "
+    "json_merge_patch(coalesce(metadata, '{}')::JSON, "
+    "json_object('usage_object', json_extract(response, '$.usage')))::VARCHAR END"
 )
 
 

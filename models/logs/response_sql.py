@@ -106,9 +106,9 @@ def response_select(form: ResponseFormat) -> str:
     inside = "coalesce(TRY(json_extract(held, '$.body')), held::JSON)"
     answer = (
         f"CASE WHEN held IS NULL THEN json_object({bare}) WHEN TRY(json_type(held)) = 'OBJECT' THEN {inside} "
-        f"WHEN TRY(json_type(held)) NOT IN ('ARRAY') THEN NULL ELSE TRY({merged('events')}) END"
+        f"WHEN TRY(json_type(held)) NOT IN ('ARRAY') THEN NULL ELSE {merged('events')} END"
     )
-    body = f"CASE WHEN held IS NULL THEN answer ELSE TRY(json_merge_patch(answer, json_object({beside}))) END"
+    body = f"CASE WHEN held IS NULL THEN answer ELSE json_merge_patch(answer, json_object({beside})) END"
     counts = {name: values(form.counts, name) for name in form.counts} | dict(form.counts_sql)
     durations = {f"seconds_{name}": values(form.seconds, name) for name in form.seconds}
     meters = {f"meter_{name}": values(form.meters, name) for name in form.meters}
@@ -142,7 +142,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        CASE WHEN TRY(json_type(response)) = 'OBJECT' THEN TRY(json_extract_string(response, '$.status_code')) END
          AS inner_status_code,
        CASE WHEN "error" = 'false' THEN NULL WHEN TRY(json_type("error")) = 'OBJECT' THEN
-         TRY(coalesce(json_extract_string("error", '$.code'), json_extract_string("error", '$.type'), 'error'))
+         coalesce(json_extract_string("error", '$.code'), json_extract_string("error", '$.type'), 'error')
          WHEN "error" IS NOT NULL THEN 'error' END AS outer_error,
        {f"CASE {signs} END" if signs else "NULL::VARCHAR"} AS sign_provider,
        {", ".join(f"{(instant if name in instants else text)(value)} AS {name}" for name, value in fields.items())},

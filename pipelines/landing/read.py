@@ -23,12 +23,14 @@ import pyarrow.csv
 from models.records import Importer, Reading
 from pipelines.landing.records import Records
 from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
+from pipelines.landing.shape import fits
 from pipelines.landing.split import Positions
 
 Form = Literal["json", "csv", "text"]
 _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, UnicodeDecodeError)
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
+_PARSED_AT_ONCE = 1 << 18
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
@@ -100,6 +102,7 @@ class Reader:
         plain = Reading(columns=importer.columns, select=importer.select)
         self._readings = [plain] if importer.fast is None else [importer.fast, plain]
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
+        self._fits = fits(self._con, {self._theirs[name]: dtype for name, dtype in importer.columns.items()})
         self._parameters = {"hash_key": hash_key.decode()} if "$hash_key" in importer.select else {}
         self._scratch = _Scratch()
 
@@ -134,7 +137,7 @@ class Reader:
         if rows is not None and rows["ordinal"].n_unique() == len(alive):
             found.rows = rows
             return
-        alive = self._objects(records, alive, found)
+        alive = self._fitting(records, alive, found)
         self._finish(
             found,
             alive,
@@ -171,18 +174,23 @@ class Reader:
             select=reading.select,
         )
 
-    def _objects(self, records: Records, alive: Positions, found: Read) -> Positions:
-        """Return which records are JSON objects, all in one go; the others are refused."""
+    def _fitting(self, records: Records, alive: Positions, found: Read) -> Positions:
+        """Return which records are JSON objects of the format's shape, all in one go; the others are refused."""
         decoded = _decodable(records, alive)
-        self._con.register("lines", pa.table({"ordinal": decoded, "line": records.take(decoded).strings()}))
-        objects = self._con.execute(
-            "SELECT ordinal FROM lines "
-            "WHERE CASE WHEN json_valid(line) THEN json_type(line) = 'OBJECT' ELSE false END ORDER BY ordinal"
+        taken = records.take(decoded)
+        lines = pa.table({"ordinal": decoded, "line": taken.strings()})
+        # Every function of the condition holds the parsed records of a batch, and the rare long one is tried alone.
+        at_once = max(1, _PARSED_AT_ONCE * len(taken) // max(1, len(taken.data)))
+        self._con.register("lines", pa.Table.from_batches(lines.to_batches(at_once), lines.schema))
+        fitting = self._con.execute(
+            "SELECT ordinal FROM lines WHERE CASE WHEN NOT json_valid(line) THEN false "
+            f"WHEN json_type(line) = 'OBJECT' THEN strlen(line) > {_PARSED_AT_ONCE} OR {self._fits} END "
+            "ORDER BY ordinal"
         ).fetchnumpy()["ordinal"]
         self._con.unregister("lines")
-        for index in np.setdiff1d(alive, objects):
+        for index in np.setdiff1d(alive, fitting):
             found.refused[int(index)] = broken_json(records.text(index))
-        return np.asarray(objects, np.int64)
+        return np.asarray(fitting, np.int64)
 
     def _read_csv(self, found: Read, records: Records, layout: Layout) -> None:
         alive = _not_blank(records)

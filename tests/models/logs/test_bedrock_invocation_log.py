@@ -209,3 +209,17 @@ def test_a_packed_file_of_a_bucket_lands_whole_and_says_what_it_summed_to() -> N
     assert usable["cache_write_1h_tokens"].sum() == 300 + 5000 + 300
     assert usable.filter(pl.col("operation") == "embedding")["input_uncached_tokens"].to_list() == [8]
     assert "zebra" not in usable.write_json()
+
+
+def test_an_identity_that_is_no_json_leaves_the_others_theirs() -> None:
+    records = [
+        record(
+            requestId=f"r{number}",
+            identity="none" if number % 3 == 0 else {"arn": f"arn:aws:iam::1:user/{number}"},
+        )
+        for number in range(3000)
+    ]
+
+    rows = read_records(KIND, records)
+
+    assert rows["user_id"].to_list() == [None if number % 3 == 0 else str(number) for number in range(3000)]

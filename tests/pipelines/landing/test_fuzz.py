@@ -256,6 +256,31 @@ def test_what_a_reader_cannot_hold_or_quote_is_refused_alone(
     assert outcome.bad["reason"].to_list() == [reason]
 
 
+ODD_SPANS = [
+    b'{"resourceSpans": 5}',
+    b'{"resourceSpans": {"scopeSpans": []}}',
+    b'{"resourceSpans": [7]}',
+    b'{"resourceSpans": [null, {"resource": "text", "scopeSpans": []}]}',
+    b'{"resourceSpans": [{"scopeSpans": [{"spans": []}, {"spans": [{"attributes": [{"key": "a", "value": 1}]}]}]}]}',
+    b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"spanId": "a", "spanId": "b"}]}]}]}',
+    b'{"resourceSpans": [], "resourceSpans": []}',
+]
+"""Records that hold another type than OTLP's, or a key of it twice, at every depth."""
+
+
+def test_records_of_another_shape_are_refused_alone_and_among_thousands() -> None:
+    reasons = [Outcome("otel_genai", odd).bad["reason"].item() for odd in ODD_SPANS]
+    good = json.dumps(span(1)).encode()
+    lines = [line for odd in ODD_SPANS for line in (good, odd)] * 200
+
+    among = Outcome("otel_genai", b"\n".join(lines))
+
+    assert set(reasons) == {"wrong_shape", "duplicate_key"}
+    assert among.usable.height == len(lines) // 2
+    assert among.bad.sort("line_number")["line_number"].to_list() == list(range(2, len(lines) + 1, 2))
+    assert among.bad.sort("line_number")["reason"].to_list() == reasons * 200
+
+
 @SLOW
 @given(
     st.lists(st.sampled_from(["good", "bad", "blank", "twice", "stray"]), min_size=1, max_size=20),
