@@ -11,7 +11,6 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -21,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.errors import ConfigurationError
 from pipelines.landing.spec import KINDS, Api, SourceSpec
+from pipelines.limits import ColdStartSettings, CompletenessSettings
 
 SETTINGS_FILE = "nanodollar.toml"
 _KEY_FILE = ".hash_key"
@@ -162,48 +162,6 @@ class GpuSettings(_Section):
 
 class LandingSettings(_Section):
     memory_mb: Annotated[int, Field(ge=256)] = 1024
-
-
-class BurstLimits(_Section):
-    """Dollars of a deployment's bursts; one that is not set is that of all deployments."""
-
-    warn_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
-    fail_above_usd: Annotated[Decimal, Field(ge=0)] | None = None
-
-
-class ColdStartSettings(_Section):
-    warn_above_usd: Annotated[Decimal, Field(ge=0)] = Decimal(0)
-    fail_above_usd: Annotated[Decimal, Field(ge=0)] = Decimal(50)
-    deployments: dict[str, BurstLimits] = {}
-
-    def limits_of(self, deployment: str) -> tuple[Decimal, Decimal]:
-        """Return the dollars of a deployment's bursts above which the check warns and fails."""
-        own = self.deployments.get(deployment, BurstLimits())
-        return (
-            self.warn_above_usd if own.warn_above_usd is None else own.warn_above_usd,
-            self.fail_above_usd if own.fail_above_usd is None else own.fail_above_usd,
-        )
-
-
-class GapLimits(_Section):
-    """Shares of a provider's day that may be in no log; one that is not set is that of all providers."""
-
-    warn_above_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
-    fail_above_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
-
-
-class CompletenessSettings(_Section):
-    warn_above_ratio: Annotated[float, Field(ge=0, le=1)] = 0.001
-    fail_above_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
-    providers: dict[str, GapLimits] = {}
-
-    def limits_of(self, provider: str) -> tuple[float, float]:
-        """Return the shares of a provider's calls or tokens in no log above which the check warns and fails."""
-        own = self.providers.get(provider, GapLimits())
-        return (
-            self.warn_above_ratio if own.warn_above_ratio is None else own.warn_above_ratio,
-            self.fail_above_ratio if own.fail_above_ratio is None else own.fail_above_ratio,
-        )
 
 
 class NotificationSettings(_Section):

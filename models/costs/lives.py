@@ -4,17 +4,17 @@ from datetime import timedelta
 
 import polars as pl
 
+from models.costs.notices import parted, with_notices
 from models.schemas.vocabulary import REPLICA_EVENTS
 
 _ASSUMED: dict[str, str | int] = {
     "provider": "unknown",
     "region": "unknown",
     "chip": "unknown",
-    "deployment": "unknown",
     "commitment": "on_demand",
     "chip_count": 1,
 }
-_FACTS = (*_ASSUMED, "fraction", "model", "node")
+_FACTS = ("deployment", *_ASSUMED, "fraction", "model", "node")
 _LIFE = ("replica_id", "life")
 LARGEST_SKEW = timedelta(seconds=60)
 """How far the clocks of two nodes are taken to differ at most; what is further out of order is a wrong event."""
@@ -31,7 +31,7 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
     `stopped` or `failed`, or `requested` after `ready`, begins another life. Of duplicates the first counts; an
     event later than one that must follow it is moved to that one: as `clock_skew`, with its seconds, up to
     LARGEST_SKEW, beyond it as `out_of_order`. An event later than when it was read is `clock_ahead`. All repairs are
-    named in `repair`.
+    named in `repair`. Events without a deployment only refine the lives that others name (`notices.py`).
 
     Args:
         events: `core.replica_events` of the replicas, whole lives.
@@ -163,8 +163,9 @@ def _without_echoes(numbered: pl.LazyFrame) -> pl.LazyFrame:
 def _lives(events: pl.LazyFrame) -> pl.DataFrame:
     """Return one row per life: the instant of each event, when it ended, the replica's facts and repairs."""
     is_event = {event: pl.col("event") == event for event in REPLICA_EVENTS}
+    stated, notices = parted(events)
     rows = (
-        _numbered(events)
+        _numbered(stated)
         .group_by(_LIFE)
         .agg(
             *(pl.col("event_at").filter(test).min().alias(f"{event}_at") for event, test in is_event.items()),
@@ -190,6 +191,7 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
             & pl.col("first_at").shift(-1).over("replica_id").is_not_null()
         ).alias("has_no_stop"),
     )
+    rows = with_notices(rows, notices, largest_skew=LARGEST_SKEW)
     limit = pl.col("ended_at")
     mended: dict[str, pl.Expr] = {}
     for event in reversed(REPLICA_EVENTS[:-2]):

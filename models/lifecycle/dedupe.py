@@ -12,7 +12,18 @@ from models.periods import hour_of
 from models.schemas import table
 
 _BOOKKEEPING = ("source", "source_kind", "ingested_at", "file_hash", "line_number", "record_number")
-_FACTS = ("model", "chip", "chip_count", "fraction", "provider", "region", "commitment", "node", "reason")
+_FACTS = (
+    "deployment",
+    "model",
+    "chip",
+    "chip_count",
+    "fraction",
+    "provider",
+    "region",
+    "commitment",
+    "node",
+    "reason",
+)
 
 
 def dedupe_events(

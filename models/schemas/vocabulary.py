@@ -253,8 +253,8 @@ def canonical_event_columns() -> tuple[Column, ...]:
         Column(
             name="deployment",
             dtype=pl.String,
-            comment="Deployment that the replica belongs to; requests name it as route",
-            required=True,
+            comment="Deployment that the replica belongs to; requests name it as route. NULL: the record tells what "
+            "happened to a replica that other records name",
         ),
         Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
         Column(name="chip", dtype=pl.String, comment="Accelerator (ref.chips)"),

@@ -119,11 +119,14 @@ def _replica_events(
 
 
 def live_events(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return all events of every replica that lived in a window, however early or late they are."""
+    """Return all events of every replica that lived in a window, however early or late they are.
+
+    Only what an event with a deployment names is a replica.
+    """
     return frame(
         con,
         "SELECT * FROM core.replica_events WHERE replica_id IN ("
-        "SELECT replica_id FROM core.replica_events GROUP BY replica_id "
+        "SELECT replica_id FROM core.replica_events WHERE deployment IS NOT NULL GROUP BY replica_id "
         "HAVING min(event_at) < $end AND "
         "(max(event_at) >= $start OR arg_max(event, event_at) NOT IN ('stopped', 'failed')))",
         {"start": start, "end": end},
@@ -169,7 +172,9 @@ def pooled(con: duckdb.DuckDBPyConnection, running: pl.DataFrame) -> tuple[pl.Da
 
     A replica that no event names is nobody's: its attempts are tied by their route.
     """
-    known = frame(con, "SELECT DISTINCT replica_id, deployment FROM core.replica_events")
+    known = frame(
+        con, "SELECT DISTINCT replica_id, deployment FROM core.replica_events WHERE deployment IS NOT NULL"
+    )
     is_known = pl.col("replica_id").is_in(known.get_column("replica_id").unique().to_list())
     is_routed = pl.col("route").is_in(known.get_column("deployment").unique().to_list())
     is_pooled = (is_known.fill_null(value=False) | is_routed.fill_null(value=False)) & ~pl.col(

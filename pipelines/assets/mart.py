@@ -10,6 +10,7 @@ import polars as pl
 
 from models.cold_starts.bursts import DAYS_BEFORE, HISTORY_DAYS, cold_start_bursts
 from models.cold_starts.starts import cold_starts
+from models.costs.notices import with_deployments
 from models.marts import mart_sql
 from models.periods import business_day_bounds
 from models.schemas import table
@@ -195,13 +196,14 @@ def _cold_starts(
     end = business_day_bounds(to_on, time_zone=zone)[0]
     around = {"early": start - START_LOOKBACK, "late": end + LONGEST_WAIT}
     span = {"start": start, "end": end, **around}
+    events = frame(
+        con,
+        "FROM core.replica_events WHERE event_at >= $early AND event_at < $late OR replica_id IN "
+        "(SELECT replica_id FROM core.replica_events WHERE event_at >= $start AND event_at < $end)",
+        span,
+    )
     rows = cold_starts(
-        frame(
-            con,
-            "FROM core.replica_events WHERE event_at >= $early AND event_at < $late OR replica_id IN "
-            "(SELECT replica_id FROM core.replica_events WHERE event_at >= $start AND event_at < $end)",
-            span,
-        ).lazy(),
+        with_deployments(events.lazy()),
         frame(
             con,
             "FROM core.replica_states WHERE state_hour >= $early AND state_hour < $late "

@@ -9,6 +9,7 @@ import polars as pl
 from models.cold_starts.bursts import cold_start_bursts
 from models.cold_starts.notices import QUIET
 from models.cold_starts.starts import cold_starts
+from models.costs.notices import with_deployments
 from models.costs.states import replica_states
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
@@ -20,7 +21,7 @@ from pipelines.warehouse.resource import frame
 
 _LANDED_EVENTS = """
 FROM raw.replica_events WHERE event_at < $now AND replica_id IN (
-  SELECT replica_id FROM raw.replica_events WHERE event_at < $now GROUP BY replica_id
+  SELECT replica_id FROM raw.replica_events WHERE event_at < $now AND deployment IS NOT NULL GROUP BY replica_id
   HAVING max(event_at) >= $early OR arg_max(event, event_at) NOT IN ('stopped', 'failed')
 )
 """
@@ -68,7 +69,12 @@ def open_bursts(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
     con.register("landed_events", events.select("deployment"))
     requests = _landed_requests(con, project, early=early, now=now)
     starts = cold_starts(
-        events.lazy(), states.lazy(), requests.lazy(), time_zone=zone, from_on=from_on, to_on=to_on
+        with_deployments(events.lazy()),
+        states.lazy(),
+        requests.lazy(),
+        time_zone=zone,
+        from_on=from_on,
+        to_on=to_on,
     )
     history = burst_history(con, from_on=from_on, to_on=from_on - timedelta(days=1))
     bursts = cold_start_bursts(

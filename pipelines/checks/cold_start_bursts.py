@@ -5,7 +5,8 @@ from decimal import Decimal
 import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
-from pipelines.project import ColdStartSettings, Settings
+from pipelines.limits import ColdStartSettings
+from pipelines.project import Settings
 
 _QUERY = """
 SELECT deployment, onset_at, start_count, burst_usd, delayed_request_count, cause FROM mart.cold_start_bursts

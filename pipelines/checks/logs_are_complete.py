@@ -5,7 +5,8 @@ from decimal import Decimal
 import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
-from pipelines.project import CompletenessSettings, Settings
+from pipelines.limits import CompletenessSettings
+from pipelines.project import Settings
 
 WORST_AT_MOST = 10
 

@@ -40,9 +40,26 @@ def outcome(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
         told += [
             f"{count:,} {reason}, first on line {line} ({detail})" for reason, count, line, detail in rows
         ]
+    if importers()[file["source_kind"]].table == "raw.replica_events":
+        told += _unnamed(warehouse, file)
     if file["note"]:
         told.append(file["note"])
     return told
+
+
+def _unnamed(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
+    """Say how many of a file's events are of replicas that no record names."""
+    with warehouse.reading() as con:
+        ((events, replicas),) = con.execute(
+            "SELECT count(*), count(DISTINCT replica_id) FROM raw.replica_events WHERE file_hash = ? AND source = ? "
+            "AND replica_id NOT IN (SELECT replica_id FROM raw.replica_events WHERE deployment IS NOT NULL)",
+            [file["file_hash"], file["source"]],
+        ).fetchall()
+    if not events:
+        return []
+    return [
+        f"{events:,} of them are of {replicas:,} pods that no other record names: they count once one does"
+    ]
 
 
 def duplicate_count(warehouse: Warehouse, file: dict[str, Any]) -> int:

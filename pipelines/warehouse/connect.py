@@ -198,23 +198,25 @@ def _is_current(con: duckdb.DuckDBPyConnection) -> bool:
 def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing, add columns that a newer version brought, and define views and macros anew.
 
-    Nothing is dropped.
+    A column that is no longer required may be NULL from now on; nothing is dropped.
     """
-    found: dict[str, set[str]] = {}
-    for schema, name, column in con.execute(
-        "SELECT table_schema, table_name, column_name FROM information_schema.columns "
+    found: dict[str, dict[str, bool]] = {}
+    for schema, name, column, is_required in con.execute(
+        "SELECT table_schema, table_name, column_name, is_nullable = 'NO' FROM information_schema.columns "
         "WHERE table_catalog = current_database()"
     ).fetchall():
-        found.setdefault(f"{schema}.{name}", set()).add(column)
+        found.setdefault(f"{schema}.{name}", {})[column] = is_required
     con.execute("BEGIN")
     for schema in SCHEMAS:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     for table in tables().values():
-        have = found.get(table.dotted, set())
+        have = found.get(table.dotted, {})
         if table.select is None and have:
             for column in table.columns:
                 if column.name not in have:
                     con.execute(f"ALTER TABLE {table.dotted} ADD COLUMN {table.column_ddl(column)}")
+                elif have[column.name] and not column.required:
+                    con.execute(f"ALTER TABLE {table.dotted} ALTER COLUMN {column.name} DROP NOT NULL")
     statements, version = _definitions()
     for statement in statements:
         con.execute(statement)

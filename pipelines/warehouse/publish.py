@@ -66,7 +66,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     have = {
         f"{schema}.{name}": columns
         for schema, name, columns in con.execute(
-            "SELECT table_schema, table_name, list(column_name ORDER BY ordinal_position) "
+            "SELECT table_schema, table_name, list((column_name, is_nullable = 'NO') ORDER BY ordinal_position) "
             "FROM information_schema.columns WHERE table_catalog = 'published' GROUP BY ALL"
         ).fetchall()
     }
@@ -74,7 +74,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     for table in wanted:
         if table.select is not None:
             continue
-        if have.get(table.dotted) != table.column_names:
+        if have.get(table.dotted) != [(column.name, column.required) for column in table.columns]:
             con.execute(f"DROP TABLE IF EXISTS {table.dotted} CASCADE")
             con.execute(f"DELETE FROM ops.partitions WHERE table_name = '{table.dotted}'") if (
                 "ops.partitions" in have and table.dotted != "ops.partitions"

@@ -8,7 +8,7 @@ import pytest
 
 from models.schemas import table
 from pipelines.checks.cold_start_bursts import judge
-from pipelines.project import BurstLimits, ColdStartSettings
+from pipelines.limits import BurstLimits, ColdStartSettings
 
 ON, NEXT = date(2026, 11, 20), date(2026, 11, 21)
 

@@ -10,7 +10,7 @@ import pytest
 
 from models.schemas import table
 from pipelines.checks.logs_are_complete import judge
-from pipelines.project import CompletenessSettings, GapLimits
+from pipelines.limits import CompletenessSettings, GapLimits
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 END = START + timedelta(days=1)

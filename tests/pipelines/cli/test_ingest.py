@@ -73,6 +73,20 @@ def test_it_says_what_became_of_the_records(tmp_path: Path) -> None:
     assert query(warehouse, "SELECT DISTINCT source FROM raw.requests") == [("calls",)]
 
 
+def test_it_says_which_events_are_of_pods_that_nothing_names(tmp_path: Path) -> None:
+    lake(tmp_path).lake.close()
+    events, pods = tmp_path / "events.json", tmp_path / "pods.json"
+    events.write_text(json.dumps({"kind": "List", "items": EXAMPLES["k8s_event"]}))
+    pods.write_text(json.dumps({"kind": "List", "items": EXAMPLES["k8s_pod"][:9]}))
+
+    found = nanodollar(tmp_path, "ingest", str(events)).out
+    alone = f"{events}: 12 of them are of 12 pods that no other record names: they count once one does"
+
+    assert f"{events}: k8s_event (it has items[0].involvedObject, items[0].reason" in found
+    assert alone in found
+    assert "no other record names" not in nanodollar(tmp_path, "ingest", str(pods)).out
+
+
 def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
     lake(tmp_path).lake.close()
     folder = tmp_path / "exports"

@@ -88,6 +88,13 @@ def pod(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def happening(number: int) -> dict[str, Any]:
+    return {
+        "kind": "Event", "involvedObject": {"kind": "Pod", "uid": f"u{number}"}, "reason": "Scheduled",
+        "firstTimestamp": f"2026-11-02T09:{number:02}:00Z",
+    }  # fmt: skip
+
+
 def observation(number: int) -> dict[str, Any]:
     return {
         "id": f"o{number}", "trace_id": "t", "type": "GENERATION", "start_time": "2026-11-02 09:00:00.000",
@@ -103,6 +110,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         "r", "d", "H100", *(("ready", f"2026-11-02T09:{n:02}:00Z") for n in range(12))
     ),
     "k8s_pod": [pod(number) for number in range(12)],
+    "k8s_event": [happening(number) for number in range(12)],
     "langfuse_export": [observation(number) for number in range(1, 13)],
     "openai_usage_api": [
         {

@@ -148,6 +148,14 @@ def records(kind: str) -> list[dict[str, Any]]:
             "status": {"message": PROMPT, "conditions": [{"type": "Ready", "message": PROMPT}]},
         }  # fmt: skip
         return [pod, {"type": "ADDED", "object": pod}, {"kind": "List", "items": [pod]}]
+    if kind == "k8s_event":
+        event = {
+            "kind": "Event", "metadata": {"name": PROMPT, "annotations": {"a": PROMPT}}, "message": PROMPT,
+            "note": PROMPT,
+            "involvedObject": {"kind": "Pod", "uid": "u", "name": PROMPT}, "reason": "Killing",
+            "firstTimestamp": "2026-11-02T09:00:00Z", "related": {"name": KEY},
+        }  # fmt: skip
+        return [event, {"type": "ADDED", "object": event}, {"kind": "List", "items": [event]}]
     if kind in OBSERVED:
         return [record | {"input": MESSAGES, "output": PROMPT} for record in OBSERVED[kind]]
     if kind == "replica_events":
@@ -219,6 +227,7 @@ LANDED = (
     "requests",
     "replica_events",
     "k8s_pod",
+    "k8s_event",
     "langfuse_export",
     "vertex_request_log",
 )

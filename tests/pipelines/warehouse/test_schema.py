@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from models.schemas import table
 from pipelines.warehouse.connect import Lake
+from pipelines.warehouse.publish import publish
 from tests.pipelines.small import make_project
 
 OLDER = """
@@ -52,3 +55,36 @@ def test_a_lake_of_this_version_is_left_as_it_is(tmp_path: Path) -> None:
             counts.append(con.execute("SELECT count(*) FROM ducklake_snapshots('nanodollar')").fetchone())
         lake.close()
     assert counts[0] == counts[1]
+
+
+REQUIRED = """
+SELECT table_schema FROM information_schema.columns
+WHERE table_name = 'replica_events' AND column_name = 'deployment' AND is_nullable = 'NO'
+"""
+
+
+def test_a_column_that_is_no_longer_required_may_be_null_in_the_lake_and_where_it_is_published(
+    tmp_path: Path,
+) -> None:
+    project = make_project(tmp_path)
+    created = (
+        table("raw.replica_events").ddl()[0].replace("deployment VARCHAR", "deployment VARCHAR NOT NULL")
+    )
+    lake = Lake(project)
+    with lake.writing() as con:
+        con.execute("DROP TABLE raw.replica_events")
+        con.execute(created)
+        con.execute("CREATE OR REPLACE MACRO schema_version() AS 'older'")
+        assert con.execute(REQUIRED).fetchall() == [("raw",)]
+    lake.close()
+    publish(project)
+    with duckdb.connect(str(project.published)) as con:
+        con.execute("ALTER TABLE core.replica_events ALTER COLUMN deployment SET NOT NULL")
+
+    lake = Lake(project)
+    with lake.writing() as con:
+        assert con.execute(REQUIRED).fetchall() == []
+    lake.close()
+    publish(project)
+    with duckdb.connect(str(project.published), read_only=True) as con:
+        assert con.execute(REQUIRED).fetchall() == []
