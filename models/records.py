@@ -48,6 +48,8 @@ class Importer:
             cannot read is read by `columns` and `select`, with the same rows.
         rank: place in the order of detection; of the formats that fit, the lowest rank wins.
         takes_columns: whether `columns = {canonical = "theirs"}` renames fields.
+        is_joint: whether records tell of each other: as many as memory allows are read together, and all of a file
+            that has grown.
     """
 
     kind: str
@@ -60,6 +62,7 @@ class Importer:
     fast: Reading | None = None
     rank: int = 50
     takes_columns: bool = False
+    is_joint: bool = False
 
 
 def integer(field: str) -> str:

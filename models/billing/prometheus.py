@@ -10,6 +10,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats.
 
 import polars as pl
 
+from models.exposition import FIELDS, SAMPLES
 from models.records import MOST_TOKENS, Importer, first_reason, instant
 
 METRICS = {
@@ -30,38 +31,9 @@ _SPLITTING = r'(?:^|,)(?:cache_source|finished_reason)="(?:[^"\\]|\\.)*"'
 _REPLICA_LABELS = ("replica_id", "pod_uid", "uid", "pod", "pod_name", "kubernetes_pod_name", "instance")
 """Labels that may name the replica, the most telling first."""
 
-_SAMPLE = r"^([A-Za-z_:][A-Za-z0-9_:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+(\S+))?\s*$"
 _LABEL = r'[A-Za-z_][A-Za-z0-9_]*="(?:[^"\\]|\\.)*"'
-_SERIES = '[{"metric": "JSON", "values": "JSON", "value": "JSON"}]'
 _SELECT = f"""
-WITH texts AS NOT MATERIALIZED (
-  SELECT line_number, regexp_extract(line, '{_SAMPLE}', ['name', 'labels', 'value', 'at']) AS sample,
-         line IS NOT NULL AND NOT regexp_matches(line, '^\\s*#') AS is_sample
-  FROM records WHERE line IS NOT NULL
-),
-answers AS NOT MATERIALIZED (
-  SELECT line_number, TRY(json_extract_string(data, '$.resultType')) AS result_type,
-         CASE WHEN data IS NOT NULL THEN TRY(from_json(data->'$.result', '{_SERIES}'))
-              ELSE [{{'metric': TRY(metric::JSON), 'values': TRY("values"::JSON), 'value': TRY("value"::JSON)}}]
-         END AS listed
-  FROM records WHERE line IS NULL
-),
-series AS NOT MATERIALIZED (
-  SELECT line_number, listed IS NULL AS is_broken, coalesce(len(listed), 0) = 0 AS is_empty,
-         unnest(CASE WHEN len(listed) > 0 THEN listed ELSE [NULL] END) AS s
-  FROM answers
-),
-labelled AS NOT MATERIALIZED (
-  SELECT line_number, is_broken, is_empty, TRY(from_json(s.metric, '"MAP(VARCHAR, VARCHAR)"')) AS labels,
-         CASE WHEN s."values" IS NOT NULL THEN TRY(from_json(s."values", '[["VARCHAR"]]'))
-              WHEN s."value" IS NOT NULL THEN [TRY(from_json(s."value", '["VARCHAR"]'))] END AS read
-  FROM series
-),
-points AS NOT MATERIALIZED (
-  SELECT line_number, is_broken OR (NOT is_empty AND (labels IS NULL OR read IS NULL)) AS is_broken, is_empty, labels,
-         unnest(CASE WHEN len(read) > 0 THEN read ELSE [NULL] END) AS point
-  FROM labelled
-)
+WITH {SAMPLES}
 SELECT line_number, is_sample AND sample.name = '' AS is_broken, NOT is_sample AS is_empty,
        sample.name AS counter, regexp_extract(sample.labels, 'model_name="((?:[^"\\\\]|\\\\.)*)"', 1) AS model,
        list_sort(regexp_extract_all(sample.labels, '{_LABEL}')) AS labels,
@@ -126,7 +98,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
 IMPORTER = Importer(
     kind="prometheus",
     table="raw.usage_counters",
-    columns=dict.fromkeys(("line", "data", "metric", "values", "value"), "VARCHAR"),
+    columns=dict.fromkeys(FIELDS, "VARCHAR"),
     select=_SELECT,
     canonical=_canonical,
     formats=("jsonl", "text"),

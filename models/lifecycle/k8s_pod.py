@@ -15,19 +15,15 @@ import polars as pl
 
 from models.lifecycle.kubernetes import (
     CHIP,
-    CLOUDS,
-    COMMITMENTS,
     DEPLOYMENT,
-    GKE_SPOT,
     MODEL,
-    QUARTERS,
     REGION,
     SHARED,
-    SLICE,
-    TERMS,
-    WHOLE,
+    cloud,
+    commitment,
+    is_unit,
     label,
-    words,
+    share,
 )
 from models.records import Importer, bad_numbers, first_reason, instant, integer, tried
 
@@ -62,13 +58,6 @@ _SHAPE: dict[str, Any] = {
 _TOPS = ("kind", "metadata", "spec", "status")
 _BARE = ", ".join(f"'{name}', {name}" for name in _TOPS[1:])
 _EMPTY = f"MAP {{}}::{_MAP}"
-_CLOUD = " ".join(
-    f"WHEN list_has_any(list_transform(map_keys(labels), lambda k: starts_with(k, '{prefix}')), [true]) THEN '{cloud}'"
-    for cloud, prefixes in CLOUDS.items()
-    for prefix in prefixes
-)
-_TERMS = " ".join(f"WHEN '{word}' THEN '{name}'" for word, name in COMMITMENTS.items())
-_QUARTER = " OR ".join(f"contains(e.key, 'mig-{profile}')" for profile in QUARTERS)
 
 
 def _turned(condition: str, status: str = "True") -> str:
@@ -129,9 +118,6 @@ _OF_MAINS = (
 # A pod that is gone without a time is kept, so that it is refused and not forgotten.
 _EVENTS = f"""list_filter(list_concat([{", ".join(_FIXED)}], {", ".join(_OF_MAINS)}),
   lambda e: e.at IS NOT NULL OR (e.event = 'stopped' AND is_deleted))"""
-_UNIT = f"list_contains({words(WHOLE)}, e.key) OR regexp_matches(e.key, '{SLICE}')"
-_SHARE = f"""CASE WHEN regexp_matches(e.key, '{SLICE}') THEN regexp_extract(e.key, '{SLICE}', 1) || '/' ||
-  CASE WHEN {_QUARTER} THEN '4' ELSE '7' END ELSE '1/1' END"""
 _STATUS = f"""{{'name': c.name, 'restarts': coalesce({integer("c.restartCount")}, 0),
   'has_loader': loader_from, 'now_from': coalesce(c.state.running.startedAt, c.state.terminated.startedAt),
   'now_to': c.state.terminated.finishedAt, 'crashed': CASE WHEN is_restarted THEN c.state.terminated.finishedAt END,
@@ -183,7 +169,7 @@ facts AS NOT MATERIALIZED (
   FROM pods
 ),
 loaded AS NOT MATERIALIZED (
-  SELECT * EXCLUDE (loader, limits), list_filter(limits, lambda e: {_UNIT}) AS units,
+  SELECT * EXCLUDE (loader, limits), list_filter(limits, lambda e: {is_unit("e.key")}) AS units,
          len(list_filter(limits, lambda e: regexp_matches(e.key, '{SHARED}'))) > 0 AS has_shared,
          coalesce(loader.running.startedAt, loader.terminated.startedAt) AS loader_from,
          loader.terminated.finishedAt AS loader_to, {_turned("DisruptionTarget")} AS disrupted,
@@ -210,12 +196,9 @@ ended AS NOT MATERIALIZED (
 SELECT line_number, is_object, object_kind, change, nullif(replica_id, '') AS replica_id, object_name,
        {label("own", DEPLOYMENT)} AS label_deployment, owner, own['pod-template-hash'] AS template_hash,
        {label("own", MODEL)} AS model, {label("labels", CHIP)} AS chip, {label("labels", REGION)} AS region,
-       CASE WHEN list_contains([{label("labels", GKE_SPOT[:1])}, {label("labels", GKE_SPOT[1:])}], 'true') THEN 'spot'
-         ELSE CASE lower({label("labels", TERMS)}) {_TERMS} END END AS commitment,
-       coalesce(CASE split_part(machine, '://', 1) WHEN 'aws' THEN 'aws' WHEN 'gce' THEN 'gcp' WHEN 'azure' THEN 'azure'
-         END, CASE {_CLOUD} END) AS provider,
+       {commitment("labels")} AS commitment, {cloud("labels", "machine")} AS provider,
        nullif(node, '') AS node, list_transform(units, lambda e: {integer("e.value")}) AS numbers,
-       list_distinct(list_transform(units, lambda e: {_SHARE})) AS shares, is_pod, has_containers,
+       list_distinct(list_transform(units, lambda e: {share("e.key")})) AS shares, is_pod, has_containers,
        has_claims OR has_shared AS is_unstated, is_deleted, grace, {_EVENTS} AS events
 FROM ended
 """

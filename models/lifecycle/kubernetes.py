@@ -3,7 +3,8 @@
 Source: knative/serving, kserve/kserve, Kubernetes' well-known labels, the GPU operators' and clouds' node labels.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 
 DEPLOYMENT = (
     "serving.kserve.io/inferenceservice",
@@ -82,3 +83,43 @@ def label(labels: str, names: Iterable[str]) -> str:
 def words(names: Iterable[str]) -> str:
     """SQL of a list of texts."""
     return "[" + ", ".join(f"'{name}'" for name in names) + "]"
+
+
+def metric_label(name: str) -> str:
+    """Return what kube-state-metrics calls a label of an object: its lint allows small letters, digits and _."""
+    words_apart = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"\W", "_", name, flags=re.ASCII))
+    return f"label_{words_apart.lower()}"
+
+
+def commitment(labels: str, *, named: Callable[[str], str] = str) -> str:
+    """SQL of the terms that the labels of a node state; `named` is how the map calls a label."""
+    spot = ", ".join(label(labels, [named(name)]) for name in GKE_SPOT)
+    cases = " ".join(f"WHEN '{word}' THEN '{name}'" for word, name in COMMITMENTS.items())
+    terms = label(labels, map(named, TERMS))
+    return f"CASE WHEN list_contains([{spot}], 'true') THEN 'spot' ELSE CASE lower({terms}) {cases} END END"
+
+
+def cloud(labels: str, machine: str, *, named: Callable[[str], str] = str) -> str:
+    """SQL of the cloud that a node's provider id or the prefixes of its labels tell."""
+    cases = " ".join(
+        f"WHEN list_has_any(list_transform(map_keys({labels}), lambda k: starts_with(k, '{named(prefix)}')), [true]) "
+        f"THEN '{name}'"
+        for name, prefixes in CLOUDS.items()
+        for prefix in prefixes
+    )
+    schemes = "WHEN 'aws' THEN 'aws' WHEN 'gce' THEN 'gcp' WHEN 'azure' THEN 'azure'"
+    return f"coalesce(CASE split_part({machine}, '://', 1) {schemes} END, CASE {cases} END)"
+
+
+def is_unit(resource: str) -> str:
+    """SQL of whether a resource counts accelerators, or slices of one."""
+    return f"list_contains({words(WHOLE)}, {resource}) OR regexp_matches({resource}, '{SLICE}')"
+
+
+def share(resource: str) -> str:
+    """SQL of how much of an accelerator one unit of a resource is, as a fraction such as 3/7."""
+    is_quarter = " OR ".join(f"contains({resource}, 'mig-{profile}')" for profile in QUARTERS)
+    return (
+        f"CASE WHEN regexp_matches({resource}, '{SLICE}') THEN regexp_extract({resource}, '{SLICE}', 1) || '/' || "
+        f"CASE WHEN {is_quarter} THEN '4' ELSE '7' END ELSE '1/1' END"
+    )

@@ -29,10 +29,11 @@ class Bounds:
     """Sizes that a memory allows."""
 
     memory_bytes: int
+    is_joint: bool = False
 
     @property
     def piece(self) -> int:
-        return max(self.memory_bytes // 64, 1 << 20)
+        return max(self.memory_bytes // (32 if self.is_joint else 64), 1 << 20)
 
     @property
     def record(self) -> int:
@@ -76,7 +77,7 @@ def open_text(
         OSError: it cannot be read.
     """
     notes: list[str] = []
-    bounds = Bounds(memory_bytes)
+    bounds = Bounds(memory_bytes, importer.is_joint)
     plain = plain_bytes(handle, notes.append, size=identity.size_bytes)
     head = b""
     while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
@@ -86,7 +87,7 @@ def open_text(
     if lay == "lines" and "text" in importer.formats and not head.lstrip().startswith(b"{"):
         form = "text"
     grown = identity.grown
-    if grown is not None and lay == "lines":
+    if grown is not None and lay == "lines" and not importer.is_joint:
         tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
         pieces = bounds.split(tail, lay, first=grown.line_count + 1, offset=grown.offset)
         return Opened(Layout(form), pieces, notes, grown)

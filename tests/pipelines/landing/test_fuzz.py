@@ -95,6 +95,24 @@ def happening(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def scrape(number: int) -> dict[str, Any]:
+    who = {"uid": f"u{number}", "container": "c"}
+    values = {
+        "kube_pod_created": str(1793610000 + number), "kube_pod_status_ready_time": str(1793610300 + number),
+        "kube_pod_container_resource_requests": "1", "kube_pod_labels": "1",
+    }  # fmt: skip
+    told = {"resource": "nvidia_com_gpu", "label_app": "a"}
+    return {
+        "data": {
+            "resultType": "vector",
+            "result": [
+                {"metric": {"__name__": name, **who, **told}, "value": [1793620000, value]}
+                for name, value in values.items()
+            ],
+        }
+    }
+
+
 def observation(number: int) -> dict[str, Any]:
     return {
         "id": f"o{number}", "trace_id": "t", "type": "GENERATION", "start_time": "2026-11-02 09:00:00.000",
@@ -111,6 +129,7 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
     ),
     "k8s_pod": [pod(number) for number in range(12)],
     "k8s_event": [happening(number) for number in range(12)],
+    "k8s_ksm": [scrape(number) for number in range(12)],
     "langfuse_export": [observation(number) for number in range(1, 13)],
     "openai_usage_api": [
         {

@@ -164,6 +164,18 @@ def records(kind: str) -> list[dict[str, Any]]:
     if kind == "prometheus":
         name = {"__name__": "vllm:prompt_tokens_total", "model_name": "m", "prompt": PROMPT, "api_key": KEY}
         return [{"metric": name, "values": [[1793610000, "5"]], "prompt": PROMPT}]
+    if kind == "k8s_ksm":
+        held = {"uid": "u", "container": "c", "resource": "nvidia_com_gpu", "label_app": "a"}
+        hidden = {"pod": PROMPT, "label_prompt": PROMPT, "annotation_key": KEY}
+        samples = {
+            "kube_pod_created": "1793610000", "kube_pod_labels": "1", "kube_pod_annotations": "1",
+            "kube_pod_container_resource_requests": "1",
+        }  # fmt: skip
+        series = [
+            {"metric": {"__name__": name, **held, **hidden}, "value": [1793610000, value]}
+            for name, value in samples.items()
+        ]
+        return [{"data": {"resultType": "vector", "result": series}, "prompt": PROMPT}, *series]
     if kind in {"openai_usage_api", "anthropic_usage_report"}:
         counted = {
             "input_tokens": 1,
@@ -228,6 +240,7 @@ LANDED = (
     "replica_events",
     "k8s_pod",
     "k8s_event",
+    "k8s_ksm",
     "langfuse_export",
     "vertex_request_log",
 )

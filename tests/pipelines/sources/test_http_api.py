@@ -242,7 +242,30 @@ def test_of_fields_that_hold_anything_only_what_is_read_is_kept(tmp_path: Path, 
     assert landed == [("openai", "flex", 10)]
 
 
-@pytest.mark.parametrize("kind", ["openai_response", "vertex_request_log", "helicone_export", "k8s_pod"])
+@pytest.mark.usefixtures("pauses")
+def test_series_of_an_answer_land_with_what_the_others_say_of_their_pod(
+    tmp_path: Path, server: Server
+) -> None:
+    told = {"uid": "u", "container": "c", "resource": "nvidia_com_gpu", "label_app": "llm"}
+    values = {
+        "kube_pod_created": "1793610000", "kube_pod_status_ready_time": "1793610300",
+        "kube_pod_container_resource_requests": "8", "kube_pod_labels": "1",
+    }  # fmt: skip
+    server.calls = [
+        {"started_at": "", "metric": {"__name__": name, **told}, "value": [1793620000, value]}
+        for name, value in values.items()
+    ]
+    warehouse = project(tmp_path, server, 'records = "data"', kind="k8s_ksm")
+
+    pulled(warehouse)
+
+    rows = query(warehouse, "SELECT event, deployment, chip_count FROM raw.replica_events ORDER BY event_at")
+    assert rows == [("requested", "llm", 8), ("ready", "llm", 8)]
+
+
+@pytest.mark.parametrize(
+    "kind", ["openai_response", "vertex_request_log", "helicone_export", "k8s_pod", "k8s_event"]
+)
 def test_a_format_with_prompts_inside_is_not_pulled(tmp_path: Path, server: Server, kind: str) -> None:
     warehouse = project(tmp_path, server, kind=kind)
 
