@@ -33,7 +33,7 @@ lint: $(VENV)/.installed-dev ## ruff, mypy, import rules
 	$(BIN)/lint-imports
 
 test: lint ## lint, types and every test
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n auto --dist loadfile
 
 ui: $(VENV)/.installed ## Dagster on 127.0.0.1:3000
 	$(BIN)/nanodollar ui

@@ -5,7 +5,7 @@ be done again alone.
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +28,7 @@ from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.automation.partitions import hours_of
 from pipelines.project import Project
+from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import Commit
 from pipelines.warehouse.resource import Warehouse, frame, hours_between
 
@@ -235,7 +236,7 @@ def _restated(
     end: datetime,
 ) -> pl.DataFrame:
     """Leave the rows of closed periods as they stand, and book what they should be as corrections."""
-    closed = closed_periods(con)
+    closed = closed_periods(con, project)
     if not closed:
         return rows
     hours = {"start": start, "end": end}
@@ -249,11 +250,6 @@ def _restated(
     )
     commit.append("core.adjustments", restated.adjustments)
     return restated.rows
-
-
-def closed_periods(con: duckdb.DuckDBPyConnection) -> list[tuple[date, date]]:
-    """Return the closed periods of business dates, each [from, to)."""
-    return con.execute("SELECT closed_from, closed_to FROM ops.closed_periods ORDER BY 1").fetchall()
 
 
 def _conformed(rows: pl.LazyFrame) -> pl.LazyFrame:

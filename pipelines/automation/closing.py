@@ -17,6 +17,7 @@ from pipelines.automation.repricing import moved_hours
 from pipelines.automation.staleness import stale_days, stale_hours
 from pipelines.checks import domain_checks
 from pipelines.project import Project
+from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.resource import Warehouse, days_between
 
 _NOT_ABOUT_FIGURES = ("routing_mistakes", "cold_start_bursts")
@@ -101,7 +102,7 @@ def close_month(warehouse: Warehouse, month: str, *, now: datetime) -> bool:
     with warehouse.reading() as con:
         if any(closed.period == month for closed in closed_months(con)):
             return False
-        refuse_another_zone(con, project)
+        closed_periods(con, project)  # refuses another zone
         reasons = _reasons(con, project, first, last, now=now)
         snapshot = con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('nanodollar')").fetchone()
     if reasons:
@@ -128,16 +129,6 @@ def month_bounds(month: str) -> tuple[date, date]:
     year, number = int(found[1]), int(found[2])
     first = date(year, number, 1)
     return first, first + timedelta(days=calendar.monthrange(year, number)[1])
-
-
-def refuse_another_zone(con: duckdb.DuckDBPyConnection, project: Project) -> None:
-    """Raise where months were closed by the days of another zone than the project's."""
-    for closed in closed_months(con):
-        if closed.time_zone != project.time_zone:
-            raise ConfigurationError(
-                f"[reporting] time_zone in {project.folder / 'nanodollar.toml'} is {project.time_zone}, but "
-                f"{closed.period} was closed by the days of {closed.time_zone}; set it back."
-            )
 
 
 def _reasons(

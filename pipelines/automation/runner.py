@@ -13,12 +13,12 @@ import dagster as dg
 from models.errors import DataError
 from models.periods import HOUR, floor_hour
 from pipelines.assets.completeness import KEY as COMPLETENESS
-from pipelines.automation.closing import refuse_another_zone
 from pipelines.automation.event_log import BATCH_SIZE
 from pipelines.automation.partitions import day_range, hour_range
 from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
 from pipelines.definitions import build_defs
 from pipelines.project import Project
+from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.resource import Warehouse, days_between
 
 _DAGSTER_YAML = """\
@@ -87,7 +87,7 @@ def run(
     warehouse = Warehouse(project, on_progress)
     warehouse.prepare()
     with warehouse.reading() as con:
-        refuse_another_zone(con, project)
+        closed_periods(con, project)  # refuses another zone
     definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
     summary = RunSummary()
     with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:

@@ -59,10 +59,10 @@ def _delta(
     import polars as pl
 
     from models.finance.restatements import add_deltas, price_delta
-    from pipelines.assets.core import closed_periods
     from pipelines.automation.repricing import moved_hours
+    from pipelines.warehouse.closed import closed_periods
 
-    closed = closed_periods(con)
+    closed = closed_periods(con, project)
     tokens, gpus = moved_hours(con, frames)
     parts = [
         price_delta(old, new, closed=closed, figure="effective_usd")

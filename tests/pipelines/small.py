@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
+from pipelines.automation.runner import dagster_home
 from pipelines.cli.main import main
+from pipelines.definitions import build_defs
 from pipelines.project import Project, find_project
 
 SETTINGS = """\
@@ -68,6 +72,20 @@ def nanodollar(project: Path | Project | None, *arguments: str) -> Outcome:
     out.flush()
     text = out.buffer.getvalue().decode()  # type: ignore[attr-defined]
     return Outcome(code, text, err.getvalue())
+
+
+def materialize(
+    project: Project, job: str, *partitions: str, assets: Iterable[str] | None = None
+) -> dg.ExecuteInProcessResult:
+    """Materialize the assets of a job, or some of them, over a range of partitions, as a backfill in Dagster does."""
+    sides = zip(("start", "end"), partitions, strict=False)
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        return build_defs(project=project).resolve_job_def(job).execute_in_process(
+            instance=instance,
+            tags={f"dagster/asset_partition_range_{side}": key for side, key in sides},
+            asset_selection=assets and [dg.AssetKey(key.split("/")) for key in assets],
+            raise_on_error=False,
+        )  # fmt: skip
 
 
 def make_project(folder: Path, settings: str = SETTINGS) -> Project:

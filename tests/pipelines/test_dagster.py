@@ -9,11 +9,18 @@ import pytest
 import yaml
 
 from models.schemas import tables
-from pipelines.automation.runner import dagster_home
 from pipelines.definitions import build_defs
 from pipelines.project import Project, find_project
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_company, write_lines
+from tests.pipelines.small import (
+    gateway_row,
+    make_project,
+    materialize,
+    nanodollar,
+    query,
+    write_company,
+    write_lines,
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,17 +149,8 @@ def test_a_late_row_asks_for_its_hours_once_and_then_for_its_day(company: Projec
     assert asked("outdated_hours") == [("2026-11-02-06:00", "2026-11-02-14:00")]
     assert asked("outdated_hours") == []
 
-    backfill(project, "facts", "2026-11-02-06:00", "2026-11-02-14:00")
+    materialize(project, "facts", "2026-11-02-06:00", "2026-11-02-14:00")
     assert asked("outdated_days") == [("2026-11-02", "2026-11-02")]
-
-
-def backfill(project: Project, job: str, first: str, last: str) -> dg.ExecuteInProcessResult:
-    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
-        return build_defs(project=project).resolve_job_def(job).execute_in_process(
-            instance=instance,
-            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
-            raise_on_error=False,
-        )  # fmt: skip
 
 
 def test_a_backfill_of_a_range_is_one_run_and_idempotent(company: Project, tmp_path: Path) -> None:
@@ -160,8 +158,8 @@ def test_a_backfill_of_a_range_is_one_run_and_idempotent(company: Project, tmp_p
     project = find_project(tmp_path / "copy")
     before = query(project, "SELECT table_name, partition_key, content_hash FROM ops.partitions ORDER BY ALL")
 
-    facts = backfill(project, "facts", "2026-11-02-09:00", "2026-11-02-10:00")
-    marts = backfill(project, "marts", "2026-11-02", "2026-11-02")
+    facts = materialize(project, "facts", "2026-11-02-09:00", "2026-11-02-10:00")
+    marts = materialize(project, "marts", "2026-11-02", "2026-11-02")
 
     assert facts.success
     assert marts.success
@@ -180,7 +178,7 @@ def test_a_failing_check_names_its_rows_in_dagster_and_in_the_warehouse(
     shutil.copytree(company.folder, tmp_path / "copy")
     project = find_project(tmp_path / "copy")
 
-    result = backfill(project, "facts", "2026-11-02-09:00", "2026-11-02-09:00")
+    result = materialize(project, "facts", "2026-11-02-09:00", "2026-11-02-09:00")
 
     (failed,) = [check for check in result.get_asset_check_evaluations() if not check.passed]
     assert failed.check_name == "prices_cover_usage"

@@ -14,13 +14,20 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from pipelines.automation.open_day import open_bursts
-from pipelines.automation.runner import dagster_home
 from pipelines.definitions import build_defs
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.loopback import Silent, serving
-from tests.pipelines.small import SETTINGS, fleet_row, lifecycle, make_project, nanodollar, write_lines
+from tests.pipelines.small import (
+    SETTINGS,
+    fleet_row,
+    lifecycle,
+    make_project,
+    materialize,
+    nanodollar,
+    write_lines,
+)
 
 NOTIFICATIONS = '[notifications]\nwebhook = { env = "NANODOLLAR_TEST_WEBHOOK" }\n'
 
@@ -178,19 +185,6 @@ def test_a_burst_of_days_ago_is_not_told(tmp_path: Path) -> None:
     assert Look(project)() == ([], "No new burst of cold starts.")
 
 
-def build(project: Project, job: str, assets: list[str] | None, *partitions: str) -> None:
-    """Materialise the assets of a job, or some of them, as a backfill does."""
-    tags = {
-        f"dagster/asset_partition_range_{side}": key
-        for side, key in zip(("start", "end"), partitions, strict=False)
-    }
-    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
-        result = build_defs(project=project).resolve_job_def(job).execute_in_process(
-            instance=instance, tags=tags, asset_selection=assets and [dg.AssetKey(key.split("/")) for key in assets]
-        )  # fmt: skip
-    assert result.success
-
-
 def test_what_is_told_is_what_the_mart_will_hold(tmp_path: Path) -> None:
     project = company(tmp_path, SETTINGS)
     noon = (datetime.now(UTC) - timedelta(days=2)).replace(hour=12, minute=0, second=0, microsecond=0)
@@ -205,10 +199,14 @@ def test_what_is_told_is_what_the_mart_will_hold(tmp_path: Path) -> None:
     landed_alone = so_far(evening)
     assert so_far(noon + timedelta(minutes=10)).get_column("deployment").to_list() == ["llama"]
     on = noon.date().isoformat()
-    build(project, "land", None)
+    assert materialize(project, "land").success
     hours = (f"{on}-11:00", f"{on}-12:00")
-    build(project, "facts", ["core/requests", "core/replica_events", "core/replica_states"], *hours)
-    build(project, "marts", ["mart/cold_starts", "mart/cold_start_bursts"], on, on)
+    assert materialize(
+        project, "facts", *hours, assets=["core/requests", "core/replica_events", "core/replica_states"]
+    ).success
+    assert materialize(
+        project, "marts", on, on, assets=["mart/cold_starts", "mart/cold_start_bursts"]
+    ).success
 
     with connect_read_only(project) as con:
         mart = con.execute("FROM mart.cold_start_bursts ORDER BY onset_at").pl()

@@ -6,9 +6,17 @@ from decimal import Decimal
 import pytest
 
 from pipelines.automation.closing import close_month
-from pipelines.project import Project
+from pipelines.project import Project, find_project
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.small import HOUSE_SHEET, gateway_row, make_project, nanodollar, query, write_lines
+from tests.pipelines.small import (
+    HOUSE_SHEET,
+    gateway_row,
+    make_project,
+    materialize,
+    nanodollar,
+    query,
+    write_lines,
+)
 
 SETTINGS = """\
 [warehouse]
@@ -112,3 +120,7 @@ def test_a_month_is_closed_once_it_is_whole_and_then_moves_by_corrections_alone_
 
     assert outcome.code == 2
     assert "is Asia/Kolkata, but 2026-10 was closed by the days of UTC; set it back" in outcome.err
+
+    zoned = find_project(company.folder)
+    assert not materialize(zoned, "facts", "2026-10-30-12:00", "2026-10-30-12:00").success
+    assert (query(company, FACTS), query(company, MARTS)) == before
