@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from models.periods import business_day_of, cut_points, hour_of
@@ -38,3 +40,25 @@ def half_even(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
     twice = (top - quotient * bottom) * 2
     is_up = (twice > bottom) | ((twice == bottom) & (quotient % 2 == 1))
     return quotient + is_up.cast(pl.Int128)
+
+
+def half_even_parts(
+    amounts: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return amount x part / whole, rounded half to even, in 64 bits: the dividends may have 128.
+
+    A quotient of doubles is off by at most its 2**-51. What it leaves of the dividend is then below
+    amount x whole x 2**-51, which 64 bits hold though the product wrapped, and divides exactly.
+
+    Args:
+        amounts: not negative.
+        parts: from 0 to the whole.
+        wholes: above 0; amount x whole is below 2**113.
+    """
+    quotients = (amounts * (parts / wholes)).astype(np.int64)
+    left = amounts * parts - quotients * wholes
+    more, left = np.divmod(left, wholes)
+    quotients += more
+    left *= 2
+    quotients += (left > wholes) | ((left == wholes) & (quotients % 2 == 1))
+    return quotients

@@ -20,6 +20,9 @@ ESTIMATED_SECONDS = 60
 POOL = ("provider", "region", "chip", "deployment", "commitment")
 _OFFSET_BITS = 32
 _OFFSET = 2**_OFFSET_BITS
+_SEVERAL = -2
+"""Stands where several replicas or pools are in question."""
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,13 @@ class Occupancy:
     Attributes:
         ready: ready slices of the states with `slice, stage, picodollars` (NULL when
             unpriced), `serving_picodollars`.
-        units: `request` (row of the attempts), `slot, pool` (-1 unknown), `is_pool_grain, starts, ends` (offsets
-            in the slot), `is_first` (the slot in which work began).
+        units: `request` (row of the attempts), `row` (of the work), `slot, pool` (-1 unknown), `is_pool_grain`,
+            `starts, ends` (offsets in the slot), `is_first` (the slot in which work began).
         placed: units x stages: `unit, stage, starts, ends`, clipped to the stage.
         epochs: `epoch, stage, starts, flat` (first place in `levels`), `ready_count`, in time order.
         levels: picodollars per microsecond when the first n ready replicas of an epoch work; n from 0.
         pools: pool dimensions by `pool`.
-        identity: `request, source, request_id`, by which simultaneous attempts are put in order.
+        identity: `source, request_id` of the work, by which simultaneous attempts are put in order.
     """
 
     ready: pl.DataFrame
@@ -103,7 +106,7 @@ def occupy(work: pl.DataFrame, states: pl.LazyFrame, slots: pl.DataFrame) -> Occ
     units = _tie(units, work, held, pools, len(slots))
     ready, epochs, levels, stages = _stages(held, units)
     placed = _place(units, stages, len(slots))
-    identity = work.select("request", "source", "request_id")
+    identity = work.select("source", "request_id")
     return Occupancy(ready, units, placed, epochs, levels, pools, identity)
 
 
@@ -144,9 +147,12 @@ def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     begins, ends = spans["slot_from"], spans["slot_to"]
     window_from, window_to = begins[0], ends[-1]
     last = pl.max_horizontal(pl.col("work_to"), pl.col("work_from") + 1)
-    live = work.lazy().select("request", "work_from", "work_to").filter(
-        (pl.col("work_from") < window_to) & (last > window_from)
-    ).collect()  # fmt: skip
+    live = (
+        work.lazy()
+        .select("request", "work_from", "work_to", pl.int_range(pl.len(), dtype=pl.Int64).alias("row"))
+        .filter((pl.col("work_from") < window_to) & (last > window_from))
+        .collect()
+    )
     first_slot = ends.search_sorted(live["work_from"], side="right")
     last_slot = begins.search_sorted(live.select(last).to_series(), side="left").cast(pl.Int64) - 1
     live = live.with_columns(first_slot.cast(pl.Int64).alias("slot"), last_slot.alias("last_slot"))
@@ -160,6 +166,7 @@ def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     low, high = pl.lit(begins).gather(pl.col("slot")), pl.lit(ends).gather(pl.col("slot"))
     return pl.concat([single, several]).with_columns(low.alias("low"), high.alias("high")).select(
         "request",
+        "row",
         "slot",
         (pl.max_horizontal("work_from", "low") - pl.col("low")).alias("starts"),
         (pl.min_horizontal("work_to", "high") - pl.col("low")).alias("ends"),
@@ -170,41 +177,59 @@ def _cut_at_slots(work: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
 def _tie(
     units: pl.DataFrame, work: pl.DataFrame, held: pl.DataFrame, pools: pl.DataFrame, slot_count: int
 ) -> pl.DataFrame:
-    """Add `replica` (-1), `pool` (-1 when nothing is known) and `is_pool_grain` to every unit."""
-    deployments = (
-        pools.select(pl.col("deployment").unique().sort()).with_row_index("place").cast({"place": pl.Int64})
-    )
-    at = work["request"].search_sorted(units["request"])
+    """Add `unit`, `replica` (-1), `pool` (-1 when nothing is known) and `is_pool_grain` to every unit."""
+    deployments = pools.get_column("deployment").unique().sort()
+    places = pl.int_range(len(deployments), eager=True)
+    home = pools.join(
+        pl.DataFrame({"deployment": deployments, "place": places}),
+        on="deployment",
+        how="left",
+        maintain_order="left",
+    ).select("pool", "place")
+    row, slot = units.get_column("row"), units.get_column("slot").to_numpy()
+    named = work.get_column("replica_id").gather(row)
     names = held.select("replica_id", "name").unique()
-    name = _codes(
-        work.get_column("replica_id"), names.get_column("replica_id"), names.get_column("name")
-    ).gather(at)
-    route = _codes(
-        work.get_column("route"), deployments.get_column("deployment"), deployments.get_column("place")
+    replica = _living(
+        units, _codes(named, names.get_column("replica_id"), names.get_column("name")), held, slot_count
     )
-    replica = _living(units, name.fill_null(-1).to_numpy(), held, slot_count)
     pool_of = held.group_by("replica").agg(pl.col("pool").first()).sort("replica").get_column("pool")
-    own_pool = pool_of.gather(replica)
-    home = pools.join(deployments, on="deployment").select("pool", "place").sort("pool")
-    own_place = home.get_column("place").gather(own_pool)
-    is_named = work.get_column("replica_id").is_not_null().gather(at)
+    is_tied = replica >= 0
+    # A code of -1 reads the last element.
+    pool = np.append(pool_of.to_numpy(), -1)[replica]
+    place = np.append(home.get_column("place").to_numpy(), -1)[pool]
     # What names a replica that is gone by a later hour works nowhere then, whatever hours are looked at.
-    is_gone = is_named & own_pool.is_null() & ~units.get_column("is_first")
+    is_gone = named.is_not_null().to_numpy() & ~units.get_column("is_first").to_numpy()
+    routed = np.flatnonzero(~is_tied & ~is_gone)
+    place[routed] = _codes(work.get_column("route").gather(row.gather(routed)), deployments, places)
+    routed = routed[place[routed] >= 0]
+    line = np.where(place >= 0, place * slot_count + slot, -1)
+    is_coarse = np.zeros(len(deployments) * slot_count + 1, dtype=np.bool_)
+    is_coarse[line[routed]] = True
+    candidates = _candidates(held, home)
+    only = candidates.group_by("place", "slot").agg(
+        pl.when(pl.len() == 1).then(pl.col("pool").first()).otherwise(_SEVERAL)
+    )
+    pool_of_route = np.full(len(is_coarse), -1, dtype=np.int64)
+    pool_of_route[only.select(pl.col("place") * slot_count + pl.col("slot")).to_series().to_numpy()] = (
+        only.get_column("pool").to_numpy()
+    )
+    pool[routed] = pool_of_route[line[routed]]
     units = units.with_columns(
-        replica,
-        own_pool.alias("own_pool"),
-        pl.when(~pl.lit(is_gone)).then(pl.coalesce(own_place, route.gather(at))).alias("place"),
+        pl.Series("place", place), pl.Series("pool", pool), pl.Series("is_pool_grain", is_coarse[line])
+    ).with_row_index("unit")
+    several = units.filter(pl.col("pool") == _SEVERAL)
+    if several.height:
+        dealt = _deal(several, candidates, work, pools)
+        pool = pool.copy()
+        pool[dealt.get_column("unit").to_numpy()] = dealt.get_column("dealt").to_numpy()
+    return units.drop("place").with_columns(
+        pl.Series("pool", pool), pl.Series("replica", np.where(is_tied & ~is_coarse[line], replica, -1))
     )
-    is_tied = pl.col("own_pool").is_not_null()
-    coarse = (
-        units.lazy()
-        .filter(~is_tied & pl.col("place").is_not_null())
-        .select("place", "slot")
-        .unique()
-        .with_columns(pl.lit(value=True).alias("is_pool_grain"))
-        .collect()
-    )
-    candidates = (
+
+
+def _candidates(held: pl.DataFrame, home: pl.DataFrame) -> pl.DataFrame:
+    """Return the pools that may serve a deployment in a slot: those ready then, or all where none is."""
+    return (
         held.join(home, on="pool")
         .group_by("place", "slot", "pool")
         .agg(
@@ -217,49 +242,26 @@ def _tie(
         .sort("place", "slot", "pool")
         .filter((pl.col("ready") > 0) | (pl.col("ready").max().over("place", "slot") == 0))
     )
-    only = candidates.group_by("place", "slot").agg(
-        pl.when(pl.len() == 1).then(pl.col("pool").first()).otherwise(-2).alias("route_pool")
-    )
-    units = (
-        units.join(coarse, on=["place", "slot"], how="left", maintain_order="left")
-        .join(only, on=["place", "slot"], how="left", maintain_order="left")
-        .with_columns(
-            pl.coalesce("own_pool", "route_pool").fill_null(-1).alias("pool"),
-            pl.col("is_pool_grain").fill_null(value=False),
-        )
-        .drop("route_pool")
-        .with_row_index("unit")
-    )
-    dealt = _deal(units.filter(pl.col("pool") == -2), candidates, work, pools)  # noqa: PLR2004
-    return (
-        units.join(dealt, on="unit", how="left", maintain_order="left")
-        .with_columns(
-            pl.coalesce("dealt", "pool").alias("pool"),
-            pl.when("is_pool_grain").then(-1).otherwise(pl.when(is_tied).then("replica").otherwise(-2)).alias("replica"),
-        )
-        .drop("own_pool", "place", "dealt")
-    )  # fmt: skip
 
 
-def _codes(values: pl.Series, known: pl.Series, codes: pl.Series) -> pl.Series:
-    """Return the code of each value; NULL where it is not among those known. Each distinct value is looked up once."""
+def _codes(values: pl.Series, known: pl.Series, codes: pl.Series) -> Ints:
+    """Return the code of each value; -1 where it is not among those known. Each distinct value is looked up once."""
     numbers = values.cast(pl.Categorical)
     distinct = numbers.unique().drop_nulls()
     found = pl.DataFrame({"value": distinct.cast(pl.String)}).join(
         pl.DataFrame({"value": known, "code": codes}), on="value", how="left", maintain_order="left"
     )  # fmt: skip
     at = distinct.to_physical().to_numpy()
-    low = int(at.min(initial=0))
-    table = np.full(int(at.max(initial=0)) + 1 - low, -1, dtype=np.int64)
+    low, high = int(at.min(initial=0)), int(at.max(initial=0))
+    table = np.full(high + 2 - low, -1, dtype=np.int64)
     table[at - low] = found.get_column("code").fill_null(-1).to_numpy()
-    coded = pl.Series("code", table).gather(numbers.to_physical().cast(pl.Int64) - low)
-    return pl.select(pl.when(pl.lit(coded) >= 0).then(pl.lit(coded))).to_series()
+    # NULL reads the last element.
+    coded: Ints = table[numbers.to_physical().cast(pl.Int64).fill_null(high + 1).to_numpy() - low]
+    return coded
 
 
-def _living(
-    units: pl.DataFrame, names: npt.NDArray[np.int64], held: pl.DataFrame, slot_count: int
-) -> pl.Series:
-    """Return the replica of each unit's name that is alive in its slot; NULL where none is.
+def _living(units: pl.DataFrame, names: Ints, held: pl.DataFrame, slot_count: int) -> Ints:
+    """Return the replica of each unit's name that is alive in its slot; -1 where none is.
 
     Of several lives of one name in a slot, in different pools, the one under way when the unit starts counts.
     """
@@ -267,12 +269,11 @@ def _living(
         pl.col("replica").first(), pl.col("replica").n_unique().alias("lives")
     )
     name, slot, replica = (lives.get_column(column).to_numpy() for column in ("name", "slot", "replica"))
-    living = np.full((name.max(initial=0) + 1, slot_count), -1, dtype=np.int64)
-    living[name, slot] = np.where(lives.get_column("lives").to_numpy() > 1, -2, replica)
-    found = np.full(len(names), -1, dtype=np.int64)
-    is_named = names >= 0
-    found[is_named] = living[names[is_named], units.get_column("slot").to_numpy()[is_named]]
-    several = np.flatnonzero(found == -2)  # noqa: PLR2004
+    # A unit without a name reads the last row.
+    living = np.full((name.max(initial=-1) + 2, slot_count), -1, dtype=np.int64)
+    living[name, slot] = np.where(lives.get_column("lives").to_numpy() > 1, _SEVERAL, replica)
+    found: Ints = living[names, units.get_column("slot").to_numpy()]
+    several = np.flatnonzero(found == _SEVERAL)
     if len(several):
         asked = units[several].select("slot", "starts").with_columns(
             pl.Series("name", names[several]), pl.Series("row", several)
@@ -284,11 +285,7 @@ def _living(
         ]
         chosen = sides[0].zip_with(sides[0].is_not_null(), sides[1])
         found[asked.get_column("row").to_numpy()] = chosen.to_numpy()
-    return (
-        pl.select(pl.when(pl.lit(pl.Series("replica", found)) >= 0).then(pl.lit(pl.Series("replica", found))))
-        .to_series()
-        .alias("replica")
-    )
+    return found
 
 
 def _deal(

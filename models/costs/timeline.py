@@ -1,9 +1,10 @@
 """One sort of all starts and ends, then cumulative integrals: busy time of replicas, shares of attempts.
 
 With speed r(t) dollars a microsecond and W(t) the weights in flight, G(t) = integral of r/W, and an attempt of
-weight w costs w (G(end) - G(start)). Weights and G are summed as 128-bit integers, so that a long sum of small
-and large terms loses nothing and the order of simultaneous rows does not matter; only one division per segment
-is a float (relative error 2e-16).
+weight w costs w (G(end) - G(start)). Weights and G are summed exactly (models.costs.limbs), so that a long sum of
+small and large terms loses nothing and the order of simultaneous rows does not matter; only the division of each
+segment and the conversions of exact sums are rounded, each to 1.1e-16 of its value, so that a share is within
+6e-16 of itself plus 2**-50 picodollars a weight and segment: far below a picodollar.
 """
 
 from dataclasses import dataclass, replace
@@ -13,64 +14,87 @@ import numpy.typing as npt
 import polars as pl
 
 from models.costs.intervals import half_even
+from models.costs.limbs import Limbs
 from models.costs.occupancy import Occupancy
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-_OFFSET = 2**32
-_WEIGHT_SCALE = 2.0**80
-_INTEGRAL_SCALE = 2.0**50
+STAGE_BITS = 32
+"""A stage and an instant in it are one integer: the stage above so many bits of microseconds."""
+_WEIGHT_BITS = 80
+_INTEGRAL_BITS = 50
 
 
 @dataclass(frozen=True)
 class Line:
     """The time line of all stages: moments in time order, each running to the next.
 
-    A moment is the start of a placed row (its number), its end (that plus `count`), or an epoch.
+    A moment is the start of a placed row (the row's place in `order`), its end (that plus the number of rows), or
+    an epoch.
 
     Attributes:
-        count: placed rows.
-        order: moments in time order.
+        order: placed rows by stage and start.
+        key: stage and start of each, as one integer.
+        moments: moments in time order.
         lasts: microseconds to the next moment.
         level: replicas that work from then on.
         flat: place of that in `Occupancy.levels`.
     """
 
-    count: int
     order: Ints
+    key: Ints
+    moments: Ints
     lasts: Ints
     level: Ints
     flat: Ints
 
-    def places(self) -> tuple[Ints, Ints]:
-        """Return where each placed row's start and end stand in the time order."""
-        place = np.empty(len(self.order), dtype=np.int64)
-        place[self.order] = np.arange(len(self.order))
-        return place[: self.count], place[self.count : 2 * self.count]
-
 
 def line_of(occupancy: Occupancy) -> Line:
-    """Sort the moments of the placed attempts and of the epochs."""
+    """Sort the placed attempts by stage and start, and the moments of theirs and of the epochs by stage and time."""
     placed, epochs = occupancy.placed, occupancy.epochs
-    at = np.concatenate(
-        [
-            frame.get_column("stage").to_numpy() * _OFFSET + frame.get_column(side).to_numpy()
-            for frame, side in ((placed, "starts"), (placed, "ends"), (epochs, "starts"))
-        ]
-    ).astype(np.int64)
-    order = pl.Series(at).arg_sort().to_numpy().astype(np.int64)
-    more = np.zeros(len(at), dtype=np.int64)
-    more[: placed.height], more[placed.height : 2 * placed.height] = 1, -1
-    epoch = np.maximum(np.cumsum(order >= 2 * placed.height) - 1, 0)
-    level = np.minimum(np.cumsum(more[order]), epochs.get_column("ready_count").to_numpy()[epoch])
-    sorted_at = at[order]
+    stage = placed.get_column("stage").to_numpy()
+    # A radix sort, after which attempts that came by time are in order already.
+    by_stage = np.argsort(
+        stage.astype(np.uint16 if stage.max(initial=0) < 2**16 else np.int64), kind="stable"
+    )
+    key, order = _sorted(_key(placed, "starts")[by_stage])
+    order = by_stage[order]
+    ends = _key(placed, "ends")[order]
+    at, moments = _sorted(np.concatenate([key, ends, _key(epochs, "starts")]))
+    count = len(order)
+    is_start, is_epoch = moments < count, moments >= 2 * count
+    in_flight = np.cumsum(2 * is_start.view(np.int8) + is_epoch.view(np.int8) - 1, dtype=np.int64)
+    epoch = np.maximum(np.cumsum(is_epoch) - 1, 0)
+    level = np.minimum(in_flight, epochs.get_column("ready_count").to_numpy()[epoch])
     return Line(
-        count=placed.height,
         order=order,
-        lasts=np.append(np.diff(sorted_at), 0),
+        key=key,
+        moments=moments,
+        lasts=np.append(np.diff(at), 0),
         level=level,
         flat=epochs.get_column("flat").to_numpy()[epoch].astype(np.int64) + level,
     )
+
+
+def _key(frame: pl.DataFrame, side: str) -> Ints:
+    """Return the stage and an instant in it as one integer."""
+    return frame.select((pl.col("stage") * 2**STAGE_BITS) + pl.col(side)).to_series().to_numpy()
+
+
+def _sorted(keys: Ints) -> tuple[Ints, Ints]:
+    """Return non-negative keys in order and where each stood; equal ones stay in the order given.
+
+    Key and place sort as one integer where both fit. A stable sort takes less the more is in order already, which of
+    ends that follow their starts is nearly all.
+    """
+    bits = len(keys).bit_length()
+    if int(keys.max(initial=0)) >= 2 ** (63 - bits):
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+    packed = keys << bits
+    packed |= np.arange(len(keys))
+    packed.sort(kind="stable")
+    return packed >> bits, packed & (2**bits - 1)
 
 
 def with_serving(occupancy: Occupancy, line: Line) -> Occupancy:
@@ -112,29 +136,29 @@ def with_serving(occupancy: Occupancy, line: Line) -> Occupancy:
 
 
 def shares(line: Line, occupancy: Occupancy, weight: Floats) -> Floats:
-    """Return what each placed row costs in picodollars, unrounded: w (G(end) - G(start)).
+    """Return what each placed row costs in picodollars, unrounded: w (G(end) - G(start)); in the line's order.
 
     Args:
         line: the time line.
         occupancy: the epochs that it runs over.
-        weight: of each placed row.
+        weight: of each placed row, in the line's order.
     """
-    if not line.count:
+    count = len(line.order)
+    if not count:
         return np.empty(0, dtype=np.float64)
-    fixed = (pl.Series(weight) * _WEIGHT_SCALE).cast(pl.Int128)
-    back = pl.select(pl.lit(fixed) * -1).to_series()
-    none = pl.Series([0], dtype=pl.Int128).new_from_index(0, len(line.order) - 2 * line.count)
-    change = pl.concat([fixed, back, none]).gather(line.order)
-    weights = change.cum_sum().cast(pl.Float64).to_numpy() / _WEIGHT_SCALE
-    is_working = line.level > 0
+    is_end = line.moments >= count
+    row = line.moments - np.where(is_end, count, 0)
+    sign = np.where(is_end, -1, 1)
+    epochs = np.flatnonzero(row >= count)
+    row[epochs], sign[epochs] = 0, 0
+    in_flight = Limbs.cut(weight, unit_bits=_WEIGHT_BITS).gather(row).times(sign).sums().floats()
+    growth = np.zeros(len(row), dtype=np.float64)
     speed = occupancy.levels.to_numpy()[line.flat]
-    growth = np.zeros(len(line.order), dtype=np.float64)
-    np.divide(speed * line.lasts, weights, out=growth, where=is_working)
-    grown = pl.Series(growth * _INTEGRAL_SCALE).cast(pl.Int128)
-    integral = grown.cum_sum() - grown
-    starts, ends = line.places()
-    return (
-        (integral.gather(ends) - integral.gather(starts)).cast(pl.Float64).to_numpy()
-        / _INTEGRAL_SCALE
-        * weight
-    )
+    np.divide(speed * line.lasts, in_flight, out=growth, where=line.level > 0)
+    # Of each moment, what G has grown before it.
+    grown = Limbs.cut(growth, unit_bits=_INTEGRAL_BITS)
+    integral = grown.sums().minus(grown)
+    place = np.empty(len(row), dtype=np.int64)
+    place[line.moments] = np.arange(len(row))
+    starts, ends = integral.gather(place[:count]), integral.gather(place[count : 2 * count])
+    return ends.minus(starts).floats() * weight
