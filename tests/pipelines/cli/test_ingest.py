@@ -106,6 +106,12 @@ def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
         (b'{"a": 1, "b": 2}', [], 1, "is of no known format (keys seen: a, b); name one with --kind: "),
         (b"", [], 1, "is of no known format (keys seen: none)"),
         (
+            "\n".join(json.dumps(EXAMPLES[kind][0]) for kind in ("requests", "k8s_pod")).encode(),
+            [],
+            2,
+            "fits k8s_pod and requests equally well; say which with --kind",
+        ),
+        (
             b"a,b\n1,2\n",
             ["--kind", "requests"],
             1,

@@ -122,6 +122,46 @@ def test_a_grown_file_is_read_from_where_it_grew(tmp_path: Path) -> None:
     assert notes[1][0].startswith("grown: its first 10 lines were read as ")
 
 
+def test_equal_records_without_ids_stay_apart_when_their_file_has_grown(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    nameless = [{**call(1), "request_id": None}] * 3
+    put(warehouse, "log.jsonl", lines(nameless[:2]))
+    land_all(warehouse)
+
+    put(warehouse, "log.jsonl", lines(nameless))
+    land_all(warehouse)
+    count(warehouse)
+
+    # The whole file is read, since the third of three equal records is a third call.
+    assert files(warehouse) == [("log.jsonl", 2, 2, 0, 0), ("log.jsonl", 3, 1, 2, 0)]
+    assert query(warehouse, "SELECT count(*) FROM core.requests") == [(3,)]
+
+
+def test_a_grown_archive_is_read_whole_and_what_it_held_before_drops(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    put(warehouse, "log.gz", gzip.compress(lines(CALLS[:10])))
+    land_all(warehouse)
+
+    put(warehouse, "log.gz", gzip.compress(lines(CALLS[:10])) + gzip.compress(lines(CALLS[10:15])))
+    land_all(warehouse)
+    count(warehouse)
+
+    assert files(warehouse) == [("log.gz", 10, 10, 0, 0), ("log.gz", 15, 5, 10, 0)]
+    assert query(warehouse, "SELECT count(*) FROM core.requests") == [(15,)]
+
+
+def test_a_file_of_many_hours_is_read_once_and_not_by_the_hours(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    path = put(warehouse, "days.jsonl", lines([call(1800 * number) for number in range(60)]))
+    land_all(warehouse)
+    path.unlink()
+
+    count(warehouse)
+
+    attempts = "SELECT count(*), count(DISTINCT date_trunc('hour', started_at)) FROM core.requests"
+    assert query(warehouse, attempts) == [(60, 30)]
+
+
 def test_a_replaced_file_adds_its_new_records_and_takes_none_away(tmp_path: Path) -> None:
     warehouse = lake(tmp_path)
     put(warehouse, "day.jsonl", lines(CALLS[:10]))
