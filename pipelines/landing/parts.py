@@ -1,5 +1,6 @@
 """Rows of one table on their way into the lake: gathered, and written as Parquet files of a draft folder."""
 
+import io
 import shutil
 import uuid
 from pathlib import Path
@@ -30,23 +31,28 @@ class Parts:
     def __init__(self, folder: Path, name: str, sort_by: str, most_bytes: int) -> None:
         self.paths: list[Path] = []
         self._folder, self._name, self._sort_by, self._most_bytes = folder, name, sort_by, most_bytes
-        self._frames: list[pl.DataFrame] = []
+        self._held: list[bytes] = []
         self._rows = self._bytes = 0
 
     def add(self, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
-        self._frames.append(rows)
+        # A frame holds on to all that was read along with it: many times its own size.
+        packed = io.BytesIO()
+        rows.write_ipc(packed, compression="lz4")
+        self._held.append(packed.getvalue())
         self._rows += rows.height
         self._bytes += int(rows.estimated_size())
         if self._rows >= _ROWS or self._bytes >= self._most_bytes:
             self.flush()
 
     def flush(self) -> None:
-        if not self._frames:
+        if not self._held:
             return
-        rows = pl.concat(self._frames).sort(self._sort_by, maintain_order=True)
-        self._frames, self._rows, self._bytes = [], 0, 0
+        rows = pl.concat([pl.read_ipc(packed) for packed in self._held])
+        if not rows[self._sort_by].is_sorted():
+            rows = rows.sort(self._sort_by, maintain_order=True)
+        self._held, self._rows, self._bytes = [], 0, 0
         path = self._folder / f"{self._name}-{uuid.uuid4().hex}.parquet"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -62,14 +68,14 @@ class Parts:
     def absorb(self, other: "Parts") -> None:
         """Take over the rows of another buffer of the same table."""
         self.paths += other.paths
-        for frame in other._frames:  # noqa: SLF001
-            self.add(frame)
+        for packed in other._held:  # noqa: SLF001
+            self.add(pl.read_ipc(packed))
 
     def discard(self) -> None:
         """Forget all rows, written or not."""
         for path in self.paths:
             path.unlink(missing_ok=True)
-        self._frames, self.paths, self._rows, self._bytes = [], [], 0, 0
+        self._held, self.paths, self._rows, self._bytes = [], [], 0, 0
 
 
 def _why(error: Exception, folder: Path) -> str:

@@ -98,12 +98,13 @@ class Reader:
         self._con = con.cursor()
         # One path holds one block after another.
         self._con.execute("SET TimeZone = 'UTC'; SET enable_external_file_cache = false")
+        # A parameter of a query makes DuckDB import pandas, which takes longer than a small file.
+        self._con.execute(f"SET VARIABLE hash_key = {_word(hash_key.decode())}")
         self._importer = importer
         plain = Reading(columns=importer.columns, select=importer.select)
         self._readings = [plain] if importer.fast is None else [importer.fast, plain]
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
         self._fits = fits(self._con, {self._theirs[name]: dtype for name, dtype in importer.columns.items()})
-        self._parameters = {"hash_key": hash_key.decode()} if "$hash_key" in importer.select else {}
         self._scratch = _Scratch()
 
     def close(self) -> None:
@@ -168,7 +169,7 @@ class Reader:
         fields = ", ".join(f'{_name(theirs)} AS "{name}"' for name, theirs in self._theirs.items())
         return self._rows(
             f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "
-            f"format = 'newline_delimited', columns = {{{types}}}, maximum_object_size = {size}, "
+            f"format = 'newline_delimited', columns = {{{types}}}, records = true, maximum_object_size = {size}, "
             f"compression = 'uncompressed')",
             alive,
             select=reading.select,
@@ -289,8 +290,8 @@ class Reader:
 
     def _rows(self, relation: str, ordinals: Positions, *, select: str | None = None) -> pl.DataFrame:
         self._con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {relation}")
-        query = select or self._importer.select
-        rows = pl.DataFrame(self._con.execute(query, self._parameters).to_arrow_table())
+        query = (select or self._importer.select).replace("$hash_key", "getvariable('hash_key')")
+        rows = pl.DataFrame(self._con.execute(query).to_arrow_table())
         rows = rows.with_columns(ordinal=pl.Series(ordinals).gather(rows["line_number"] - 1))
         frame = self._importer.canonical(rows.lazy())
         if "is_ignored" not in frame.collect_schema().names():
@@ -313,11 +314,12 @@ class _Scratch:
             self.path = self._file.name
 
     def write(self, data: bytes) -> None:
+        # Cut at the end, not before: its pages are written again and need not be taken anew.
         self._file.seek(0)
-        self._file.truncate()
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
+        self._file.truncate()
 
     def close(self) -> None:
         self._file.close()

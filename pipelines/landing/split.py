@@ -105,7 +105,7 @@ class _Splitter:
     def __init__(self, at_least: int, longest: int, number: int, offset: int, *, has_quotes: bool) -> None:
         self._at_least, self._longest, self._number, self._offset = at_least, longest, number, offset
         self._has_quotes, self._is_quoted = has_quotes, False
-        self._done: list[bytes] = []
+        self._done: list[bytes | memoryview] = []
         self._ends: list[Positions] = []
         self._done_bytes = 0
         self._open: list[bytes] = []
@@ -124,7 +124,7 @@ class _Splitter:
                 yield self._alone(piece[: ends[0]])
                 piece, ends = piece[ends[0] :], ends[1:] - ends[0]  # noqa: PLW2901
             if len(ends):
-                self._take(piece[: ends[-1]], ends)
+                self._take(memoryview(piece)[: ends[-1]], ends)
             if self._done_bytes >= self._at_least:
                 yield from self._flush()
             yield from self._grow(rest)
@@ -172,7 +172,7 @@ class _Splitter:
         self._number += data.count(b"\n") - 1
         return piece
 
-    def _take(self, piece: bytes, ends: Positions) -> None:
+    def _take(self, piece: bytes | memoryview, ends: Positions) -> None:
         """Take whole records: the open one, which ends in this piece, and those behind it."""
         if self._has_quotes:
             self._ends.append(ends + (self._done_bytes + self._open_bytes))
