@@ -4,7 +4,8 @@ A series has one fact of a pod, and the value of some is an instant. What a pod 
 is gathered by its uid from all series that are read together, and the facts of nodes by their names. A pod of which
 nothing says that it holds accelerators makes no replica: its deployment is NULL (models/costs/notices.py); one that is
 known to hold none is ignored. A scrape that is repeated yields the same events, which are told as duplicates. A pod
-that is being deleted is gone at its deadline at the latest, which is when it stops; no metric has the grace before it.
+that is being deleted is gone at its deadline at the latest, which is when it stops if no container's end is told; no
+metric has the grace before it.
 Source: kube-state-metrics 2 `docs/metrics`, `internal/store/pod.go`, checked 2026-11-20.
 """
 
@@ -29,13 +30,14 @@ from models.lifecycle.kubernetes import (
 )
 from models.records import Importer, first_reason, instant, integer
 
-_STARTED, _ENDED = "kube_pod_container_state_started", "kube_pod_completion_time"
+_STARTED = "kube_pod_container_state_started"
+_ENDED, _DEADLINE = "kube_pod_completion_time", "kube_pod_deletion_timestamp"
 _EVENTS = {
     "kube_pod_created": "requested",
     "kube_pod_status_scheduled_time": "scheduled",
     _STARTED: "image_pulled",
     "kube_pod_status_ready_time": "ready",
-    "kube_pod_deletion_timestamp": "stopped",
+    _DEADLINE: "stopped",
     _ENDED: "stopped",
 }
 """Metrics whose value is an instant, and what happened to the pod then."""
@@ -118,6 +120,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .fill_null(value=False)
     )
     is_idle = (metric == _STARTED) & ~is_main
+    is_outdone = (metric == _DEADLINE) & pl.col("has_ended").fill_null(value=False)
     has_failed = (metric == _ENDED) & pl.col("has_failed").fill_null(value=False)
     slices = pl.col("shares").list.first().str.split("/").list.eval(pl.element().cast(pl.Int64))
     # A pod of a ReplicaSet is named by it; the hash of its template is no part of the deployment's name.
@@ -147,7 +150,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("is_empty").fill_null(value=False)
             | (
                 (metric != "")
-                & (~metric.is_in(list(_EVENTS)) | is_idle | (is_known & ~is_held & ~is_unstated))
+                & (~metric.is_in(list(_EVENTS)) | is_idle | is_outdone | (is_known & ~is_held & ~is_unstated))
             )
         ),
         event=event,
@@ -194,6 +197,7 @@ def _pods(samples: pl.LazyFrame) -> pl.LazyFrame:
         .agg(
             *(pl.col(name).drop_nulls().first() for name in ("node", *_OF_POD)),
             is_failed.any().alias("has_failed"),
+            ((pl.col("metric") == _ENDED) & pl.col("event_at").is_not_null()).any().alias("has_ended"),
             is_lost.any().alias("was_turned_out"),
         )
     )

@@ -183,7 +183,7 @@ def test_scrapes_that_are_repeated_land_each_instant_once_and_make_the_lives_tha
     )
     assert events == [
         *((event, clock, "llm", "H100") for event, clock, _ in STARTED),
-        ("stopped", "11:00:20", "llm", "H100"), ("stopped", "11:00:30", "llm", "H100"),
+        ("stopped", "11:00:20", "llm", "H100"),
     ]  # fmt: skip
     with warehouse.reading() as con:
         lives = replica_intervals(con.execute("FROM core.replica_events").pl().lazy())
@@ -207,6 +207,14 @@ def test_scrapes_that_are_repeated_land_each_instant_once_and_make_the_lives_tha
     assert both.sort("started_at").select("state", *clock).rows()[3:] == [
         ("ready", "10:02:40", "11:00:00"), ("draining", "11:00:00", "11:00:20"),
     ]  # fmt: skip
+
+
+def test_a_pod_that_is_being_deleted_stops_at_its_deadline_where_no_end_is_told() -> None:
+    going = of_pod(deletion_timestamp="11:00:30")
+    over = of_pod(deletion_timestamp="11:00:30", completion_time="11:00:20")
+
+    assert told(Outcome(KIND, page(going)))[4:] == [("stopped", "11:00:30", None)]
+    assert told(Outcome(KIND, page(over)))[4:] == [("stopped", "11:00:20", None)]
 
 
 @pytest.mark.parametrize(("why", "reason"), [("Evicted", "preempted"), (None, "crash")])
