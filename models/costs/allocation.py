@@ -112,7 +112,7 @@ def _allocated(
     ]
     weighed = _weighed(attempts, work, occupancy, rules=rules, weights=weights)
     slices = split(occupancy, line, weighed, attempts, rules)
-    return request_rows(occupancy, slices, attempts, weighed, cuts)
+    return request_rows(occupancy, slices, attempts, weighed, cuts, rules)
 
 
 def _attempts(requests: pl.LazyFrame) -> pl.DataFrame:
@@ -147,9 +147,9 @@ def _weighed(
         attempts,
         rows,
         lasts,
-        models=model.gather(rows) if weights.tokens else model.head(0),
+        models=model,
         chips=_of_pool(occupancy, "chip") if weights.tokens else model.head(0),
-        table=weights.tokens,
+        weights=weights,
         # What is tied to no pool weighs nothing that is split.
         is_equal=np.array([each.rule == "equal_share" for each in rules] + [False])[
             occupancy.units.get_column("pool").to_numpy()

@@ -7,7 +7,7 @@ import polars as pl
 from models.costs.intervals import half_even_parts
 from models.costs.occupancy import Occupancy
 from models.costs.splits import Slices
-from models.costs.weights import SCALE, Weighed
+from models.costs.weights import DEFAULT_WEIGHTS, SCALE, PoolRule, Weighed
 from models.money import ROW_USD
 from models.schemas.vocabulary import TOKEN_COLUMNS
 
@@ -16,9 +16,14 @@ _WEIGHT = pl.Decimal(18, 6)
 
 
 def request_rows(
-    occupancy: Occupancy, slices: Slices, attempts: pl.DataFrame, weighed: Weighed, cuts: pl.DataFrame
+    occupancy: Occupancy,
+    slices: Slices,
+    attempts: pl.DataFrame,
+    weighed: Weighed,
+    cuts: pl.DataFrame,
+    rules: list[PoolRule],
 ) -> pl.DataFrame:
-    """Write the rows of units that met a replica, and of those in which work began."""
+    """Write the rows of units that met a replica, and of those in which work began; `rules` are those of the pools."""
     is_first = occupancy.units.get_column("is_first").to_numpy()
     kept = np.flatnonzero(slices.is_met | is_first)
     units = occupancy.units[kept]
@@ -27,7 +32,8 @@ def request_rows(
     facts = attempts if is_same else attempts[rows]
     first = pl.Series("is_first_accrual", is_first[kept])
     slot, pool = units.get_column("slot"), units.get_column("pool")
-    pooled = occupancy.pools.select(pl.all().gather(_or_null(pool)))
+    rule = pl.Series("allocation_rule", [each.rule for each in rules], dtype=pl.String)
+    pooled = occupancy.pools.with_columns(rule).select(pl.all().gather(_or_null(pool)))
     met, priced = pl.Series(slices.is_met[kept]), pl.Series(slices.is_priced[kept])
     picodollars, worked, lasts = slices.picodollars[kept], slices.worked[kept], weighed.lasts[kept]
     of_input = half_even_parts(picodollars, weighed.from_input[kept], np.maximum(weighed.both[kept], 1))
@@ -45,7 +51,9 @@ def request_rows(
         "price_id": slices.price_ids.gather(_or_null(pl.Series(slices.price_stage[kept]))),
         "chip": pooled.get_column("chip"),
         "commitment": pooled.get_column("commitment"),
+        "allocation_rule": pooled.get_column("allocation_rule"),
     }
+    origin = DEFAULT_WEIGHTS.origin if weighed.origin is None else weighed.origin.gather(kept)
     grain = pl.when("is_pool_grain").then(pl.lit("pool")).otherwise(pl.lit("replica"))
     is_met, is_priced = pl.lit(met), pl.lit(priced)
     named = facts.drop("commitment", "deployment", "chip", strict=False).with_columns(
@@ -55,6 +63,7 @@ def request_rows(
         pl.when(pl.lit(first)).then("provider_reported_cost_usd").alias("gateway_reported_usd"),
         pl.when(is_met).then(pl.lit(_millionths(weighed.whole[kept], worked, lasts))).alias("allocation_weight"),
         pl.when(pl.lit(pool) >= 0).then(pl.lit(units.select(grain).to_series())).alias("allocation_grain"),
+        pl.when(pl.lit(pool) >= 0).then(pl.lit(origin)).alias("weights_from"),
         pl.when(is_priced).then(pl.lit("priced")).otherwise(pl.lit("unpriced")).alias("price_state"),
         pl.when(~is_met).then(pl.lit("no_replica_ready")).when(~is_priced).then(pl.lit("unknown_chip")).alias("unpriced_reason"),
         pl.lit("gpu").alias("cost_basis"),

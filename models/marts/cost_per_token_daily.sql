@@ -3,7 +3,9 @@
 -- usage_usd is serving only. available_usd adds each pool-day's starting, idle, draining, failed, padding
 -- and unused dollars, spread over that pool-day's allocation weights by the cumulative rule in whole
 -- picodollars: order the slices, cumulate, round half-even, take differences, so the parts sum to the whole.
--- What has no weight to rest on, and what no replica held, stays on (unallocated) rows.
+-- Where a pool's rule has quotas, each reserving tenant carries its part of them, by its own weights, or on a
+-- (reserved) row where it sent nothing. What has no weight to rest on, what a rule leaves unallocated, and what no
+-- replica held, stays on (unallocated) rows.
 WITH pool_days AS (
   SELECT provider, region, chip, deployment, commitment, accrued_on,
     CASE WHEN count(DISTINCT model) = 1 AND count(model) = count(*) THEN min(model) END AS model,
@@ -37,42 +39,56 @@ slices AS (
   FROM core.request_costs
   WHERE accrued_on >= $from_on AND accrued_on < $to_on
 ),
+pool_rules AS (
+  SELECT p.provider, p.region, p.chip, p.deployment, p.commitment, p.accrued_on, p.overhead,
+    max(r.rule_number) AS rule_number, arg_max(r.overhead, r.rule_number) AS goes
+  FROM pool_days p LEFT JOIN ref.allocation_rules r
+    ON coalesce(r.provider, p.provider) = p.provider AND coalesce(r.region, p.region) = p.region
+    AND coalesce(r.chip, p.chip) = p.chip AND coalesce(r.deployment, p.deployment) = p.deployment
+    AND coalesce(r.commitment, p.commitment) = p.commitment
+  GROUP BY ALL
+),
+quotas AS (
+  SELECT rule_number, tenant, CAST(quota * 1000000 AS HUGEINT) AS quota,
+    sum(CAST(quota * 1000000 AS HUGEINT)) OVER (PARTITION BY rule_number ORDER BY tenant) AS quota_so_far,
+    sum(CAST(quota * 1000000 AS HUGEINT)) OVER (PARTITION BY rule_number) AS whole_quota
+  FROM ref.allocation_rules WHERE tenant IS NOT NULL
+),
+pots AS (
+  -- What is to be spread: a pool-day's overhead, or a reserving tenant's part of it.
+  SELECT p.* EXCLUDE (overhead, rule_number, goes), q.tenant AS payer,
+    CASE WHEN q.tenant IS NULL THEN overhead
+      ELSE share_so_far(overhead, quota_so_far, whole_quota)
+        - share_so_far(overhead, quota_so_far - quota, whole_quota) END AS overhead
+  FROM pool_rules p LEFT JOIN quotas q USING (rule_number)
+  WHERE goes IS DISTINCT FROM 'unallocated'
+),
 running AS (
   SELECT s.source, s.request_id, s.started_at, s.accrued_hour,
-    provider, region, chip, deployment, commitment, accrued_on,
-    p.overhead, p.is_provisional,
-    sum(s.weight) OVER (pool_day ORDER BY s.source, s.request_id, s.started_at, s.accrued_hour ROWS UNBOUNDED PRECEDING) AS weight_so_far,
-    sum(s.weight) OVER (pool_day) AS whole_weight
-  FROM slices s JOIN pool_days p USING (provider, region, chip, deployment, commitment, accrued_on)
-  WHERE s.weight > 0
-  WINDOW pool_day AS (PARTITION BY provider, region, chip, deployment, commitment, accrued_on)
-),
-divided AS (
-  SELECT *,
-    (abs(overhead) * weight_so_far) // whole_weight AS quotient,
-    (abs(overhead) * weight_so_far) % whole_weight AS rest
-  FROM running
+    provider, region, chip, deployment, commitment, accrued_on, payer, overhead,
+    sum(s.weight) OVER (pot ORDER BY s.source, s.request_id, s.started_at, s.accrued_hour ROWS UNBOUNDED PRECEDING) AS weight_so_far,
+    sum(s.weight) OVER (pot) AS whole_weight
+  FROM slices s JOIN pots USING (provider, region, chip, deployment, commitment, accrued_on)
+  WHERE s.weight > 0 AND (payer IS NULL OR payer = s.tenant)
+  WINDOW pot AS (PARTITION BY provider, region, chip, deployment, commitment, accrued_on, payer)
 ),
 cumulated AS (
-  SELECT *,
-    sign(overhead)::HUGEINT * (
-      quotient + CASE WHEN 2 * rest > whole_weight OR (2 * rest = whole_weight AND quotient % 2 = 1) THEN 1 ELSE 0 END
-    ) AS share_so_far
-  FROM divided
+  SELECT *, share_so_far(overhead, weight_so_far, whole_weight) AS share_so_far FROM running
 ),
 shares AS (
-  SELECT source, request_id, started_at, accrued_hour, accrued_on, is_provisional AS is_share_provisional,
+  SELECT source, request_id, started_at, accrued_hour, accrued_on,
     CAST(
       (share_so_far - coalesce(lag(share_so_far) OVER (
-        PARTITION BY provider, region, chip, deployment, commitment, accrued_on
+        PARTITION BY provider, region, chip, deployment, commitment, accrued_on, payer
         ORDER BY source, request_id, started_at, accrued_hour
       ), 0)) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)
     ) AS overhead_usd
   FROM cumulated
 ),
 attempts AS (
-  SELECT s.*, h.overhead_usd, h.is_share_provisional
+  SELECT s.*, h.overhead_usd, h.overhead_usd IS NOT NULL AND p.is_provisional AS is_share_provisional
   FROM slices s LEFT JOIN shares h USING (source, request_id, started_at, accrued_hour, accrued_on)
+  LEFT JOIN pool_days p USING (provider, region, chip, deployment, commitment, accrued_on)
 ),
 cells AS (
   SELECT accrued_on, provider, region, route, model, chip, tenant,
@@ -100,23 +116,43 @@ cells AS (
   GROUP BY accrued_on, provider, region, route, model, chip, tenant
 ),
 weighted AS (
-  SELECT DISTINCT provider, region, chip, deployment, commitment, accrued_on FROM running
+  SELECT DISTINCT provider, region, chip, deployment, commitment, accrued_on, payer FROM running
+),
+reserved AS (
+  -- A tenant that reserved and sent nothing carries its part all the same.
+  SELECT p.accrued_on, p.provider, p.region, '(reserved)' AS route, d.model, p.chip, p.payer AS tenant,
+    sum(CAST(p.overhead * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12))) AS available_usd,
+    bool_or(d.is_provisional) AS is_provisional
+  FROM pots p JOIN pool_days d USING (provider, region, chip, deployment, commitment, accrued_on)
+  ANTI JOIN weighted w ON (w.provider, w.region, w.chip, w.deployment, w.commitment, w.accrued_on, w.payer)
+    = (p.provider, p.region, p.chip, p.deployment, p.commitment, p.accrued_on, p.payer)
+  WHERE p.payer IS NOT NULL AND p.overhead <> 0
+  GROUP BY ALL
+),
+carried AS (
+  -- Pool-days whose overhead rests on weights or quotas.
+  SELECT DISTINCT provider, region, chip, deployment, commitment, accrued_on FROM weighted
+  UNION
+  SELECT provider, region, chip, deployment, commitment, accrued_on FROM pots WHERE payer IS NOT NULL
+),
+served AS (
+  SELECT provider, region, chip, deployment, commitment, accrued_on, sum(effective_usd) AS serving_usd,
+    bool_or(weight > 0) AS has_weight
+  FROM slices WHERE cost_basis = 'gpu' GROUP BY ALL
+),
+rests AS (
+  SELECT p.*, c.accrued_on IS NULL AS is_uncarried,
+    CASE WHEN has_weight THEN unheld_usd ELSE billed_usd - coalesce(serving_usd, 0) - overhead_usd END
+      + CASE WHEN c.accrued_on IS NULL THEN overhead_usd ELSE 0 END AS rest_usd
+  FROM (SELECT *, CAST(overhead * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS overhead_usd FROM pool_days) p
+  LEFT JOIN carried c USING (provider, region, chip, deployment, commitment, accrued_on)
+  LEFT JOIN served USING (provider, region, chip, deployment, commitment, accrued_on)
 ),
 left_over AS (
-  SELECT p.accrued_on, p.provider, p.region, '(unallocated)' AS route, p.model, p.chip,
-    sum(
-      CASE WHEN w.accrued_on IS NULL
-        THEN p.billed_usd - coalesce(served.serving_usd, 0) ELSE p.unheld_usd END
-    ) AS available_usd,
-    bool_or(p.is_provisional) AS is_provisional
-  FROM pool_days p
-  LEFT JOIN weighted w USING (provider, region, chip, deployment, commitment, accrued_on)
-  LEFT JOIN (
-    SELECT provider, region, chip, deployment, commitment, accrued_on, sum(effective_usd) AS serving_usd
-    FROM slices WHERE cost_basis = 'gpu' GROUP BY ALL
-  ) served USING (provider, region, chip, deployment, commitment, accrued_on)
-  WHERE w.accrued_on IS NULL OR p.unheld_usd <> 0
-  GROUP BY p.accrued_on, p.provider, p.region, p.model, p.chip
+  SELECT accrued_on, provider, region, '(unallocated)' AS route, model, chip, NULL AS tenant,
+    sum(rest_usd) AS available_usd, bool_or(is_provisional) AS is_provisional
+  FROM rests WHERE is_uncarried OR rest_usd <> 0
+  GROUP BY accrued_on, provider, region, model, chip
 )
 SELECT *,
   1 - unpriced_count / nullif(attempt_count, 0) AS priced_ratio,
@@ -128,4 +164,4 @@ FROM cells
 UNION ALL BY NAME
 SELECT *, 0 AS request_count, 0 AS attempt_count, 0 AS error_count, 0 AS gateway_cache_hit_count,
   0 AS input_tokens, 0 AS output_tokens, 0 AS total_tokens, 0 AS unpriced_tokens, 0 AS unpriced_count
-FROM left_over
+FROM (FROM left_over UNION ALL BY NAME FROM reserved)

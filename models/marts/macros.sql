@@ -6,7 +6,8 @@ SELECT c.source, c.request_id, c.logical_request_id, c.attempt_no, c.status, c.s
   c.price_state, c.unpriced_reason, c.usage_source, c.cost_basis,
   l.meter, l.quantity,
   CASE WHEN c.cost_basis = 'gpu' THEN
-      concat_ws(', ', 'share of what the pool-hour served, by weight', 'at grain ' || c.allocation_grain)
+      concat_ws(', ', 'share of what the pool-hour served, by ' || coalesce(c.allocation_rule, 'weight'),
+        'weights ' || c.weights_from, 'at grain ' || c.allocation_grain)
     WHEN p.price_id IS NOT NULL THEN concat_ws(', ',
       CASE p.layer WHEN 'contracted' THEN 'contract ' || p.contract ELSE 'list price' END,
       'tier ' || p.service_tier, 'region ' || p.region,
@@ -16,7 +17,8 @@ SELECT c.source, c.request_id, c.logical_request_id, c.attempt_no, c.status, c.s
       CASE p.priced_at WHEN 'finished' THEN 'as of completion' END) END AS rule,
   p.unit, p.currency, p.rate_per_mtok, p.usd_per_mtok, l.picodollars_per_unit, p.is_rounded,
   c.fx_usd_per_unit, c.fx_on,
-  g.usd_per_gpu_hour, c.chip, c.deployment, c.commitment, c.allocation_grain, c.allocation_weight,
+  g.usd_per_gpu_hour, c.chip, c.deployment, c.commitment, c.allocation_grain, c.allocation_rule,
+  c.weights_from, c.allocation_weight,
   h.serving_usd AS pool_serving_usd, h.billed_usd AS pool_billed_usd,
   l.effective_usd, c.list_usd AS attempt_list_usd, c.effective_usd AS attempt_effective_usd,
   c.estimated_usd, c.saved_usd, c.gateway_reported_usd,
@@ -45,6 +47,15 @@ LEFT JOIN ops.landed_files f ON f.file_hash = r.file_hash AND f.source = r.sourc
 LEFT JOIN ops.partitions w ON w.table_name = 'core.request_costs'
   AND w.partition_key = strftime(c.accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
 ORDER BY c.started_at, c.request_id, c.accrued_hour, c.accrued_on, l.meter, l.price_id;
+
+-- share_so_far: part / whole of an amount, all whole numbers, rounded half-even; differences of growing parts sum to it.
+CREATE OR REPLACE MACRO share_so_far(amount, part, whole) AS (
+  sign(amount)::HUGEINT * (
+    (abs(amount) * part) // whole
+    + CASE WHEN 2 * ((abs(amount) * part) % whole) > whole
+        OR (2 * ((abs(amount) * part) % whole) = whole AND ((abs(amount) * part) // whole) % 2 = 1) THEN 1 ELSE 0 END
+  )
+);
 
 -- within_schedule: whether an instant lies in off-peak hours such as 'mon,tue 16:30-00:30' (UTC, by the starting day).
 CREATE OR REPLACE MACRO within_schedule(schedule, instant) AS (

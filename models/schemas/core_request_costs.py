@@ -88,6 +88,17 @@ TABLE = Table(
             comment="replica or pool: how closely the request is tied to a GPU",
             one_of=("replica", "pool"),
         ),
+        Column(
+            name="allocation_rule",
+            dtype=pl.String,
+            comment="Rule by which serving dollars of its pool are split; NULL for token-priced rows",
+            one_of=("token_share", "equal_share", "reserved_quota"),
+        ),
+        Column(
+            name="weights_from",
+            dtype=pl.String,
+            comment="Where the weights of its tokens are from: default, or file and line; NULL for token-priced rows",
+        ),
         Column(name="deployment", dtype=pl.String, comment="Pool's deployment; NULL for token-priced rows"),
         Column(
             name="price_state",

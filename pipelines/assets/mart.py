@@ -11,6 +11,8 @@ import polars as pl
 from models.cold_starts.bursts import DAYS_BEFORE, HISTORY_DAYS, cold_start_bursts
 from models.cold_starts.starts import cold_starts
 from models.costs.notices import with_deployments
+from models.costs.weight_estimates import WINDOW_DAYS, prefill_weights
+from models.costs.weights import load_weights
 from models.marts import mart_sql
 from models.periods import business_day_bounds
 from models.schemas import table
@@ -82,6 +84,10 @@ def mart_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition
             }.items()
         ),
         _daily_asset(("mart.gpu_bill_daily",), _gpu_bill_daily, ["core/pool_hours"], daily),
+        # A count that lands late moves ops/completeness, and with it the days to be done again.
+        _daily_asset(
+            ("mart.prefill_weights",), _prefill_weights, ["core/pool_hours", "ops/completeness"], daily
+        ),
         _daily_asset(
             ("mart.routing_mistakes", "mart.routing_regret_daily", "mart.routing_coverage_daily"),
             _routing_mistakes,
@@ -109,7 +115,8 @@ def _daily_asset(
 ) -> dg.AssetsDefinition:
     upstream = [
         dg.AssetDep(
-            dg.AssetKey(key.split("/")), partition_mapping=DAY_FROM_HOURS if key.startswith("core/") else None
+            dg.AssetKey(key.split("/")),
+            partition_mapping=DAY_FROM_HOURS if key.startswith(("core/", "ops/")) else None,
         )
         for key in deps
     ]
@@ -172,6 +179,33 @@ def _gpu_bill_daily(
 ) -> int:
     target = warehouse.project.settings.gpu.target_utilization_percent
     return _select("mart.gpu_bill_daily", con, commit, from_on, to_on, target_percent=target)
+
+
+def _prefill_weights(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, from_on: date, to_on: date
+) -> int:
+    project = warehouse.project
+    zone = project.time_zone
+    first_on = from_on - timedelta(days=WINDOW_DAYS - 1)
+    blocks = frame(
+        con,
+        mart_sql("prefill_blocks"),
+        {
+            "start": business_day_bounds(first_on, time_zone=zone)[0],
+            "end": business_day_bounds(to_on, time_zone=zone)[0],
+            "zone": zone,
+        },
+    )
+    weights = load_weights(project.weights_text(), path=project.weights_path)
+    days = days_between(from_on, to_on)
+    rows = pl.concat(
+        prefill_weights(
+            blocks, on=on, weights=weights, day_ends_at=business_day_bounds(on, time_zone=zone)[1]
+        )
+        for on in days
+    )
+    commit.replace("mart.prefill_weights", rows, partitions=days)
+    return rows.height
 
 
 def _routing_mistakes(

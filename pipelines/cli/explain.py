@@ -30,7 +30,8 @@ _SLICE_FIELDS = (
     "loaded_at",
 )
 _POOL_FIELDS = (
-    "chip", "deployment", "commitment", "usd_per_gpu_hour", "allocation_grain", "allocation_weight",
+    "chip", "deployment", "commitment", "usd_per_gpu_hour", "allocation_grain", "allocation_rule",
+    "weights_from", "allocation_weight",
     "pool_serving_usd", "pool_billed_usd",
 )  # fmt: skip
 _LINE_FIELDS = (
@@ -38,6 +39,12 @@ _LINE_FIELDS = (
     "fx_usd_per_unit", "fx_on", "effective_usd", "price_id", "sheet_version", "sheet_path", "sheet_line", "valid_from",
     "known_from", "source_url",
 )  # fmt: skip
+_RULES = {
+    None: "by weight",  # A row of an older version does not say.
+    "token_share": "by token_share (weighted tokens a second)",
+    "equal_share": "by equal_share (every request in flight alike)",
+    "reserved_quota": "by reserved_quota (what its tenant reserved, within it by weighted tokens)",
+}
 
 
 @click.command(name="explain")
@@ -201,7 +208,10 @@ def _show_pool(part: dict[str, Any]) -> None:
         f"  pool-hour served {_usd(pool['pool_serving_usd'])} of {_usd(pool['pool_billed_usd'])} billed"
     )
     share, written = _usd(part["attempt_effective_usd"]), "-" if weight is None else f"{weight.normalize():f}"
-    click.echo(f"  share    {share} by weight {written} at {pool['allocation_grain'] or 'no'} grain")
+    click.echo(
+        f"  share    {share} {_RULES[pool['allocation_rule']]} at {pool['allocation_grain'] or 'no'} grain"
+    )
+    click.echo(f"  weight   {written}, weights of tokens: {pool['weights_from'] or 'not known'}")
     for line in part["lines"]:
         if line["sheet_path"]:
             click.echo(

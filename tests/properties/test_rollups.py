@@ -70,7 +70,23 @@ def fleets(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]
     return costs, pools
 
 
-def _load(con: duckdb.DuckDBPyConnection, fleet: tuple[list[dict[str, Any]], list[dict[str, Any]]]) -> None:
+QUOTAS = st.dictionaries(st.sampled_from(["x", "y", "z"]), st.integers(1, 10**9), max_size=3)
+
+
+def _rules(quotas: dict[str, int], overhead: str) -> list[dict[str, Any]]:
+    """Return rules of the deployment p by quotas, and of q without."""
+    p = {"rule_number": 1, "deployment": "p", "rule": "reserved_quota", "overhead": "spread"}
+    q = {"rule_number": 2, "deployment": "q", "rule": "token_share", "overhead": overhead}
+    return [*(p | {"tenant": name, "quota": Decimal(each).scaleb(-6)} for name, each in quotas.items()), q]
+
+
+def _load(
+    con: duckdb.DuckDBPyConnection,
+    fleet: tuple[list[dict[str, Any]], list[dict[str, Any]]],
+    rules: list[dict[str, Any]] | None = None,
+) -> None:
+    con.execute("DELETE FROM ref.allocation_rules")
+    insert(con, "ref.allocation_rules", rules or [])
     for dotted, rows in zip(("core.request_costs", "core.pool_hours"), fleet, strict=True):
         con.execute(f"DELETE FROM {dotted}")
         insert(con, dotted, rows)
@@ -87,9 +103,9 @@ SETTINGS = settings(
 
 
 @SETTINGS
-@given(fleet=fleets())
-def test_available_dollars_are_token_costs_plus_pool_bills(con, fleet):
-    _load(con, fleet)
+@given(fleet=fleets(), quotas=QUOTAS, overhead=st.sampled_from(["spread", "unallocated"]))
+def test_available_dollars_are_token_costs_plus_pool_bills_whatever_the_rules(con, fleet, quotas, overhead):
+    _load(con, fleet, _rules(quotas, overhead))
     daily = _daily(con, FIRST, LAST)
     tokens = sum(row["effective_usd"] or 0 for row in fleet[0] if row["cost_basis"] == "token")
     bills = sum(row["billed_usd"] for row in fleet[1])

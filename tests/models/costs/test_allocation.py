@@ -157,8 +157,8 @@ def test_attempt_of_a_replica_that_is_gone_by_a_later_hour_works_nowhere_then():
 
 
 WEIGHTS = {
-    ("llama", "H100"): TokenWeights(input=10_000, cache_read=5_000, output=10_000),
-    ("llama", None): TokenWeights(input=0, cache_read=0, output=10_000),
+    ("llama", "H100"): (TokenWeights(input=10_000, cache_read=5_000, output=10_000),),
+    ("llama", None): (TokenWeights(input=0, cache_read=0, output=10_000),),
 }
 
 
@@ -177,6 +177,33 @@ def test_measured_weights_of_a_model_and_chip_win_over_those_of_the_model():
     assert [row["allocation_weight"] for row in rows] == [Decimal(1), Decimal(100)]
     other = Weights({(None, "B200"): WEIGHTS["llama", None]})
     assert allocated(pair, [ready()], weights=other)[0]["allocation_weight"] == 46
+
+
+DATED = """\
+version: 1
+weights:
+  - {model: llama, chip: H100, input: 1, valid_from: 2026-10-01}
+  - {model: llama, chip: H100, input: 3, valid_from: 2026-11-20T12:30:00Z}
+  - {chip: H100, input: 2, valid_from: 2026-01-01}
+"""
+
+
+def test_weights_hold_from_their_date_on_and_the_row_says_where_they_are_from():
+    """What is adopted later moves no attempt that started before; an older entry of the pair still holds for it."""
+    calls = [
+        attempt(name, minute, minute + 5, replica_id="r1", served_model=model, input_uncached_tokens=100)
+        for name, minute, model in (("a", 0, "llama"), ("b", 30, "llama"), ("c", 40, "qwen"))
+    ]
+    rows = allocated(calls, [ready()], weights=load_weights(DATED, path="weights.yml"))
+    assert [(row["allocation_weight"], row["weights_from"]) for row in rows] == [
+        (Decimal(100), "weights.yml:3"), (Decimal(300), "weights.yml:4"), (Decimal(200), "weights.yml:5"),
+    ]  # fmt: skip
+    (row,) = allocated(calls[:1], [ready(chip="H200")], weights=load_weights(DATED, path="weights.yml"))
+    assert (row["allocation_weight"], row["weights_from"], row["allocation_rule"]) == (
+        46,
+        "default",
+        "token_share",
+    )
 
 
 RULES = """\

@@ -70,8 +70,8 @@ weights:
 
 def test_weights_are_read_in_ten_thousandths():
     assert load_weights(WEIGHTS, path="w.yml").tokens == {
-        ("llama", "H100"): TokenWeights(input=3100, cache_read=200, output=10_000),
-        (None, "B200"): TokenWeights(input=2000, cache_read=0, output=9000),
+        ("llama", "H100"): (TokenWeights(input=3100, cache_read=200, output=10_000, origin="w.yml:3"),),
+        (None, "B200"): (TokenWeights(input=2000, cache_read=0, output=9000, origin="w.yml:4"),),
     }
     assert load_weights("", path="") == Weights()
 

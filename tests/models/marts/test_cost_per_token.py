@@ -190,6 +190,56 @@ def test_a_pool_day_without_traffic_and_unheld_gpus_stay_unallocated():
     assert cells["(unallocated)", "qwen"]["available_usd"] is None
 
 
+def quota(tenant, reserved, **facts):
+    rule = {"rule_number": 1, "rule": "reserved_quota", "overhead": "spread", "deployment": "llama-pool"}
+    return rule | {"tenant": tenant, "quota": None if tenant is None else Decimal(reserved)} | facts
+
+
+def carried(rules, weights, **parts):
+    """Return what each (route, tenant) carries of a pool-day, by attempts of some weight."""
+    con = open_warehouse()
+    attempts = [
+        gpu_attempt(
+            f"{tenant}{n}", NOON, DAY, tenant=tenant, effective_usd=Decimal(0), allocation_weight=Decimal(weight)
+        )
+        for n, (tenant, weight) in enumerate(weights)
+    ]  # fmt: skip
+    insert(con, "core.request_costs", attempts)
+    insert(con, "ref.allocation_rules", rules)
+    insert(con, "core.pool_hours", [pool_hour(NOON, DAY, **parts)])
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS)
+    return {(row["route"], row["tenant"]): row["available_usd"] for row in daily.to_dicts()}
+
+
+def test_idle_of_a_reserved_pool_goes_to_the_tenants_by_quota_whatever_they_sent():
+    """6 to 2 of eight dollars; acme sent less than globex, and initech, who reserved nothing, carries nothing."""
+    rules = [quota("acme", 6), quota("globex", 2)]
+    weights = [("acme", 1), ("acme", 1), ("globex", 90), ("initech", 5)]
+    assert carried(rules, weights, idle_usd=Decimal(7), starting_usd=Decimal(1), unheld_usd=Decimal(3)) == {
+        ("llama-pool", "acme"): Decimal(6), ("llama-pool", "globex"): Decimal(2), ("llama-pool", "initech"): Decimal(0),
+        ("(unallocated)", None): Decimal(3),
+    }  # fmt: skip
+
+
+def test_a_tenant_that_reserved_and_sent_nothing_carries_its_part_all_the_same():
+    rules = [quota("acme", 6), quota("globex", 2)]
+    assert carried(rules, [("acme", 1)], idle_usd=Decimal(8)) == {
+        ("llama-pool", "acme"): Decimal(6), ("(reserved)", "globex"): Decimal(2),
+    }  # fmt: skip
+    assert carried(rules, [], idle_usd=Decimal(8), serving_usd=Decimal(1)) == {
+        ("(reserved)", "acme"): Decimal(6), ("(reserved)", "globex"): Decimal(2), ("(unallocated)", None): Decimal(1),
+    }  # fmt: skip
+
+
+def test_of_several_rules_of_a_pool_the_last_counts_and_one_may_leave_idle_unallocated():
+    last = quota(None, 0, rule_number=2, rule="token_share", overhead="unallocated", chip="H100")
+    assert carried([quota("acme", 1), last], [("acme", 1)], idle_usd=Decimal(8), unheld_usd=Decimal(3)) == {
+        ("llama-pool", "acme"): Decimal(0), ("(unallocated)", None): Decimal(11),
+    }  # fmt: skip
+    elsewhere = last | {"chip": "B200"}
+    assert carried([elsewhere], [("acme", 1)], idle_usd=Decimal(8)) == {("llama-pool", "acme"): Decimal(8)}
+
+
 def test_an_unknown_mart_is_refused_by_name():
     with pytest.raises(ConfigurationError, match=r"nonsense\.sql"):
         mart_sql("nonsense")

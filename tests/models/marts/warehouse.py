@@ -64,6 +64,7 @@ def gpu_attempt(request_id: str, started_at: datetime, accrued_on: date, **chang
     pool = {
         "provider": "lambda", "region": "us", "chip": "H100", "deployment": "llama-pool", "commitment": "on_demand",
         "route": "llama-pool", "model": "llama", "cost_basis": "gpu", "allocation_grain": "replica",
+        "allocation_rule": "token_share", "weights_from": "default",
     }  # fmt: skip
     return attempt(request_id, started_at, accrued_on, **(pool | changes))
 

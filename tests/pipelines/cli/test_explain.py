@@ -58,7 +58,11 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Project:
             gpu_attempt(
                 "g1", NINE, DAY, effective_usd=Decimal("0.5"), allocation_weight=Decimal(560), price_id="gpu-1",
                 allocation_grain="replica",
-            )
+            ),
+            gpu_attempt(
+                "g2", NINE, DAY, effective_usd=Decimal("1.5"), allocation_weight=Decimal(7), price_id="gpu-1",
+                allocation_rule="reserved_quota", weights_from="weights.yml:4",
+            ),
         ]
     )  # fmt: skip
     landed = {
@@ -122,8 +126,21 @@ def test_a_call_on_a_gpu_shows_pool_rate_share_and_sheet(lake: Project) -> None:
     outcome = nanodollar(lake, "explain", "g1")
     assert "llama-pool on H100 (on_demand), $3.99 per GPU-hour" in outcome.out
     assert "served $2 of $3 billed" in outcome.out
-    assert "share    $0.5 by weight 560 at replica grain" in outcome.out
+    assert "share    $0.5 by token_share (weighted tokens a second) at replica grain" in outcome.out
+    assert "weight   560, weights of tokens: default" in outcome.out
     assert "data/prices/gpu/lambda.yml:10" in outcome.out
+
+
+def test_a_call_on_a_gpu_names_the_rule_and_the_weights_that_were_in_force(lake: Project) -> None:
+    outcome = nanodollar(lake, "explain", "g2")
+    assert "share    $1.5 by reserved_quota (what its tenant reserved" in outcome.out
+    assert "weight   7, weights of tokens: weights.yml:4" in outcome.out
+    (attempt,) = json.loads(nanodollar(lake, "explain", "g2", "--format", "json").out)["attempts"]
+    (part,) = attempt["slices"]
+    assert (part["pool"]["allocation_rule"], part["pool"]["weights_from"]) == (
+        "reserved_quota",
+        "weights.yml:4",
+    )
 
 
 def test_an_unknown_id_is_one_sentence(lake: Project) -> None:
