@@ -157,6 +157,7 @@ class GpuSettings(_Section):
     allocation_rule: Literal["token_share", "equal_share"] = "token_share"
     commitments: str = "commitments.yml"
     weights: str = "weights.yml"
+    overhead: str = "overhead.yml"
     target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
 
 
@@ -322,6 +323,14 @@ class Project:
     def commitments_text(self) -> str:
         """Return the commitments, empty when the project has none."""
         return self._text_of(self.commitments_path)
+
+    @property
+    def overhead_path(self) -> str:
+        return self.settings.gpu.overhead
+
+    def overhead_text(self) -> str:
+        """Return the shared overhead of GPU pools, empty when the project has none."""
+        return self._text_of(self.overhead_path)
 
     @property
     def weights_path(self) -> str:

@@ -14,6 +14,7 @@ Periods = Sequence[tuple[date, date]]
 """Closed periods of business dates, each [from, to)."""
 _ATTEMPT = ("source", "request_id", "accrued_hour", "accrued_on")
 _POOL = ("deployment", "accrued_hour", "accrued_on")
+_CHARGE = ("charge_id", "accrued_hour", "accrued_on")
 _POOL_PARTS = (
     "starting_usd", "idle_usd", "draining_usd", "failed_usd", "padding_usd", "unheld_usd", "unused_commitment_usd",
 )  # fmt: skip
@@ -96,7 +97,7 @@ def restate_pools(
     changed = _compare(
         before.with_columns(hours).group_by(_POOL).agg(facts),
         after.with_columns(hours).group_by(_POOL).agg(facts),
-        adjustments.filter(pl.col("request_id").is_null()),
+        adjustments.filter(pl.col("request_id").is_null(), pl.col("charge_id").is_null()),
         key=_POOL,
         name="beside_usd",
     )
@@ -113,6 +114,32 @@ def restate_pools(
         reason,
         booked_on=booked_on,
         version=pl.lit(None, dtype=pl.String),
+    )
+    return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
+
+
+def restate_charges(
+    old: pl.DataFrame, new: pl.DataFrame, adjustments: pl.DataFrame, *, closed: Periods, booked_on: date
+) -> Restated:
+    """Do the same for core.other_charges."""
+    if not closed:
+        return Restated(new, table("core.adjustments").frame([]))
+    before, after = old.filter(_is_closed(closed)), new.filter(_is_closed(closed))
+    facts = (
+        pl.col("effective_usd").sum(),
+        pl.col("effective_usd").null_count().alias("unknown"),
+        pl.col("route").first().alias("deployment"),
+    )
+    changed = _compare(
+        before.group_by(_CHARGE).agg(facts),
+        after.group_by(_CHARGE).agg(facts),
+        adjustments.filter(pl.col("charge_id").is_not_null()),
+        key=_CHARGE,
+        name="effective_usd",
+    ).with_columns(pl.coalesce("deployment", "deployment_new").alias("deployment"))
+    reason = pl.when(pl.col("was") & pl.col("is")).then(pl.lit("reprice")).otherwise(pl.lit("late_row"))
+    booked = _booked(
+        changed, pl.col("charge_id"), reason, booked_on=booked_on, version=pl.lit(None, dtype=pl.String)
     )
     return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
 

@@ -3,7 +3,7 @@
 -- Owning costs what the pool was billed that day; the API would have cost that day's own token mix at its list price,
 -- cached tokens at its cache rate (the plain rate where it has none). Break-even tokens a day = billed / API price of
 -- the mix. Capacity is the pool's best hour of the trailing seven days (tokens per serving GPU-second) times the
--- GPU-seconds billed that day: above it the answer is never at this size.
+-- GPU-seconds billed that day: above it the answer is never at this size. Owning costs the pool's overhead as well.
 WITH pools AS (
   SELECT accrued_on, provider, region, chip, deployment, CASE WHEN count(DISTINCT model) = 1 THEN min(model) END AS model,
     CASE WHEN count(billed_usd) = count(*) THEN sum(billed_usd) END AS billed_usd,
@@ -11,6 +11,13 @@ WITH pools AS (
   FROM core.pool_hours
   WHERE accrued_on >= $from_on AND accrued_on < $to_on AND deployment <> '(none)'
   GROUP BY accrued_on, provider, region, chip, deployment
+),
+charges AS (
+  SELECT accrued_on, provider, region, chip, route AS deployment,
+    CASE WHEN count(effective_usd) = count(*) THEN sum(effective_usd) END AS overhead_usd
+  FROM core.other_charges
+  WHERE accrued_on >= $from_on AND accrued_on < $to_on AND chip IS NOT NULL
+  GROUP BY ALL
 ),
 worked AS (
   SELECT accrued_on, accrued_hour, provider, region, chip, deployment,
@@ -80,23 +87,27 @@ compared AS (
 ),
 settled AS (
   SELECT compared.*, pools.model, pools.billed_usd,
+    CASE WHEN charges.accrued_on IS NULL THEN 0 ELSE charges.overhead_usd END AS overhead_usd,
+    pools.billed_usd + CASE WHEN charges.accrued_on IS NULL THEN 0 ELSE charges.overhead_usd END AS owning_usd,
     CAST(picodollars * CAST(0.000000000001 AS DECIMAL(13, 12)) AS DECIMAL(38, 12)) AS api_usd,
     CAST(round(speed * billed_gpu_seconds) AS BIGINT) AS capacity_tokens,
     CASE WHEN picodollars > 0
-      THEN CAST(ceil(CAST(billed_usd AS DOUBLE) * tokens / (CAST(picodollars AS DOUBLE) / 1e12)) AS BIGINT)
+      THEN CAST(ceil(CAST(owning_usd AS DOUBLE) * tokens / (CAST(picodollars AS DOUBLE) / 1e12)) AS BIGINT)
     END AS break_even_tokens
   FROM compared JOIN pools USING (accrued_on, provider, region, chip, deployment)
   LEFT JOIN capacity USING (accrued_on, provider, region, chip, deployment)
+  LEFT JOIN charges USING (accrued_on, provider, region, chip, deployment)
 )
 SELECT accrued_on, provider, region, chip, deployment, model, api_provider, api_region, api_model, price_id,
-  tokens, billed_usd, api_usd,
+  tokens, billed_usd, overhead_usd, api_usd,
+  1e6 * CAST(owning_usd AS DOUBLE) / tokens AS owning_usd_per_mtok,
   1e6 * CAST(billed_usd AS DOUBLE) / tokens AS available_usd_per_mtok,
   1e6 * CAST(api_usd AS DOUBLE) / tokens AS api_usd_per_mtok,
   break_even_tokens, capacity_tokens,
   tokens / nullif(capacity_tokens, 0) AS used_ratio,
   break_even_tokens / nullif(capacity_tokens, 0) AS break_even_ratio,
-  CASE WHEN billed_usd IS NULL OR api_usd IS NULL THEN NULL
-    WHEN billed_usd <= api_usd THEN 'owning'
+  CASE WHEN owning_usd IS NULL OR api_usd IS NULL THEN NULL
+    WHEN owning_usd <= api_usd THEN 'owning'
     WHEN break_even_tokens IS NULL OR break_even_tokens > capacity_tokens THEN 'never_at_this_size'
     ELSE 'api' END AS cheaper
 FROM settled

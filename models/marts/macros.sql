@@ -245,7 +245,7 @@ FROM (
     FROM core.pool_hours
   )
   UNION ALL
-  SELECT accrued_on, 'other_charges', provider, region, route, model, NULL, tenant, effective_usd
+  SELECT accrued_on, 'other_charges', provider, region, route, model, chip, tenant, effective_usd
   FROM core.other_charges
   UNION ALL
   SELECT

@@ -6,12 +6,19 @@ from models.schemas.base import INSTANT, Column, Table
 TABLE = Table(
     schema="core",
     name="adjustments",
-    grain="One row per corrected attempt or pool-hour of a closed period",
+    grain="One row per corrected attempt, pool-hour or other charge of a closed period",
     columns=(
         Column(name="adjustment_id", dtype=pl.String, comment="Adjustment", required=True),
         Column(name="source", dtype=pl.String, comment="Source of the corrected attempt"),
-        Column(name="request_id", dtype=pl.String, comment="Corrected attempt; NULL for a pool-hour"),
-        Column(name="deployment", dtype=pl.String, comment="Corrected pool; NULL for an attempt"),
+        Column(
+            name="request_id", dtype=pl.String, comment="Corrected attempt; NULL for a pool-hour or charge"
+        ),
+        Column(name="charge_id", dtype=pl.String, comment="Corrected row of core.other_charges"),
+        Column(
+            name="deployment",
+            dtype=pl.String,
+            comment="Corrected pool, or route of the charge; NULL for an attempt",
+        ),
         Column(name="accrued_hour", dtype=INSTANT, comment="Hour that is corrected", required=True),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date that is corrected", required=True),
         Column(

@@ -6,15 +6,22 @@ from models.schemas.base import INSTANT, Column, Table
 TABLE = Table(
     schema="core",
     name="other_charges",
-    grain="One row per charge without a request x hour x dimensions (cache storage, hosting, vector stores)",
+    grain="One row per charge without a request x hour x dimensions (shared overhead of pools; cache storage, hosting)",
     columns=(
         Column(name="charge_id", dtype=pl.String, comment="Charge", required=True),
         Column(name="provider", dtype=pl.String, comment="Who charges"),
         Column(name="region", dtype=pl.String, comment="Where"),
-        Column(name="route", dtype=pl.String, comment="Route that it belongs to"),
+        Column(name="chip", dtype=pl.String, comment="Accelerator of the pool that it belongs to"),
+        Column(
+            name="route",
+            dtype=pl.String,
+            comment="Route that it belongs to: a pool's deployment, (none) where nobody held one",
+        ),
         Column(name="model", dtype=pl.String, comment="Model that it belongs to"),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
-        Column(name="meter", dtype=pl.String, comment="What is metered", required=True),
+        Column(
+            name="meter", dtype=pl.String, comment="What is metered: the name of an overhead", required=True
+        ),
         Column(name="quantity", dtype=pl.Decimal(38, 6), comment="Quantity of the meter"),
         Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date", required=True),

@@ -34,6 +34,11 @@ TABLE = Table(
             comment="What the pool was billed that day; NULL when it has no price",
         ),
         Column(
+            name="overhead_usd",
+            dtype=USD,
+            comment="Its shared overhead (core.other_charges); NULL when a part has no price",
+        ),
+        Column(
             name="api_usd",
             dtype=USD,
             comment="What the same tokens would have cost at the API; NULL when it lacks a price for some of them",
@@ -41,7 +46,12 @@ TABLE = Table(
         Column(
             name="available_usd_per_mtok",
             dtype=pl.Float64,
-            comment="billed_usd per million tokens: all that owning cost. Never summed",
+            comment="billed_usd per million tokens. Never summed",
+        ),
+        Column(
+            name="owning_usd_per_mtok",
+            dtype=pl.Float64,
+            comment="billed_usd and overhead_usd per million tokens: all that owning cost. Never summed",
         ),
         Column(
             name="api_usd_per_mtok",

@@ -14,12 +14,14 @@ import duckdb
 import polars as pl
 
 from models.costs.allocation import allocate_requests
+from models.costs.intervals import slots
 from models.costs.occupancy import ESTIMATED_SECONDS
+from models.costs.overhead import other_charges
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.token_costs import price_requests
 from models.costs.weights import load_weights
-from models.finance.restatements import Restated, restate_pools, restate_requests
+from models.finance.restatements import Restated, restate_charges, restate_pools, restate_requests
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.marts import mart_sql
@@ -51,6 +53,12 @@ def core_assets(project: Project, hourly: dg.PartitionsDefinition[str]) -> list[
         _hourly_asset("core.replica_states", _replica_states, [events, books[1]], hourly),
         _hourly_asset("core.request_costs", _request_costs, [requests, states, *books], hourly),
         _hourly_asset("core.pool_hours", _pool_hours, [requests, states, books[1]], hourly),
+        _hourly_asset(
+            "core.other_charges",
+            _other_charges,
+            [dg.AssetKey(["core", "pool_hours"]), dg.AssetKey(["ref", "overhead"])],
+            hourly,
+        ),
         _hourly_asset("mart.cost_per_token_hourly", _cost_per_token_hourly, [costs], hourly),
     ]
 
@@ -280,6 +288,20 @@ def _pool_hours(
     )
     rows = _restated(warehouse.project, con, commit, "core.pool_hours", rows, restate_pools, start, end)
     commit.replace("core.pool_hours", rows, partitions=hours_between(start, end))
+    return rows.height
+
+
+def _other_charges(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, commit: Commit, start: datetime, end: datetime
+) -> int:
+    rows = other_charges(
+        frame(con, "FROM core.pool_hours WHERE pool_hour >= ? AND pool_hour < ?", [start, end]),
+        frame(con, "FROM ref.overhead"),
+        slots(from_hour=start, to_hour=end, time_zone=warehouse.project.time_zone),
+        as_known_at=datetime.now(UTC),
+    )
+    rows = _restated(warehouse.project, con, commit, "core.other_charges", rows, restate_charges, start, end)
+    commit.replace("core.other_charges", rows, partitions=hours_between(start, end))
     return rows.height
 
 

@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 
 from models.costs.commitments import commitment_prices, load_commitments
+from models.costs.overhead import load_overhead
 from models.costs.weights import allocation_rules, load_weights
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
@@ -23,7 +24,7 @@ from pipelines.warehouse.resource import Warehouse
 
 TABLES = (
     "ref.models", "ref.pool_models", "ref.chips", "ref.token_prices", "ref.gpu_prices", "ref.commitments",
-    "ref.allocation_rules", "ref.fx_rates", "ref.routing_policy",
+    "ref.overhead", "ref.allocation_rules", "ref.fx_rates", "ref.routing_policy",
 )  # fmt: skip
 
 
@@ -41,6 +42,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         "ref.token_prices": token_book(tokens, contracts),
         "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
         "ref.commitments": commitments,
+        "ref.overhead": load_overhead(project.overhead_text(), path=project.overhead_path),
         "ref.allocation_rules": allocation_rules(
             load_weights(project.weights_text(), path=project.weights_path)
         ),

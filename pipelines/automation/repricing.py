@@ -53,6 +53,21 @@ WITH moved AS (
 )
 SELECT DISTINCT state_hour FROM core.replica_states JOIN moved USING (provider, chip) ORDER BY ALL
 """
+_OVERHEAD_HOURS = """
+WITH moved AS (
+  SELECT min(valid_from) AS begins FROM (
+    (SELECT * EXCLUDE (sheet_path, sheet_line) FROM ref.overhead
+     EXCEPT SELECT * EXCLUDE (sheet_path, sheet_line) FROM new_overhead)
+    UNION ALL
+    (SELECT * EXCLUDE (sheet_path, sheet_line) FROM new_overhead
+     EXCEPT SELECT * EXCLUDE (sheet_path, sheet_line) FROM ref.overhead)
+  )
+)
+SELECT partition_key FROM ops.partitions, moved
+WHERE table_name = 'core.other_charges'
+  AND try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' > begins - INTERVAL 1 HOUR
+ORDER BY 1
+"""
 _OUTDATE = """
 UPDATE ops.partitions SET loaded_at = TIMESTAMPTZ '1970-01-01 00:00:00+00'
 WHERE table_name = ? AND list_contains(?, partition_key)
@@ -81,7 +96,7 @@ def outdate(
         frames: their new rows.
 
     Returns:
-        The number of hours to price again by `token` and `gpu`, and of days to judge again by `policy`.
+        The number of hours to price again by `token`, `gpu` and `overhead`, and of days to judge again by `policy`.
     """
     tokens, gpus = moved_hours(con, frames)
     if tokens:
@@ -89,10 +104,14 @@ def outdate(
     for table in ("core.replica_states", "core.request_costs", "core.pool_hours"):
         if gpus:
             commit.execute(_OUTDATE, [table, [partition_key(hour) for hour in gpus]])
+    con.register("new_overhead", frames["ref.overhead"])
+    overhead = [row[0] for row in con.execute(_OVERHEAD_HOURS).fetchall()]
+    if overhead:
+        commit.execute(_OUTDATE, ["core.other_charges", overhead])
     days = _policy_days(con, frames["ref.routing_policy"])
     if days:
         commit.execute(_OUTDATE, ["mart.routing_mistakes", days])
-    return {"token": len(tokens), "gpu": len(gpus), "policy": len(days)}
+    return {"token": len(tokens), "gpu": len(gpus), "overhead": len(overhead), "policy": len(days)}
 
 
 def _policy_days(con: duckdb.DuckDBPyConnection, new: pl.DataFrame) -> list[str]:

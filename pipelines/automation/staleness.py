@@ -16,6 +16,7 @@ _FACTS = (
     "core.replica_states",
     "core.request_costs",
     "core.pool_hours",
+    "core.other_charges",
     "mart.cost_per_token_hourly",
     "ops.completeness",
 )

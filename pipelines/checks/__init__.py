@@ -13,7 +13,7 @@ from pipelines.checks.domain import DomainCheck, as_asset_check
 from pipelines.checks.expectations import suite_check
 
 _SUITED_SCHEMAS = ("ref", "core", "mart")
-_WITHOUT_ASSET = ("core.other_charges", "core.adjustments")
+_WITHOUT_ASSET = ("core.adjustments",)
 """Tables that no asset materialises."""
 
 

@@ -92,7 +92,7 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
         "total": total,
         "tables": tables,
         "pools": pools,
-        "parts": _parts(by_day.get(on), pools),
+        "parts": _parts(by_day.get(on), pools, found["other_charges"]),
         "references": [
             {"label": label, "on": day, "day": _loaded(by_day.get(day))}
             for label, day in (
@@ -199,7 +199,7 @@ def _with_bars(rows: Rows) -> Rows:
     return rated
 
 
-def _parts(day: Row | None, pools: Row) -> list[dict[str, Any]]:
+def _parts(day: Row | None, pools: Row, charges: Rows) -> list[dict[str, Any]]:
     """Return the lines that sum to the spend of the day, with subtotals; empty without a dollar."""
     if day is None or day["spend_usd"] is None:
         return []
@@ -216,8 +216,11 @@ def _parts(day: Row | None, pools: Row) -> list[dict[str, Any]]:
     if rest:
         lines.append(_line("GPU time in service that no priced request carries", rest))
     lines.append(_line("Available: all that was billed for tokens and GPUs", available, level="subtotal"))
-    if day["other_charges_usd"] is not None:
-        lines.append(_line("Charges without a request (cache storage, hosting)", day["other_charges_usd"]))
+    for charge in charges:
+        if charge["usd"] is not None:
+            unknown = f", {charge['unpriced_count']} without a price" if charge["unpriced_count"] else ""
+            name = f"Without a request: {charge['meter'].replace('_', ' ')}{unknown}"
+            lines.append(_line(name, charge["usd"]))
     if day["corrections_usd"] is not None:
         lines.append(_line("Corrections of closed periods booked on this day", day["corrections_usd"]))
     if len(lines) > 1 and lines[-1]["level"] == "subtotal":

@@ -48,7 +48,7 @@ def test_the_workspace_names_a_location_that_loads(company: Project, monkeypatch
 def test_assets_are_named_as_their_tables(definitions: dg.Definitions) -> None:
     keys = {".".join(key.path) for key in definitions.resolve_all_asset_keys()}
     known = {name for name, table in tables().items() if table.select is None}
-    fed_by_hand = {"core.adjustments", "core.other_charges"}
+    fed_by_hand = {"core.adjustments"}
 
     assert {key for key in keys if key.startswith("raw.")} == {"raw.gateway", "raw.fleet", "raw.replicas"}
     assert {key for key in keys if key.split(".")[0] in {"ref", "core", "mart"}} == {

@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.finance.restatements import price_delta, restate_pools, restate_requests
+from models.finance.restatements import price_delta, restate_charges, restate_pools, restate_requests
 from models.schemas import table
 
 CLOSED = [(date(2026, 5, 1), date(2026, 6, 1))]
@@ -86,6 +86,36 @@ def test_the_delta_is_the_difference_of_what_both_know(
     assert {(row["month"], row["is_closed"]) for row in delta.to_dicts()} == {
         (day.strftime("%Y-%m"), day == DAYS[0]) for _, day in changed
     }
+
+
+def charge(usd: str | None, on: date = DAYS[0]) -> pl.DataFrame:
+    row = {"charge_id": "overhead:storage:*:p", "meter": "storage", "route": "chat", "accrued_hour": HOUR}
+    return table("core.other_charges").frame(
+        [row | {"accrued_on": on, "effective_usd": None if usd is None else Decimal(usd)}]
+    )
+
+
+def test_a_charge_of_a_closed_day_is_corrected_once_and_stands_as_it_was() -> None:
+    first, dearer = charge("1.5"), charge("2")
+    found = restate_charges(first, dearer, NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON)
+    assert found.rows.equals(first)
+    (row,) = found.adjustments.to_dicts()
+    assert (row["charge_id"], row["deployment"], row["difference_usd"], row["reason"]) == (
+        "overhead:storage:*:p", "chat", Decimal("0.5"), "reprice",
+    )  # fmt: skip
+    again = restate_charges(found.rows, dearer, found.adjustments, closed=CLOSED, booked_on=BOOKED_ON)
+    assert again.adjustments.is_empty()
+    # The correction of a charge is none of a pool, and none of an attempt.
+    for restate in (restate_pools, restate_requests):
+        empty = table("core.pool_hours" if restate is restate_pools else "core.request_costs").empty()
+        others = restate(empty, empty, found.adjustments, closed=CLOSED, booked_on=BOOKED_ON)
+        assert others.adjustments.is_empty()
+    late = restate_charges(first.clear(), charge("2"), NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON)
+    assert late.adjustments["reason"].to_list() == ["late_row"]
+    before, after = charge("2", DAYS[1]), charge("3", DAYS[1])
+    assert restate_charges(before, after, NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON).rows.equals(
+        after
+    )
 
 
 def pools(rate: int, seconds: int = 3600, *, is_priced: bool = True) -> pl.DataFrame:
