@@ -1,15 +1,28 @@
-"""Rented nodes: what of them no replica holds. A node is a replica of the deployment `(none)` by its own name."""
+"""Rented nodes: what of them no replica holds. A node is a replica of the deployment `(none)` by its own name.
+
+A replica names the node that it runs on; one that spans several (tensor or pipeline parallel) names all, with commas
+between, and holds as many of its accelerators on each.
+"""
+
+from decimal import Decimal
 
 import polars as pl
 
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 
 _IS_NODE = pl.col("deployment") == NONE_DEPLOYMENT
+_NAMES = pl.col("node").str.split(",").list.eval(pl.element().str.strip_chars())
 
 
 def nodes_of(intervals: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part intervals into those of nodes (`(none)`; each one's name is its `replica_id`) and those of replicas."""
     return intervals.filter(_IS_NODE), intervals.filter(~_IS_NODE)
+
+
+def is_on(nodes: pl.DataFrame) -> pl.Expr:
+    """Return whether a replica runs on one of the nodes."""
+    names = nodes.get_column("replica_id").unique().to_list()
+    return (_NAMES.list.set_intersection(names).list.len() > 0).fill_null(value=False)
 
 
 def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
@@ -27,15 +40,13 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     size = pl.col("chip_count") * pl.col("fraction").cast(pl.Decimal(12, 6))
     name = pl.col("replica_id").alias("node")
     life = ("provider", "region", "chip", "commitment", "model")
-    held = replicas.filter(pl.col("state") != "waiting", pl.col("node").is_not_null()).join(
-        nodes.select(name).unique(), on="node", how="semi"
-    )  # fmt: skip
+    held = _held(replicas).join(nodes.select(name).unique(), on="node", how="semi")
     none = pl.lit(0).cast(pl.Decimal(12, 6))
     changes = []
     for side, sign in (("started_at", 1), ("ended_at", -1)):
-        at, change = pl.col(side).alias("at"), size * sign
-        changes.append(nodes.select(name, at, change.alias("owned"), none.alias("held")))
-        changes.append(held.select("node", at, none.alias("owned"), change.alias("held")))
+        at = pl.col(side).alias("at")
+        changes.append(nodes.select(name, at, (size * sign).alias("owned"), none.alias("held")))
+        changes.append(held.select("node", at, none.alias("owned"), (pl.col("size") * sign).alias("held")))
     edges = (
         pl.concat(changes, how="vertical_relaxed")
         .drop_nulls("at")
@@ -69,3 +80,25 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         if column not in found
     ]
     return found.with_columns(absent).select(nodes.columns).sort("replica_id", "started_at")
+
+
+def _held(replicas: pl.DataFrame) -> pl.DataFrame:
+    """Return `node, size, started_at, ended_at` of what replicas hold, a row for each node; sizes sum to it."""
+    millionths = pl.col("chip_count").cast(pl.Int64) * (pl.col("fraction") * 1_000_000).cast(pl.Int64)
+    count, place = pl.col("names").list.len().cast(pl.Int64), pl.col("place")
+    upto = [(pl.col("size") * (place + step)) // pl.col("count") for step in (1, 0)]
+    return (
+        replicas.filter(pl.col("state") != "waiting", pl.col("node").is_not_null())
+        .with_columns(_NAMES.alias("names"))
+        .select("names", "started_at", "ended_at", millionths.alias("size"), count.alias("count"))
+        .with_columns(pl.int_ranges(0, "count").alias("place"))
+        .explode("names", "place")
+        .select(
+            pl.col("names").alias("node"),
+            "started_at",
+            "ended_at",
+            ((upto[0] - upto[1]).cast(pl.Decimal(20, 0)) * Decimal("0.000001"))
+            .cast(pl.Decimal(12, 6))
+            .alias("size"),
+        )
+    )

@@ -7,7 +7,7 @@ import polars as pl
 from models.costs.commitments import covered, unused
 from models.costs.intervals import half_even, microseconds, slots
 from models.costs.lives import replica_intervals
-from models.costs.nodes import nodes_of, unheld
+from models.costs.nodes import is_on, nodes_of, unheld
 from models.costs.occupancy import POOL, in_flight, occupy
 from models.costs.rates import COST_UNITS, FRACTION_UNITS
 from models.costs.states import priced_slices
@@ -73,8 +73,7 @@ def pool_hours(
     parts = _parts(states, cuts)
     serving = _serving(occupancy.ready, slices)
     lifetimes = _lifetimes(slices)
-    on_nodes = pl.col("node").is_in(nodes.get_column("replica_id").implode()).fill_null(value=False)
-    padding = _padding(slices.filter(~on_nodes), replicas)
+    padding = _padding(slices.filter(~is_on(nodes)), replicas)
     rows = parts.join(lifetimes, on=_KEY, how="left").join(serving, on=_KEY, how="left").join(
         padding, on=_KEY, how="left"
     )  # fmt: skip

@@ -128,6 +128,8 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
             found["start_bins"], found["bursts"], starts_at=starts_at, ends_at=ends_at, time_zone=time_zone
         ),
         "gpu_bill": [_with_rate(row) for row in found["gpu_bill"]],
+        "allocation": found["allocation"],
+        "weights": found["weights"],
         "owning": _cheapest_apis(found["break_even"]),
         "owning_plot": plots.break_even(found["break_even"]),
         "chips": found["chips"],

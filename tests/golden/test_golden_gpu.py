@@ -322,6 +322,26 @@ def test_gpus_of_a_node_that_no_replica_holds_are_unheld():
     assert set(states["deployment"]) == {"llama", "qwen"}
 
 
+def test_a_replica_over_two_nodes_holds_its_gpus_of_both_and_none_is_billed_twice():
+    """Twelve of sixteen GPUs for an hour at $4, six on each node: two of each are left."""
+    nodes = [
+        event
+        for name in ("node-1", "node-2")
+        for event in events(("ready", NOON), replica_id=name, deployment="(none)", chip_count=8)
+    ]
+    replica = events(("ready", NOON), ("stopped", NOON + 60 * MINUTE), node="node-1, node-2", chip_count=12)
+    _, pools, _ = settle(nodes + replica, [], priced(step=7200, phases="loading, serving, idle, draining"))
+    found = by_pool(pools)
+    assert found["(none)", "on_demand"]["unheld_usd"] == usd("16")
+    assert found["(none)", "on_demand"]["unheld_gpu_seconds"] == Decimal(4 * 3600)
+    # The rounding of its life is that of the nodes, which live on.
+    assert (found["llama", "on_demand"]["idle_usd"], found["llama", "on_demand"]["padding_usd"]) == (
+        usd("48"),
+        usd("0"),
+    )
+    assert pools["billed_usd"].sum() == usd("64")
+
+
 def test_minimum_and_rounding_of_a_node_are_its_own():
     prices = priced(step=3600, phases="loading, serving, idle, draining")
     node = events(

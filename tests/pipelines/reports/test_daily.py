@@ -123,6 +123,24 @@ def test_without_owned_pools_and_known_chips_nothing_is_compared():
     assert "Owning or buying" not in page.text
 
 
+def test_the_page_names_the_rules_and_weights_in_force_and_what_the_engines_counters_say():
+    con = fleet(days=1)
+    estimate = {
+        "accrued_on": ON, "model": "llama", "chip": "H100", "estimated_weight": 0.2, "standard_error": 0.005,
+        "low_weight": 0.19, "high_weight": 0.21, "interval_count": 400, "block_count": 30, "busy_seconds": 24000.0,
+        "in_force_weight": 0.46, "in_force_from": "default", "is_in_force_within": False,
+    }  # fmt: skip
+    within = estimate | {"model": "qwen", "high_weight": 0.5, "is_in_force_within": True}
+    insert(con, "mart.prefill_weights", [estimate, within])
+    text = render(con).text
+    assert "Serving dollars were split by token_share with the default weights (" in text
+    assert (
+        "an input token of llama on H100 weighs 0.20 (0.19 to 0.21) of an output token, not 0.46 as in force."
+        in text
+    )
+    assert "input token of qwen" not in text
+
+
 def test_charges_without_a_request_and_corrections_are_in_the_spend():
     con = fleet(days=1)
     before = Decimal(render(con).tables["spend"][-1].cells[1].value)
@@ -156,6 +174,7 @@ def test_charges_without_a_request_and_corrections_are_in_the_spend():
     assert lines[-1].cells[1].value == page.tables["provider"][-1].cells[1].value
     assert page.exact("provider", "spend")[0] == before + Decimal("1.5")
     assert [line.words()[1] for line in lines if "Corrections" in line.name] == ["−$1.00"]
+    assert [line.words()[1] for line in lines if line.name == "Without a request: cache storage"] == ["$2.50"]
 
 
 def test_change_is_given_against_the_day_before_and_the_same_weekday_a_week_before(full):
