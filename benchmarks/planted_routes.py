@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
-from models.routing.owned import INPUT_WEIGHT, Owned
+from models.routing.owned import Owned
 from models.routing.policy import read_policy
 from models.schemas import table
 from models.schemas.vocabulary import MISTAKE_KINDS, POOL_PARTS
@@ -262,7 +262,7 @@ def _pools(day: _Day, count: int, share: float) -> Owned:
     for at, size in zip(day.times(count), day.sizes(count), strict=True):
         is_planted = day.rng.random() < share
         deployment, chip = ("llama-h100", "H100") if is_planted else ("llama-b200", "B200")
-        weight = round(size[0] * INPUT_WEIGHT + size[1], 2)
+        weight = round(size[0] * 0.46 + size[1], 2)
         name, cost = day.add(
             "wrong_chip", at, ("nebius", "llama-3.3-70b", "eu-north1"), size, cost=round(weight * rates[deployment]),
             chip=chip, deployment=deployment, commitment="on_demand", cost_basis="gpu",
@@ -277,7 +277,7 @@ def _pools(day: _Day, count: int, share: float) -> Owned:
                 "commitment": "on_demand", "model": "llama-3.3-70b", "model_family": None,
                 "billed_usd": Decimal(5000),
                 "serving_usd": Decimal(rate) * 10**7 / 10**12, "serving_gpu_seconds": Decimal(100),
-                "allocation_weight": Decimal(10**7),
+                "allocation_weight": Decimal(10**7), "input_weight": 0.46, "output_weight": 1.0,
             }
             for deployment, chip, rate in (
                 ("llama-own", "H200", 3_000_000), ("llama-h100", "H100", 6_000_000), ("llama-b200", "B200", 2_000_000),

@@ -15,8 +15,6 @@ from models.routing.offers import DEFAULT_TIER, Offer
 from models.schemas.vocabulary import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES
 
 POOL = ("provider", "region", "chip", "deployment", "commitment")
-INPUT_WEIGHT = 0.46
-"""A prefilled input token weighs 0.46 of an output token, as in the allocation of a pool's cost."""
 Floats = npt.NDArray[np.float64]
 
 
@@ -27,7 +25,8 @@ class Owned:
     Attributes:
         hours: core.pool_hours of the judged days.
         measured: one row per pool over the trailing seven days: its dimensions, `model, model_family, billed_usd,
-            serving_usd, serving_gpu_seconds` and the `allocation_weight` of its requests.
+            serving_usd, serving_gpu_seconds`, the `allocation_weight` of its requests, and the `input_weight` and
+            `output_weight` of a token in it.
     """
 
     hours: pl.DataFrame
@@ -45,8 +44,8 @@ def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
     found: list[Offer] = []
     for row in rows.sort(POOL).iter_rows(named=True):
         rate = row["billed"] / float(row["allocation_weight"])
-        rates = {name: round(rate * INPUT_WEIGHT) for name in INPUT_CLASSES} | dict.fromkeys(
-            OUTPUT_CLASSES, round(rate)
+        rates = dict.fromkeys(INPUT_CLASSES, round(rate * row["input_weight"])) | dict.fromkeys(
+            OUTPUT_CLASSES, round(rate * row["output_weight"])
         )
         found.append(
             Offer(
@@ -70,11 +69,15 @@ def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
 
 @dataclass(frozen=True)
 class Spare:
-    """What a pool could have served in an hour for nothing: weighted tokens, at its measured speed."""
+    """What a pool could have served in an hour for nothing: weighted tokens, at its measured speed.
+
+    `of_token` is what an input and an output token weigh there.
+    """
 
     pool: Mapping[str, Any]
     hour: datetime
     weight: float
+    of_token: tuple[float, float]
 
 
 def spare_capacity(owned: Owned) -> list[Spare]:
@@ -85,6 +88,8 @@ def spare_capacity(owned: Owned) -> list[Spare]:
     """
     speeds = owned.measured.filter(pl.col("serving_gpu_seconds") > 0, pl.col("allocation_weight") > 0).select(
         *POOL,
+        "input_weight",
+        "output_weight",
         pl.col("model").alias("measured_model"),
         (pl.col("allocation_weight").cast(pl.Float64) / pl.col("serving_gpu_seconds").cast(pl.Float64)).alias(
             "speed"
@@ -103,16 +108,22 @@ def spare_capacity(owned: Owned) -> list[Spare]:
             {name: row[name] for name in POOL} | {"model": row["measured_model"]},
             row["pool_hour"],
             row["idle"] * row["speed"],
+            (row["input_weight"], row["output_weight"]),
         )
         for row in hours.iter_rows(named=True)
     ]
 
 
-def weights_of(attempts: pl.DataFrame) -> Floats:
-    """Return the weighted tokens of attempts as a pool that has nothing of them cached would count them."""
+def weights_of(attempts: pl.DataFrame, of_token: tuple[float, float]) -> Floats:
+    """Return the weighted tokens of attempts as a pool that has nothing of them cached would count them.
+
+    Args:
+        attempts: attempts with their tokens.
+        of_token: what an input and an output token weigh there.
+    """
     total = [tokens_of(attempts.columns, classes) for classes in (INPUT_CLASSES, OUTPUT_CLASSES)]
     found = attempts.select(
-        pl.max_horizontal(total[0] * INPUT_WEIGHT + total[1], 1.0).cast(pl.Float64)
+        pl.max_horizontal(total[0] * of_token[0] + total[1] * of_token[1], 1.0).cast(pl.Float64)
     ).to_series()
     return found.to_numpy()
 

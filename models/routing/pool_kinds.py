@@ -48,7 +48,7 @@ def idle_capacity(judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]) 
     spares = spare_capacity(owned)
     if not spares:
         return found[0], left
-    weights = weights_of(judged.attempts)
+    weights = {each: weights_of(judged.attempts, each) for each in {spare.of_token for spare in spares}}
     fits = _fitting_cells(judged)
     taken = ~(is_paid & judged.is_within)
     clock = _Clock(judged.attempts, np.flatnonzero(~taken))
@@ -58,7 +58,7 @@ def idle_capacity(judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]) 
             key = _key(spare.pool)
             open_to = fits.get(key)
             rows = inside[:0] if open_to is None else inside[open_to[judged.cells[inside]]]
-            claimed, left[key, hour] = claim(rows, weights, spare.weight, taken)
+            claimed, left[key, hour] = claim(rows, weights[spare.of_token], spare.weight, taken)
             found.append(
                 findings(
                     claimed,

@@ -215,7 +215,10 @@ def _routing_mistakes(
     now = project.known_at or datetime.now(UTC)
     days = days_between(from_on, to_on)
     policy = project_policy(project, as_known_at=now)
-    judged = judge_days(con, days, time_zone=project.time_zone, policy=policy, as_known_at=now)
+    weights = load_weights(project.weights_text(), path=project.weights_path)
+    judged = judge_days(
+        con, days, time_zone=project.time_zone, policy=policy, weights=weights, as_known_at=now
+    )
     commit.replace("mart.routing_mistakes", judged.mistakes, partitions=days)
     commit.replace("mart.routing_regret_daily", judged.regret, partitions=days)
     commit.replace("mart.routing_coverage_daily", judged.coverage, partitions=days)

@@ -1,10 +1,11 @@
 """What the judge of routes reads: a day's costs with the hours around it, the owned pools, latency, past fallbacks."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 import polars as pl
 
+from models.costs.weights import SCALE, Weights
 from models.periods import HOUR, business_day_bounds
 from models.routing.attempts import COLUMNS
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
@@ -78,18 +79,25 @@ def project_policy(project: Project, *, as_known_at: datetime) -> RoutingPolicy:
     )
 
 
-def owned_pools(con: duckdb.DuckDBPyConnection, on: date) -> Owned:
+def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights) -> Owned:
     """Return the pools of a day, measured over the trailing days."""
     days = {"on": on, "trailing_on": on - TRAILING}
-    return Owned(hours=frame(con, _HOURS, {"on": on}), measured=frame(con, _MEASURED, days))
+    measured = frame(con, _MEASURED, days)
+    at = datetime(on.year, on.month, on.day, tzinfo=UTC)
+    found = [weights.of(model, chip, at) for model, chip in measured.select("model", "chip").iter_rows()]
+    of_token = {
+        f"{side}_weight": pl.Series([getattr(each, side) / SCALE for each in found], dtype=pl.Float64)
+        for side in ("input", "output")
+    }
+    return Owned(hours=frame(con, _HOURS, {"on": on}), measured=measured.with_columns(**of_token))
 
 
-def market_of(con: duckdb.DuckDBPyConnection, on: date, *, as_known_at: datetime) -> Market:
+def market_of(con: duckdb.DuckDBPyConnection, on: date, *, weights: Weights, as_known_at: datetime) -> Market:
     """Return what could be had on a day: every offer of the price book, and the owned pools."""
     offered = offers(
         frame(con, "FROM ref.token_prices"), frame(con, "FROM ref.models"), as_known_at=as_known_at
     )
-    return Market(offered + pool_offers(owned_pools(con, on), valid_from=EPOCH))
+    return Market(offered + pool_offers(owned_pools(con, on, weights), valid_from=EPOCH))
 
 
 def measured_latency(
@@ -100,7 +108,13 @@ def measured_latency(
 
 
 def judge_day(
-    con: duckdb.DuckDBPyConnection, on: date, *, time_zone: str, policy: RoutingPolicy, as_known_at: datetime
+    con: duckdb.DuckDBPyConnection,
+    on: date,
+    *,
+    time_zone: str,
+    policy: RoutingPolicy,
+    weights: Weights,
+    as_known_at: datetime,
 ) -> Judgement:
     """Judge the attempts of one business day."""
     start, end = business_day_bounds(on, time_zone=time_zone)
@@ -113,7 +127,7 @@ def judge_day(
         from_on=on,
         to_on=on + timedelta(days=1),
         surroundings=Surroundings(
-            owned=owned_pools(con, on),
+            owned=owned_pools(con, on, weights),
             latency=measured_latency(con, on, start, end),
             fallback_history=frame(con, _FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
         ),
@@ -126,8 +140,12 @@ def judge_days(
     *,
     time_zone: str,
     policy: RoutingPolicy,
+    weights: Weights,
     as_known_at: datetime,
 ) -> Judgement:
     """Judge several days, one at a time, so that memory is bounded by a day."""
-    judged = [judge_day(con, on, time_zone=time_zone, policy=policy, as_known_at=as_known_at) for on in days]
+    judged = [
+        judge_day(con, on, time_zone=time_zone, policy=policy, weights=weights, as_known_at=as_known_at)
+        for on in days
+    ]
     return Judgement(*(pl.concat(parts) for parts in zip(*judged, strict=True)))

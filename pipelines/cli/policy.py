@@ -94,6 +94,7 @@ def explain(obj: Context, request_id: str) -> None:
 
 def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.DataFrame") -> "Judged":
     """Lay the policy over one attempt as the marts do."""
+    from models.costs.weights import load_weights
     from models.periods import business_day_bounds
     from models.routing.attempts import attempts_of
     from models.routing.judged import judge
@@ -102,12 +103,13 @@ def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.Dat
 
     now = datetime.now(UTC)
     policy = project_policy(project, as_known_at=now)
+    weights = load_weights(project.weights_text(), path=project.weights_path)
     on = found.get_column("accrued_on")[0]
     attempts = attempts_of(found.lazy(), policy.task_rules)
     start, end = business_day_bounds(on, time_zone=project.time_zone)
     return judge(
         attempts.filter(attempts.get_column("status") == "ok"),
-        rules=Rules(policy, market_of(con, on, as_known_at=now)),
+        rules=Rules(policy, market_of(con, on, weights=weights, as_known_at=now)),
         latency=measured_latency(con, on, start, end),
         days=(on, on + timedelta(days=1)),
     )

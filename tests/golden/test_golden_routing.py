@@ -287,14 +287,17 @@ def surround(pools=(), measured=(), latency=None, history=None):
     )  # fmt: skip
     rates = pl.DataFrame(
         [
-            {"provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "model": "llama-3.3-70b"} | row
+            {
+                "provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "model": "llama-3.3-70b",
+                "input_weight": 0.46, "output_weight": 1.0,
+            } | row
             for row in measured
         ],
         schema={
             "provider": pl.String, "region": pl.String, "chip": pl.String, "deployment": pl.String,
             "commitment": pl.String, "model": pl.String, "model_family": pl.String, "billed_usd": pl.Decimal(38, 12),
             "serving_usd": pl.Decimal(38, 12), "serving_gpu_seconds": pl.Decimal(38, 6),
-            "allocation_weight": pl.Decimal(38, 6),
+            "allocation_weight": pl.Decimal(38, 6), "input_weight": pl.Float64, "output_weight": pl.Float64,
         },
     )  # fmt: skip
     return Surroundings(
@@ -325,6 +328,19 @@ def test_a_paid_call_beside_an_idle_pool_cost_all_that_it_paid_until_the_room_is
         ("idle_capacity", Decimal("0.00132"), Decimal(0))
     }
     assert (rows[0]["alternative_provider"], rows[0]["alternative_chip"]) == ("nebius", "H200")
+
+
+def test_a_pool_weighs_tokens_by_its_own_weights():
+    """At 2 to 1, 1,000 in and 500 out weigh 2,500: of six calls two have room in 5,000; growing costs as much more."""
+    calls = [
+        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(minutes=1)} for n in range(6)
+    ]
+    own = {"input_weight": 2.0}
+    rows, _ = judge(calls, LLAMA[:2], surroundings=surround([pool()], [speed() | own]))
+    assert [row["request_id"] for row in rows if row["kind"] == "idle_capacity"] == ["r0", "r1"]
+    full = surround([pool(idle=0)], [speed(billed="0.4") | own])
+    (row,), _ = judge([TOGETHER], LLAMA[:2], surroundings=full)
+    assert row["alternative_usd"] == Decimal("0.001")
 
 
 def test_an_idle_pool_of_another_hour_or_of_another_provider_than_allowed_has_no_room():
