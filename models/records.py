@@ -37,8 +37,8 @@ class Importer:
         kind: name in nanodollar.toml; the column `source_kind`.
         table: where its records land.
         columns: DuckDB types of the top-level fields that are read; everything else is left in the file.
-        select: SQL over the relation `records` (those fields and `line_number`); may name `$hash_key`. Each record
-            yields a row at least, so that none is lost.
+        select: SQL over the relation `records` (those fields and `line_number`). Each record yields a row at least, so
+            that none is lost.
         canonical: from the rows of `select` to canonical columns, `quarantine_reason` and `quarantine_detail`. A row
             whose source gives no id has a `content_hash` in place of `request_id` and `dedupe_key`.
         formats: file formats that it reads: jsonl, csv, parquet; text is one field `line`.
@@ -132,6 +132,11 @@ def instant(field: str) -> str:
 def text(field: str) -> str:
     """SQL of a text field whose empty value means absent."""
     return f"nullif({field}, '')"
+
+
+def hashed(field: str) -> str:
+    """SQL of the keyed hash of a secret text, NULL where it is; the key is the session's variable `hash_key`."""
+    return f"sha256(getvariable('hash_key') || {field})"
 
 
 def tried(argument: str, call: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from models.json_fields import json_field
-from models.records import Importer, first_reason, instant, text, with_numbers
+from models.records import Importer, first_reason, hashed, instant, text, with_numbers
 
 KEYS = ("model", "service_tier", "project", "user_id", "api_key_id")
 INPUT_PARTS = (
@@ -83,7 +83,7 @@ resulted AS NOT MATERIALIZED (
 )
 SELECT line_number, is_strange, is_broken, coalesce(is_empty, false) AS is_empty,
        {instant("started")} AS started_at, {instant("ended")} AS finished_at, {chosen},
-       CASE WHEN {key} IS NOT NULL THEN sha256($hash_key || {key}) END AS api_key_id
+       {hashed(key)} AS api_key_id
 FROM resulted
 """
 

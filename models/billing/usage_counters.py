@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.billing.buckets import COUNTS, KEYS, judged
-from models.records import Importer, instant, text, with_numbers
+from models.records import Importer, hashed, instant, text, with_numbers
 
 KIND = "usage_counters"
 
@@ -12,7 +12,7 @@ _SELECT = f"""
 SELECT line_number, 1::INTEGER AS record_number, {", ".join(f"{text(name)} AS {name}" for name in _TEXTS)},
        {instant("started_at")} AS started_at, {instant("finished_at")} AS finished_at,
        {", ".join(f"{text(name)} AS {name}" for name in COUNTS)},
-       CASE WHEN {text("api_key_id")} IS NOT NULL THEN sha256($hash_key || api_key_id) END AS api_key_id
+       {hashed(text("api_key_id"))} AS api_key_id
 FROM records
 """
 

@@ -14,6 +14,7 @@ from models.records import (
     Importer,
     bad_numbers,
     first_reason,
+    hashed,
     instant,
     integer,
     money,
@@ -117,8 +118,7 @@ SELECT line_number, 1::INTEGER AS record_number, {text("id")} AS request_id,
        {text(f"coalesce({_first('provided_model_name')}, model)")} AS model,
        {_extracted("model_parameters", "$.service_tier")} AS tier,
        coalesce({_PROVIDERS}) AS provider, TRY_CAST({_first("is_deleted")} AS INTEGER) = 1 AS is_deleted,
-       CASE WHEN {_extracted("metadata", "$.user_api_key_hash")} <> '' THEN
-         sha256($hash_key || json_extract_string({_first("metadata")}, '$.user_api_key_hash')) END AS api_key_id,
+       {hashed(text(_extracted("metadata", "$.user_api_key_hash")))} AS api_key_id,
        {_map(_first("provided_usage_details"))} = MAP {{}}::MAP(VARCHAR, VARCHAR) AS is_estimated,
        {money(f"coalesce({text(_first('total_cost'))}, {_map(_first('cost_details'))}['total'])")}
          AS provider_reported_cost_usd,

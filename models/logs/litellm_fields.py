@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from models.json_fields import json_field, json_struct, json_type
-from models.records import instant, money, text
+from models.records import hashed, instant, money, text
 
 _PROMPT = "usage_object.prompt_tokens_details"
 _COMPLETION = "usage_object.completion_tokens_details"
@@ -138,7 +138,7 @@ def litellm_select(columns: Mapping[str, str], *, metadata: str | None = None) -
     return f"""
 SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{sql} AS {name}" for name, sql in own.items())},
-       CASE WHEN {columns["api_key"]} IS NOT NULL THEN sha256($hash_key || {columns["api_key"]}) END AS api_key_id,
+       {hashed(columns["api_key"])} AS api_key_id,
        {money(columns["cost"])} AS provider_reported_cost_usd,
        {instant('"startTime"')} AS started_at, {instant('"endTime"')} AS finished_at,
        {instant('"completionStartTime"')} AS first_at,

@@ -5,7 +5,7 @@ A record that counts tokens and has no id, as in published traces, is known by i
 
 import polars as pl
 
-from models.records import Importer, bad_numbers, first_reason, instant, integer, text
+from models.records import Importer, bad_numbers, first_reason, hashed, instant, integer, text
 from models.schemas.vocabulary import OPERATIONS, STATUSES, TOKEN_COLUMNS
 
 KIND = "requests"
@@ -49,7 +49,7 @@ SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{integer(name)} AS {name}" for name in (*TOKEN_COLUMNS, "attempt_no"))},
        {bad_numbers({name: text(name) for name in TOKEN_COLUMNS})} AS bad_numbers,
        CASE WHEN {text("request_id")} IS NULL THEN md5(concat_ws(chr(31), {_HASHED})) END AS content_hash,
-       CASE WHEN {text("api_key_id")} IS NOT NULL THEN sha256($hash_key || api_key_id) END AS api_key_id,
+       {hashed(text("api_key_id"))} AS api_key_id,
        TRY_CAST(provider_reported_cost_usd AS DECIMAL(38, 12)) AS provider_reported_cost_usd,
        TRY_CAST(is_fallback AS BOOLEAN) AS is_fallback, TRY_CAST(queue_seconds AS DOUBLE) AS queue_seconds
 FROM records

@@ -9,6 +9,7 @@ from models.records import (
     LONGEST_SECONDS,
     bad_numbers,
     bad_quantities,
+    hashed,
     instant,
     integer,
     number,
@@ -119,7 +120,7 @@ def response_select(form: ResponseFormat) -> str:
         f"WHEN TRY(json_exists(body, '$.{column}')) THEN '{name}'"
         for column, name in form.provider_signs.items()
     )
-    hashed = ", ".join(f'"{name}"' for name in _BESIDE)
+    content = ", ".join(f'"{name}"' for name in _BESIDE)
     lists = f"[{', '.join(_quoted(path) for path in containers)}]::VARCHAR[]"
     return f"""
 WITH holding AS NOT MATERIALIZED (SELECT *, {held} AS held FROM records),
@@ -137,7 +138,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {", ".join(f"{text(name)} IS NOT NULL AS has_{name}" for name in BESIDE_INSTANTS)},
        {integer("attempt_no")} AS beside_attempt_no, TRY_CAST(is_fallback AS BOOLEAN) AS beside_is_fallback,
        {number("queue_seconds")} AS beside_queue_seconds,
-       CASE WHEN {text("api_key_id")} IS NOT NULL THEN sha256($hash_key || api_key_id) END AS api_key_id,
+       {hashed(text("api_key_id"))} AS api_key_id,
        {text("custom_id")} AS custom_id, {integer("status_code")} AS outer_status_code,
        CASE WHEN TRY(json_type(response)) = 'OBJECT' THEN TRY(json_extract_string(response, '$.status_code')) END
          AS inner_status_code,
@@ -158,7 +159,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {bad_quantities(meters)} AS bad_meters,
        {bad_quantities(durations, at_most=LONGEST_SECONDS * form.seconds_scale)} AS bad_durations,
        {bad_quantities({"queue_seconds": "queue_seconds"}, at_most=LONGEST_SECONDS)} AS bad_queue,
-       md5(concat_ws(chr(31), to_json(m), {hashed})) AS row_hash
+       md5(concat_ws(chr(31), to_json(m), {content})) AS row_hash
 FROM parsed
 """
 

@@ -290,8 +290,7 @@ class Reader:
 
     def _rows(self, relation: str, ordinals: Positions, *, select: str | None = None) -> pl.DataFrame:
         self._con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {relation}")
-        query = (select or self._importer.select).replace("$hash_key", "getvariable('hash_key')")
-        rows = pl.DataFrame(self._con.execute(query).to_arrow_table())
+        rows = pl.DataFrame(self._con.execute(select or self._importer.select).to_arrow_table())
         rows = rows.with_columns(ordinal=pl.Series(ordinals).gather(rows["line_number"] - 1))
         frame = self._importer.canonical(rows.lazy())
         if "is_ignored" not in frame.collect_schema().names():

@@ -79,8 +79,8 @@ def read_by(
         con.execute(
             f"CREATE TEMP VIEW records AS SELECT row_number() OVER () AS line_number, {renamed} FROM {table}"
         )
-        parameters = {"hash_key": "secret"} if "$hash_key" in reading.select else {}
-        rows = pl.DataFrame(con.execute(reading.select, parameters).to_arrow_table())
+        con.execute("SET VARIABLE hash_key = 'secret'")
+        rows = pl.DataFrame(con.execute(reading.select).to_arrow_table())
     numbers = pl.Series("line_number", [number for number, _ in lines], dtype=pl.Int64)
     rows = rows.with_columns(numbers.gather(rows["line_number"] - 1))
     return importer.canonical(rows.lazy()).collect()
