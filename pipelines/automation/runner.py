@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from models.errors import DataError
+from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, floor_hour
 from pipelines.assets.completeness import KEY as COMPLETENESS
 from pipelines.automation.event_log import BATCH_SIZE
@@ -34,6 +34,9 @@ event_log_storage:
   class: BatchingSqliteEventLogStorage
   config: {base_dir: BASE_DIR}
 """
+
+
+_OURS = (ConfigurationError.__name__, DataError.__name__)
 
 
 @dataclass
@@ -187,7 +190,8 @@ def _why(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            while error is not None and error.cause is not None:
+            # Our own sentence says what to do about what caused it.
+            while error is not None and error.cause is not None and error.cls_name not in _OURS:
                 error = error.cause
             if error is not None:
                 return error.message.strip().splitlines()[0].split("Error: ", 1)[-1]
