@@ -20,6 +20,7 @@ Ints = npt.NDArray[np.int64]
 _HOUR = timedelta(hours=1)
 _CHUNK_ROWS = 2**18
 """Attempts that are worked off together, if an hour has no more: few enough to stay near the processor."""
+_DENSE = 1.25
 _AT_ONCE = 2
 """Chunks side by side; most of their time is in NumPy, which works on one core and without Python's lock."""
 
@@ -92,10 +93,12 @@ def _by_hours(
 
 
 def _taken(attempts: pl.DataFrame, live: Ints) -> pl.DataFrame:
-    """Return the attempts that are live, maybe among others, which do no harm."""
-    low, high = int(live.min(initial=0)), int(live.max(initial=-1)) + 1
+    """Return the attempts of the rows given, which ascend, maybe among others, which do no harm."""
+    if not len(live):
+        return attempts.head(0)
     # They mostly come by time: then a slice, which copies nothing, holds few others.
-    return attempts[low:high] if high - low <= 2 * len(live) else attempts[live]
+    first, beyond = int(live[0]), int(live[-1]) + 1
+    return attempts[first:beyond] if beyond - first <= _DENSE * len(live) else attempts[live]
 
 
 def _allocated(
@@ -125,9 +128,9 @@ def _attempts(requests: pl.LazyFrame) -> pl.DataFrame:
     own = table("core.request_costs").column_names
     passed = [name for name in table("core.requests").column_names if name in own and name not in needed]
     held = requests.select(pl.col(passed).count()).collect(engine="streaming").row(0)
-    return requests.select(
-        *needed, *(name for name, count in zip(passed, held, strict=True) if count)
-    ).collect()
+    filled = (name for name, count in zip(passed, held, strict=True) if count)
+    # In one piece, so that chunks are slices of it that nothing copies again.
+    return requests.select(*needed, *filled).collect().rechunk()
 
 
 def _weighed(

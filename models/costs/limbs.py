@@ -3,7 +3,7 @@
 A double is cut to a whole number of units (2**-80 for weights, say) and that number into limbs of 36 bits, the
 highest taking what is left. Sums of limbs are sums of integers: nothing is lost between large and small terms, and
 the order of the terms does not matter. Limbs may wrap, as differences of running sums do not: those are exact up to
-2**27 terms and 2**135 units.
+2**27 terms and 2**127 units.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Limbs:
 
     @classmethod
     def cut(cls, values: Floats, *, unit_bits: int) -> "Limbs":
-        """Cut non-negative values below 2**(135 - unit_bits) to whole units; what is below a unit is dropped."""
+        """Cut non-negative values below 2**(127 - unit_bits) to whole units; what is below a unit is dropped."""
         units = values * 2.0**unit_bits
         # A product with a power of two, a floor and what is left of it are exact.
         high = np.floor(units * _RADIX**-2)

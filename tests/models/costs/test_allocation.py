@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import polars as pl
+
 from models.costs.allocation import allocate_requests
 from models.costs.weights import TokenWeights, Weights, load_weights
 from models.schemas import table
@@ -154,6 +156,48 @@ def test_attempt_of_a_replica_that_is_gone_by_a_later_hour_works_nowhere_then():
         ("b", timedelta(0)),
         ("b", timedelta(hours=1)),
     ]
+
+
+def test_a_long_window_and_its_hours_one_by_one_give_the_same_rows():
+    """Enough attempts that hours are worked off apart and side by side; some span both, and they come in any order."""
+    count = 280_000
+    number = pl.int_range(count)
+    started = pl.lit(NOON) + pl.duration(milliseconds=(number * 7_919) % 7_200_000)
+    lasts = pl.when(number % 1000 == 0).then(3_000_000).otherwise(number % 4000)
+    frame = pl.select(
+        source=pl.lit("s"), source_kind=pl.lit("requests"), request_id=number.cast(pl.String),
+        replica_id=pl.format("r{}", number % 50), started_at=started,
+        finished_at=started + pl.duration(milliseconds=lasts), usage_source=pl.lit("provider"), status=pl.lit("ok"),
+        output_text_tokens=number % 333, is_gateway_cache_hit=pl.lit(False),
+    )  # fmt: skip
+    requests = table("core.requests").conform(frame.lazy(), fill=True)
+    states = table("core.replica_states").frame(
+        ready(f"r{place}", hour=NOON + timedelta(hours=hour)) for place in range(50) for hour in range(2)
+    )
+
+    def rows(first, last):
+        found = allocate_requests(
+            requests,
+            states.lazy(),
+            time_zone="UTC",
+            from_hour=NOON + timedelta(hours=first),
+            to_hour=NOON + timedelta(hours=last),
+            provisional_from=NOON + timedelta(hours=2),
+        )
+        compared = found.select(
+            "request_id", "accrued_hour", "is_first_accrual", "effective_usd", "allocation_weight"
+        )
+        return compared.sort("request_id", "accrued_hour").collect()
+
+    whole = rows(0, 2)
+    assert whole.equals(pl.concat([rows(0, 1), rows(1, 2)]).sort("request_id", "accrued_hour"))
+    assert whole.filter("is_first_accrual").height == count
+    assert whole.height > count
+    carried = (
+        whole.filter(pl.col("effective_usd") > 0).get_column("effective_usd").cast(pl.Decimal(38, 12)).sum()
+    )
+    # An attempt is in flight most of the time; together they carry no more than the bill.
+    assert Decimal(400) < carried <= Decimal(600)
 
 
 WEIGHTS = {
