@@ -151,7 +151,7 @@ ROW = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=st.lists(ROW, min_size=1, max_size=12))
 def test_lines_sum_to_the_cost_of_their_attempt(rows: list[dict[str, Any]]) -> None:
     con = priced(

@@ -55,7 +55,7 @@ def test_check_names_every_error_of_every_file_with_its_line(project: Project) -
         "prices/tokens/openai.yml, line 3: unknown key 'cheked_on'; did you mean 'checked_on'?",
         "prices/tokens/openai.yml, line 6: models.0.prices.0.usd_per_mtok: unknown token class 'outptu'",
         "prices/tokens/more.yml, line 6: models.0.prices.0.usd_per_mtok: input_uncached of 71000 per million tokens",
-        "prices/gpu/x.yml, line 1: 'rates' is missing; add it",
+        "prices/gpu/x.yml, line 1: 'checked_on' is missing; add it",
         "problems.",
     ):
         assert sentence in outcome.out
