@@ -98,6 +98,8 @@ def outdate(
     Returns:
         The number of hours to price again by `token`, `gpu` and `overhead`, and of days to judge again by `policy`.
     """
+    if not con.execute("FROM ops.partitions WHERE table_name LIKE 'core.%' LIMIT 1").fetchall():
+        return {"token": 0, "gpu": 0, "overhead": 0, "policy": 0}
     tokens, gpus = moved_hours(con, frames)
     if tokens:
         commit.execute(_OUTDATE, ["core.request_costs", [partition_key(hour) for hour in tokens]])

@@ -10,6 +10,7 @@ import threading
 import warnings
 from contextlib import ExitStack
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,15 +118,15 @@ def validate(
         warnings.simplefilter("ignore")
         import great_expectations as gx
 
-        rows = con.execute(f"SELECT count(*) {query}").fetchone()
-        count = rows[0] if rows else 0
-        kind = "TABLE" if count <= _COPIED_ROWS else "VIEW"
         con.execute("USE memory")
-        con.execute(f"CREATE {kind} {slice_name} AS {query}")
+        kind, count = "TABLE", _created(con, f"TABLE {slice_name} AS {query} LIMIT {_COPIED_ROWS + 1}")
+        if count > _COPIED_ROWS:
+            con.execute(f"DROP TABLE {slice_name}")
+            kind, count = "VIEW", _created(con, f"VIEW {slice_name} AS {query}")
         stack.callback(con.execute, f"DROP {kind} {slice_name}")
         # One result per suite: the data docs show the latest.
         shutil.rmtree(docs.parent / ".gx" / "uncommitted" / "validations" / slice_name, ignore_errors=True)
-        context = gx.get_context(mode="ephemeral", project_config=_context_config(docs))
+        context = _context(docs)
         source = context.data_sources.add_or_update_sql(
             slice_name,
             connection_string="duckdb+buffered:///:memory:",
@@ -157,8 +158,16 @@ def _literal(bound: Bound) -> str:
     return bound.strftime("%Y-%m-%d %H:%M:%S+00") if isinstance(bound, datetime) else bound.isoformat()
 
 
-def _context_config(docs: Path) -> Any:
+def _created(con: duckdb.DuckDBPyConnection, relation: str) -> int:
+    """Create a table or view and return how many rows it has."""
+    con.execute(f"CREATE {relation}")
+    return int(con.execute(f"SELECT count(*) FROM {relation.split()[1]}").fetchall()[0][0])
+
+
+@lru_cache(maxsize=1)
+def _context(docs: Path) -> Any:
     """Keep suites and results in files, so that the data docs show every table; connections stay in memory."""
+    import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, FilesystemStoreBackendDefaults
 
     store = docs.parent / ".gx"
@@ -171,9 +180,10 @@ def _context_config(docs: Path) -> Any:
             "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
         }
     }
-    return DataContextConfig(
+    config = DataContextConfig(
         store_backend_defaults=defaults, analytics_enabled=False, progress_bars={"globally": False}
     )
+    return gx.get_context(mode="ephemeral", project_config=config)
 
 
 def _expectations(table: Table) -> list[Any]:
@@ -206,9 +216,7 @@ def build_data_docs(docs: Path) -> None:
     """Render the latest result of every suite as pages in the reports folder."""
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import great_expectations as gx
-
-        gx.get_context(mode="ephemeral", project_config=_context_config(docs)).build_data_docs()
+        _context(docs).build_data_docs()
 
 
 def _outcome(result: Any, table: Table, count: int) -> Outcome:

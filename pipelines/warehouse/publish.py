@@ -81,9 +81,11 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
             ) else None
             for statement in table.ddl():
                 con.execute(statement)
+    changed = _changed(con)
     for table in wanted:
-        if table.select is None and table.schema != "ops":
-            replaced += _replace_changed(con, table)
+        if table.select is None and table.schema != "ops" and table.dotted in changed:
+            _replace(con, table, changed[table.dotted])
+            replaced += len(changed[table.dotted])
     for table in wanted:
         if table.select is None and table.schema == "ops":
             con.execute(f"DELETE FROM {table.dotted}")
@@ -100,22 +102,23 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     return replaced
 
 
-def _replace_changed(con: duckdb.DuckDBPyConnection, table: Table) -> int:
-    changed = con.execute(
-        "SELECT partition_key FROM nanodollar.ops.partitions WHERE table_name = $table "
-        "EXCEPT SELECT l.partition_key FROM nanodollar.ops.partitions l JOIN published.ops.partitions p "
-        "USING (table_name, partition_key, content_hash) WHERE table_name = $table ORDER BY ALL",
-        {"table": table.dotted},
-    ).fetchall()
-    if not changed:
-        return 0
+def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
+    """Return the keys of partitions, in order, that the published file lacks or has otherwise, by table."""
+    return dict(
+        con.execute(
+            "SELECT table_name, list(partition_key ORDER BY partition_key) FROM nanodollar.ops.partitions "
+            "ANTI JOIN published.ops.partitions USING (table_name, partition_key, content_hash) GROUP BY 1"
+        ).fetchall()
+    )
+
+
+def _replace(con: duckdb.DuckDBPyConnection, table: Table, changed: list[str]) -> None:
     where, values = "true", {}
-    if table.partition is not None and changed != [("all",)]:
-        dates = [partition_value(key) for (key,) in changed]
+    if table.partition is not None and changed != ["all"]:
+        dates = [partition_value(key) for key in changed]
         where = f"{table.partition} BETWEEN $first AND $last AND list_contains($values, {table.partition})"
         values = {"first": dates[0], "last": dates[-1], "values": dates}
     con.execute(f"DELETE FROM {table.dotted} WHERE {where}", values)
     con.execute(
         f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted} WHERE {where}", values
     )
-    return len(changed)
