@@ -13,13 +13,14 @@ from models.schemas import table
 Periods = Sequence[tuple[date, date]]
 """Closed periods of business dates, each [from, to)."""
 _ATTEMPT = ("source", "request_id", "accrued_hour", "accrued_on")
-_POOL = ("deployment", "accrued_hour", "accrued_on")
-_CHARGE = ("charge_id", "accrued_hour", "accrued_on")
+_POOL = ("deployment", pl.col("pool_hour").alias("accrued_hour"), "accrued_on")
+_CHARGE = ("charge_id", pl.col("route").alias("deployment"), "accrued_hour", "accrued_on")
 _POOL_PARTS = (
     "starting_usd", "idle_usd", "draining_usd", "failed_usd", "padding_usd", "unheld_usd", "unused_commitment_usd",
 )  # fmt: skip
 """What a pool costs beside the attempts that it served; their cost is in core.request_costs."""
 _NO_USD = Decimal(0)
+_NO_VERSION = pl.lit(None, dtype=pl.String)
 _TOKENS = ("input_uncached_tokens", "cache_read_tokens", "output_text_tokens", "reasoning_tokens")
 
 
@@ -46,9 +47,6 @@ def restate_requests(
         closed: the closed periods.
         booked_on: business date on which corrections are booked.
     """
-    if not closed:
-        return Restated(new, table("core.adjustments").frame([]))
-    before, after = old.filter(_is_closed(closed)), new.filter(_is_closed(closed))
     facts = (
         pl.col("effective_usd").cast(USD).sum(),
         pl.col("effective_usd").null_count().alias("unknown"),
@@ -56,13 +54,6 @@ def restate_requests(
         pl.col("price_id").sort().implode(),
         pl.col("sheet_version").drop_nulls().max(),
         pl.sum_horizontal(pl.col(_TOKENS).fill_null(0)).sum().alias("tokens"),
-    )
-    changed = _compare(
-        before.group_by(_ATTEMPT).agg(facts),
-        after.group_by(_ATTEMPT).agg(facts),
-        adjustments.filter(pl.col("request_id").is_not_null()),
-        key=_ATTEMPT,
-        name="effective_usd",
     )
     is_repriced = pl.col("price_id").ne_missing(pl.col("price_id_new"))
     reason = (
@@ -76,30 +67,29 @@ def restate_requests(
         .then(pl.lit("resplit"))
         .otherwise(pl.lit("late_row"))
     )
-    identity = pl.concat_str("source", "request_id", separator="/")
-    booked = _booked(changed, identity, reason, booked_on=booked_on, version=pl.col("sheet_version_new"))
-    return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
+    return _restate(
+        old,
+        new,
+        adjustments.filter(pl.col("request_id").is_not_null()),
+        _ATTEMPT,
+        facts,
+        name="effective_usd",
+        identity=pl.concat_str("source", "request_id", separator="/"),
+        reason=reason,
+        version=pl.col("sheet_version_new"),
+        closed=closed,
+        booked_on=booked_on,
+    )
 
 
 def restate_pools(
     old: pl.DataFrame, new: pl.DataFrame, adjustments: pl.DataFrame, *, closed: Periods, booked_on: date
 ) -> Restated:
     """Do the same for core.pool_hours: what a pool cost beside the attempts that it served."""
-    if not closed:
-        return Restated(new, table("core.adjustments").frame([]))
-    before, after = old.filter(_is_closed(closed)), new.filter(_is_closed(closed))
     facts = (
         pl.sum_horizontal(pl.col(name).cast(USD) for name in _POOL_PARTS).sum().alias("beside_usd"),
         pl.col("billed_usd").null_count().alias("unknown"),
         pl.col("billed_gpu_seconds").sum(),
-    )
-    hours = pl.col("pool_hour").alias("accrued_hour")
-    changed = _compare(
-        before.with_columns(hours).group_by(_POOL).agg(facts),
-        after.with_columns(hours).group_by(_POOL).agg(facts),
-        adjustments.filter(pl.col("request_id").is_null(), pl.col("charge_id").is_null()),
-        key=_POOL,
-        name="beside_usd",
     )
     reason = (
         pl.when(~pl.col("was") | ~pl.col("is"))
@@ -108,39 +98,65 @@ def restate_pools(
         .then(pl.lit("reprice"))
         .otherwise(pl.lit("resplit"))
     )
-    booked = _booked(
-        changed,
-        pl.col("deployment").fill_null("-"),
-        reason,
+    return _restate(
+        old,
+        new,
+        adjustments.filter(pl.col("request_id").is_null(), pl.col("charge_id").is_null()),
+        _POOL,
+        facts,
+        name="beside_usd",
+        identity=pl.col("deployment").fill_null("-"),
+        reason=reason,
+        closed=closed,
         booked_on=booked_on,
-        version=pl.lit(None, dtype=pl.String),
     )
-    return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
 
 
 def restate_charges(
     old: pl.DataFrame, new: pl.DataFrame, adjustments: pl.DataFrame, *, closed: Periods, booked_on: date
 ) -> Restated:
     """Do the same for core.other_charges."""
+    return _restate(
+        old,
+        new,
+        adjustments.filter(pl.col("charge_id").is_not_null()),
+        _CHARGE,
+        (pl.col("effective_usd").sum(), pl.col("effective_usd").null_count().alias("unknown")),
+        name="effective_usd",
+        identity=pl.col("charge_id"),
+        reason=pl.when(pl.col("was") & pl.col("is")).then(pl.lit("reprice")).otherwise(pl.lit("late_row")),
+        closed=closed,
+        booked_on=booked_on,
+    )
+
+
+def _restate(
+    old: pl.DataFrame,
+    new: pl.DataFrame,
+    adjustments: pl.DataFrame,
+    key: Sequence[str | pl.Expr],
+    facts: Sequence[pl.Expr],
+    *,
+    name: str,
+    identity: pl.Expr,
+    reason: pl.Expr,
+    version: pl.Expr = _NO_VERSION,
+    closed: Periods,
+    booked_on: date,
+) -> Restated:
+    """Compare the figure `name` of closed days, one of `facts` by `key`, and book where it differs."""
     if not closed:
         return Restated(new, table("core.adjustments").frame([]))
-    before, after = old.filter(_is_closed(closed)), new.filter(_is_closed(closed))
-    facts = (
-        pl.col("effective_usd").sum(),
-        pl.col("effective_usd").null_count().alias("unknown"),
-        pl.col("route").first().alias("deployment"),
-    )
+    before = old.filter(_is_closed(closed))
+    stands = before.group_by(key).agg(facts)
     changed = _compare(
-        before.group_by(_CHARGE).agg(facts),
-        after.group_by(_CHARGE).agg(facts),
-        adjustments.filter(pl.col("charge_id").is_not_null()),
-        key=_CHARGE,
-        name="effective_usd",
-    ).with_columns(pl.coalesce("deployment", "deployment_new").alias("deployment"))
-    reason = pl.when(pl.col("was") & pl.col("is")).then(pl.lit("reprice")).otherwise(pl.lit("late_row"))
-    booked = _booked(
-        changed, pl.col("charge_id"), reason, booked_on=booked_on, version=pl.lit(None, dtype=pl.String)
+        stands,
+        new.filter(_is_closed(closed)).group_by(key).agg(facts),
+        adjustments,
+        key=stands.columns[: len(key)],
+        name=name,
     )
+    booked = _booked(changed, identity, reason, booked_on=booked_on, version=version)
     return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
 
 
