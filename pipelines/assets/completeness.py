@@ -7,9 +7,9 @@ import dagster as dg
 import duckdb
 import polars as pl
 
-from models.billing.completeness import LOGGED, completeness
-from models.billing.increases import MOST_APART
-from models.billing.latest import latest
+from models.counters.completeness import LOGGED, completeness
+from models.counters.increases import MOST_APART
+from models.counters.latest import latest
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, OUTPUT_TOKEN_COLUMNS

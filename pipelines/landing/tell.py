@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from models.billing.latest import latest
+from models.counters.latest import latest
 from models.importers import importers
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from models.billing.completeness import LOGGED, completeness
+from models.counters.completeness import LOGGED, completeness
 from models.schemas import table
 
 NINE = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -8,9 +8,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.billing.completeness import completeness
-from models.billing.increases import increases
-from models.billing.latest import latest
+from models.counters.completeness import completeness
+from models.counters.increases import increases
+from models.counters.latest import latest
 from models.schemas import table
 from tests.golden.test_golden_completeness import LATER, LOGGED, NINE, counter, logged, reading
 

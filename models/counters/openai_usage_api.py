@@ -8,7 +8,7 @@ https://github.com/openai/openai-openapi.
 
 import polars as pl
 
-from models.billing.buckets import UsageApi, usage_api
+from models.counters.buckets import UsageApi, usage_api
 
 _WITHOUT_OUTPUT = ("embeddings", "moderations")
 

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import polars as pl
 
-from models.billing.buckets import DAY_SECONDS, HOUR_SECONDS
-from models.billing.increases import MEASURES, increases
+from models.counters.buckets import DAY_SECONDS, HOUR_SECONDS
+from models.counters.increases import MEASURES, increases
 from models.money import usd_from_picodollars
 from models.schemas import table
 from models.schemas.base import INSTANT

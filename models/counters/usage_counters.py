@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from models.billing.buckets import COUNTS, KEYS, judged
+from models.counters.buckets import COUNTS, KEYS, judged
 from models.records import Importer, hashed, instant, text, with_numbers
 
 KIND = "usage_counters"

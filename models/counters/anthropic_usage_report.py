@@ -6,7 +6,7 @@ https://docs.anthropic.com/en/api/admin-api/usage-cost/get-messages-usage-report
 
 import polars as pl
 
-from models.billing.buckets import INPUT_PARTS, UsageApi, usage_api
+from models.counters.buckets import INPUT_PARTS, UsageApi, usage_api
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
