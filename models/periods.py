@@ -7,6 +7,8 @@ import polars as pl
 
 INSTANT = pl.Datetime("us", "UTC")
 HOUR = timedelta(hours=1)
+_GAP = timedelta(hours=6)
+"""Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""
 
 
 def hour_of(instant: pl.Expr) -> pl.Expr:
@@ -49,3 +51,25 @@ def cut_points(starts_at: datetime, ends_at: datetime, *, time_zone: str) -> lis
             points.add(start)
         day += timedelta(days=1)
     return sorted(points)
+
+
+def spans(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
+    """Join hours into half-open ranges, over gaps of a few hours."""
+    found: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        if found and hour - found[-1][1] <= _GAP:
+            found[-1] = (found[-1][0], hour + HOUR)
+        else:
+            found.append((hour, hour + HOUR))
+    return found
+
+
+def day_spans(days: list[date]) -> list[tuple[date, date]]:
+    """Join dates into half-open ranges."""
+    found: list[tuple[date, date]] = []
+    for day in days:
+        if found and day == found[-1][1]:
+            found[-1] = (found[-1][0], day + timedelta(days=1))
+        else:
+            found.append((day, day + timedelta(days=1)))
+    return found

@@ -12,10 +12,10 @@ from pipelines.assets.raw import raw_assets
 from pipelines.assets.ref import reference
 from pipelines.assets.reports import report_assets
 from pipelines.automation.jobs import JOBS
-from pipelines.automation.partitions import dagster_previews, daily, hourly
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
 from pipelines.checks import all_checks
+from pipelines.partitions import dagster_previews, daily, hourly
 from pipelines.project import Project, find_project
 from pipelines.warehouse.resource import Warehouse
 

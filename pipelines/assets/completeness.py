@@ -13,7 +13,7 @@ from models.counters.latest import latest
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, OUTPUT_TOKEN_COLUMNS
-from pipelines.automation.partitions import hours_of
+from pipelines.partitions import hours_of
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse, frame, hours_between
 

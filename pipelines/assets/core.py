@@ -28,7 +28,7 @@ from models.marts import mart_sql
 from models.prices.chips import canonical_chips
 from models.prices.providers import canonical_providers
 from models.schemas import table
-from pipelines.automation.partitions import hours_of
+from pipelines.partitions import hours_of
 from pipelines.project import Project
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import Commit

@@ -17,8 +17,8 @@ from models.marts import mart_sql
 from models.periods import business_day_bounds
 from models.schemas import table
 from pipelines.assets.routing import judge_days, project_policy
-from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
 from pipelines.checks.expectations import build_data_docs
+from pipelines.partitions import DAY_FROM_HOURS, days_of
 from pipelines.warehouse.commit import Commit
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between, frame

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.automation.partitions import DAY_FROM_HOURS, days_of
+from pipelines.partitions import DAY_FROM_HOURS, days_of
 from pipelines.reports.daily import render_days
 from pipelines.warehouse.resource import Warehouse, days_between
 

@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from models.errors import ConfigurationError, DataError
-from models.periods import HOUR, floor_hour
+from models.periods import HOUR, day_spans, floor_hour, spans
 from pipelines.assets.completeness import KEY as COMPLETENESS
 from pipelines.automation.event_log import BATCH_SIZE
-from pipelines.automation.partitions import day_range, hour_range
-from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
+from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.definitions import build_defs
+from pipelines.partitions import day_range, hour_range
 from pipelines.project import Project
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.resource import Warehouse, days_between

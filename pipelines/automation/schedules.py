@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
-from pipelines.automation.partitions import day_range, hour_range
+from pipelines.partitions import day_range, hour_range
 
 _ALSO_HOURS = 2
 """An hour is closed again twice: a request may finish an hour after it began, and logs arrive late."""

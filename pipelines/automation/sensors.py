@@ -10,12 +10,13 @@ import dagster as dg
 
 from models.cold_starts.notices import Notice, burst_notices
 from models.errors import DataError, NanodollarError
+from models.periods import day_spans, spans
 from pipelines.assets.completeness import KEY as COMPLETENESS
 from pipelines.automation.open_day import open_bursts
-from pipelines.automation.partitions import day_range, hour_range
-from pipelines.automation.staleness import day_spans, spans, stale_counted_hours, stale_days, stale_hours
+from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.landing.land import source_files
 from pipelines.notify.webhook import post
+from pipelines.partitions import day_range, hour_range
 from pipelines.warehouse.resource import Warehouse
 
 

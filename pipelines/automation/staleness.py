@@ -1,12 +1,12 @@
 """Which hours and days are out of date: what landed after they were last computed."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 
 import duckdb
 
 from models.errors import ConfigurationError
 from models.importers import importers
-from models.periods import HOUR, floor_hour
+from models.periods import floor_hour
 from models.schemas import tables
 from pipelines.project import Project
 
@@ -20,8 +20,6 @@ _FACTS = (
     "mart.cost_per_token_hourly",
     "ops.completeness",
 )
-_GAP = timedelta(hours=6)
-"""Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""
 
 _STALE_HOURS = """
 WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
@@ -119,17 +117,6 @@ def stale_counted_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now
     return [row[0].astimezone(UTC) for row in rows]
 
 
-def spans(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
-    """Join hours into half-open ranges, over gaps of a few hours."""
-    found: list[tuple[datetime, datetime]] = []
-    for hour in hours:
-        if found and hour - found[-1][1] <= _GAP:
-            found[-1] = (found[-1][0], hour + HOUR)
-        else:
-            found.append((hour, hour + HOUR))
-    return found
-
-
 _STALE_DAYS = """
 WITH hours AS (
   SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
@@ -173,14 +160,3 @@ def stale_days(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetim
         },
     ).fetchall()
     return [row[0] for row in rows]
-
-
-def day_spans(days: list[date]) -> list[tuple[date, date]]:
-    """Join dates into half-open ranges."""
-    found: list[tuple[date, date]] = []
-    for day in days:
-        if found and day == found[-1][1]:
-            found[-1] = (found[-1][0], day + timedelta(days=1))
-        else:
-            found.append((day, day + timedelta(days=1)))
-    return found

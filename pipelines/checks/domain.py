@@ -9,7 +9,7 @@ import dagster as dg
 import duckdb
 
 from models.schemas import table
-from pipelines.automation.partitions import dagster_previews, days_of, hours_of
+from pipelines.partitions import dagster_previews, days_of, hours_of
 from pipelines.project import Settings
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse

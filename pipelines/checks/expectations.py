@@ -23,8 +23,8 @@ from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 from sqlalchemy.pool import StaticPool
 
 from models.schemas.base import Table
-from pipelines.automation.partitions import dagster_previews, days_of, hours_of
 from pipelines.checks.domain import Bound, Outcome, record
+from pipelines.partitions import dagster_previews, days_of, hours_of
 from pipelines.warehouse.resource import Warehouse
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")

@@ -8,7 +8,7 @@ from models.counters.latest import latest
 from models.importers import importers
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
-from pipelines.automation.staleness import spans
+from models.periods import spans
 from pipelines.landing.judge import time_column
 from pipelines.landing.land import UNREADABLE
 from pipelines.warehouse.resource import Warehouse, frame

@@ -12,8 +12,8 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets.core import core_assets
-from pipelines.automation.partitions import dagster_previews, hourly
 from pipelines.landing.drive import Landed, land
+from pipelines.partitions import dagster_previews, hourly
 from pipelines.sources.stored import stored_file
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import make_project
