@@ -1,6 +1,8 @@
 """A day of attempts with routing mistakes of every kind planted, and the dollars of each by plain arithmetic.
 
-One route per kind; what is not planted is the cheapest choice that its clause allows. Sizes are those of the public
+One route per kind; what is not planted is the cheapest choice that its clause allows, or looks like a mistake and is
+none: a pool that was billed in that hour and down in that minute, a price that was learned later, the hops of an agent,
+samples and subtasks that run side by side. Sizes are those of the public
 Azure LLM inference trace of 2023 where it is at hand, else drawn from lognormals of the same means.
 """
 
@@ -14,11 +16,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from models.periods import INSTANT
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
 from models.routing.owned import Owned
 from models.routing.policy import read_policy
 from models.schemas import table
-from models.schemas.vocabulary import MISTAKE_KINDS, POOL_PARTS
+from models.schemas.vocabulary import MISTAKE_KINDS
 
 DAY = datetime(2026, 11, 3, tzinfo=UTC)
 CHANGE = DAY + timedelta(hours=12)
@@ -39,10 +42,12 @@ routes:
   policy_violation: {providers: [together]}
   wrong_region: {regions: [eu-west-1], providers: [aws.bedrock]}
   fallback_storm: {providers: [groq, fireworks]}
-  stale_price: {providers: [azure.ai.openai, openai], models: [gpt-5-mini]}
+  stale_price: {providers: [azure.ai.openai, openai], models: [gpt-5-mini, gpt-5-tiny]}
   idle_capacity: {providers: [groq, nebius], chips: [H200]}
   wrong_chip: {providers: [nebius], chips: [H100, B200]}
   cache_affinity_lost: {providers: [azure.ai.openai, openai], models: [gpt-4.1]}
+  hedge_lost: {providers: [openai], models: [gpt-4o]}
+  hops: {providers: [openai], models: [gpt-4o, gpt-4o-mini]}
 quality: {gpt-4o: {score: 82, tokens_ratio: 1}, gpt-4o-mini: {score: 62, tokens_ratio: 1}}
 """
 
@@ -57,9 +62,13 @@ _CARDS: tuple[tuple[str, str, str, str | None, datetime, datetime | None, dict[s
     ("openai", "gpt-5-mini", "gpt-5-mini", None, _BEFORE, CHANGE, {"in": "0.25", "out": "2"}),
     ("openai", "gpt-5-mini", "gpt-5-mini", None, CHANGE, None, {"in": "0.35", "out": "2.8"}),
     ("azure.ai.openai", "gpt-5-mini", "gpt-5-mini", None, _BEFORE, None, {"in": "0.30", "out": "2.4"}),
+    ("openai", "gpt-5-tiny", "gpt-5-tiny", None, _BEFORE, None, {"in": "0.25", "out": "2"}),
+    ("azure.ai.openai", "gpt-5-tiny", "gpt-5-tiny", None, _BEFORE, None, {"in": "0.30", "out": "2.4"}),
     ("openai", "gpt-4.1", "gpt-4.1", None, _BEFORE, None, {"in": "2", "cache": "0.5", "out": "8"}),
     ("azure.ai.openai", "gpt-4.1", "gpt-4.1", None, _BEFORE, None, {"in": "2", "cache": "0.5", "out": "8"}),
 )  # fmt: skip
+_LEARNED_LATER = ("azure.ai.openai", "gpt-5-tiny", {"in": "0.10", "out": "0.8"}, DAY + timedelta(days=3))
+"""A cut from the day before on, and when it was learned."""
 _METERS = {"in": "input_uncached", "cache": "cache_read", "out": "output_text"}
 
 
@@ -73,16 +82,23 @@ class Planted:
 
 
 def book() -> pl.DataFrame:
+    provider, model, rates, learned = _LEARNED_LATER
+    cut = (provider, model, model, None, DAY - timedelta(days=1), None, rates)
+    cards = [(*card, _BEFORE, None) for card in _CARDS if card[:2] != (provider, model)]
+    for card in _CARDS:
+        if card[:2] == (provider, model):
+            cards += [(*card, _BEFORE, learned), (*card[:5], cut[4], card[6], learned, None)]
+    cards.append((*cut, learned, None))
     return table("ref.token_prices").frame(
         {
-            "price_id": f"{provider}/{model}/{region}/{starts:%Y%m%d%H}", "meter": _METERS[meter],
+            "price_id": f"{provider}/{model}/{region}/{starts:%Y%m%d%H}/{known_from:%Y%m%d}", "meter": _METERS[meter],
             "provider": provider, "model": model, "model_family": family, "region": region,
             "service_tier": "default", "priced_at": "started", "layer": "list", "unit": "token",
             "picodollars_per_unit": int(Decimal(usd) * _PICO), "is_rounded": False, "valid_from": starts,
-            "valid_to": ends, "known_from": _BEFORE, "sheet_version": "v", "sheet_path": "p",
+            "valid_to": ends, "known_from": known_from, "known_to": known_to, "sheet_version": "v", "sheet_path": "p",
             "source_url": "https://example.com",
         }
-        for provider, model, family, region, starts, ends, rates in _CARDS
+        for provider, model, family, region, starts, ends, rates, known_from, known_to in cards
         for meter, usd in rates.items()
     )  # fmt: skip
 
@@ -101,6 +117,7 @@ class _Day:
 
     rng: np.random.Generator
     rows: list[dict[str, Any]] = field(default_factory=list)
+    links: list[dict[str, Any]] = field(default_factory=list)
     truth: list[tuple[str, str, int]] = field(default_factory=list)
 
     def sizes(self, count: int) -> list[tuple[int, int]]:
@@ -133,6 +150,11 @@ class _Day:
             cost += cached * _rate(provider, model, "cache", at, region) if cached else 0
         family = next((card[2] for card in _CARDS if card[1] == model), "llama-3.3-70b")
         name = f"{route}-{len(self.rows)}"
+        finished_at = extra.pop("finished_at", at + timedelta(seconds=1))
+        if "logical_request_id" in extra:
+            self.links.append(
+                {"source": "planted", "request_id": name, "finished_at": finished_at, "retry_of": None}
+            )
         self.rows.append(
             {
                 "source": "planted", "request_id": name, "started_at": at, "accrued_hour": DAY,
@@ -210,6 +232,35 @@ def _stale(day: _Day, kind: str, count: int, share: float) -> None:
                 day.plant(kind, name, cost - _price(azure, at, size))
         else:
             day.add(kind, at, azure, size)
+    # Azure had cut its price the day before, which nobody knew yet.
+    for at, size in zip(day.times(count // 10), day.sizes(count // 10), strict=True):
+        day.add(kind, at, ("openai", "gpt-5-tiny", None), size)
+
+
+def _races(day: _Day, kind: str, count: int, share: float) -> None:
+    """Plant requests sent twice, of which the slower is thrown away, beside samples and subtasks that are wanted."""
+    for at, size in zip(day.times(count), day.sizes(count), strict=True):
+        draw = day.rng.random()
+        is_planted, is_beside = draw < share, draw > 0.8
+        if not is_planted and not is_beside:
+            day.add(kind, at, GPT_4O, size)
+            continue
+        chain = {"logical_request_id": f"race-{len(day.rows)}"}
+        day.add(kind, at, GPT_4O, size, finished_at=at + timedelta(seconds=4), **chain)
+        late = {"finished_at": at + timedelta(seconds=5)} | chain
+        beside = at + timedelta(seconds=2)
+        if is_planted:
+            name, cost = day.add(kind, beside, GPT_4O, size, status="cancelled", **late)
+            day.plant(kind, name, cost)
+        else:
+            day.add(kind, beside, GPT_4O, size if draw > 0.9 else (size[0] + 7, size[1]), **late)
+    # An agent's small model classifies and the large one answers: neither is thrown away.
+    for at, size in zip(day.times(count // 10), day.sizes(count // 10), strict=True):
+        chain = {"logical_request_id": f"hop-{len(day.rows)}"}
+        day.add("hops", at, MINI, size, task_class="classify", **chain)
+        day.add(
+            "hops", at + timedelta(seconds=2), GPT_4O, (size[0] + 90, size[1]), task_class="answer", **chain
+        )
 
 
 def _affinity(day: _Day, kind: str, count: int, share: float) -> None:
@@ -234,28 +285,23 @@ def _affinity(day: _Day, kind: str, count: int, share: float) -> None:
 
 
 def _pools(day: _Day, count: int, share: float) -> Owned:
-    """An owned pool idles in the even hours; a B200 pool of the same model does so all day beside an H100 one."""
-    hours: list[dict[str, Any]] = []
-    idle_by_hour = {hour: 1800.0 if hour % 2 == 0 else 0.0 for hour in range(24)}
-
-    def hour_row(deployment: str, chip: str, hour: int, idle: float) -> dict[str, Any]:
-        zero = {f"{part}_{unit}": 0 for part in POOL_PARTS for unit in ("usd", "gpu_seconds")}
-        return zero | {
-            "provider": "nebius", "region": "eu-north1", "chip": chip, "deployment": deployment,
-            "commitment": "on_demand", "model": "llama-3.3-70b", "pool_hour": DAY + timedelta(hours=hour),
-            "accrued_on": DAY.date(), "billed_usd": 10, "billed_gpu_seconds": 3600, "idle_gpu_seconds": idle,
-            "serving_gpu_seconds": 3600 - idle, "wall_gpu_seconds": 3600, "is_provisional": False,
-        }  # fmt: skip
-
-    for hour, idle in idle_by_hour.items():
-        hours.append(hour_row("llama-own", "H200", hour, idle))
-        hours.append(hour_row("llama-b200", "B200", hour, 1800.0))
+    """An owned pool is ready in the first half of even hours; a B200 pool of the model idles beside H100s all day."""
+    minutes: list[dict[str, Any]] = []
+    for minute in range(24 * 60):
+        for deployment, chip in (("llama-own", "H200"), ("llama-b200", "B200")):
+            if chip == "B200" or _is_ready(minute):
+                minutes.append(
+                    {
+                        "provider": "nebius", "region": "eu-north1", "chip": chip, "deployment": deployment,
+                        "commitment": "on_demand", "minute": DAY + timedelta(minutes=minute), "idle_gpu_seconds": 60.0,
+                    }
+                )  # fmt: skip
     rates = {"llama-h100": 6_000_000, "llama-b200": 2_000_000}
     for at, size in zip(day.times(count), day.sizes(count), strict=True):
-        is_planted, is_idle = day.rng.random() < share, bool(idle_by_hour[at.hour])
-        if is_idle and not is_planted:
+        is_planted = day.rng.random() < share
+        if _is_ready(at.hour * 60 + at.minute) and not is_planted:
             continue
-        moment = at if is_idle or not is_planted else at - timedelta(hours=1)
+        moment = at.replace(hour=at.hour // 2 * 2, minute=at.minute // 2) if is_planted else at
         name, cost = day.add("idle_capacity", moment, GROQ, size)
         if is_planted:
             day.plant("idle_capacity", name, cost)
@@ -284,7 +330,12 @@ def _pools(day: _Day, count: int, share: float) -> Owned:
             )
         ]
     )  # fmt: skip
-    return Owned(hours=table("core.pool_hours").frame(hours), measured=measured)
+    idle = pl.DataFrame(minutes).with_columns(pl.col("minute").cast(pl.Datetime("us", "UTC")))
+    return Owned(idle=idle, measured=measured)
+
+
+def _is_ready(minute: int) -> bool:
+    return minute // 60 % 2 == 0 and minute % 60 < 30
 
 
 _PLANTS: dict[str, Callable[[_Day, str, int, float], None]] = {
@@ -296,6 +347,7 @@ _PLANTS: dict[str, Callable[[_Day, str, int, float], None]] = {
     "overpowered": _choices(MINI, [GPT_4O]),
     "dearer_provider": _choices(GROQ, [TOGETHER, FIREWORKS]),
     "cache_affinity_lost": _affinity,
+    "hedge_lost": _races,
 }
 
 
@@ -308,9 +360,15 @@ def planted(*, calls_per_kind: int, share: float, seed: int) -> Planted:
     history = pl.DataFrame(
         {"route": "fallback_storm", "attempt_count": 35, "fallback_count": [0, 0, 1, 0, 0, 1] * 336},
     )
+    columns = {"source": pl.String, "request_id": pl.String, "finished_at": INSTANT, "retry_of": pl.String}
+    links = pl.DataFrame(day.links, schema=columns)
     columns = {"request_id": pl.String, "kind": pl.String, "regret": pl.Int64}
     truth = pl.DataFrame(day.truth, schema=columns, orient="row")
-    return Planted(table("core.request_costs").frame(day.rows), Surroundings(owned, None, history), truth)
+    return Planted(
+        table("core.request_costs").frame(day.rows),
+        Surroundings(owned, None, history, links),
+        truth,
+    )
 
 
 def judged(day: Planted) -> Judgement:
@@ -326,13 +384,15 @@ def judged(day: Planted) -> Judgement:
 
 def scores(day: Planted) -> pl.DataFrame:
     """Return by kind: planted, flagged and hit attempts, precision, recall, planted and found dollars."""
-    found = judged(day).mistakes.select("request_id", "kind", "regret_usd")
+    # What lost a race was wasted, whatever the place.
+    dollars = pl.when(pl.col("kind") == "hedge_lost").then("wasted_usd").otherwise("regret_usd")
+    found = judged(day).mistakes.select("request_id", "kind", dollars.alias("usd"))
     rows: list[dict[str, Any]] = []
     for kind in MISTAKE_KINDS:
         truth, flagged = day.truth.filter(pl.col("kind") == kind), found.filter(pl.col("kind") == kind)
         hits = truth.join(flagged, on="request_id", how="inner")
         usd = float(truth.get_column("regret").sum()) / 1e12
-        regret = float(flagged.get_column("regret_usd").sum() or 0)
+        regret = float(flagged.get_column("usd").sum() or 0)
         rows.append(
             {
                 "kind": kind,

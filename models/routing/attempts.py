@@ -48,7 +48,7 @@ def attempts_of(costs: pl.LazyFrame, rules: Mapping[datetime, tuple[TaskRule, ..
             cost=picodollars_from_usd(pl.col("effective_usd")).cast(pl.Int64),
             meters=picodollars_from_usd(pl.col("meters_usd").fill_null(0)).cast(pl.Int64),
         )
-        .drop("attempt_no", "effective_usd", "meters_usd")
+        .drop("effective_usd", "meters_usd")
         .collect()
     )
     if not attempts.get_column("is_first_accrual").all():

@@ -21,6 +21,7 @@ _REASONS = {
     "wrong_chip": "failed, or not on an owned pool",
     "dearer_provider": "failed, or not priced by token",
     "cache_affinity_lost": "failed, not priced by token, or the log names neither session nor prefix",
+    "hedge_lost": "failed, or the log does not say which attempts are of one request",
 }
 
 
@@ -87,4 +88,7 @@ def _evaluated(judged: Judged, *, has_owned: bool) -> dict[str, npt.NDArray[np.i
         else nobody,
         "dearer_provider": priced,
         "cache_affinity_lost": count(is_priced & pl.any_horizontal(named)) if named else nobody,
+        "hedge_lost": count(pl.col("logical_request_id").is_not_null())
+        if "logical_request_id" in judged.attempts.columns
+        else nobody,
     }

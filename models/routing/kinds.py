@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.routing.chains import asked_again
 from models.routing.cheapest import Cards, Ints
 from models.routing.judged import Judged, Rows
 from models.routing.quality import score_of
@@ -70,10 +71,15 @@ def broken_rules(judged: Judged) -> list[pl.DataFrame]:
     return found
 
 
-def escalated(judged: Judged) -> pl.DataFrame:
-    """underpowered: an answer that a later attempt of the same logical request, of a stronger model, replaced."""
-    attempts = judged.attempts
-    if "logical_request_id" not in attempts.columns or not judged.menus.rules.quality:
+def escalated(judged: Judged, chain: pl.DataFrame | None, row_of: pl.Series) -> pl.DataFrame:
+    """underpowered: an answer that a stronger model was asked for again, so that it was wasted.
+
+    Args:
+        judged: attempts.
+        chain: attempts that share their logical request (`chained`).
+        row_of: the judged row of each row of the chain's attempts; -1 where it is not judged.
+    """
+    if chain is None or not judged.menus.rules.quality:
         return findings(np.empty(0, dtype=np.intp), "underpowered")
     scores = [
         score.score
@@ -81,37 +87,60 @@ def escalated(judged: Judged) -> pl.DataFrame:
         else None
         for cell in judged.cell_rows
     ]
-    chained = (
-        attempts.select(
-            pl.int_range(pl.len(), dtype=pl.Int64).alias("row"),
-            "logical_request_id",
-            "started_at",
-            "model",
-            "cost",
-        )
-        .with_columns(pl.Series("score", scores, dtype=pl.Float64)[judged.cells].alias("score"))
-        .filter(pl.col("logical_request_id").is_not_null())
-        .filter(pl.col("logical_request_id").is_duplicated())
-        .drop_nulls("score")
-        .sort("logical_request_id", "started_at", "row", descending=[False, True, True])
+    answers = (
+        chain.with_columns(row_of.gather(chain.get_column("row")).alias("judged_row"))
+        .filter(pl.col("judged_row") >= 0, pl.col("status") == "ok")
         .with_columns(
-            pl.col("score").cum_max().shift(1).over("logical_request_id").alias("later_score"),
-            pl.col("model").shift(1).over("logical_request_id").alias("later_model"),
+            pl.col("judged_row")
+            .map_batches(lambda rows: pl.Series(scores, dtype=pl.Float64)[judged.cells[rows]])
+            .alias("score")
+        )
+        .drop_nulls("score")
+    )
+    replaced = (
+        asked_again(chain)
+        .join(answers, on="row")
+        .sort("group", "started_at", "row", descending=[False, True, True])
+        .with_columns(
+            pl.col("score").cum_max().shift(1).over("group").alias("later_score"),
+            pl.col("model").shift(1).over("group").alias("later_model"),
         )
         .filter(pl.col("later_score") > pl.col("score"))
-        .sort("row")
+        .unique("judged_row", keep="first", maintain_order=True)
+        .sort("judged_row")
     )
-    chained = chained.filter(pl.Series(judged.is_within[chained.get_column("row").to_numpy()]))
+    replaced = replaced.filter(pl.Series(judged.is_within[replaced.get_column("judged_row").to_numpy()]))
     return findings(
-        chained.get_column("row").to_numpy(),
+        replaced.get_column("judged_row").to_numpy(),
         "underpowered",
         evidence=pl.Series(
-            chained.select(
+            replaced.select(
                 pl.format("{} answered, then {} was asked the same", "model", "later_model")
             ).to_series()
         ),
         confidence=0.7,
-        wasted=chained.get_column("cost"),
+        wasted=replaced.get_column("cost"),
+    )
+
+
+def hedged(judged: Judged, lost: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
+    """hedge_lost: attempts that raced another one and were thrown away; their whole cost was wasted.
+
+    Args:
+        judged: attempts, the lost ones among them.
+        lost: what `lost_races` found.
+        row_of: the judged row of each row of the attempts.
+    """
+    rows = row_of.gather(lost.get_column("row")).to_numpy().astype(np.intp)
+    kept = lost.filter(pl.Series(judged.is_within[rows]))
+    return findings(
+        rows[judged.is_within[rows]],
+        "hedge_lost",
+        evidence=kept.select(
+            pl.format("it raced {} at {}, which answered first", "winner_model", "winner_provider")
+        ).to_series(),
+        confidence=kept.get_column("confidence"),
+        wasted=kept.get_column("cost"),
     )
 
 

@@ -10,7 +10,7 @@ from models.schemas import table
 from models.schemas.vocabulary import MISTAKE_KINDS
 
 NOT_EVALUATED = "not_evaluated"
-LISTED_KINDS = ("policy_violation", "wrong_region", "underpowered", "fallback_storm")
+LISTED_KINDS = ("policy_violation", "wrong_region", "underpowered", "fallback_storm", "hedge_lost")
 """Kinds that are listed whatever the regret."""
 CONFIDENCE = {"fallback_storm": 0.95, "overpowered": 0.7, "dearer_provider": 1.0}
 """How sure a kind is by itself; the others say so of each finding."""

@@ -9,6 +9,7 @@ import polars as pl
 
 from models.routing import kinds as of
 from models.routing.attempts import attempts_of, identities
+from models.routing.chains import chained, lost_races
 from models.routing.cheapest import NONE, Cards, Ints, cheapest
 from models.routing.coverage import coverage
 from models.routing.judged import Judged, judge, within
@@ -33,11 +34,14 @@ class Surroundings:
         latency: measured latency: `provider, model, attempt_count, first_token_seconds, seconds_per_output_token`.
         fallback_history: `route, attempt_count, fallback_count` of the five-minute windows of trailing days, those
             judged excluded.
+        links: `source, request_id, finished_at, retry_of` of attempts that share their logical request, for
+            hedge_lost and for what was asked again.
     """
 
     owned: Owned | None = None
     latency: pl.DataFrame | None = None
     fallback_history: pl.DataFrame | None = None
+    links: pl.DataFrame | None = None
 
 
 class Judgement(NamedTuple):
@@ -68,8 +72,9 @@ def routing_mistakes(
     Cached tokens cost what `models.routing.work` says. A pool that idled costs nothing while its spare capacity
     lasts; one that must grow costs its trailing available rate.
 
-    Every attempt that succeeded is judged by the rules of the policy, priced ones by cost as well; the rest is
-    `not_evaluated`. Each attempt's regret goes to its first kind by precedence, the others to `also_kinds`.
+    Every attempt that succeeded is judged by the rules of the policy, priced ones by cost as well, and so is one
+    that lost a race, by the rules alone: what it cost was wasted whatever the place. The rest is `not_evaluated`.
+    Each attempt's regret goes to its first kind by precedence, the others to `also_kinds`.
 
     Args:
         costs: core.request_costs of whole business days; rows outside the days to be judged are context.
@@ -86,24 +91,36 @@ def routing_mistakes(
     if known.owned is not None:
         offered += pool_offers(known.owned, valid_from=EPOCH)
     attempts = attempts_of(costs, policy.task_rules)
-    is_ok = attempts.get_column("status") == "ok"
+    chain = chained(costs, attempts, known.links)
+    lost = None if chain is None else lost_races(chain)
+    is_lost = np.zeros(attempts.height, dtype=np.bool_)
+    if lost is not None:
+        is_lost[lost.get_column("row").to_numpy()] = True
+    is_judged = (attempts.get_column("status") == "ok") | pl.Series(is_lost)
+    row_of = pl.select(
+        pl.when(is_judged).then(is_judged.cast(pl.Int64).cum_sum() - 1).otherwise(-1)
+    ).to_series()
     judged = judge(
-        attempts if is_ok.all() else attempts.filter(is_ok),
+        attempts if is_judged.all() else attempts.filter(is_judged),
         rules=Rules(policy, Market(offered)),
         latency=known.latency,
         days=(from_on, to_on),
     )
-    token_cost = _token_costs(judged.attempts)
+    is_thrown_away = is_lost[is_judged.to_numpy()]
+    token_cost = np.where(is_thrown_away, NONE, _token_costs(judged.attempts))
     best, card, found = _by_price(judged, token_cost)
+    best = np.where(is_thrown_away, NONE, best)
     found += [
         *of.broken_rules(judged),
-        of.escalated(judged),
-        _stormed(judged, storms(attempts, known.fallback_history), is_ok),
+        of.escalated(judged, chain, row_of),
+        _stormed(judged, storms(attempts, known.fallback_history), row_of),
         cache_affinity_lost(judged, token_cost),
     ]
     if known.owned is not None:
         idle, left = idle_capacity(judged, known.owned, token_cost > 0)
         found += [idle, wrong_chip(judged, known.owned, left)]
+    if lost is not None:
+        found.append(of.hedged(judged, lost, row_of))
     rows = listed(judged, pl.concat(found), token_cost, best, card)
     rows = rows.join(identities(costs, rows.get_column("position")), on="position", maintain_order="left")
     is_within = within(attempts, from_on, to_on)
@@ -152,11 +169,10 @@ def _by_price(judged: Judged, token_cost: Ints) -> tuple[Ints, Cards, list[pl.Da
     return best, card, [*found, stale_prices(judged, is_dearer, card)]
 
 
-def _stormed(judged: Judged, storm: pl.DataFrame, is_ok: pl.Series) -> pl.DataFrame:
-    """Turn storms among all attempts into findings among the successful ones to be judged."""
-    position = is_ok.cast(pl.Int64).cum_sum() - 1
-    hit = storm.filter(is_ok[storm.get_column("row")])
-    rows = position[hit.get_column("row")].to_numpy().astype(np.intp)
+def _stormed(judged: Judged, storm: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
+    """Turn storms among all attempts into findings among those to be judged."""
+    hit = storm.filter(row_of.gather(storm.get_column("row")) >= 0)
+    rows = row_of.gather(hit.get_column("row")).to_numpy().astype(np.intp)
     is_kept = judged.is_within[rows]
     evidence = hit.get_column("evidence").filter(pl.Series(is_kept))
     return of.findings(

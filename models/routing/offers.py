@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.periods import INSTANT
+from models.routing.policy import EPOCH
 
 UNCACHED = {
     "cache_read": "input_uncached",
@@ -23,6 +24,7 @@ UNCACHED = {
 DEFAULT_TIERS = ("default", "standard", "on_demand", "auto", "")
 """Spellings of the tier that a provider serves unless asked for another."""
 DEFAULT_TIER = "default"
+
 Mask = npt.NDArray[np.bool_]
 Place = tuple[str | None, str | None]
 """A provider and a model."""
@@ -33,6 +35,7 @@ class Offer:
     """The rates of one model at one provider and region on one tier, for a range of input sizes.
 
     Attributes:
+        known_from, known_to: between which instants these rates were what was known of the place.
         deployment: the owned pool that offers it; None for a price sheet's offer.
     """
 
@@ -47,11 +50,20 @@ class Offer:
     above: int | None
     up_to: int | None
     rates: Mapping[str, int | None]
+    known_from: datetime = EPOCH
+    known_to: datetime | None = None
     deployment: str | None = None
 
+    @property
+    def since(self) -> datetime:
+        """The first instant at which a decision could go by these rates."""
+        return max(self.valid_from, self.known_from)
+
     def holds_at(self, instant: datetime) -> bool:
-        """Whether the rates apply at an instant."""
-        return self.valid_from <= instant and (self.valid_to is None or instant < self.valid_to)
+        """Whether the rates apply at an instant and were known then."""
+        return self.since <= instant and all(
+            end is None or instant < end for end in (self.valid_to, self.known_to)
+        )
 
     def rate(self, name: str, *, is_cached: bool) -> int | None:
         """Return the rate of a token class; where the prefix is not cached, a cache class costs the plain rate."""
@@ -95,9 +107,9 @@ class Market:
 
     @cached_property
     def instants(self) -> list[datetime]:
-        """Every instant at which some rate begins or ends, in order."""
-        found = {o.valid_from for o in self.offers} | {o.valid_to for o in self.offers if o.valid_to}
-        return sorted(found)
+        """Every instant at which some rate begins, ends, is learned or corrected, in order."""
+        found = {o.since for o in self.offers}
+        return sorted(found | {end for o in self.offers for end in (o.valid_to, o.known_to) if end})
 
     @cached_property
     def regional(self) -> set[tuple[str, str, str]]:
@@ -106,10 +118,12 @@ class Market:
 
 
 def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -> list[Offer]:
-    """Return what every provider offered, as known at an instant.
+    """Return what every provider offered, and between which instants each offer was known.
 
-    Only list prices in dollars that hold at all hours count: an off-peak rate is no alternative yet. Beyond the
-    threshold of a graduated long-context rule a model is no alternative either.
+    A decision goes by what was known when it was made, so a change that was learned later is no offer before. The
+    first price that is known of a place holds from its validity on: a sheet that is written later tells what was
+    public then. Only list prices in dollars that hold at all hours count: an off-peak rate is no alternative yet.
+    Beyond the threshold of a graduated long-context rule a model is no alternative either.
 
     Args:
         book: ref.token_prices.
@@ -117,13 +131,18 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
         as_known_at: rows learned later do not count.
     """
     at = pl.lit(as_known_at, dtype=INSTANT)
+    place = ("provider", "model", "region", "service_tier")
     known = book.filter(
         pl.col("known_from") <= at,
-        pl.col("known_to").is_null() | (pl.col("known_to") > at),
         pl.col("unit") == "token",
         pl.col("layer") == "list",
         pl.col("schedule").is_null(),
         pl.col("currency").fill_null("USD") == "USD",
+    ).with_columns(
+        pl.when(pl.col("known_from") > pl.col("known_from").min().over(place))
+        .then("known_from")
+        .otherwise(pl.lit(EPOCH, dtype=INSTANT))
+        .alias("known_from")
     )
     chips = {
         (provider, model): chip
@@ -138,6 +157,8 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
             row["service_tier"],
             row["valid_from"],
             row["valid_to"],
+            row["known_from"],
+            row["known_to"],
         )
         card = cards.setdefault(dated, {}).setdefault(
             row["above_input_tokens"],
@@ -145,7 +166,8 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
         )
         card["rates"][row["meter"]] = row["picodollars_per_unit"]
     found: list[Offer] = []
-    for (provider, model, region, tier, valid_from, valid_to), by_threshold in cards.items():
+    for dated, by_threshold in cards.items():
+        provider, model, region, tier, valid_from, valid_to, known_from, known_to = dated
         thresholds = sorted(by_threshold, key=lambda above: -1 if above is None else above)
         for above, up_to in zip(thresholds, [*thresholds[1:], None], strict=True):
             card = by_threshold[above]
@@ -164,6 +186,8 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
                     above=above,
                     up_to=up_to,
                     rates=card["rates"],
+                    known_from=known_from,
+                    known_to=known_to,
                 )
             )
     return found

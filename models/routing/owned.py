@@ -1,7 +1,7 @@
 """Owned GPU pools as alternatives: idle capacity that is free while it lasts, and what growing would cost."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ from models.schemas.vocabulary import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASS
 
 POOL = ("provider", "region", "chip", "deployment", "commitment")
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Rows = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+MINUTE = 60_000_000
+"""Microseconds of a minute."""
 
 
 @dataclass(frozen=True)
@@ -23,13 +28,13 @@ class Owned:
     """The pools of a fleet.
 
     Attributes:
-        hours: core.pool_hours of the judged days.
+        idle: when they had room: their dimensions, `minute` and `idle_gpu_seconds`.
         measured: one row per pool over the trailing seven days: its dimensions, `model, model_family, billed_usd,
             serving_usd, serving_gpu_seconds`, the `allocation_weight` of its requests, and the `input_weight` and
             `output_weight` of a token in it.
     """
 
-    hours: pl.DataFrame
+    idle: pl.DataFrame
     measured: pl.DataFrame
 
 
@@ -69,48 +74,53 @@ def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
 
 @dataclass(frozen=True)
 class Spare:
-    """What a pool could have served in an hour for nothing: weighted tokens, at its measured speed.
+    """What a pool could have served for nothing, at its measured speed.
 
-    `of_token` is what an input and an output token weigh there.
+    Attributes:
+        pool: its dimensions and model.
+        minutes: microseconds since 1970 at which each minute with room begins, ascending.
+        room: weighted tokens that each of them has room for.
+        of_token: what an input and an output token weigh there.
     """
 
     pool: Mapping[str, Any]
-    hour: datetime
-    weight: float
+    minutes: Ints
+    room: Floats
     of_token: tuple[float, float]
 
 
 def spare_capacity(owned: Owned) -> list[Spare]:
-    """Return the spare weighted tokens of every pool-hour that was billed while it idled, in time order.
+    """Return the room of every pool that was ready with nothing to do in some minute, in the order of pools.
 
     Speed is the pool's own: weighted tokens per serving GPU-second over the trailing days. It is what the pool did,
-    not the most that it could do, so that spare capacity is never overstated by batching that did not happen.
+    not the most that it could do, so that room is never overstated by batching that did not happen.
     """
     speeds = owned.measured.filter(pl.col("serving_gpu_seconds") > 0, pl.col("allocation_weight") > 0).select(
         *POOL,
         "input_weight",
         "output_weight",
-        pl.col("model").alias("measured_model"),
+        "model",
         (pl.col("allocation_weight").cast(pl.Float64) / pl.col("serving_gpu_seconds").cast(pl.Float64)).alias(
             "speed"
         ),
     )
-    hours = (
-        owned.hours.filter(pl.col("idle_gpu_seconds") > 0)
-        .group_by(*POOL, "pool_hour")
-        .agg(pl.col("idle_gpu_seconds").sum().cast(pl.Float64).alias("idle"))
-        .join(speeds, on=POOL)
-        .filter(pl.col("measured_model").is_not_null())
-        .sort("pool_hour", *POOL)
+    pools = (
+        owned.idle.filter(pl.col("idle_gpu_seconds") > 0)
+        .select(*POOL, pl.col("minute").dt.timestamp("us"), pl.col("idle_gpu_seconds").cast(pl.Float64))
+        .join(speeds.filter(pl.col("model").is_not_null()), on=POOL)
+        .sort("minute")
+        .group_by(*POOL, "model", "input_weight", "output_weight")
+        .agg("minute", pl.col("idle_gpu_seconds") * pl.col("speed"))
+        .sort(POOL)
     )
     return [
         Spare(
-            {name: row[name] for name in POOL} | {"model": row["measured_model"]},
-            row["pool_hour"],
-            row["idle"] * row["speed"],
+            {name: row[name] for name in (*POOL, "model")},
+            np.array(row["minute"], dtype=np.int64),
+            np.array(row["idle_gpu_seconds"], dtype=np.float64),
             (row["input_weight"], row["output_weight"]),
         )
-        for row in hours.iter_rows(named=True)
+        for row in pools.iter_rows(named=True)
     ]
 
 
@@ -128,29 +138,30 @@ def weights_of(attempts: pl.DataFrame, of_token: tuple[float, float]) -> Floats:
     return found.to_numpy()
 
 
-def claim(
-    rows: npt.NDArray[np.intp], weights: Floats, spare: float, taken: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.intp], float]:
-    """Let attempts claim spare capacity in their order, each once, until it is used up.
+def claim(rows: Rows, at: Ints, weights: Floats, spare: Spare, taken: Flags) -> tuple[Rows, Spare]:
+    """Let attempts claim a pool's room of the minute in which they began, in their order, until it is used up.
 
     Args:
         rows: candidates in time order.
+        at: when every attempt began, in microseconds since 1970.
         weights: weighted tokens of every attempt.
-        spare: what is left.
-        taken: marks attempts that have claimed capacity; written to.
+        spare: the pool's room.
+        taken: marks attempts that have claimed room; written to.
 
     Returns:
         The rows that fit, and what is left after them.
     """
-    free = rows[~taken[rows]]
-    fitting = free[: int(np.searchsorted(np.cumsum(weights[free]), spare, side="right"))]
+    rows = rows[~taken[rows]]
+    minute = at[rows] // MINUTE * MINUTE
+    place = np.searchsorted(spare.minutes, minute)
+    is_ready = place < len(spare.minutes)
+    is_ready[is_ready] = spare.minutes[place[is_ready]] == minute[is_ready]
+    rows, place = rows[is_ready], place[is_ready]
+    asked = np.cumsum(weights[rows])
+    # What was asked for before the minute began.
+    before = np.concatenate([np.zeros(1), asked])[np.searchsorted(place, place)]
+    is_fitting = asked - before <= spare.room[place]
+    fitting = rows[is_fitting]
     taken[fitting] = True
-    return fitting, spare - float(weights[fitting].sum())
-
-
-def first_of(pools: Sequence[Spare]) -> dict[datetime, list[Spare]]:
-    """Return the spare pools of each hour."""
-    found: dict[datetime, list[Spare]] = {}
-    for pool in pools:
-        found.setdefault(pool.hour, []).append(pool)
-    return found
+    used = np.bincount(place[is_fitting], weights=weights[fitting], minlength=len(spare.room))
+    return fitting, replace(spare, room=spare.room - used)

@@ -1,7 +1,6 @@
-"""idle_capacity and wrong_chip: what an owned pool had room for."""
+"""idle_capacity and wrong_chip: what an owned pool had room for, in the minute of the call."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -10,30 +9,15 @@ import polars as pl
 
 from models.routing.judged import Judged, Rows
 from models.routing.kinds import findings
-from models.routing.owned import Owned, claim, first_of, spare_capacity, weights_of
+from models.routing.owned import Ints, Owned, Spare, claim, spare_capacity, weights_of
 
 Pool = tuple[Any, ...]
-Left = dict[tuple[Pool, datetime], float]
-"""Weighted tokens that a pool-hour could still have served."""
-_HOUR = 3_600_000_000
 
 
-class _Clock:
-    """Attempts in time order, to be had by hour."""
-
-    def __init__(self, attempts: pl.DataFrame, rows: Rows) -> None:
-        at = attempts.get_column("started_at").dt.timestamp("us").to_numpy()[rows]
-        order = np.argsort(at, kind="stable")
-        self._rows, self._at = rows[order], at[order]
-
-    def hour(self, hour: datetime) -> Rows:
-        start = int(hour.timestamp()) * 1_000_000
-        first, last = np.searchsorted(self._at, [start, start + _HOUR])
-        return self._rows[first:last]
-
-
-def idle_capacity(judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]) -> tuple[pl.DataFrame, Left]:
-    """idle_capacity: a paid API while an owned, eligible pool had spare measured capacity.
+def idle_capacity(
+    judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]
+) -> tuple[pl.DataFrame, list[Spare]]:
+    """idle_capacity: a paid API while an owned, eligible pool was ready with nothing to do in that minute.
 
     Args:
         judged: attempts.
@@ -41,9 +25,9 @@ def idle_capacity(judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]) 
         is_paid: attempts that paid for tokens.
 
     Returns:
-        Findings, whose alternative is free, and what every pool-hour has left.
+        Findings, whose alternative is free, and the room that every pool has left.
     """
-    left: Left = {}
+    left: list[Spare] = []
     found: list[pl.DataFrame] = [findings(np.empty(0, dtype=np.intp), "idle_capacity")]
     spares = spare_capacity(owned)
     if not spares:
@@ -51,35 +35,31 @@ def idle_capacity(judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]) 
     weights = {each: weights_of(judged.attempts, each) for each in {spare.of_token for spare in spares}}
     fits = _fitting_cells(judged)
     taken = ~(is_paid & judged.is_within)
-    clock = _Clock(judged.attempts, np.flatnonzero(~taken))
-    for hour, pools in first_of(spares).items():
-        inside = clock.hour(hour)
-        for spare in pools:
-            key = _key(spare.pool)
-            open_to = fits.get(key)
-            rows = inside[:0] if open_to is None else inside[open_to[judged.cells[inside]]]
-            claimed, left[key, hour] = claim(rows, weights[spare.of_token], spare.weight, taken)
-            found.append(
-                findings(
-                    claimed,
-                    "idle_capacity",
-                    alternative=0,
-                    alternative_provider=spare.pool["provider"],
-                    alternative_region=spare.pool["region"],
-                    alternative_model=spare.pool["model"],
-                    alternative_chip=spare.pool["chip"],
-                    confidence=0.8,
-                    evidence=(
-                        f"{spare.pool['deployment']} on {spare.pool['chip']} idled in that hour with room for "
-                        f"{spare.weight:,.0f} weighted tokens"
-                    ),
-                )
+    at = _began(judged.attempts)
+    in_time = _by_time(at, np.flatnonzero(~taken))
+    for spare in spares:
+        open_to = fits.get(_key(spare.pool))
+        rows = in_time[:0] if open_to is None else in_time[open_to[judged.cells[in_time]]]
+        claimed, rest = claim(rows, at, weights[spare.of_token], spare, taken)
+        left.append(rest)
+        found.append(
+            findings(
+                claimed,
+                "idle_capacity",
+                alternative=0,
+                alternative_provider=spare.pool["provider"],
+                alternative_region=spare.pool["region"],
+                alternative_model=spare.pool["model"],
+                alternative_chip=spare.pool["chip"],
+                confidence=0.8,
+                evidence=f"{spare.pool['deployment']} on {spare.pool['chip']} was ready with room in that minute",
             )
+        )
     return pl.concat(found), left
 
 
-def wrong_chip(judged: Judged, owned: Owned, left: Left) -> pl.DataFrame:
-    """wrong_chip: an owned pool of the same model on a cheaper eligible chip had room left in that hour.
+def wrong_chip(judged: Judged, owned: Owned, left: list[Spare]) -> pl.DataFrame:
+    """wrong_chip: an owned pool of the same model on a cheaper eligible chip had room left in that minute.
 
     Both chips are priced by what a weighted token of serving cost on them over the trailing days; the cheapest chip
     is filled first.
@@ -103,21 +83,21 @@ def wrong_chip(judged: Judged, owned: Owned, left: Left) -> pl.DataFrame:
         "cost",
     )
     # Positions below are those among the pooled attempts.
-    own_rates = np.array([rates.get(_key(row), np.nan) for row in facts.iter_rows(named=True)])
+    pools, pool_of = _distinct_pools(facts)
+    own_rates = np.array([rates.get(pool, np.nan) for pool in pools])[pool_of]
     weights, costs = facts.get_column("allocation_weight").to_numpy(), facts.get_column("cost").to_numpy()
     chips, cells = facts.get_column("chip").to_numpy(), judged.cells[pooled]
     taken = np.zeros(len(pooled), dtype=np.bool_)
-    clock = _Clock(attempts[pooled], np.arange(len(pooled)))
+    at = _began(attempts)[pooled]
+    in_time = _by_time(at, np.arange(len(pooled)))
     fits = _fitting_cells(judged)
-    for (pool, hour), spare in sorted(
-        left.items(), key=lambda item: (item[0][1], rates.get(item[0][0], np.inf))
-    ):
+    for spare in sorted(left, key=lambda each: rates.get(_key(each.pool), np.inf)):
+        pool = _key(spare.pool)
         rate, open_to = rates.get(pool), fits.get(pool)
-        if rate is None or open_to is None or spare <= 0:
+        if rate is None or open_to is None:
             continue
-        inside = clock.hour(hour)
-        rows = inside[(chips[inside] != pool[2]) & (own_rates[inside] > rate) & open_to[cells[inside]]]
-        claimed, _ = claim(rows, weights, spare, taken)
+        is_dearer = (chips[in_time] != pool[2]) & (own_rates[in_time] > rate) & open_to[cells[in_time]]
+        claimed, _ = claim(in_time[is_dearer], at, weights, spare, taken)
         saved = np.minimum((weights[claimed] * (own_rates[claimed] - rate)).astype(np.int64), costs[claimed])
         found.append(
             findings(
@@ -133,6 +113,23 @@ def wrong_chip(judged: Judged, owned: Owned, left: Left) -> pl.DataFrame:
             )
         )
     return pl.concat(found)
+
+
+def _began(attempts: pl.DataFrame) -> Ints:
+    return attempts.get_column("started_at").dt.timestamp("us").to_numpy()
+
+
+def _by_time(at: Ints, rows: Rows) -> Rows:
+    """Return rows in the order in which they began."""
+    return rows[np.argsort(at[rows], kind="stable")]
+
+
+def _distinct_pools(facts: pl.DataFrame) -> tuple[list[Pool], Rows]:
+    """Return the pools that attempts ran on, and which of them each attempt's is."""
+    names = ["provider", "region", "chip", "deployment"]
+    distinct = facts.select(names).unique(maintain_order=True).with_row_index("pool")
+    numbers = facts.join(distinct, on=names, how="left", nulls_equal=True, maintain_order="left")
+    return distinct.select(names).rows(), numbers.get_column("pool").to_numpy().astype(np.intp)
 
 
 def _key(pool: Mapping[str, Any]) -> Pool:

@@ -17,7 +17,7 @@ _MOMENT = timedelta(microseconds=1)
 
 
 def stale_prices(judged: Judged, rows: Rows, cards: Cards) -> pl.DataFrame:
-    """Find which dearer choices were the cheapest eligible ones before a price changed.
+    """Find which dearer choices were the cheapest eligible ones before a price changed, as far as was known.
 
     Args:
         judged: attempts.
@@ -60,15 +60,15 @@ def _own_menu(judged: Judged, cell: Cell) -> Menu:
 
 
 def _last_change(judged: Judged, cell: dict[str, Any], card: Offer) -> datetime | None:
-    """Return when the price of the place taken or of the card last changed; None where neither had one before."""
+    """Return when a change of the place's price or of the card's was last known and in force; None if neither had."""
     own = [judged.market.offers[each] for each in np.flatnonzero(_own_offers(judged, cell))]
-    changes = [offer.valid_from for offer in (*own, card) if _has_predecessor(judged, offer)]
+    changes = [offer.since for offer in (*own, card) if _has_predecessor(judged, offer)]
     return max(changes, default=None)
 
 
 def _has_predecessor(judged: Judged, offer: Offer) -> bool:
     market = judged.market
-    earlier: npt.NDArray[np.bool_] = market.live(offer.valid_from - _MOMENT)
+    earlier: npt.NDArray[np.bool_] = market.live(offer.since - _MOMENT)
     for name in ("provider", "model", "region", "tier", "deployment"):
         earlier = earlier & market.where(name, getattr(offer, name))
     return bool(earlier.any())

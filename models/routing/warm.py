@@ -40,7 +40,7 @@ def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
         rows = group.get_column("row").to_numpy()
         work = judged.work.of(rows)
         cold, card = cheapest(work.tokens, work.total_input, np.zeros(len(rows), dtype=np.int64), {0: menu})
-        warm = cold - group.get_column("warm_tokens").to_numpy() * _saved(judged, card)
+        warm = cold - _saved(judged, card, group.get_column("warm_tokens").to_numpy(), rows)
         is_cheaper = (card != NONE) & (warm < token_cost[rows])
         kept = group.filter(pl.Series(is_cheaper))
         found.append(
@@ -60,14 +60,24 @@ def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _saved(judged: Judged, card: Cards) -> Ints:
-    """Return the picodollars that a warm token costs less than a cold one at each card."""
-    saved = {NONE: 0}
-    for each in np.unique(card).tolist():
-        if each != NONE:
-            rates = judged.market.offers[each].rates
-            saved[each] = (rates["input_uncached"] or 0) - (rates["cache_read"] or 0)
-    return np.array([saved[each] for each in card.tolist()], dtype=np.int64)
+def _saved(judged: Judged, card: Cards, warm_tokens: Ints, rows: Ints) -> Ints:
+    """Return the picodollars that reading a warm prefix saves over what it cost cold at each card.
+
+    What the attempt wrote to a cache is the prefix, so warm tokens are taken from the written ones first; of those
+    the card's write rate is saved, of the others its plain rate.
+    """
+    saved, left = np.zeros(len(rows), dtype=np.int64), warm_tokens.copy()
+    for name in ("cache_write_1h", "cache_write_5m", "input_uncached"):
+        rate = {NONE: 0}
+        for each in np.unique(card).tolist():
+            if each != NONE:
+                offer = judged.market.offers[each]
+                cold = offer.rate(name, is_cached=True) or 0
+                rate[each] = cold - (offer.rates["cache_read"] or 0)
+        held = np.minimum(left, judged.work.of_class(name)[rows])
+        saved += held * np.array([rate[each] for each in card.tolist()], dtype=np.int64)
+        left -= held
+    return saved
 
 
 def _warm_menu(judged: Judged, cell: Cell, ruling: Ruling, place: Place, region: str | None) -> Menu:

@@ -48,6 +48,12 @@ class Work:
         """Return the work of some rows."""
         return Work(self.columns, self.tokens[:, rows], self.total_input[rows])
 
+    def of_class(self, name: str) -> Ints:
+        """Return the tokens of a class, of whatever age."""
+        columns = [number for number, column in enumerate(self.columns) if column.name == name]
+        found: Ints = self.tokens[columns].sum(axis=0, dtype=np.int64)
+        return found
+
     @property
     def is_input(self) -> npt.NDArray[np.bool_]:
         return np.array([column.is_input for column in self.columns], dtype=np.bool_)

@@ -59,7 +59,7 @@ TABLE = Table(
         Column(
             name="wasted_usd",
             dtype=USD,
-            comment="Cost of an answer that was asked for again of a stronger model: shown apart, never in regret",
+            comment="Cost of an answer that was asked for again of a stronger model, or that lost a race: shown apart, never in regret",
         ),
         Column(
             name="confidence_ratio",

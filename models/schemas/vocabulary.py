@@ -68,6 +68,7 @@ MISTAKE_KINDS = (
     "wrong_chip",
     "dearer_provider",
     "cache_affinity_lost",
+    "hedge_lost",
 )
 """Routing mistakes in their order of precedence."""
 BURST_CAUSES = (

@@ -193,7 +193,7 @@ def pooled(con: duckdb.DuckDBPyConnection, running: pl.DataFrame) -> tuple[pl.Da
     return on.with_columns(pl.when(is_known).then("replica_id").alias("replica_id")), off
 
 
-_MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment FROM core.replica_events))"
+MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment FROM core.replica_events))"
 
 
 def _request_costs(
@@ -275,7 +275,7 @@ def _pool_hours(
     rows = pool_hours(
         live_events(con, start, end).lazy(),
         stored_states(con, start, end).lazy(),
-        pooled(con, attempts(con, start, end, where=_MAY_BE_POOLED))[0].lazy(),
+        pooled(con, attempts(con, start, end, where=MAY_BE_POOLED))[0].lazy(),
         prices=frame(con, "FROM ref.gpu_prices").lazy(),
         time_zone=warehouse.project.time_zone,
         as_known_at=datetime.now(UTC),

@@ -5,13 +5,15 @@ from datetime import UTC, date, datetime, timedelta
 import duckdb
 import polars as pl
 
+from models.costs.idle_minutes import idle_minutes
 from models.costs.weights import SCALE, Weights
-from models.periods import HOUR, business_day_bounds
+from models.periods import HOUR, business_day_bounds, floor_hour
 from models.routing.attempts import COLUMNS
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
 from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy, read_policy
+from pipelines.assets.core import MAY_BE_POOLED, attempts, pooled, stored_states
 from pipelines.project import Project
 from pipelines.warehouse.resource import frame
 
@@ -21,8 +23,10 @@ TRAILING = timedelta(days=7)
 _COSTS = f"""
 SELECT {", ".join(COLUMNS)} FROM core.request_costs WHERE accrued_hour >= $early AND accrued_hour < $late
 """
-_HOURS = """
-FROM core.pool_hours WHERE accrued_on = $on AND deployment <> '(none)'
+_LINKS = """
+SELECT source, request_id, finished_at, retry_of FROM core.requests
+WHERE started_at >= $early AND started_at < $late AND (logical_request_id IS NOT NULL OR request_id IN (
+  SELECT logical_request_id FROM core.requests WHERE started_at >= $early AND started_at < $late))
 """
 _MEASURED = """
 WITH worked AS (
@@ -79,8 +83,17 @@ def project_policy(project: Project, *, as_known_at: datetime) -> RoutingPolicy:
     )
 
 
-def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights) -> Owned:
-    """Return the pools of a day, measured over the trailing days."""
+def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights, *, time_zone: str) -> Owned:
+    """Return the pools of a day with the minutes in which they had room, measured over the trailing days."""
+    start, end = business_day_bounds(on, time_zone=time_zone)
+    from_hour, to_hour = floor_hour(start), floor_hour(end - timedelta.resolution) + HOUR
+    idle = idle_minutes(
+        stored_states(con, from_hour, to_hour).lazy(),
+        pooled(con, attempts(con, from_hour, to_hour, where=MAY_BE_POOLED))[0].lazy(),
+        time_zone=time_zone,
+        from_hour=from_hour,
+        to_hour=to_hour,
+    ).filter(pl.col("minute").is_between(start, end, closed="left"))
     days = {"on": on, "trailing_on": on - TRAILING}
     measured = frame(con, _MEASURED, days)
     at = datetime(on.year, on.month, on.day, tzinfo=UTC)
@@ -89,15 +102,17 @@ def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights) -> O
         f"{side}_weight": pl.Series([getattr(each, side) / SCALE for each in found], dtype=pl.Float64)
         for side in ("input", "output")
     }
-    return Owned(hours=frame(con, _HOURS, {"on": on}), measured=measured.with_columns(**of_token))
+    return Owned(idle=idle, measured=measured.with_columns(**of_token))
 
 
-def market_of(con: duckdb.DuckDBPyConnection, on: date, *, weights: Weights, as_known_at: datetime) -> Market:
+def market_of(
+    con: duckdb.DuckDBPyConnection, on: date, *, weights: Weights, as_known_at: datetime, time_zone: str
+) -> Market:
     """Return what could be had on a day: every offer of the price book, and the owned pools."""
     offered = offers(
         frame(con, "FROM ref.token_prices"), frame(con, "FROM ref.models"), as_known_at=as_known_at
     )
-    return Market(offered + pool_offers(owned_pools(con, on, weights), valid_from=EPOCH))
+    return Market(offered + pool_offers(owned_pools(con, on, weights, time_zone=time_zone), valid_from=EPOCH))
 
 
 def measured_latency(
@@ -127,9 +142,10 @@ def judge_day(
         from_on=on,
         to_on=on + timedelta(days=1),
         surroundings=Surroundings(
-            owned=owned_pools(con, on, weights),
+            owned=owned_pools(con, on, weights, time_zone=time_zone),
             latency=measured_latency(con, on, start, end),
             fallback_history=frame(con, _FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
+            links=frame(con, _LINKS, {"early": start - HOUR, "late": end + HOUR}),
         ),
     )
 

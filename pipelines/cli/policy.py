@@ -109,7 +109,9 @@ def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.Dat
     start, end = business_day_bounds(on, time_zone=project.time_zone)
     return judge(
         attempts.filter(attempts.get_column("status") == "ok"),
-        rules=Rules(policy, market_of(con, on, weights=weights, as_known_at=now)),
+        rules=Rules(
+            policy, market_of(con, on, weights=weights, as_known_at=now, time_zone=project.time_zone)
+        ),
         latency=measured_latency(con, on, start, end),
         days=(on, on + timedelta(days=1)),
     )

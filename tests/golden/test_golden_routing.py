@@ -10,7 +10,6 @@ from models.routing.mistakes import Surroundings, routing_mistakes
 from models.routing.owned import Owned
 from models.routing.policy import read_policy
 from models.schemas import table
-from models.schemas.vocabulary import POOL_PARTS
 
 DAY = date(2026, 7, 24)
 NOON = datetime(2026, 7, 24, 12, tzinfo=UTC)
@@ -221,6 +220,20 @@ def test_prices_count_when_valid_and_known():
     assert row["alternative_provider"] == "novita"
 
 
+def test_a_change_of_price_that_was_learned_later_makes_no_earlier_choice_a_mistake():
+    """Groq cut its price to a tenth a day before the call, which its list told ten days after it."""
+    learned = NOON + timedelta(days=10)
+    groq = llama("groq", "llama-3.3-70b-versatile", 0.95, 0.95, known_to=learned)
+    dear = {"valid_to": NOON - timedelta(days=1), "known_from": learned}
+    cut = {"valid_from": NOON - timedelta(days=1), "known_from": learned}
+    book = [*LLAMA[:2], *groq]
+    book += llama("groq", "llama-3.3-70b-versatile", 0.95, 0.95, **dear)
+    book += llama("groq", "llama-3.3-70b-versatile", 0.09, 0.09, **cut)
+    assert judge([TOGETHER], book) == ([], [])
+    (row,), _ = judge([TOGETHER | {"started_at": learned}], book)
+    assert (row["kind"], row["alternative_usd"]) == ("stale_price", Decimal("0.000135"))
+
+
 def test_a_long_prompt_takes_the_rate_above_the_threshold():
     long_context = {"above_input_tokens": 999, "long_context_mode": "whole_request"}
     book = [
@@ -274,16 +287,18 @@ def test_a_clause_does_not_judge_attempts_before_it():
     assert (row["kind"], row["clause"]) == ("dearer_provider", "default")
 
 
-def surround(pools=(), measured=(), latency=None, history=None):
-    rows = table("core.pool_hours").frame(
-        {f"{part}_{unit}": 0 for part in POOL_PARTS for unit in ("usd", "gpu_seconds")}
-        | {
-            "provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "model": "llama-3.3-70b",
-            "pool_hour": NOON, "accrued_on": DAY, "billed_gpu_seconds": 3600, "wall_gpu_seconds": 3600,
-            "is_provisional": False,
-        }
-        | pool
-        for pool in pools
+def surround(pools=(), measured=(), latency=None, history=None, links=None):
+    idle = pl.DataFrame(
+        [
+            {
+                "provider": "nebius", "region": "eu-north1", "commitment": "on_demand", "minute": NOON,
+            } | pool
+            for pool in pools
+        ],
+        schema={
+            "provider": pl.String, "region": pl.String, "chip": pl.String, "deployment": pl.String,
+            "commitment": pl.String, "minute": pl.Datetime("us", "UTC"), "idle_gpu_seconds": pl.Float64,
+        },
     )  # fmt: skip
     rates = pl.DataFrame(
         [
@@ -301,7 +316,7 @@ def surround(pools=(), measured=(), latency=None, history=None):
         },
     )  # fmt: skip
     return Surroundings(
-        owned=Owned(rows, rates) if pools else None, latency=latency, fallback_history=history
+        owned=Owned(idle, rates) if pools else None, latency=latency, fallback_history=history, links=links
     )
 
 
@@ -320,7 +335,7 @@ def speed(chip="H200", per_second=50, billed="1000", serving="50", weight=10**6)
 def test_a_paid_call_beside_an_idle_pool_cost_all_that_it_paid_until_the_room_is_used_up():
     """1,000 in and 500 out weigh 960; 100 idle seconds at 50 a second have room for 5,000: five calls, not six."""
     calls = [
-        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(minutes=1)} for n in range(6)
+        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(seconds=9)} for n in range(6)
     ]
     rows, _ = judge(calls, LLAMA[:2], surroundings=surround([pool()], [speed()]))
     assert [row["request_id"] for row in rows] == [f"r{n}" for n in range(5)]
@@ -333,7 +348,7 @@ def test_a_paid_call_beside_an_idle_pool_cost_all_that_it_paid_until_the_room_is
 def test_a_pool_weighs_tokens_by_its_own_weights():
     """At 2 to 1, 1,000 in and 500 out weigh 2,500: of six calls two have room in 5,000; growing costs as much more."""
     calls = [
-        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(minutes=1)} for n in range(6)
+        TOGETHER | {"request_id": f"r{n}", "started_at": NOON + n * timedelta(seconds=9)} for n in range(6)
     ]
     own = {"input_weight": 2.0}
     rows, _ = judge(calls, LLAMA[:2], surroundings=surround([pool()], [speed() | own]))
@@ -343,8 +358,8 @@ def test_a_pool_weighs_tokens_by_its_own_weights():
     assert row["alternative_usd"] == Decimal("0.001")
 
 
-def test_an_idle_pool_of_another_hour_or_of_another_provider_than_allowed_has_no_room():
-    known = surround([pool(pool_hour=NOON + timedelta(hours=1))], [speed()])
+def test_an_idle_pool_of_another_minute_or_of_another_provider_than_allowed_has_no_room():
+    known = surround([pool(minute=NOON + timedelta(minutes=1))], [speed()])
     assert judge([TOGETHER], LLAMA[:2], surroundings=known)[0] == []
     policy = "version: 1\nroutes: {support: {providers: [together]}}\n"
     assert judge([TOGETHER], LLAMA[:2], policy, surroundings=surround([pool()], [speed()]))[0] == []
@@ -432,6 +447,24 @@ def test_a_session_that_leaves_its_warm_prefix_cost_what_the_cache_would_have_sa
     assert row["evidence"] == "3000 tokens of the prefix were warm at openai"
 
 
+def test_what_was_written_anew_is_what_a_warm_prefix_would_have_read():
+    """Of 20,500 tokens written at $2.50 a million 20,000 were there to be read at $0.20: 20,000 x $2.30 a million."""
+    rates = {"input_uncached": 2, "cache_read": 0.2, "cache_write_5m": 2.5, "output_text": 8}
+    book = [*card("delta", "k", "k", rates), *card("eps", "k", "k", rates)]
+
+    def call(name, provider, minute, usd, **tokens):
+        return attempt(
+            provider, "k", "k", usd, request_id=name, started_at=NOON + minute * timedelta(minutes=1),
+            session_id="s", **{"input_uncached_tokens": 900, "output_text_tokens": 65} | tokens,
+        )  # fmt: skip
+
+    warm = call("a", "delta", 0, "0.00632", cache_read_tokens=20_000)
+    (row,), _ = judge([warm, call("b", "eps", 2, "0.05357", cache_write_5m_tokens=20_500)], book)
+    assert (row["kind"], row["regret_usd"], row["alternative_usd"]) == (
+        "cache_affinity_lost", Decimal("0.046"), Decimal("0.00757"),
+    )  # fmt: skip
+
+
 def test_a_prefix_is_not_warm_after_its_lifetime_nor_where_the_clause_says_not_to_care():
     warm = turn("a", "openai", 0, plain=1000, cached=3000, usd="0.0075")
     assert judge([warm, turn("b", "azure.ai.openai", 6)], CACHING)[0] == []
@@ -475,6 +508,71 @@ def test_an_answer_that_a_stronger_model_had_to_give_again_was_wasted_not_regret
     assert (row["request_id"], row["kind"], row["wasted_usd"]) == ("a", "underpowered", Decimal("0.00025"))
     assert row["evidence"] == "gpt-nano answered, then gpt-4o was asked the same"
     assert (day["regret_usd"], day["wasted_usd"]) == (None, Decimal("0.00025"))
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "is_wasted"),
+    [
+        ({"attempt_no": 1}, {"attempt_no": 2, "input_uncached_tokens": 1100}, True),  # a later try
+        ({"attempt_no": None}, {"attempt_no": None}, True),  # as many tokens of input
+        ({"attempt_no": None}, {"attempt_no": None, "input_uncached_tokens": 1100, "retry_of": "a"}, True),
+        ({}, {"input_uncached_tokens": 1100}, False),  # a hop of an agent
+        ({"task_class": "classify"}, {"attempt_no": 2, "task_class": "answer"}, False),
+    ],
+)
+def test_an_answer_is_wasted_only_where_the_same_was_asked_again(first, later, is_wasted):
+    links = pl.DataFrame(
+        {"source": "gateway", "request_id": ["a", "b"], "finished_at": [None, None],
+         "retry_of": [None, later.pop("retry_of", None)]},
+        schema_overrides={"finished_at": pl.Datetime("us", "UTC"), "retry_of": pl.String},
+    )  # fmt: skip
+    weak = attempt("openai", "gpt-nano", "gpt-nano", "0.00025", request_id="a", logical_request_id="one")
+    strong = attempt(
+        "openai", "gpt-4o", "gpt-4o", "0.0075", request_id="b", logical_request_id="one",
+        started_at=NOON + timedelta(seconds=5),
+    )  # fmt: skip
+    rows, _ = judge(
+        [weak | first, strong | later],
+        GPT,
+        "version: 1\nquality: {gpt-nano: 40, gpt-4o: 82}\n",
+        surroundings=surround(links=links),
+    )
+    assert [(row["request_id"], row["wasted_usd"]) for row in rows] == [("a", Decimal("0.00025"))] * is_wasted
+
+
+@pytest.mark.parametrize(
+    ("extra", "is_lost"),
+    [
+        ({"status": "cancelled"}, True),
+        ({"provider": "groq", "model": "llama-3.3-70b-versatile"}, True),
+        ({}, False),  # a second sample of the same place
+        (
+            {"provider": "groq", "model": "llama-3.3-70b-versatile", "input_uncached_tokens": 900},
+            False,
+        ),  # another task
+        ({"status": "cancelled", "started_at": NOON + timedelta(seconds=9)}, False),  # after the answer
+        ({"status": "error"}, False),
+    ],
+)
+def test_the_slower_of_two_raced_attempts_was_wasted_whatever_it_cost_elsewhere(extra, is_lost):
+    links = pl.DataFrame(
+        {"source": "gateway", "request_id": ["one", "b"], "retry_of": [None, None],
+         "finished_at": [NOON + timedelta(seconds=3), NOON + timedelta(seconds=4)]},
+        schema_overrides={"finished_at": pl.Datetime("us", "UTC"), "retry_of": pl.String},
+    )  # fmt: skip
+    # The first attempt's id is that of the logical request, which its own row therefore leaves out.
+    first = TOGETHER | {"request_id": "one"}
+    second = TOGETHER | {
+        "request_id": "b", "logical_request_id": "one", "started_at": NOON + timedelta(seconds=1),
+        "effective_usd": Decimal("0.002"),
+    } | extra  # fmt: skip
+    rows, _ = judge([first, second], LLAMA[:2], surroundings=surround(links=links))
+    lost = [
+        (row["request_id"], row["regret_usd"], row["wasted_usd"])
+        for row in rows
+        if row["kind"] == "hedge_lost"
+    ]
+    assert lost == [("b", None, Decimal("0.002"))] * is_lost
 
 
 def test_a_tenant_is_held_to_its_own_rights():

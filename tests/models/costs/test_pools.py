@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from models.costs.idle_minutes import idle_minutes
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.schemas import table
@@ -83,3 +84,32 @@ def test_failed_start_is_failed_not_starting():
 def test_hours_from_a_given_instant_are_provisional():
     rows = settled([("ready", 0)], provisional_from=NOON + HOUR)
     assert [row["is_provisional"] for row in rows] == [False, True]
+
+
+def test_a_pool_has_room_in_the_minutes_in_which_it_is_ready_and_not_busy():
+    """Eight GPUs are ready from 12:01:30 to 12:04; an attempt works from 12:02:15 to 12:03."""
+    states = table("core.replica_states").frame(
+        [
+            {
+                "replica_id": "r1", "provider": "vendor", "region": "us", "chip": "H100", "deployment": "llama",
+                "commitment": "on_demand", "state": "ready", "state_hour": NOON, "accrued_on": NOON.date(),
+                "started_at": NOON + timedelta(seconds=90), "ended_at": NOON + timedelta(minutes=4),
+                "chip_count": 8, "fraction": Decimal(1), "billed_seconds": 150, "is_cold_start": False,
+            }
+        ]
+    )  # fmt: skip
+    work = table("core.requests").frame(
+        [
+            {
+                "source": "s", "request_id": "a", "replica_id": "r1", "is_gateway_cache_hit": False,
+                "started_at": NOON + timedelta(seconds=135), "finished_at": NOON + timedelta(minutes=3),
+            }
+        ]
+    )  # fmt: skip
+    found = idle_minutes(
+        states.lazy(), work.lazy(), time_zone="UTC", from_hour=NOON, to_hour=NOON + HOUR
+    ).select("minute", "idle_gpu_seconds")
+    assert found.rows() == [
+        (NOON + timedelta(minutes=1), 30 * 8), (NOON + timedelta(minutes=2), 15 * 8),
+        (NOON + timedelta(minutes=3), 60 * 8),
+    ]  # fmt: skip
