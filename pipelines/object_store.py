@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 import pyarrow.fs
 
+from pipelines.quoting import sql_text
+
 SCHEME = "s3://"
 
 
@@ -33,7 +35,7 @@ def secret_sql() -> str:
         address = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
         options |= {"ENDPOINT": address.netloc, "URL_STYLE": "path"}
         options["USE_SSL"] = "true" if address.scheme == "https" else "false"
-    words = [f"{name} {_quoted(value)}" for name, value in options.items() if value is not None]
+    words = [f"{name} {sql_text(value)}" for name, value in options.items() if value is not None]
     return f"CREATE OR REPLACE SECRET (TYPE s3, PROVIDER {provider}{''.join(f', {word}' for word in words)})"
 
 
@@ -48,7 +50,3 @@ def _endpoint() -> str | None:
 
 def _region() -> str | None:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-
-
-def _quoted(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

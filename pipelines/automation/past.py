@@ -21,6 +21,7 @@ from pipelines.assets.routing import project_policy
 from pipelines.automation.runner import RunSummary, build, dagster_home
 from pipelines.definitions import build_defs
 from pipelines.project import Project
+from pipelines.quoting import sql_text
 from pipelines.warehouse.resource import Warehouse, frame
 
 _LANDED_AT = {
@@ -90,7 +91,7 @@ def _bring_in(con: duckdb.DuckDBPyConnection, warehouse: Warehouse, known_at: da
         for dotted, column in _LANDED_AT.items():
             query = f"FROM {dotted} WHERE {column} <= TIMESTAMPTZ '{known_at.isoformat()}'"
             path = commit.new_file(dotted, "as_known")
-            con.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
+            con.execute(f"COPY ({query}) TO {sql_text(path)} (FORMAT parquet)")
             commit.add_files(dotted, [path])
         project = warehouse.project
         for dotted, rows in reference_frames(project).items():

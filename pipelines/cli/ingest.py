@@ -2,6 +2,7 @@
 
 import difflib
 import uuid
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,6 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
     from models.errors import ConfigurationError, NanodollarError
     from models.importers import importers
     from pipelines.landing.detect import detect_kind
-    from pipelines.sources.stored import stored_file
     from pipelines.warehouse.resource import Warehouse
 
     project = obj.project()
@@ -34,15 +34,14 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
         raise click.BadParameter(f"{kind!r} is no kind; {hint}there are {known}", param_hint="--kind")
     warehouse = Warehouse(project)
     worst = 0
-    for path in _files(paths):
+    for shown, file in _listed(paths, project.folder):
         try:
-            file = stored_file(path.resolve(), project=project.folder)
             found = kind
             if found is None:
                 detection = detect_kind(file)
                 found = detection.kind
-                click.echo(f"{path}: {found} ({detection.why})")
-            worst = max(worst, _ingest(warehouse, path, file, found))
+                click.echo(f"{shown}: {found} ({detection.why})")
+            worst = max(worst, _ingest(warehouse, shown, file, found))
         except ConfigurationError as error:
             worst = 2
             click.echo(f"Error: {error}", err=True)
@@ -53,19 +52,24 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None) -> None:
     raise SystemExit(worst)
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """Return files and, of folders, every file inside."""
+def _listed(paths: tuple[Path, ...], project: Path) -> "list[tuple[str, StoredFile]]":
+    """Return files as they were named and, of folders, all that is inside."""
+    from pipelines.sources.local import files_of
+    from pipelines.sources.stored import shown_path
+
     for path in paths:
         if not path.exists():
-            raise click.BadParameter(f"{path} does not exist; check the path", param_hint="PATH")
-    found = [
-        [file for file in sorted(path.rglob("*")) if file.is_file()] if path.is_dir() else [path]
-        for path in paths
+            raise click.BadParameter(f"{shown_path(path)} does not exist; check the path", param_hint="PATH")
+    found = chain.from_iterable(sorted(path.rglob("*")) if path.is_dir() else [path] for path in paths)
+    # A link is read under its own name; its folder is where it really lies.
+    return [
+        (shown_path(path), file)
+        for path in found
+        for file in files_of([path.parent.resolve() / path.name], project=project)
     ]
-    return [file for files in found for file in files]
 
 
-def _ingest(warehouse: "Warehouse", shown: Path, file: "StoredFile", kind: str) -> int:
+def _ingest(warehouse: "Warehouse", shown: str, file: "StoredFile", kind: str) -> int:
     """Land one file, tell its outcome, and return the exit code."""
     from pipelines.landing.drive import land
     from pipelines.landing.land import UNREADABLE

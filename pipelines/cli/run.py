@@ -7,6 +7,8 @@ import click
 
 from pipelines.cli.main import Context
 
+_FILES_SHOWN = 5
+
 
 def parse_instant(text: str | None) -> datetime | None:
     """Read an ISO 8601 date or instant; without a zone it is UTC."""
@@ -46,6 +48,8 @@ def command(
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
     from pipelines.landing.land import source_files
+    from pipelines.landing.store import unreadable_files
+    from pipelines.warehouse.resource import Warehouse
 
     project = obj.project()
     known = [item.name for item in project.sources]
@@ -71,7 +75,14 @@ def command(
     click.echo(f"Computed {summary.hours} hours and {summary.days} days; published {project.published}.")
     for line in summary.failed_checks:
         click.echo(f"  {line}")
-    if any(line.startswith("error") for line in summary.failed_checks):
+    unreadable = unreadable_files(Warehouse(project))
+    for path, note in unreadable[:_FILES_SHOWN]:
+        click.echo(f"  {path}: {note}")
+    if unreadable:
+        click.echo(
+            f"  {len(unreadable):,} files could not be read; `nanodollar quarantine list` names them all."
+        )
+    if unreadable or any(line.startswith("error") for line in summary.failed_checks):
         raise SystemExit(1)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipelines.cli.main import Context
+from pipelines.quoting import sql_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,7 +63,7 @@ def _answer(con: "duckdb.DuckDBPyConnection", query: str, output_format: str) ->
             )
         with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
             file = Path(folder) / "answer"
-            con.execute(f"COPY ({statement}) TO '{file}' ({_COPY_OPTIONS[output_format]})")
+            con.execute(f"COPY ({statement}) TO {sql_text(file)} ({_COPY_OPTIONS[output_format]})")
             with file.open("rb") as answer:
                 while chunk := answer.read(1 << 20):
                     sys.stdout.buffer.write(chunk)

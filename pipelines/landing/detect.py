@@ -14,13 +14,13 @@ import pyarrow.parquet
 from models.errors import ConfigurationError, DataError
 from models.importers import fitting, importers
 from models.logs.vllm_log import INSTEAD, is_vllm_log
+from pipelines.landing.known_names import told_names
 from pipelines.landing.layout import HEAD_BYTES, Bounds, header_of, is_table
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.split import Overlong, layout_of
 from pipelines.sources.stored import StoredFile
 
 _RECORDS = 100
-_KEYS = 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def detect_kind(file: StoredFile) -> Detection:
     if not votes:
         if any(is_vllm_log(record["line"]) for record in records if isinstance(record.get("line"), str)):
             raise DataError(f"{file.path} is {INSTEAD}.")
-        seen = ", ".join(sorted({str(key) for record in records for key in record})[:_KEYS]) or "none"
+        seen = told_names({str(key) for record in records for key in record if key != "line"})
         raise DataError(
             f"{file.path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipelines.landing.land import Terms, land_files, source_files
 from pipelines.landing.spec import SourceSpec
-from pipelines.landing.store import bring_in, known_of, landing_turn
+from pipelines.landing.store import bring_in, forget_unreadable, known_of, landing_turn
 from pipelines.project import Project
 from pipelines.sources.pull import pull
 from pipelines.sources.stored import StoredFile
@@ -66,7 +66,11 @@ def land(
             )
             batches: Iterable[list[StoredFile]] = ([file] for file in pulled)
         else:
-            batches = [list(files) if files is not None else source_files(source, project=project.folder)]
+            listed = list(files) if files is not None else source_files(source, project=project.folder)
+            if files is None:
+                gone = known.unreadable.keys() - {file.path for file in listed}
+                forget_unreadable(warehouse, source.name, gone, run_id=run_id)
+            batches = [listed]
         for batch in batches:
             done.file_count += len(batch)
             for landing in land_files(

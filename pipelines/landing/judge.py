@@ -209,7 +209,11 @@ def time_column(importer: Importer) -> str:
 
 
 def _usable(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
-    stamped = rows.lazy().with_columns(source=pl.lit(stamp.source), source_kind=pl.lit(stamp.importer.kind))
+    # A text with U+0000 can be kept by neither the lake nor its catalog; JSON has lost it before.
+    texts = [name for name, dtype in rows.schema.items() if dtype == pl.String]
+    held = [name for name in texts if rows[name].str.contains("\0", literal=True).any()]
+    stamped = rows.lazy().with_columns(pl.col(held).str.replace_all("\0", "\ufffd", literal=True))
+    stamped = stamped.with_columns(source=pl.lit(stamp.source), source_kind=pl.lit(stamp.importer.kind))
     return table(stamp.importer.table).conform(stamped, fill=True).collect()
 
 

@@ -7,7 +7,7 @@ a draft folder of the lake; whoever drives the landing commits them with the fil
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
@@ -237,7 +237,7 @@ class _Lander:
                 "source": self._source.name,
                 "path": file.path,
                 "file_hash": identity.file_hash,
-                "size_bytes": file.size_bytes,
+                "size_bytes": identity.size_bytes,
                 "modified_at": file.modified_at,
                 "looked_at": self._terms.ingested_at,
             }
@@ -282,7 +282,9 @@ class _Lander:
         earlier.append((identity.file_hash, identity.size_bytes))
         self._known.hashes.add(identity.file_hash)
         self._batch_bytes += file.size_bytes
-        self._landing.files.append(self._file_row(file, identity.file_hash, "; ".join(notes) or None))
+        # It may have grown since it was listed: what is known of it is what was hashed.
+        hashed = replace(file, size_bytes=identity.size_bytes)
+        self._landing.files.append(self._file_row(hashed, identity.file_hash, "; ".join(notes) or None))
 
     def _land_text(self, opened: Opened, mark: FileMark, size_bytes: int) -> bool:
         """Read a text file; return False where its grown part cannot be told apart from the rest."""

@@ -14,10 +14,11 @@ import pyarrow.parquet
 from models.errors import DataError
 from models.records import Importer
 from pipelines.landing.identity import Grown, Identity
+from pipelines.landing.known_names import told_names
 from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
 from pipelines.landing.read import Form, Layout
+from pipelines.landing.split import MOST_RECORDS, Overlong, Piece, layout_of, split
 from pipelines.landing.split import Layout as Lay
-from pipelines.landing.split import Overlong, Piece, layout_of, split
 
 HEAD_BYTES = 1 << 20
 _DELIMITERS = ",;\t|"
@@ -42,7 +43,16 @@ class Bounds:
     def split(
         self, pieces: Iterator[bytes], lay: Lay, *, first: int = 1, offset: int = 0
     ) -> Iterator[Piece | Overlong]:
-        return split(pieces, lay, at_least=self.piece, longest=self.record, first=first, offset=offset)
+        most = MOST_RECORDS * (10 if self.is_joint else 1)
+        return split(
+            pieces,
+            lay,
+            at_least=self.piece,
+            longest=self.record,
+            most_records=most,
+            first=first,
+            offset=offset,
+        )
 
 
 @dataclass
@@ -137,7 +147,7 @@ def header_of(text: bytes) -> Layout:
         raise DataError("its first line is no CSV header; check the source's kind") from error
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"its header names the column {twice[0]!r} twice; rename one")
+        raise DataError(f"its header names a column twice ({told_names(twice)}); rename one")
     return Layout("csv", tuple(names), delimiter)
 
 
@@ -146,7 +156,7 @@ def _check_columns(present: Sequence[str], importer: Importer, columns: dict[str
     if not set(wanted) & set(present):
         hint = ' or map them with columns = {canonical = "theirs"}' if importer.takes_columns else ""
         raise DataError(
-            f"it has none of the columns of {importer.kind} but {', '.join(sorted(present)[:12])}; "
+            f"it has none of the columns of {importer.kind} but {told_names(present)}; "
             f"check the source's kind{hint}"
         )
 

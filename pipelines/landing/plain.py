@@ -14,6 +14,8 @@ import pyarrow as pa
 from models.errors import DataError
 
 PIECE_BYTES = 1 << 22
+_PACKED_BYTES = 1 << 14
+"""What is unpacked at once: what is left of it is copied for each member of an archive and each piece unpacked."""
 PARQUET_MAGIC = b"PAR1"
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -52,7 +54,7 @@ def plain_bytes(handle: BinaryIO, note: Note, *, size: int, offset: int = 0) -> 
                 f"it is a {name} file, which is not read; deliver it as JSONL, CSV, Parquet, gzip or zstd"
             )
     if head.startswith(_GZIP_MAGIC):
-        pieces = _gunzip(_pieces(handle, size), note)
+        pieces = _gunzip(_pieces(handle, size, at_once=_PACKED_BYTES), note)
     elif head.startswith(_ZSTD_MAGIC):
         pieces = _unzstd(handle, note)
     else:
@@ -67,8 +69,8 @@ def is_packed(head: bytes) -> bool:
     )
 
 
-def _pieces(handle: BinaryIO, size: int) -> Iterator[bytes]:
-    while piece := handle.read(min(PIECE_BYTES, size)):
+def _pieces(handle: BinaryIO, size: int, *, at_once: int = PIECE_BYTES) -> Iterator[bytes]:
+    while piece := handle.read(min(at_once, size)):
         size -= len(piece)
         yield piece
 

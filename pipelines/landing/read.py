@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import duckdb
@@ -31,6 +31,7 @@ _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, U
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
+_WHITE_SPACE = np.frombuffer(b" \t\r\n", np.uint8)
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
@@ -113,6 +114,8 @@ class Reader:
 
     def read(self, records: Records, layout: Layout) -> Read:
         """Read records; every one that is not blank is in the result."""
+        if layout.form != "text":
+            records = _without_nul(records)
         found = Read(records)
         if layout.form == "csv":
             self._read_csv(found, records, layout)
@@ -324,14 +327,25 @@ class _Scratch:
         self._file.close()
 
 
+def _without_nul(records: Records) -> Records:
+    """Return records whose texts hold U+FFFD in place of U+0000, which neither the lake nor its catalog can keep."""
+    written = rb"\u0000"
+    return (
+        replace(records, data=records.data.replace(written, rb"\ufffd"))
+        if written in records.data
+        else records
+    )
+
+
 def _not_blank(records: Records) -> Positions:
     """Return which records hold more than white space."""
     if not len(records):
         return np.empty(0, np.int64)
-    is_text = np.logical_or.reduceat(np.frombuffer(records.data, np.uint8) > ord(" "), records.starts)
-    for index in np.flatnonzero(~is_text):
+    codes = np.frombuffer(records.data, np.uint8)
+    is_text = np.logical_or.reduceat(codes > ord(" "), records.starts)
+    if not is_text.all():
         # Control characters are below the space too, and no white space.
-        is_text[index] = bool(records.text(int(index)).strip(b" \t\r\n"))
+        is_text = np.logical_or.reduceat(~np.isin(codes, _WHITE_SPACE), records.starts)
     return np.flatnonzero(is_text).astype(np.int64)
 
 

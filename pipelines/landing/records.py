@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -48,7 +49,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.ends)
 
-    @property
+    @cached_property
     def starts(self) -> Positions:
         return np.concatenate([np.zeros(1, np.int64), self.ends[:-1]])[: len(self.ends)]
 

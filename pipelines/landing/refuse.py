@@ -1,13 +1,14 @@
-"""Why a record cannot be used, and a skeleton of its keys and types. Never its text."""
+"""Why a record cannot be used, and a skeleton of its keys and types. Never its text, of which a key may be a part."""
 
 import json
 from typing import Any
 
 import numpy as np
 
+from pipelines.landing.known_names import is_format_name
+
 _DEPTH = 4
 _KEYS = 40
-_KEY_LENGTH = 60
 _DEEPEST = 500
 
 Reason = tuple[str, str]
@@ -68,7 +69,7 @@ def _depth(text: bytes) -> int:
 
 
 def skeleton_of(text: bytes) -> str | None:
-    """Return keys and types of a JSON record as JSON; None when it is none."""
+    """Return keys that our formats have and their types as JSON, the others counted; None when it is no JSON."""
     try:
         return json.dumps(_shape(json.loads(text), _DEPTH))
     except (ValueError, RecursionError):
@@ -79,7 +80,9 @@ def _shape(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         if depth == 0:
             return "object"
-        return {str(key)[:_KEY_LENGTH]: _shape(item, depth - 1) for key, item in list(value.items())[:_KEYS]}
+        told = [key for key in value if is_format_name(key)][:_KEYS]
+        shape = {key: _shape(value[key], depth - 1) for key in told}
+        return shape | ({"(others)": len(value) - len(told)} if len(told) < len(value) else {})
     if isinstance(value, list):
         return [_shape(value[0], depth - 1)] if value and depth else []
     return _type_name(value)

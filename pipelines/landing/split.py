@@ -17,6 +17,8 @@ Positions = npt.NDArray[np.int64]
 
 SHORT_RECORD = 4 << 20
 """A record beyond this is a piece of its own, so that the others are read with small buffers."""
+MOST_RECORDS = 50_000
+"""Short records are cut into pieces of so many, since a row takes far more memory than its text."""
 _HEAD = 1 << 20
 _NEWLINE, _QUOTE, _BACKSLASH, _COMMA, _SPACE = 10, 34, 92, 44, 32
 
@@ -36,6 +38,22 @@ class Piece:
     first: int
     offset: int
     ends: Positions | None = None
+
+    def parts(self, most_records: int) -> Iterator["Piece"]:
+        """Yield the piece in parts of so many records."""
+        if self.data.count(b"\n") <= most_records:
+            yield self
+            return
+        newlines = self.newlines()
+        ends = newlines if self.ends is None else self.ends
+        start = 0
+        for stop in [*ends[most_records - 1 : -1 : most_records], ends[-1]]:
+            inside = (
+                None if self.ends is None else self.ends[(self.ends > start) & (self.ends <= stop)] - start
+            )
+            first = self.first + int(np.searchsorted(newlines, start, side="right"))
+            yield Piece(self.data[start:stop], first, self.offset + int(start), inside)
+            start = int(stop)
 
     def newlines(self) -> Positions:
         return (np.flatnonzero(np.frombuffer(self.data, np.uint8) == _NEWLINE) + 1).astype(np.int64)
@@ -83,7 +101,14 @@ def _is_json(text: bytes) -> bool:
 
 
 def split(
-    pieces: Iterator[bytes], layout: Layout, *, at_least: int, longest: int, first: int = 1, offset: int = 0
+    pieces: Iterator[bytes],
+    layout: Layout,
+    *,
+    at_least: int,
+    longest: int,
+    most_records: int = MOST_RECORDS,
+    first: int = 1,
+    offset: int = 0,
 ) -> Iterator[Piece | Overlong]:
     """Yield pieces of whole records, and the records that are too long.
 
@@ -92,13 +117,16 @@ def split(
         layout: how its records lie.
         at_least: pieces grow to about this many bytes.
         longest: a record of more bytes is refused; it is skipped without being held.
+        most_records: a piece of shorter records holds so many.
         first: number of the first record.
         offset: where the bytes begin in the unpacked file.
     """
     if layout == "document":
         scanner = _Scanner()
         pieces = (scanner.lines(piece) for piece in pieces)
-    return _Splitter(at_least, longest, first, offset, has_quotes=layout == "rows").split(pieces)
+    splitter = _Splitter(at_least, longest, first, offset, has_quotes=layout == "rows")
+    for piece in splitter.split(pieces):
+        yield from [piece] if isinstance(piece, Overlong) else piece.parts(most_records)
 
 
 class _Splitter:

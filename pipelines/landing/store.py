@@ -3,7 +3,7 @@
 import fcntl
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,6 +39,29 @@ def known_of(warehouse: Warehouse, source: str) -> Known:
         ).fetchall():
             known.looks[path] = Look(*look)
     return known
+
+
+def unreadable_files(warehouse: Warehouse) -> list[tuple[str, str]]:
+    """Return path and note of each file of a configured source of which nothing could be read."""
+    names = [source.name for source in warehouse.project.sources]
+    with warehouse.reading() as con:
+        return con.execute(
+            "SELECT path, note FROM ops.landed_files "
+            f"WHERE file_hash LIKE '{UNREADABLE}%' AND list_contains(?::VARCHAR[], source) ORDER BY source, path",
+            [names],
+        ).fetchall()
+
+
+def forget_unreadable(warehouse: Warehouse, source: str, paths: Iterable[str], *, run_id: str) -> None:
+    """Forget files of which nothing could be read and that are there no more."""
+    gone = sorted(paths)
+    if gone:
+        with warehouse.committing(run_id=run_id, job="raw") as commit:
+            commit.execute(
+                f"DELETE FROM ops.landed_files WHERE source = ? AND file_hash LIKE '{UNREADABLE}%' "
+                "AND list_contains(?, path)",
+                [source, gone],
+            )
 
 
 @contextmanager

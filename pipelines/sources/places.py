@@ -5,7 +5,7 @@ from pathlib import Path
 from pipelines.object_store import SCHEME
 from pipelines.sources.local import local_files
 from pipelines.sources.object_store import object_file, object_files
-from pipelines.sources.stored import StoredFile, stored_file
+from pipelines.sources.stored import StoredFile, path_of, stored_file
 
 
 def files_at(pattern: str, *, project: Path) -> list[StoredFile]:
@@ -23,4 +23,8 @@ def file_at(path: str, *, project: Path) -> StoredFile:
     Raises:
         OSError: it is gone.
     """
-    return object_file(path) if path.startswith(SCHEME) else stored_file(project / path, project=project)
+    return (
+        object_file(path)
+        if path.startswith(SCHEME)
+        else stored_file(path_of(path, project=project), project=project)
+    )

@@ -22,6 +22,7 @@ from models.errors import DataError
 from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.project import Project
+from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import Lake, turn
 from pipelines.warehouse.data_files import DataFiles
 
@@ -200,7 +201,7 @@ class Commit:
             self._delete(schema_of(dotted), values)
         for dotted, paths in to_add.items():
             schema, name = dotted.split(".")
-            listed = ", ".join(f"'{self._data_files.place(path)}'" for path in paths)
+            listed = ", ".join(sql_text(self._data_files.place(path)) for path in paths)
             self.con.execute(
                 f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}')"
             )

@@ -22,6 +22,7 @@ from models.schemas import tables
 from models.schemas.base import Table
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
+from pipelines.quoting import sql_text
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
@@ -60,11 +61,11 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     data_path = project.data_path
     if data_path.startswith(SCHEME):
         _tell_store(con, project)
-    options = [f"DATA_PATH '{data_path.rstrip('/')}/'", "OVERRIDE_DATA_PATH true"]
+    options = [f"DATA_PATH {sql_text(data_path.rstrip('/') + '/')}", "OVERRIDE_DATA_PATH true"]
     if read_only:
         options.append("READ_ONLY")
     try:
-        con.execute(f"ATTACH 'ducklake:{catalog}' AS nanodollar ({', '.join(options)})")
+        con.execute(f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})")
     except duckdb.Error as error:
         raise DataError(
             f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "

@@ -15,6 +15,7 @@ from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
 from pipelines.project import Project
+from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.connect import SCHEMAS, connect_read_only
 
@@ -57,7 +58,7 @@ def publish(project: Project) -> Published:
 
 
 def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
-    con.execute(f"ATTACH '{draft}' AS published")
+    con.execute(f"ATTACH {sql_text(draft)} AS published")
     con.execute("USE published")
     con.execute("BEGIN")
     for schema in _PUBLISHED_SCHEMAS:

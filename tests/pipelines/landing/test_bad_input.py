@@ -3,13 +3,16 @@
 import gzip
 import io
 import json
+import os
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from pipelines.landing.store import unreadable_files
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.landing.lake import call, lake, land_all, put, query
+from tests.pipelines.landing.lake import call, count, lake, land_all, put, query
 
 GOOD = [json.dumps(call(number)).encode() for number in range(1, 6)]
 
@@ -90,10 +93,13 @@ FILES: dict[str, tuple[bytes, str]] = {
     "zip.jsonl": (b"PK\x03\x04 more", "unreadable: it is a zip file, which is not read; deliver it as JSONL"),
     "cut.parquet": (parquet()[:-30], "unreadable: it is a broken Parquet file; deliver it again"),
     "other.parquet": (b"PAR1PAR1", "unreadable: it is a broken Parquet file"),
-    "another.csv": (b"a,b\n1,2\n", "unreadable: it has none of the columns of requests but a, b"),
+    "another.csv": (
+        b"a,b\n1,2\n",
+        "unreadable: it has none of the columns of requests but 2 that no format has",
+    ),
     "twice.csv": (
         b"request_id,request_id\n1,2\n",
-        "unreadable: its header names the column 'request_id' twice",
+        "unreadable: its header names a column twice (request_id)",
     ),
 }
 
@@ -151,3 +157,51 @@ def test_landing_again_changes_nothing(landed: Warehouse) -> None:
 
     assert land_all(landed).files == []
     assert query(landed, "FROM ops.landed_files ORDER BY ALL") == before
+
+
+def test_a_hostile_name_a_pipe_and_a_loop_of_links_stop_nothing(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path / "it's a project")
+    folder = put(warehouse, "good.jsonl", GOOD[0]).parent
+    put(warehouse, "nul.jsonl", json.dumps(call(6, served_model="a\0b", route="c\0")))
+    put(warehouse, "nul.csv", CSV + ROW % (7, b"d\0"))
+    for number, name in ((8, b"caf\xe9.jsonl"), (9, b"red \x1b[31m.jsonl")):
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(json.dumps(call(number)))
+    os.mkfifo(folder / "pipe.jsonl")
+    (folder / "loop.jsonl").symlink_to("loop.jsonl")
+    (folder / "nowhere.jsonl").symlink_to("gone")
+    (folder / "folder.jsonl").mkdir()
+
+    land_all(warehouse)
+    count(warehouse)
+
+    found = query(warehouse, "SELECT path[15:], landed_count, note FROM ops.landed_files ORDER BY 1")
+    assert found == [
+        ("caf\\xe9.jsonl", 1, None),
+        ("good.jsonl", 1, None),
+        ("loop.jsonl", 0, "unreadable: Too many levels of symbolic links"),
+        ("nowhere.jsonl", 0, "unreadable: No such file or directory"),
+        ("nul.csv", 1, None),
+        ("nul.jsonl", 1, None),
+        ("pipe.jsonl", 0, "unreadable: it is a named pipe, which is not read; write its content to a file"),
+        ("red \\x1b[31m.jsonl", 1, None),
+    ]
+    assert query(warehouse, "SELECT served_model, route FROM core.requests WHERE route IS NOT NULL ORDER BY 1") == [
+        ("a\ufffdb", "c\ufffd"), (None, "d\ufffd"),
+    ]  # fmt: skip
+    assert query(warehouse, "SELECT count(*) FROM core.requests") == [(5,)]
+    # What is there no more is no file that cannot be read.
+    for name in ("loop.jsonl", "nowhere.jsonl", "pipe.jsonl"):
+        (folder / name).unlink()
+    land_all(warehouse)
+    assert unreadable_files(warehouse) == []
+
+
+@pytest.mark.parametrize("data", [b"\n" * 300_000, b"{}\n" * 100_001, b"[" + b"{}," * 100_000 + b"{}]"])
+def test_many_short_lines_are_read_in_blocks_of_bounded_rows(tmp_path: Path, data: bytes) -> None:
+    warehouse = lake(tmp_path)
+    put(warehouse, "short.jsonl.gz", gzip.compress(data))
+
+    land_all(warehouse)
+
+    bad = query(warehouse, "SELECT count(*), min(line_number), max(line_number) FROM ops.quarantine")
+    assert bad == [(0, None, None) if data[:1] == b"\n" else (100_001, 1, 100_001)]

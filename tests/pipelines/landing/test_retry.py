@@ -188,7 +188,7 @@ def test_the_command_lists_and_retries(tmp_path: Path) -> None:
     assert "calls  landing/calls/b.jsonl: unreadable: it is a zip file" in listed
     assert [record["line_number"] for record in records] == [2, 3]
     assert records[0]["skeleton"] == json.dumps(
-        {"request_id": "text", "began": "text", "output_text_tokens": "integer"}
+        {"request_id": "text", "output_text_tokens": "integer", "(others)": 1}
     )
     assert retried.code == 0
     assert "1 records landed, 1 are still in quarantine" in retried.out
