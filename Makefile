@@ -26,11 +26,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 demo: $(VENV)/.installed ## run the main job on a sample fleet
 	$(BIN)/nanodollar demo
 
-lint: $(VENV)/.installed-dev ## ruff, mypy, import rules
+lint: $(VENV)/.installed-dev ## ruff, mypy, import rules, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs models pipelines data/policies data/templates
 
 test: lint ## lint, types and every test
 	$(BIN)/pytest -q -n auto --dist loadfile
