@@ -9,15 +9,20 @@ from contextlib import ExitStack, contextmanager
 from threading import local
 from typing import Any
 
-from dagster import EventLogEntry
+from dagster import DagsterEventType, EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
 from sqlalchemy import Connection, Engine, create_engine
+
+from pipelines.masking import mask
 
 BATCH_SIZE = 1000
 """Events a transaction, for Dagster's DAGSTER_EVENT_BATCH_SIZE."""
 _BUSY_SECONDS = 60
 _OPEN_FILES = 4
+
+
+_FREE_OF_TEXT = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
 
 
 class _Batch(local):
@@ -78,6 +83,10 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         while self._engines:
             self._engines.popitem()[1].dispose()
 
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, without the secrets that its error or message may name."""
+        super().store_event(_masked(event))
+
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all of them or none."""
         with ExitStack() as stack:
@@ -86,3 +95,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                 super().store_event_batch(events)
             finally:
                 self._batch.stack = None
+
+
+def _masked(event: EventLogEntry) -> EventLogEntry:
+    if event.is_dagster_event and event.dagster_event_type in _FREE_OF_TEXT:
+        return event
+    text = serialize_value(event)
+    shown = mask(text)
+    return event if shown == text else deserialize_value(shown, EventLogEntry)

@@ -6,7 +6,7 @@ import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 from pipelines.limits import ColdStartSettings
-from pipelines.project import Settings
+from pipelines.settings import Settings
 
 _QUERY = """
 SELECT deployment, onset_at, start_count, burst_usd, delayed_request_count, cause FROM mart.cold_start_bursts

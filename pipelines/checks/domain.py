@@ -10,7 +10,7 @@ import duckdb
 
 from models.schemas import table
 from pipelines.partitions import dagster_previews, days_of, hours_of
-from pipelines.project import Settings
+from pipelines.settings import Settings
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
 

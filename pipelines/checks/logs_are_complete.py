@@ -6,7 +6,7 @@ import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 from pipelines.limits import CompletenessSettings
-from pipelines.project import Settings
+from pipelines.settings import Settings
 
 WORST_AT_MOST = 10
 

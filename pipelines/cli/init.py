@@ -21,7 +21,7 @@ def command(folder: Path) -> None:
     from importlib.resources import files
 
     from models.errors import ConfigurationError
-    from pipelines.project import SETTINGS_FILE
+    from pipelines.settings import SETTINGS_FILE
 
     if (folder / SETTINGS_FILE).exists():
         raise ConfigurationError(

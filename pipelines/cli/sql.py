@@ -1,8 +1,10 @@
-"""nanodollar sql: read-only SQL on the live warehouse, also while a run writes."""
+"""nanodollar sql: SQL on the live warehouse, also while a run writes, in a session that can only read it."""
 
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
 
 _ROWS_SHOWN = 200
 _COPY_OPTIONS = {"csv": "FORMAT csv, HEADER", "json": "FORMAT json, ARRAY true", "parquet": "FORMAT parquet"}
+_ROWS_AT_ONCE = 100_000
+_TABLES = """
+SELECT schema_name || '.' || table_name AS name, comment FROM duckdb_tables() WHERE database_name = 'nanodollar'
+UNION ALL
+SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE database_name = 'nanodollar' AND NOT internal
+ORDER BY 1
+"""
+_HELP = """\
+SQL ends with ; and may take several lines.
+  .tables           list the tables
+  .schema [TABLE]   list the columns of a table, or of all
+  .help             show this
+  .quit             leave"""
 
 
 @click.command(name="sql")
@@ -30,30 +45,37 @@ _COPY_OPTIONS = {"csv": "FORMAT csv, HEADER", "json": "FORMAT json, ARRAY true",
 )
 @click.pass_obj
 def command(obj: Context, query: str | None, output_format: str) -> None:
-    """Run SQL on the live warehouse, or ask for it line by line. Nothing can be written to it."""
-    from pipelines.warehouse.connect import connect_read_only
+    """Run SQL on the live warehouse, or ask for it line by line. Nothing can be written, nor other files read."""
+    from pipelines.warehouse.locked import connect_locked
 
-    with connect_read_only(obj.project()) as con:
+    project = obj.project()
+    with connect_locked(project) as con:
         if query is not None:
             _answer(con, query, output_format)
         elif sys.stdin.isatty():
-            _converse(con)
+            _converse(con, project.folder / ".nanodollar.sql_history")
         else:
             _answer(con, sys.stdin.read(), output_format)
 
 
-def _answer(con: "duckdb.DuckDBPyConnection", query: str, output_format: str) -> None:
+def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> None:
+    """Run the statements of a text and print what they answer."""
     import duckdb
 
     from models.errors import DataError
+    from pipelines.warehouse.locked import reading_statements
 
-    statement = query.strip().rstrip(";")
-    if not statement:
-        raise click.UsageError('There is no SQL; write it like nanodollar sql "FROM ops.coverage".')
     try:
+        statements = reading_statements(con, _spelled_out(text.strip()))
+        if not statements:
+            raise click.UsageError('There is no SQL; write it like nanodollar sql "FROM ops.coverage".')
         if output_format == "table":
-            relation = con.sql(statement)
-            if relation is not None:
+            for statement in statements:
+                try:
+                    relation = con.sql(statement)
+                except (duckdb.BinderException, duckdb.CatalogException):
+                    con.execute(statement)  # fails in the same words, and shows where
+                    raise
                 width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
                 relation.show(max_rows=_ROWS_SHOWN, max_width=width)
             return
@@ -61,48 +83,98 @@ def _answer(con: "duckdb.DuckDBPyConnection", query: str, output_format: str) ->
             raise click.UsageError(
                 "Parquet is binary; send it to a file, as in: nanodollar sql ... > answer.parquet"
             )
-        with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
-            file = Path(folder) / "answer"
-            con.execute(f"COPY ({statement}) TO {sql_text(file)} ({_COPY_OPTIONS[output_format]})")
-            with file.open("rb") as answer:
-                while chunk := answer.read(1 << 20):
-                    sys.stdout.buffer.write(chunk)
+        if len(statements) > 1:
+            raise click.UsageError(f"There are {len(statements)} statements; {output_format} takes one.")
+        _export(con, statements[0], output_format)
     except duckdb.Error as error:
-        raise DataError(" ".join(str(error).split("\n\n")[0].split())) from error
+        raise DataError(_readable(str(error))) from error
 
 
-def _converse(con: "duckdb.DuckDBPyConnection") -> None:
-    import contextlib
+def _spelled_out(text: str) -> str:
+    """Return what the shell's own words and `SHOW TABLES` stand for: DuckDB shows tables of the schema in use only."""
+    words = text.rstrip(";").split()
+    if [word.upper() for word in words] == ["SHOW", "TABLES"] or words == [".tables"]:
+        return _TABLES
+    if words[:1] == [".schema"]:
+        return f"DESCRIBE {words[1]}" if len(words) > 1 else "SHOW ALL TABLES"
+    return text
 
+
+def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str) -> None:
+    """Write an answer to standard output; a session apart, without the lake, turns its batches into the format."""
+    from pipelines.masking import mask
+    from pipelines.warehouse.connect import memory_connection
+
+    with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
+        file = Path(folder) / "answer"
+        with memory_connection() as writer:
+            writer.register("answer", con.execute(statement).to_arrow_reader(_ROWS_AT_ONCE))
+            writer.execute(f"COPY (FROM answer) TO {sql_text(file)} ({_COPY_OPTIONS[output_format]})")
+        with file.open("rb") as answer:
+            if output_format == "parquet":
+                shutil.copyfileobj(answer, sys.stdout.buffer, 1 << 20)
+                return
+            for line in answer:
+                sys.stdout.buffer.write(mask(line.decode()).encode())
+
+
+def _readable(text: str) -> str:
+    """Return DuckDB's message without its class, with the line and the caret that it shows."""
+    body, _, place = text.partition("\n\nLINE ")
+    kind, colon, rest = body.partition(": ")
+    said = " ".join(
+        (rest if colon and kind.endswith(("Error", "Exception")) else body).split("\n\n")[0].split()
+    )
+    return said + ("\nLINE " + place.split("\n\n")[0].rstrip() if place else "")
+
+
+def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
     from models.errors import DataError
 
-    with contextlib.suppress(ImportError):
-        import readline  # noqa: F401  the arrow keys bring earlier lines back
-
-    click.echo("SQL ends with ; and .tables lists the tables, .quit leaves.")
-    lines: list[str] = []
-    while True:
-        try:
-            line = input("    ...> " if lines else "nanodollar> ")
-        except EOFError:
-            return
-        except KeyboardInterrupt:
+    with _remembering(history):
+        click.echo("SQL ends with ; and .help lists what else there is.")
+        lines: list[str] = []
+        while True:
+            try:
+                line = input("    ...> " if lines else "nanodollar> ")
+            except EOFError:
+                return
+            except KeyboardInterrupt:
+                lines = []
+                click.echo()
+                continue
+            word = line.strip().rstrip(";")
+            if not lines and word in {".quit", ".exit"}:
+                return
+            if not lines and word == ".help":
+                click.echo(_HELP)
+                continue
+            lines.append(line)
+            is_whole = line.rstrip().endswith(";") or (len(lines) == 1 and word.startswith("."))
+            if not is_whole:
+                continue
+            try:
+                _answer(con, "\n".join(lines), "table")
+            except (DataError, click.UsageError) as error:
+                click.echo(f"Error: {error}", err=True)
+            except KeyboardInterrupt:
+                click.echo("Stopped.", err=True)
             lines = []
-            click.echo()
-            continue
-        word = line.strip()
-        if not lines and word in {".quit", ".exit"}:
-            return
-        if not lines and word == ".tables":
-            line = (
-                "SELECT schema_name || '.' || table_name AS name, comment FROM duckdb_tables() "
-                "WHERE database_name = 'nanodollar' ORDER BY 1;"
-            )
-        lines.append(line)
-        if not line.rstrip().endswith(";"):
-            continue
-        try:
-            _answer(con, "\n".join(lines), "table")
-        except (DataError, click.UsageError) as error:
-            click.echo(f"Error: {error}", err=True)
-        lines = []
+
+
+@contextmanager
+def _remembering(history: Path) -> Iterator[None]:
+    """Bring earlier lines back with the arrow keys, also those of earlier sessions."""
+    try:
+        import readline
+    except ImportError:
+        yield
+        return
+    if history.exists():
+        readline.read_history_file(history)
+    try:
+        yield
+    finally:
+        history.touch(mode=0o600)
+        readline.set_history_length(1000)
+        readline.write_history_file(history)

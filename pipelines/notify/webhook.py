@@ -3,7 +3,7 @@
 import httpx
 
 from models.errors import DataError
-from pipelines.project import SecretSetting
+from pipelines.settings import SecretSetting
 
 _TIMEOUT_SECONDS = 10.0
 

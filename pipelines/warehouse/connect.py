@@ -20,6 +20,7 @@ from models.errors import ConfigurationError, DataError
 from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
+from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 from pipelines.quoting import sql_text
@@ -67,10 +68,13 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     try:
         con.execute(f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})")
     except duckdb.Error as error:
+        # Without its cause, whose words may hold the password.
         raise DataError(
-            f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
-            f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
-        ) from error
+            mask(
+                f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
+                f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
+            )
+        ) from None
     con.execute("USE nanodollar")
 
 
@@ -83,8 +87,8 @@ def _tell_store(con: duckdb.DuckDBPyConnection, project: Project) -> None:
     except duckdb.Error as error:
         raise ConfigurationError(
             f"[warehouse] data_path in {project.folder / 'nanodollar.toml'} is {project.data_path}, but no keys for it "
-            f"were found ({str(error).splitlines()[0]}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-        ) from error
+            f"were found ({mask(str(error).splitlines()[0])}); set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        ) from None
 
 
 def memory_connection() -> duckdb.DuckDBPyConnection:
@@ -109,7 +113,8 @@ def connect_read_only(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
 @contextmanager
 def _store_in_reach(project: Project) -> Iterator[None]:
     try:
-        yield
+        with masked_errors(duckdb.Error):
+            yield
     except duckdb.IOException as error:
         text = str(error).splitlines()[0]
         if not project.data_path.startswith(SCHEME) or "HTTP" not in text:

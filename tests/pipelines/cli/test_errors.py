@@ -107,6 +107,10 @@ def test_a_wrong_instant_shows_how_to_write_it(tmp_path: Path) -> None:
     assert "2026-11-02T13:00" in outcome.err
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="nanodollar init"):
-        nanodollar(tmp_path, "run", "--debug")
+@pytest.mark.parametrize("arguments", [("--debug", "run"), ("run", "--debug")])
+def test_debug_shows_the_traceback_before_the_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    outcome = nanodollar(tmp_path, *arguments)
+
+    assert outcome.code == 2
+    assert outcome.err.startswith("Traceback")
+    assert "nanodollar init" in outcome.err.splitlines()[-1]

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from pipelines.assets.ref import reference_frames
-from pipelines.project import SecretSetting, Settings, find_project
+from pipelines.project import find_project
+from pipelines.settings import SecretSetting, Settings
 from tests.pipelines.small import nanodollar
 
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
+from models.errors import DataError
 from pipelines.project import Project
+from pipelines.warehouse.locked import connect_locked, reading_statements
 from tests.pipelines.small import gateway_row, make_project, nanodollar, write_lines
 
 COMMAND = [sys.executable, "-c", "from pipelines.cli.main import main; main()"]
@@ -73,24 +76,199 @@ def test_macros_answer_without_a_schema_prefix(company: Project) -> None:
     assert outcome.out == "price_state\nunpriced\n"
 
 
-@pytest.mark.parametrize(
-    "statement",
-    ["DELETE FROM core.requests", "CREATE TABLE core.mine (x INTEGER)", "DROP TABLE core.request_costs"],
-)
-def test_nothing_can_be_written(company: Project, statement: str) -> None:
-    outcome = nanodollar(company, "sql", statement)
+WRITES = """
+    DELETE FROM core.requests
+    UPDATE core.requests SET status = 'x'
+    CREATE TABLE core.mine (x INTEGER)
+    CREATE OR REPLACE MACRO schema_version() AS 'x'
+    CREATE TEMP TABLE mine AS SELECT 1
+    DROP TABLE core.request_costs
+    ALTER TABLE core.requests ADD COLUMN x INTEGER
+    COMMENT ON TABLE core.requests IS 'x'
+    BEGIN; DELETE FROM core.requests; COMMIT
+    SELECT 1; DELETE FROM core.requests
+    EXPLAIN ANALYZE DELETE FROM core.requests
+    /* SELECT */ EXPLAIN (ANALYZE) DELETE FROM core.requests
+    DELETE FROM __ducklake_metadata_nanodollar.ducklake_table
+    COPY core.requests FROM '{outside}'
+    COPY (SELECT 1) TO '{folder}/x.csv'
+    COPY (SELECT 1) TO '{data}/x.parquet'
+    COPY core.requests TO '{data}/core/requests.parquet'
+    EXPORT DATABASE '{data}/x'
+    IMPORT DATABASE '{folder}'
+    CALL ducklake_expire_snapshots('nanodollar', older_than => now())
+    CALL ducklake_cleanup_old_files('nanodollar', cleanup_all => true)
+    CALL ducklake_delete_orphaned_files('nanodollar', cleanup_all => true)
+    CALL nanodollar.set_option('data_path', '/tmp')
+    FROM ducklake_expire_snapshots('nanodollar', older_than => now())
+    FROM sqlite_query('__ducklake_metadata_nanodollar', 'DELETE FROM ducklake_table RETURNING 1')
+    FROM postgres_execute('x', 'DROP TABLE ducklake_table')
+    CALL enable_logging(storage = 'file', storage_config = {{'path': '{data}/log'}})
+    FROM enable_profiling()
+    CHECKPOINT nanodollar
+    VACUUM
+"""
+READS = """
+    FROM '{outside}'
+    FROM "{outside}"
+    DESCRIBE '{outside}'
+    SUMMARIZE '{outside}'
+    SELECT content FROM read_text('{outside}')
+    SELECT content FROM main."READ_BLOB"('{outside}')
+    WITH a AS (FROM read_csv('{outside}')) FROM a
+    SELECT (SELECT count(*) FROM glob('{folder}/*'))
+    SELECT 1 WHERE 1 IN (SELECT x FROM read_json('{outside}') t(x))
+    FROM read_text('{data}/core/*.parquet')
+    FROM sniff_csv('{outside}')
+    FROM parquet_metadata('{outside}')
+    FROM parquet_kv_metadata('{outside}')
+    FROM read_duckdb('{folder}/warehouse/warehouse.duckdb')
+    FROM sqlite_scan('{catalog}', 'ducklake_table')
+    FROM postgres_scan('host=127.0.0.1', 'public', 'x')
+    FROM read_text('http://127.0.0.1:9/x')
+    FROM query('FROM read_text(''{outside}'')')
+    FROM query_table('{outside}')
+    FROM json_execute_serialized_sql(json_serialize_sql('SELECT 1'))
+    FROM __ducklake_metadata_nanodollar.ducklake_table
+    FROM __ducklake_metadata_nanodollar.main.ducklake_table
+    FROM ducklake_table_insertions_of_nobody('x')
+    EXPLAIN ANALYZE SELECT * FROM read_text('{outside}')
+    FROM statement
+    FROM company
+    SELECT getenv('HOME')
+    SELECT current_setting('s3_secret_access_key')
+    FROM duckdb_secrets()
+    FROM which_secret('s3://lake', 's3')
+    FROM duckdb_settings()
+    FROM duckdb_databases()
+    FROM duckdb_databases
+    FROM duckdb_logs
+    PRAGMA database_list
+"""
+DOORS = """
+    ATTACH '{catalog}' AS mine (TYPE sqlite)
+    ATTACH 'ducklake:sqlite:{catalog}' AS mine
+    ATTACH ':memory:' AS mine
+    ATTACH IF NOT EXISTS '{folder}/warehouse/warehouse.duckdb'
+    FROM sqlite_attach('{catalog}')
+    DETACH nanodollar
+    USE memory
+    INSTALL httpfs
+    LOAD json
+    INSTALL x FROM 'http://127.0.0.1:9'
+    SET enable_external_access = true
+    RESET enable_external_access
+    SET lock_configuration = false
+    SET allowed_directories = ['/']
+    SET temp_directory = '{data}'
+    SET s3_endpoint = '127.0.0.1:9'
+    SET VARIABLE x = 1
+    PRAGMA enable_profiling = 'json'
+    PRAGMA profile_output = '{data}/x'
+    CREATE SECRET mine (TYPE s3)
+    PREPARE mine AS DELETE FROM core.requests
+    EXECUTE mine
+    SELECT write_log('x')
+"""
 
-    assert outcome.code == 1
-    assert "read-only" in outcome.err
+
+@pytest.mark.parametrize("table", [WRITES, READS, DOORS], ids=["writes", "reads", "doors"])
+def test_sql_cannot_write_nor_read_other_files_nor_open_a_door(company: Project, table: str) -> None:
+    outside = company.folder / "outside.csv"
+    outside.write_text("not to be read\n", encoding="utf-8")
+    places = {
+        "folder": company.folder,
+        "data": company.data_path,
+        "catalog": company.catalog.removeprefix("sqlite:"),
+        "outside": outside,
+    }
+    before = _files(company)
+
+    escaped = []
+    with connect_locked(company) as con:
+        for line in table.strip().splitlines():
+            statement = line.strip().format(**places)
+            try:
+                for part in reading_statements(con, statement):
+                    con.execute(part).fetchall()
+                escaped.append(statement)
+            except DataError as error:
+                if "read-only" not in str(error) and "not available here" not in str(error):
+                    escaped.append(f"{statement}: {error}")
+            except (duckdb.PermissionException, duckdb.CatalogException):
+                pass  # the engine refuses it itself, or finds nothing by that name
+
+    assert escaped == []
+    assert _files(company) == before
     assert nanodollar(company, "sql", QUERY, "--format", "csv").out.count("\n") == 3
 
 
-def test_a_wrong_query_is_one_sentence(company: Project) -> None:
+def _files(project: Project) -> dict[str, bytes]:
+    files = [path for path in project.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+    return {str(path): path.read_bytes() for path in files}
+
+
+def test_the_engine_itself_is_locked_too(company: Project) -> None:
+    # Should a statement ever pass the first lock: neither files beside the lake's nor settings are in reach.
+    (company.folder / "outside.csv").write_text("not to be read\n", encoding="utf-8")
+    with connect_locked(company) as con:
+        for statement in (
+            f"FROM read_csv('{company.folder}/outside.csv')",
+            f"COPY (SELECT 1) TO '{company.folder}/x.csv'",
+            "DELETE FROM core.requests",
+            "SET enable_external_access = true",
+            "LOAD spatial",
+        ):
+            with pytest.raises(duckdb.Error, match=r"disabled|locked|read-only"):
+                con.execute(statement)
+
+
+QUERIES = """
+    SHOW ALL TABLES
+    DESCRIBE core.requests
+    SUMMARIZE core.request_costs
+    EXPLAIN ANALYZE SELECT count(*) FROM core.requests
+    WITH a AS (FROM core.requests) SELECT count(*) FROM a, range(3), unnest([1, 2])
+    FROM ops.partitions AT (VERSION => 9)
+    FROM nanodollar.core.requests WHERE request_id IN (SELECT request_id FROM explain_cost('r1'))
+    PIVOT core.requests ON status IN ('ok') USING count(*)
+    FROM information_schema.tables
+    FROM duckdb_columns()
+    FROM ducklake_snapshots('nanodollar')
+    VALUES (1)
+    -- TABLE core.requests
+    /* a word before */ TABLE core.requests;
+"""
+
+
+def test_every_way_to_ask_the_lake_still_answers(company: Project) -> None:
+    with connect_locked(company) as con:
+        for line in QUERIES.strip().splitlines():
+            for statement in reading_statements(con, line.strip()):
+                con.execute(statement).fetchall()
+    listed = nanodollar(company, "sql", "SHOW TABLES; ", "--format", "csv")
+    assert '\ncore.adjustments,"One row per' in listed.out
+    assert nanodollar(company, "sql", "SELECT 41 + 1; SELECT 'and more'").out.count("│") > 4
+
+
+def test_what_is_refused_is_one_sentence_on_the_command_line(company: Project) -> None:
+    outcome = nanodollar(company, "sql", "DELETE FROM core.requests")
+
+    assert outcome.code == 1
+    assert outcome.err.startswith(
+        "Error: This session is read-only and DELETE is not a query; write a query, such as"
+    )
+    assert "did you mean explain_cost()?" in nanodollar(company, "sql", "FROM explain_costs('r1')").err
+
+
+def test_a_wrong_query_is_one_sentence_and_shows_the_place(company: Project) -> None:
     outcome = nanodollar(company, "sql", "FROM core.request_cost")
 
     assert outcome.code == 1
-    assert outcome.err.startswith("Error: Catalog Error: Table with name request_cost does not exist!")
-    assert "Traceback" not in outcome.err
+    lines = outcome.err.splitlines()
+    assert lines[0] == 'Error: Table with name request_cost does not exist! Did you mean "request_costs"?'
+    assert lines[1:] == ["LINE 1: FROM core.request_cost", " " * 13 + "^"]
+    assert nanodollar(company, "sql", "SELECT x FROM core.requests").err.splitlines()[2] == " " * 15 + "^"
 
 
 def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:

@@ -68,6 +68,13 @@ def test_a_lake_in_a_store_is_built_corrected_and_published_like_one_on_the_disk
     assert {key.key.split("/")[0] for key in bucket.objects.all()} == {"house"}
     assert list(company.folder.rglob("*.parquet")) == []
 
+    # Locked to the lake's files, SQL still reads them from the store, by the catalog in PostgreSQL.
+    asked = nanodollar(company, "sql", SPEND, "--format", "csv")
+    assert asked.out.splitlines()[1].rstrip("0") == "3.33062"
+    for escape in ("FROM read_text('s3://lake/house/x')", "COPY (SELECT 1) TO 's3://lake/house/x.csv'"):
+        assert nanodollar(company, "sql", escape).code == 1
+    assert all("x.csv" not in key.key for key in bucket.objects.all())
+
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     write_lines(company.folder / "landing/gateway/more.jsonl", [gateway_row("more", "2026-11-02 09:21:00")])
     refused = nanodollar(company, "run")

@@ -1,0 +1,258 @@
+"""The settings of nanodollar.toml: what may be written in it, and the sentence that says what is wrong.
+
+Secrets are written as `{ env = "NAME" }` and read from the environment when they are used.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from models.errors import ConfigurationError
+from pipelines import masking
+from pipelines.landing.spec import KINDS, Api
+from pipelines.limits import ColdStartSettings, CompletenessSettings
+
+SETTINGS_FILE = "nanodollar.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SecretSetting(_Section):
+    """A value that is read from the environment."""
+
+    env: str
+
+    def value(self) -> str:
+        found = os.environ.get(self.env)
+        if not found:
+            raise ConfigurationError(
+                f"The environment variable {self.env} is not set; {SETTINGS_FILE} asks for it."
+            )
+        return found
+
+
+class WarehouseSettings(_Section):
+    catalog: str | SecretSetting = "sqlite:warehouse/catalog.sqlite"
+    data_path: str = "warehouse/data"
+    published: str = "warehouse/warehouse.duckdb"
+    start_on: date = date(2025, 1, 1)
+    dedupe_window_hours: Annotated[float, Field(gt=0, le=24)] = 2
+    max_request_duration_hours: Annotated[float, Field(gt=0, le=48)] = 1
+
+
+class ReportingSettings(_Section):
+    time_zone: str = "UTC"
+    currency: Literal["USD"] = "USD"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_iana(cls, name: str) -> str:
+        if name not in available_timezones():
+            near = difflib.get_close_matches(name, available_timezones(), 1)
+            raise ValueError(
+                f"{name!r} is no IANA time zone" + (f"; did you mean {near[0]!r}" if near else "")
+            )
+        return name
+
+
+class ApiSettings(_Section):
+    token: SecretSetting | None = None
+    headers: dict[str, str | SecretSetting] = {}
+    params: dict[str, str | int | list[str | int]] = {}
+    records: str = ""
+    page_param: str | None = None
+    next_page: str | None = None
+    first_page: int = 1
+    since_param: str | None = None
+    since_format: Literal["iso", "unix"] = "iso"
+    time_field: str | None = None
+    requests_per_minute: Annotated[float, Field(gt=0)] = 60
+    timeout_seconds: Annotated[float, Field(gt=0)] = 60
+
+    @model_validator(mode="after")
+    def _knows_its_time(self) -> "ApiSettings":
+        if self.since_param is not None and self.time_field is None:
+            raise ValueError(
+                "since_param needs time_field: by which field of a record the next pull knows where to begin"
+            )
+        return self
+
+    def api(self) -> Api:
+        """Return the API with its secrets filled in."""
+        headers = {name: text_of(value) for name, value in self.headers.items()}
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token.value()}"
+        params = {
+            name: [str(one) for one in value] if isinstance(value, list) else str(value)
+            for name, value in self.params.items()
+        }
+        return Api(**self.model_dump(exclude={"token", "headers", "params"}), headers=headers, params=params)
+
+
+def text_of(value: str | SecretSetting) -> str:
+    return value.value() if isinstance(value, SecretSetting) else value
+
+
+class SourceSettings(_Section):
+    name: str
+    kind: str
+    path: str | None = None
+    url: str | SecretSetting | None = None
+    columns: dict[str, str] = {}
+    api: ApiSettings | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_identifier(cls, name: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise ValueError(f"{name!r} is no source name; use small letters, digits and _")
+        return name
+
+    @field_validator("kind")
+    @classmethod
+    def _is_known(cls, kind: str) -> str:
+        if kind not in KINDS:
+            near = difflib.get_close_matches(kind, KINDS, 1)
+            hint = f"did you mean {near[0]!r}; " if near else ""
+            raise ValueError(f"{kind!r} is no kind; {hint}there are {', '.join(KINDS)}")
+        return kind
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> "SourceSettings":
+        if (self.path is None) == (self.url is None):
+            raise ValueError(f"source {self.name!r} needs a path or a url, and not both")
+        if self.api is not None and self.url is None:
+            raise ValueError(f"source {self.name!r} has an api but no url")
+        return self
+
+
+class PriceSettings(_Section):
+    token_sheets: list[str] = ["prices/tokens"]
+    gpu_sheets: list[str] = ["prices/gpu"]
+    contracts: str = "contracts.yml"
+    fx: str = "fx.csv"
+
+
+class PolicySettings(_Section):
+    routing: str = "policies/routing.yml"
+    quality: str = "policies/quality.yml"
+
+
+class GpuSettings(_Section):
+    allocation_rule: Literal["token_share", "equal_share"] = "token_share"
+    commitments: str = "commitments.yml"
+    weights: str = "weights.yml"
+    overhead: str = "overhead.yml"
+    target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
+
+
+class LandingSettings(_Section):
+    memory_mb: Annotated[int, Field(ge=256)] = 1024
+
+
+class NotificationSettings(_Section):
+    webhook: SecretSetting | None = None
+
+    @field_validator("webhook", mode="before")
+    @classmethod
+    def _is_no_url(cls, webhook: object) -> object:
+        if isinstance(webhook, str):
+            raise ValueError(  # noqa: TRY004
+                'a webhook\'s URL is a secret; keep it in the environment and write webhook = { env = "NAME" }'
+            )
+        return webhook
+
+
+class Settings(_Section):
+    warehouse: WarehouseSettings = WarehouseSettings()
+    reporting: ReportingSettings = ReportingSettings()
+    sources: list[SourceSettings] = []
+    prices: PriceSettings = PriceSettings()
+    policies: PolicySettings = PolicySettings()
+    gpu: GpuSettings = GpuSettings()
+    landing: LandingSettings = LandingSettings()
+    cold_starts: ColdStartSettings = ColdStartSettings()
+    completeness: CompletenessSettings = CompletenessSettings()
+    notifications: NotificationSettings = NotificationSettings()
+
+    @field_validator("sources")
+    @classmethod
+    def _names_differ(cls, sources: list[SourceSettings]) -> list[SourceSettings]:
+        names = [source.name for source in sources]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two sources are named {name!r}; rename one")
+        return sources
+
+
+def read_settings(folder: Path) -> Settings:
+    """Read and validate a folder's settings; the first problem is one sentence with file, key and remedy."""
+    file = folder / SETTINGS_FILE
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{file} is not valid TOML: {error}.") from error
+    try:
+        settings = Settings.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError(_sentence(file, error.errors()[0])) from error
+    _remember_secrets(settings)
+    return settings
+
+
+def _remember_secrets(settings: Settings) -> None:
+    """Tell the masking every secret that the settings name, whether or not it comes to be used."""
+    masking.remember_environment()
+    catalog = settings.warehouse.catalog
+    secrets = [catalog, settings.notifications.webhook]
+    for source in settings.sources:
+        secrets.append(source.url)
+        if source.api is not None:
+            secrets += [source.api.token, *source.api.headers.values()]
+            masking.remember_named(
+                (name, value)
+                for name, given in [*source.api.headers.items(), *source.api.params.items()]
+                for value in (given if isinstance(given, list) else [given])
+                if isinstance(value, str)
+            )
+    for secret in secrets:
+        if isinstance(secret, SecretSetting):
+            found = os.environ.get(secret.env)
+            if found:
+                masking.remember(found)
+        elif secret is not None:
+            masking.remember_parts(secret)
+
+
+def _sentence(file: Path, problem: Mapping[str, Any]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        model: type[BaseModel] = Settings
+        is_member = False
+        for part in location[:-1]:
+            if is_member:  # an index of a list, or a name that the user gave
+                is_member = False
+                continue
+            annotation: Any = model.model_fields[part].annotation
+            is_member = get_origin(annotation) in {list, dict}
+            # A section may be optional, or stand in a list or under a name.
+            model = next(
+                (choice for choice in get_args(annotation) if hasattr(choice, "model_fields")), annotation
+            )
+        names = list(model.model_fields)
+        near = difflib.get_close_matches(location[-1], names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(names)}."
+        return f"{file}: the key {key!r} is not known; {hint}"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{file}: {key}: {message}."
