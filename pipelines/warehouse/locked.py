@@ -73,7 +73,7 @@ def lock(con: duckdb.DuckDBPyConnection, *, lake_files: str, temporary: str) -> 
     con.execute(
         f"""
         SET temp_directory = {sql_text(temporary)};
-        SET allowed_directories = [{', '.join(map(sql_text, folders))}];
+        SET allowed_directories = [{", ".join(map(sql_text, folders))}];
         SET python_enable_replacements = false;
         SET arrow_lossless_conversion = true;
         SET autoinstall_known_extensions = false;
