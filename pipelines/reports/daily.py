@@ -113,7 +113,13 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
         if coverage
         else None,
         "checks": found["checks"],
-        "trust": trust(total, found, pools, is_running=is_running),
+        "trust": trust(
+            total,
+            found,
+            pools,
+            spend_usd=(by_day.get(on) or {}).get("spend_usd"),
+            is_running=is_running,
+        ),
         "spend_plot": plots.spend_by_day(
             {
                 day: {name: row["spend_usd"] for name, row in rows.items() if row["spend_usd"] is not None}

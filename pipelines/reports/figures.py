@@ -4,7 +4,7 @@ One query a file of `daily_figures/`, each with the day as `day_on`. Not here: w
 on exact decimals, so the rows of a table sum to its total.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,11 @@ _AT_MOST = {"groups_at_most": 12, "fixes_at_most": 10, "worst_at_most": 10}
 
 
 def figures(
-    con: duckdb.DuckDBPyConnection, days: Sequence[date], *, time_zone: str
+    con: duckdb.DuckDBPyConnection,
+    days: Sequence[date],
+    *,
+    time_zone: str,
+    only: Collection[str] | None = None,
 ) -> dict[date, dict[str, Rows]]:
     """Read everything that the daily reports of a range say.
 
@@ -31,6 +35,7 @@ def figures(
         con: a session in which the warehouse's schemas are the current ones.
         days: business days, in order and without a gap.
         time_zone: IANA zone in which days are cut.
+        only: names of the queries to ask; by default all.
 
     Returns:
         Rows by day and by name of the query. `spend_by_day` holds the `PLOTTED_DAYS` days up to the day.
@@ -45,7 +50,11 @@ def figures(
         "plotted_from": days[0] - timedelta(days=PLOTTED_DAYS - 1),
         "bin_seconds": BIN_SECONDS,
     }
-    files = sorted(Path(__file__).with_name("daily_figures").glob("*.sql"))
+    files = sorted(
+        file
+        for file in Path(__file__).with_name("daily_figures").glob("*.sql")
+        if only is None or file.stem in only
+    )
     found: dict[date, dict[str, Rows]] = {day: {file.stem: [] for file in files} for day in days}
     # In one transaction the figures are of one instant, also while a run writes.
     con.begin()

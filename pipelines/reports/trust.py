@@ -1,9 +1,15 @@
-"""How far the figures of a day can be trusted, in one sentence: the first that the report says."""
+"""How far figures can be trusted, in one sentence: the first of a report, and the last of a run and of a close."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Literal
 
-from pipelines.reports.figures import Row, Rows
+import duckdb
+
+from models.periods import business_day_bounds
+from pipelines.reports.figures import Row, Rows, figures
 from pipelines.reports.wording import count, money, plural, share
 
 Level = Literal["complete", "nearly", "care", "none"]
@@ -11,6 +17,8 @@ CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
 FINDINGS = ("routing_mistakes", "cold_start_bursts", "prices_cover_usage")
 """Checks that say nothing against the figures, or nothing that is not counted here on the day itself."""
+_READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend_by_day")
+"""What a verdict is made of."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +30,71 @@ class Trust:
     facts: str
 
 
-def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: bool) -> Trust:
-    """Judge a day from its priced and measured shares, its checks, and whether it can still move."""
+def trust_of_days(
+    con: duckdb.DuckDBPyConnection, days: Sequence[date], *, time_zone: str, now: datetime
+) -> Trust:
+    """Judge a range of business days as one, by the same rules as a day.
+
+    Args:
+        con: a session in which the warehouse's schemas are the current ones.
+        days: business days, in order and without a gap.
+        time_zone: IANA zone in which days are cut.
+        now: aware; a day that has not ended can still move.
+    """
+    found = figures(con, days, time_zone=time_zone, only=_READ)
+    totals = [row for day in found.values() for row in day["cost_per_token"] if row["dimension"] == "total"]
+    spends = [row for on, day in found.items() for row in day["spend_by_day"]
+              if row["provider"] is None and row["day_on"] == on]  # fmt: skip
+    by_name = {name: [row for day in found.values() for row in day[name]] for name in _READ}
+    checks: dict[tuple[str, str], Row] = {}
+    for row in by_name["checks"]:
+        check = checks.setdefault((row["check_name"], row["table_name"]), row)
+        if not row["is_passed"]:
+            checks[row["check_name"], row["table_name"]] = row | {
+                "is_error": row["is_error"] or check["is_error"]
+            }
+    return trust(
+        _summed(totals),
+        {
+            "coverage": [row | {"is_total": True} for row in [_summed(
+                [row for row in by_name["coverage"] if row["is_total"]])] if row],
+            "checks": list(checks.values()),
+            "completeness": [row for row in [_summed(by_name["completeness"])] if row],
+        },
+        _summed(by_name["pools"]) or {"unpriced_hour_count": 0},
+        spend_usd=(_summed(spends) or {}).get("spend_usd"),
+        is_running=now < business_day_bounds(days[-1], time_zone=time_zone)[1],
+    )  # fmt: skip
+
+
+def _summed(rows: Rows) -> Row | None:
+    """Add up rows: numbers are summed, flags joined by or, names listed; None of no row."""
+    if not rows:
+        return None
+    summed: Row = {}
+    for name in rows[0]:
+        values = [row[name] for row in rows if row[name] is not None]
+        if all(isinstance(value, bool) for value in values):
+            summed[name] = any(values)
+        elif all(isinstance(value, int | Decimal | float) for value in values):
+            summed[name] = sum(values[1:], start=values[0]) if values else None
+        else:
+            summed[name] = ", ".join(dict.fromkeys(str(value) for value in values))
+    return summed
+
+
+def trust(
+    total: Row | None, found: dict[str, Rows], pools: Row, *, spend_usd: Decimal | None, is_running: bool
+) -> Trust:
+    """Judge days from their priced and measured shares, their checks, and whether they can still move.
+
+    Args:
+        total: attempts, tokens and the estimate of what has no price; None where nothing is known.
+        found: rows of coverage, checks and completeness.
+        pools: pool-hours of GPUs, those without a price and what they may have cost.
+        spend_usd: what is priced.
+        is_running: whether the last day has not ended.
+    """
     if total is None:
         return Trust(
             "none",
@@ -36,14 +107,16 @@ def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: 
     quarantined = coverage["quarantined_count"] if coverage else 0
     failed = [row for row in found["checks"] if not row["is_passed"] and row["check_name"] not in FINDINGS]
     errors = [row for row in failed if row["is_error"]]
-    facts = [_priced(total), _measured(measured, coverage)]
+    facts = [*_left_out(total, pools, spend_usd), _priced(total), _measured(measured, coverage)]
     if total["unpriced_tokens"] or unpriced:
         estimate = total["estimated_usd"]
-        guess = "with no estimate" if estimate is None else f"estimated at {money(estimate).striptags()}"
+        guess = "with no estimate" if estimate is None else f"estimated at {_usd(estimate)}"
         facts.append(f"{count(total['unpriced_tokens'])} unpriced tokens are left out, {guess}")
     if pools["unpriced_hour_count"]:
+        estimate = pools.get("estimated_usd")
+        guess = "" if estimate is None else f", estimated at {_usd(estimate)}"
         facts.append(
-            f"{plural(pools['unpriced_hour_count'], 'pool-hour')} of GPUs without a price are left out"
+            f"{plural(pools['unpriced_hour_count'], 'pool-hour')} of GPUs without a price are left out{guess}"
         )
     if quarantined:
         facts.append(f"{plural(quarantined, 'record')} of its files could not be read")
@@ -51,7 +124,8 @@ def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: 
     if not found["checks"]:
         facts.append("no check has looked at it yet")
     elif failed:
-        facts.append(f"{plural(len(failed), 'check')} of the data did not pass")
+        names = ", ".join(sorted({row["check_name"] for row in failed}))
+        facts.append(f"{plural(len(failed), 'check')} of the data did not pass ({names})")
     else:
         facts.append("every check of the data passed")
     if is_running:
@@ -66,6 +140,20 @@ def trust(total: Row | None, found: dict[str, Rows], pools: Row, *, is_running: 
         is_settled=not is_running and not total["is_provisional"] and bool(found["checks"]),
     )
     return Trust(level, verdict, "; ".join(facts) + ".")
+
+
+def _left_out(total: Row, pools: Row, spend_usd: Decimal | None) -> list[str]:
+    """Say what was spent at least, and about how much more has no price."""
+    if not (total["unpriced_count"] or pools["unpriced_hour_count"]) or spend_usd is None:
+        return []
+    guesses = [total["estimated_usd"], pools.get("estimated_usd")]
+    known = [guess for guess in guesses if guess is not None]
+    about = f"about {_usd(sum(known, Decimal(0)))}" if known else "an unknown amount"
+    return [f"at least {_usd(spend_usd)} was spent, and {about} more is not priced"]
+
+
+def _usd(amount: Decimal) -> str:
+    return str(money(amount).striptags())
 
 
 def _priced(total: Row) -> str:
@@ -92,7 +180,7 @@ def _complete(counted: Row | None) -> str:
     if not missing and not tokens:
         return f"no log is missing by the counters of {counted['providers']}"
     usd = counted["missing_usd"]
-    guess = "with no estimate" if usd is None else f"estimated at {money(usd).striptags()}"
+    guess = "with no estimate" if usd is None else f"estimated at {_usd(usd)}"
     if usd is not None and counted["has_unpriced"]:
         guess += " in part"
     calls = f"{count(missing)} of {plural(counted['counted_count'], 'counted call')} and " if missing else ""
