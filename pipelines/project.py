@@ -104,6 +104,7 @@ class Project:
                 url=None if item.url is None else text_of(item.url),
                 columns=item.columns,
                 api=item.api.api() if item.api is not None else None,
+                allow_private_addresses=item.allow_private_addresses,
             )
             for item in self.settings.sources
         ]

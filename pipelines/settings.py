@@ -78,6 +78,7 @@ class ApiSettings(_Section):
     time_field: str | None = None
     requests_per_minute: Annotated[float, Field(gt=0)] = 60
     timeout_seconds: Annotated[float, Field(gt=0)] = 60
+    max_page_mb: Annotated[int, Field(ge=1, le=1024)] = 64
 
     @model_validator(mode="after")
     def _knows_its_time(self) -> "ApiSettings":
@@ -110,6 +111,7 @@ class SourceSettings(_Section):
     url: str | SecretSetting | None = None
     columns: dict[str, str] = {}
     api: ApiSettings | None = None
+    allow_private_addresses: bool = False
 
     @field_validator("name")
     @classmethod

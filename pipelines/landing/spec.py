@@ -25,6 +25,7 @@ class Api:
         time_field: dotted path of a record's instant, by which a later pull knows where to begin.
         requests_per_minute: no more are sent.
         timeout_seconds: a slower answer is asked for again.
+        max_page_mb: a larger page is refused; its records take about ten times that of memory.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -38,6 +39,7 @@ class Api:
     time_field: str | None = None
     requests_per_minute: float = 60
     timeout_seconds: float = 60
+    max_page_mb: int = 64
 
 
 @dataclass(frozen=True)
@@ -50,3 +52,4 @@ class SourceSpec:
     url: str | None = field(default=None, repr=False)
     columns: dict[str, str] = field(default_factory=dict)
     api: Api | None = None
+    allow_private_addresses: bool = False

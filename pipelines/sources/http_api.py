@@ -14,10 +14,14 @@ import httpx
 
 from models.errors import DataError
 from pipelines.landing.spec import Api
+from pipelines.masking import mask
+from pipelines.sources.addresses import CheckedTransport
 from pipelines.sources.extracts import Extracts, line_hash
 
 _ATTEMPTS = 6
 _LONGEST_PAUSE = 300.0
+_REDIRECTS = 5
+_PORTS = {"http": 80, "https": 443}
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504, 529}
 
 
@@ -37,6 +41,7 @@ def pull_records(
     columns: Sequence[str],
     nested: Mapping[str, Sequence[str]],
     overlap: timedelta,
+    is_private_allowed: bool = False,
     clock: Clock = Clock(),
 ) -> Iterator[Path]:
     """Yield one extract of what the API gives and no landed extract holds, once all pages have come.
@@ -48,15 +53,20 @@ def pull_records(
         columns: fields of a record that are kept.
         nested: field -> dotted paths inside it of which only these are kept.
         overlap: how far behind the newest landed record is asked again.
+        is_private_allowed: whether this machine and its link may be asked.
         clock: time.
 
     Raises:
-        DataError: the API refuses, or stumbles again and again; nothing of the pull is kept.
+        ConfigurationError: the host is this machine or its link, and that is not allowed.
+        DataError: the API refuses, sends elsewhere or too much, or stumbles again and again; nothing of the pull is
+            kept.
     """
     since = extracts.last_at - overlap if api.since_param and extracts.last_at is not None else None
     known = {*extracts.line_hashes(since=since or datetime(1970, 1, 1, tzinfo=UTC))}
     with (
-        httpx.Client(timeout=api.timeout_seconds, follow_redirects=True) as client,
+        httpx.Client(
+            timeout=api.timeout_seconds, transport=CheckedTransport(is_private_allowed=is_private_allowed)
+        ) as client,
         extracts.writing() as writer,
     ):
         for page in _Pages(client, url, api, clock).all(since):
@@ -79,6 +89,7 @@ class _Pages:
     def __init__(self, client: httpx.Client, url: str, api: Api, clock: Clock) -> None:
         self._client, self._url, self._api, self._clock = client, url, api, clock
         self._free_at = clock.now()
+        self._shown = mask(url)
 
     def all(self, since: datetime | None) -> Iterator[list[Any]]:
         api, url = self._api, self._url
@@ -102,11 +113,11 @@ class _Pages:
                     return
                 if str(following) in seen:
                     raise DataError(
-                        f"{self._url} names the page {str(following)[:80]!r} again and again; check next_page."
+                        f"{self._shown} names the page {str(following)[:80]!r} again and again; check next_page."
                     )
                 seen.add(str(following))
                 if str(following).startswith(("http://", "https://", "/")):
-                    url, params = str(httpx.URL(url).join(str(following))), {}
+                    url, params = on_same_host(self._url, url, str(following)), {}
                 elif api.page_param is not None:
                     params[api.page_param] = str(following)
             elif api.page_param is None or not records:
@@ -117,33 +128,90 @@ class _Pages:
 
     def _page(self, url: str, params: Mapping[str, str | Sequence[str]]) -> Any:
         """Ask for one page, and again with growing pauses while the API stumbles."""
-        for attempt in range(_ATTEMPTS):
+        redirects = 0
+        attempt = 0
+        while attempt < _ATTEMPTS:
             wait = self._free_at - self._clock.now()
             if wait > 0:
                 self._clock.sleep(wait)
             self._free_at = self._clock.now() + 60 / self._api.requests_per_minute
             pause = min(2.0**attempt, _LONGEST_PAUSE)
             try:
-                answer = self._client.get(url, params=params or None, headers=dict(self._api.headers))
-                if answer.status_code == httpx.codes.OK:
-                    return answer.json()
-                why = f"it answers {answer.status_code}"
-                if answer.status_code in {401, 403}:
-                    raise DataError(
-                        f"{self._url} refuses the token ({answer.status_code}); check the source's headers."
-                    )
-                if answer.status_code not in _PASSING:
-                    raise DataError(f"{self._url} cannot be read ({why}); check the source's url and params.")
-                pause = max(pause, _retry_after(answer.headers.get("retry-after")))
+                with self._client.stream(
+                    "GET", url, params=params or None, headers=dict(self._api.headers)
+                ) as answer:
+                    if answer.status_code == httpx.codes.OK:
+                        return json.loads(self._body(answer))
+                    if answer.has_redirect_location and redirects < _REDIRECTS:
+                        redirects += 1
+                        url, params = on_same_host(self._url, url, answer.headers["location"]), {}
+                        continue
+                    why = f"it answers {answer.status_code}"
+                    if answer.status_code in {401, 403}:
+                        raise DataError(
+                            f"{self._shown} refuses the token ({answer.status_code}); check the source's headers."
+                        )
+                    if answer.status_code not in _PASSING:
+                        raise DataError(
+                            f"{self._shown} cannot be read ({why}); check the source's url and params."
+                        )
+                    pause = max(pause, _retry_after(answer.headers.get("retry-after")))
             except httpx.TransportError as error:
                 why = _WORDS.get(type(error), "the connection broke")
+            except httpx.DecodingError:
+                why = "its compression is damaged"
             except ValueError:
                 why = "its answer is no whole JSON"
-            if attempt + 1 < _ATTEMPTS:
+            except RecursionError:
+                raise DataError(
+                    f"{self._shown} cannot be read (its answer is nested too deeply); check the source's url."
+                ) from None
+            attempt += 1
+            if attempt < _ATTEMPTS:
                 self._clock.sleep(min(pause, _LONGEST_PAUSE))
         raise DataError(
-            f"{self._url} cannot be read ({why}, {_ATTEMPTS} times); nothing of this pull was kept, run again later."
+            f"{self._shown} cannot be read ({why}, {_ATTEMPTS} times); nothing of this pull was kept, run again later."
         )
+
+    def _body(self, answer: httpx.Response) -> bytes:
+        """Return an answer's bytes, read piece by piece so that one without an end is left."""
+        limit = self._api.max_page_mb << 20
+        body = bytearray()
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > limit:
+                raise DataError(
+                    f"{self._shown} answers with more than {self._api.max_page_mb} MB in one page; ask for smaller "
+                    f"pages by params of [sources.api], or allow more with max_page_mb."
+                )
+        return bytes(body)
+
+
+def on_same_host(setting: str, url: str, following: str) -> str:
+    """Return the address that a page or a redirect names, which is sent the headers too.
+
+    Args:
+        setting: the url of the source.
+        url: of the page that names the next.
+        following: what it names, which may be relative.
+
+    Raises:
+        DataError: it is on another host or port, or no longer encrypted.
+    """
+    try:
+        here, there = httpx.URL(setting), httpx.URL(url).join(following)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise DataError(f"{mask(setting)} names a next page that is no URL; check next_page.") from error
+    ports = [address.port or _PORTS.get(address.scheme) for address in (here, there)]
+    is_upgrade = (here.scheme, there.scheme) == ("http", "https") and ports == [80, 443]
+    is_same = here.scheme == there.scheme and ports[0] == ports[1]
+    if here.host != there.host or not (is_same or is_upgrade):
+        place = mask(f"{there.scheme}://{there.netloc.decode(errors='replace')}")
+        raise DataError(
+            f"{mask(setting)} sends on to {place}, which is not asked, as tokens stay with the host of the setting; "
+            f"if the API has moved, change the source's url."
+        )
+    return str(there)
 
 
 _WORDS = {

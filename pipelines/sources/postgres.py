@@ -7,11 +7,15 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from models.errors import DataError
+from pipelines.masking import mask
+from pipelines.sources.addresses import reachable_addresses
 from pipelines.sources.extracts import Extracts
 
 _TABLE = "LiteLLM_SpendLogs"
+_PORT = 5432
 _ROWS = 250_000
 _BATCH = 10_000
 _QUERY = sql.SQL(
@@ -34,6 +38,7 @@ def pull_spend_logs(
     columns: Sequence[str],
     nested: dict[str, Sequence[str]],
     overlap: timedelta,
+    is_private_allowed: bool = False,
 ) -> Iterator[Path]:
     """Yield extracts of the rows that have not landed yet, oldest first.
 
@@ -46,14 +51,17 @@ def pull_spend_logs(
         columns: columns of the table that may be kept.
         nested: column -> dotted paths of a JSON column of which only these are kept.
         overlap: how far behind the newest landed row a new one may start.
+        is_private_allowed: whether a server on this machine or its link may be asked, other than by a socket file.
 
     Raises:
+        ConfigurationError: the server is on this machine or its link, and that is not allowed.
         DataError: the server cannot be reached or the table is missing.
     """
     since = extracts.last_at - overlap if extracts.last_at is not None else datetime(1970, 1, 1, tzinfo=UTC)
     known = extracts.line_hashes(since=since)
     try:
-        with psycopg.connect(url, connect_timeout=10, options="-c TimeZone=UTC") as connection:
+        target = make_conninfo(url, **_addresses(url, is_private_allowed=is_private_allowed))
+        with psycopg.connect(target, connect_timeout=10, options="-c TimeZone=UTC") as connection:
             query = _query(_present(connection, columns), nested, since, known)
             with connection.cursor(name="nanodollar_pull") as cursor:
                 cursor.itersize = _BATCH
@@ -68,11 +76,40 @@ def pull_spend_logs(
                         return
                     yield writer.path
     except psycopg.Error as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        first = mask((str(error).strip() or "the connection broke").splitlines()[0])
+        # Without its cause, whose words may hold the password.
         raise DataError(
             f"LiteLLM's PostgreSQL cannot be read ({first}); check the source's url and that it may read the table "
             f'"{_TABLE}", then run again.'
-        ) from error
+        ) from None
+
+
+def _addresses(url: str, *, is_private_allowed: bool) -> dict[str, str]:
+    """Return the addresses to connect to, by libpq's `host` and `hostaddr`; a socket file has none."""
+    given = conninfo_to_dict(url)
+    if given.get("hostaddr"):
+        hosts = str(given["hostaddr"]).split(",")
+    else:
+        hosts = [
+            host
+            for host in str(given.get("host") or "").split(",")
+            if host and not host.startswith(("/", "@"))
+        ]
+    ports = str(given.get("port") or _PORT).split(",")
+    found = [
+        (host, int(ports[number] if len(ports) > 1 else ports[0]), address)
+        for number, host in enumerate(hosts)
+        for address in reachable_addresses(
+            host, int(ports[number] if len(ports) > 1 else ports[0]), is_private_allowed=is_private_allowed
+        )
+    ]
+    if not found:
+        return {}
+    return {
+        "host": ",".join(host for host, _, _ in found),
+        "port": ",".join(str(port) for _, port, _ in found),
+        "hostaddr": ",".join(address for _, _, address in found),
+    }
 
 
 def _present(connection: psycopg.Connection[Any], columns: Sequence[str]) -> list[str]:

@@ -55,10 +55,23 @@ def pull(
         folder, {Path(path).name for path in landed if (project / path).parent == folder}, pulled_at=pulled_at
     )
     if url.startswith(("postgres://", "postgresql://")) and source.kind == "litellm_spend_logs":
-        paths = pull_spend_logs(url, extracts, columns=columns, nested=nested, overlap=overlap)
+        paths = pull_spend_logs(
+            url,
+            extracts,
+            columns=columns,
+            nested=nested,
+            overlap=overlap,
+            is_private_allowed=source.allow_private_addresses,
+        )
     elif url.startswith(("http://", "https://")) and not is_free:
         paths = pull_records(
-            url, source.api or Api(), extracts, columns=columns, nested=nested, overlap=overlap
+            url,
+            source.api or Api(),
+            extracts,
+            columns=columns,
+            nested=nested,
+            overlap=overlap,
+            is_private_allowed=source.allow_private_addresses,
         )
     else:
         raise ConfigurationError(

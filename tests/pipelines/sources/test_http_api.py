@@ -1,5 +1,6 @@
 """An HTTP API on the loopback that pages, stumbles and dawdles: records land once, and no token or prompt is kept."""
 
+import contextlib
 import gzip
 import json
 import threading
@@ -15,7 +16,8 @@ import pytest
 from models.errors import ConfigurationError, DataError
 from pipelines.landing.drive import Landed, land
 from pipelines.sources import http_api
-from pipelines.sources.http_api import Clock
+from pipelines.sources.addresses import reachable_addresses
+from pipelines.sources.http_api import Clock, on_same_host
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import call, lake, query
 from tests.pipelines.loopback import Silent, serving
@@ -25,6 +27,7 @@ SOURCE = """
 [[sources]]
 name = "api"
 kind = "{kind}"
+allow_private_addresses = true
 url = "{url}/calls"
 [sources.api]
 token = {{ env = "NANODOLLAR_TEST_TOKEN" }}
@@ -271,3 +274,119 @@ def test_a_format_with_prompts_inside_is_not_pulled(tmp_path: Path, server: Serv
 
     with pytest.raises(ConfigurationError, match="kinds without prompts in them read https"):
         pulled(warehouse)
+
+
+@pytest.mark.parametrize("way", ["next_page", "302", "307"])
+def test_a_token_never_leaves_the_host_of_the_setting(tmp_path: Path, server: Server, way: str) -> None:
+    stolen: list[str | None] = []
+
+    class Thief(Silent, BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            stolen.append(self.headers.get("Authorization"))
+            answer(self, '{"data": []}')
+
+    with serving(Thief) as elsewhere:
+
+        def send_away(handler: BaseHTTPRequestHandler) -> None:
+            if way == "next_page":
+                answer(handler, json.dumps({"data": [], "next": f"{elsewhere}/calls"}))
+                return
+            handler.send_response(int(way))
+            handler.send_header("Location", f"{elsewhere}/calls")
+            handler.end_headers()
+
+        server.stumbles = [send_away]
+        with pytest.raises(DataError, match=rf"sends on to {elsewhere}, which is not asked, as tokens stay"):
+            pulled(project(tmp_path, server, CURSOR))
+
+    assert stolen == []
+
+
+def test_a_redirect_on_the_same_host_is_followed(tmp_path: Path, server: Server) -> None:
+    def send_on(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(308)
+        handler.send_header("Location", "/calls?page=3")
+        handler.end_headers()
+
+    server.stumbles = [send_on]
+    assert pulled(project(tmp_path, server, CURSOR)).metadata()["read"] == 5
+
+
+@pytest.mark.parametrize(
+    ("following", "is_followed"),
+    [
+        ("/v2?page=2", True),
+        ("?page=2", True),
+        ("https://api.example.com/v2", True),
+        ("https://API.example.com:443/v2", True),
+        ("http://api.example.com/v2", False),
+        ("https://api.example.com:8443/v2", False),
+        ("https://api.example.com.evil.example/v2", False),
+        ("https://api.example.com@evil.example/v2", False),
+        ("//evil.example/v2", False),
+        ("ftp://api.example.com/v2", False),
+        ("https://[broken", False),
+    ],
+)
+def test_the_next_page_is_on_the_host_of_the_setting(following: str, is_followed: bool) -> None:
+    setting = "https://api.example.com/v1"
+    if is_followed:
+        assert on_same_host(setting, setting, following).lower().startswith("https://api.example.com/")
+    else:
+        with pytest.raises(DataError):
+            on_same_host(setting, setting, following)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "127.0.0.1",
+            "localhost",
+            "127.9.9.9",
+            "2130706433",
+            "0.0.0.0",
+            "169.254.169.254",
+            "100.100.100.200",
+        ),
+        *("::1", "::", "::ffff:127.0.0.1", "64:ff9b::a9fe:a9fe", "fe80::1", "fd00:ec2::254", "224.0.0.1"),
+    ],
+)
+def test_this_machine_and_its_metadata_service_are_asked_only_if_allowed(host: str) -> None:
+    with pytest.raises(ConfigurationError, match="allow_private_addresses = true"):
+        reachable_addresses(host, 80, is_private_allowed=False)
+    assert reachable_addresses(host, 80, is_private_allowed=True)
+    assert reachable_addresses("10.0.0.7", 80, is_private_allowed=False) == ["10.0.0.7"]
+
+
+@pytest.mark.parametrize("kind", ["requests", "litellm_spend_logs"])
+def test_a_source_on_this_machine_is_refused_before_it_is_asked(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    is_table = kind == "litellm_spend_logs"
+    address = "postgresql://u:p@localhost:9/litellm" if is_table else f"{server.url}/calls"
+    monkeypatch.setenv("NANODOLLAR_TEST_ADDRESS", address)
+    settings = f'[[sources]]\nname = "api"\nkind = "{kind}"\nurl = {{env = "NANODOLLAR_TEST_ADDRESS"}}\n'
+
+    with pytest.raises(ConfigurationError, match="allow_private_addresses = true"):
+        pulled(lake(tmp_path, more=settings))
+    assert server.asked == []
+
+
+def test_a_page_without_an_end_is_left(tmp_path: Path, server: Server) -> None:
+    def pour(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            while not server.released.is_set():
+                handler.wfile.write(b" " * (1 << 16))
+
+    server.stumbles = [pour]
+    with pytest.raises(DataError, match="more than 1 MB in one page; ask for smaller pages"):
+        pulled(project(tmp_path, server, f"{CURSOR}\nmax_page_mb = 1"))
+
+
+def test_an_answer_nested_without_end_is_one_sentence(tmp_path: Path, server: Server) -> None:
+    server.stumbles = [lambda handler: answer(handler, "[" * 200_000)]
+    with pytest.raises(DataError, match="nested too deeply"):
+        pulled(project(tmp_path, server, CURSOR))

@@ -21,6 +21,7 @@ SOURCE = """
 name = "usage"
 kind = "openai_usage_api"
 url = "{url}/v1/organization/usage/completions"
+allow_private_addresses = true
 [sources.api]
 token = {{ env = "NANODOLLAR_TEST_TOKEN" }}
 params = {{ start_time = 1793577600, bucket_width = "1h", "group_by[]" = ["model", "project_id"] }}
