@@ -6,6 +6,7 @@ casts; Polars makes the token classes disjoint and names what is wrong.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -48,6 +49,7 @@ class Importer:
             cannot read is read by `columns` and `select`, with the same rows.
         rank: place in the order of detection; of the formats that fit, the lowest rank wins.
         takes_columns: whether `columns = {canonical = "theirs"}` renames fields.
+        served_by: of a format that many providers return, who served a parsed record; None where nothing tells.
         is_joint: whether records tell of each other: as many as memory allows are read together, and all of a file
             that has grown.
     """
@@ -62,6 +64,7 @@ class Importer:
     fast: Reading | None = None
     rank: int = 50
     takes_columns: bool = False
+    served_by: Callable[[Mapping[str, Any]], str | None] | None = None
     is_joint: bool = False
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from models.costs.token_cards import NO_CARD, Cards, Integers
 from models.costs.token_slots import Booleans, Located
-from models.schemas.vocabulary import INPUT_CLASSES, PROMPT_ORDER, TOKEN_CLASSES
+from models.schemas.vocabulary import INPUT_CLASSES, PROMPT_ORDER, TOKEN_CLASSES, TOOL_FEES
 
 REQUEST_FEE = "request"
 """Meter of a fee for the call itself, whatever it used."""
@@ -26,11 +26,12 @@ class Usage:
     meters: dict[str, Integers]
     total_input: Integers
     has_tokens: Booleans
+    stated_fees: Integers
 
     @property
     def is_any(self) -> Booleans:
         """Whether an attempt reports tokens (0 is a report) or used a meter."""
-        found = self.has_tokens
+        found = self.has_tokens | (self.stated_fees > 0)
         for quantity in self.meters.values():
             found = found | (quantity > 0)
         return found
@@ -42,6 +43,7 @@ class Usage:
             {name: quantity[rows] for name, quantity in self.meters.items()},
             self.total_input[rows],
             self.has_tokens[rows],
+            self.stated_fees[rows],
         )
 
 
@@ -81,7 +83,15 @@ def usage_of(attempts: pl.DataFrame, meters: Sequence[str]) -> Usage:
             quantity = attempts.select((pl.col("other_meters").map.get(meter) * _MICRO).cast(pl.Int64))
             if quantity.to_series().max():
                 found[meter] = quantity.to_series().fill_null(0).to_numpy()
-    return Usage(tokens, found, total_input, has_tokens)
+    return Usage(tokens, found, total_input, has_tokens, _stated_fees(attempts))
+
+
+def _stated_fees(attempts: pl.DataFrame) -> Integers:
+    """Return the picodollars of tools that the source states, without saying how often they were called."""
+    if attempts["other_meters"].null_count() == attempts.height:
+        return np.zeros(attempts.height, dtype=np.int64)
+    stated = attempts.select((pl.col("other_meters").map.get(TOOL_FEES) * _MICRO).cast(pl.Int64) * _MICRO)
+    return stated.to_series().fill_null(0).to_numpy()
 
 
 def amounts(usage: Usage, located: Located, cards: Cards) -> tuple[Amounts, Amounts]:
@@ -118,6 +128,7 @@ def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> A
         by_meters += _half_even(quantity, rates[row][card])
         spent += quantity / _MICRO
         used |= (quantity > 0) * (np.int64(1) << np.int64(row))
+    by_meters += np.where(card >= 0, usage.stated_fees, 0)
     if REQUEST_FEE in order:
         # Charged once an attempt by the cards that have it; no log counts it.
         row = order[REQUEST_FEE]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.schemas.vocabulary import TOKEN_CLASSES
+from models.schemas.vocabulary import FEE_METERS, TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
 DEFAULT_TIER_NAMES = ("default", "standard", "on_demand", "auto", "")
@@ -212,7 +212,7 @@ def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) 
 
 
 def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
-    meters = sorted(set(book.filter(pl.col("unit") == "call")["meter"]))
+    meters = sorted({*book.filter(pl.col("unit") == "call")["meter"], *FEE_METERS})
     order = {meter: row for row, meter in enumerate((*TOKEN_CLASSES, *meters))}
     place = book.join(heads.select("price_id", "card"), on="price_id").select(
         row=pl.col("meter").replace_strict(order, return_dtype=pl.Int64),

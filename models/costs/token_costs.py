@@ -16,7 +16,7 @@ from models.errors import DataError
 from models.periods import business_day_bounds, business_day_of
 from models.schemas import table
 
-_ALSO_READ = ("finished_at", "is_gateway_cache_hit", "provider_reported_cost_usd")
+_ALSO_READ = ("finished_at", "is_gateway_cache_hit", "provider_reported_cost_usd", "is_cost_billed")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

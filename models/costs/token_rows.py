@@ -11,11 +11,12 @@ from models.costs.token_amounts import Amounts, Usage
 from models.costs.token_cards import Cards, Integers
 from models.costs.token_fx import Dollars
 from models.costs.token_slots import Booleans, Located
-from models.money import ROW_USD
+from models.money import ROW_USD, picodollars_from_usd
 from models.periods import INSTANT
 from models.schemas import table
-from models.schemas.vocabulary import TOKEN_COLUMNS
+from models.schemas.vocabulary import RESERVED_TIERS, TOKEN_COLUMNS
 
+_MOST_USD = 900_000
 _HOUR = 3600 * 10**6
 _REASONS = (None, "missing_usage", "unknown_model", "no_price_at_time", "class_not_priced", "no_fx_rate")
 _STATES = ("unpriced", "free", "priced")
@@ -74,10 +75,11 @@ def cost_rows(
     is_hit = attempts["is_gateway_cache_hit"].to_numpy()
     has_usage = usage.is_any & (attempts["usage_source"] != "missing").to_numpy()
     is_error = (attempts["status"] == "error").to_numpy()
+    is_reserved = attempts["service_tier"].is_in(RESERVED_TIERS).fill_null(value=False).to_numpy()
     is_stated = has_usage & is_known & priced.is_stated
     reason = np.select(
         [
-            is_hit | (is_error & ~has_usage),
+            is_hit | is_reserved | (is_error & ~has_usage),
             ~has_usage,
             ~(is_known & located.has("model")),
             ~priced.is_dated,
@@ -87,18 +89,25 @@ def cost_rows(
         [0, 1, 2, 3, 4, 5],
         0,
     )
-    is_priced, is_zero = reason == 0, is_hit | ~has_usage
-    is_free = is_priced & (is_zero | np.append(cards.is_free, [False])[priced.effective.card])
-    is_listed = is_priced & (is_zero | (priced.listed.is_covered & priced.list_usd.is_convertible))
+    # What the provider says that it charged is the price of what the book has none for.
+    bill, is_bill = _bills(attempts)
+    is_billed = is_bill & (reason != 0)
+    reason = np.where(is_billed, 0, reason)
+    is_priced, is_zero = reason == 0, is_hit | is_reserved | (~has_usage & ~is_billed)
+    at_card = np.append(cards.is_free, [False])[priced.effective.card]
+    is_free = is_priced & np.where(is_billed, bill == 0, is_zero | at_card)
+    is_listed = (
+        is_priced & ~is_billed & (is_zero | (priced.listed.is_covered & priced.list_usd.is_convertible))
+    )
     can_estimate = ~is_priced & (reason != 1) & priced.effective.is_estimable & usd.is_convertible
-    card = np.where(is_priced & is_stated, priced.effective.card, -1)
+    card = np.where(is_priced & is_stated & ~is_billed & ~is_reserved, priced.effective.card, -1)
     premium = _premium(usd.total, is_priced & is_stated & ~is_hit, at_requested)
 
     def billed(amount: Integers, known: Booleans) -> pl.Series:
         return _usd(np.where(is_zero, 0, amount), known)
 
-    effective = billed(usd.total, is_priced)
-    is_foreign = pl.Series((usd.rate_on >= 0) & is_priced & ~is_zero)
+    effective = billed(np.where(is_billed, bill, usd.total), is_priced)
+    is_foreign = pl.Series((usd.rate_on >= 0) & is_priced & ~is_zero & ~is_billed)
     rows = attempts.with_columns(
         accrued_hour=pl.Series(located.instant - located.instant % _HOUR).cast(INSTANT),
         accrued_on=pl.Series(priced.accrued_on).cast(pl.Int32).cast(pl.Date),
@@ -113,13 +122,14 @@ def cost_rows(
         list_usd=billed(priced.list_usd.total, is_listed),
         contracted_usd=effective,
         effective_usd=effective,
-        input_usd=billed(usd.into, is_priced),
-        output_usd=billed(usd.out, is_priced),
-        meters_usd=billed(usd.by_meters, is_priced),
+        input_usd=billed(np.where(is_billed, 0, usd.into), is_priced),
+        output_usd=billed(np.where(is_billed, 0, usd.out), is_priced),
+        meters_usd=billed(np.where(is_billed, bill, usd.by_meters), is_priced),
         estimated_usd=_usd(usd.total, can_estimate),
         saved_usd=_usd(usd.total, is_hit & is_stated),
         fallback_premium_usd=premium,
         gateway_reported_usd=attempts["provider_reported_cost_usd"],
+        deployment=_only(attempts["route"], pl.Series(is_reserved)),
         price_id=_words([*cards.price_ids, None], card),
         sheet_version=_words([*cards.sheet_versions, None], card),
         fx_usd_per_unit=_only(
@@ -132,6 +142,16 @@ def cost_rows(
         tokens = [pl.when(hit).then(0).otherwise(pl.col(name)).alias(name) for name in TOKEN_COLUMNS]
         rows = rows.with_columns(*tokens, other_meters=_only(rows["other_meters"], pl.Series(~is_hit)))
     return table("core.request_costs").conform(rows.lazy(), fill=True).collect()
+
+
+def _bills(attempts: pl.DataFrame) -> tuple[Integers, Booleans]:
+    """Return the picodollars that providers say they charged, and for which attempts one does."""
+    bill = attempts.select(
+        pl.when(
+            pl.col("is_cost_billed") & pl.col("provider_reported_cost_usd").is_between(0, _MOST_USD)
+        ).then(picodollars_from_usd(pl.col("provider_reported_cost_usd")).cast(pl.Int64))
+    ).to_series()
+    return bill.fill_null(0).to_numpy(), bill.is_not_null().to_numpy()
 
 
 def _premium(total: Integers, is_stated: Booleans, at_requested: tuple[Integers, Priced] | None) -> pl.Series:

@@ -21,6 +21,13 @@ from models.costs.token_cards import (
     week_mask,
 )
 
+_PRICELESS = (
+    (r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|mx|me|il|kr|in)\.", ""),
+    (r"^(ft:[^:]+):.*$", "$1"),
+    (r":(?:nitro|floor|exacto)$", ""),
+)
+"""What a name may have beside the one that is priced: a geography of Bedrock that costs what the region costs, the
+owner of a fine-tuned model (`ft:BASE:ORG:NAME:ID`), a way of OpenRouter to choose among providers."""
 Booleans = npt.NDArray[np.bool_]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THURSDAY = 3 * 24 * 60
@@ -78,7 +85,7 @@ class Locator:
             attempts: `provider, region, service_tier, started_at, finished_at`.
             name: the model's name to price.
         """
-        combo, combos = self._combos(attempts, name)
+        combo, combos = self._combos(attempts, self._priced_names(name))
         known = np.array([(p, n) in self.index.aliases for p, n, _, _ in combos], dtype=np.bool_)
         segments = [self._segments_of(*parts) for parts in combos]
         is_batch = np.array([tier == BATCH_TIER for _, _, _, tier in combos], dtype=np.bool_)
@@ -102,6 +109,19 @@ class Locator:
                     table[row, sum(edge <= at for edge in edges) :] = self._number(held)
         epoch = np.searchsorted(_micros(edges), instant, side="right") if edges else 0
         return Located(self._slots, self._at_this_hour(table[combo, epoch], instant), known[combo], instant)
+
+    def _priced_names(self, name: pl.Series) -> pl.Series:
+        """Return the names, those that the book lacks without what chooses no price."""
+        distinct = name.drop_nulls().unique()
+        unknown = distinct.filter(~distinct.is_in(self._names))
+        if unknown.is_empty():
+            return name
+        short = unknown
+        for pattern, instead in _PRICELESS:
+            short = short.str.replace(pattern, instead)
+        found = dict(zip(unknown, short, strict=True))
+        found = {long: own for long, own in found.items() if own != long and own in set(self._names)}
+        return name.replace(list(found), list(found.values())) if found else name
 
     def _combos(
         self, attempts: pl.DataFrame, name: pl.Series

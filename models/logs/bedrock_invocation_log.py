@@ -11,7 +11,7 @@ from itertools import chain
 import polars as pl
 
 from models.json_fields import json_field, json_struct, json_type
-from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, RULE, SECONDS, TIER
+from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, NAMED_ARN, PROVISIONED, RULE, SECONDS, TIER
 from models.logs.cache_writes import split_writes
 from models.logs.streams import events_of, merged
 from models.logs.tokens import disjoint, total_tokens
@@ -90,8 +90,6 @@ _BODIES = f"""
 SELECT *, CASE WHEN held[1] = '[' THEN ({merged(events_of("held"))})::VARCHAR ELSE held END AS body
 FROM (SELECT *, "output".outputBodyJson AS held FROM records)
 """
-_GEO = r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|global)\."
-_HOURLY = "(?:provisioned-model|imported-model|custom-model-deployment)/"
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -105,11 +103,9 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
     frame = disjoint(split_writes(frame), RULE)
     model_id = pl.col("model_id")
-    # The last part of an ARN names a foundation model or a system profile; ids of other resources are opaque.
-    named = model_id.str.extract(r":(?:foundation-model|inference-profile)/(.+)$")
-    is_arn = model_id.str.starts_with("arn:")
-    served = pl.when(is_arn).then(named).otherwise(model_id).str.replace(_GEO, "")
-    is_hourly = model_id.str.contains(_HOURLY)
+    # The geography before a profile's name (`us.`, `global.`) chooses its price, and stays in the name.
+    served = pl.coalesce(model_id.str.extract(NAMED_ARN, 1), model_id)
+    is_hourly = model_id.str.contains(PROVISIONED)
     tier = (
         pl.when(is_hourly)
         .then(pl.lit("provisioned"))
@@ -125,6 +121,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     failed = pl.col("error_class").is_not_null() | pl.col("raw_status").is_in(["error", "failed", "failure"])
     tags = {
         "inference_region": pl.col("inference_region"),
+        "body_model": pl.when(served.str.starts_with("arn:")).then("body_model"),
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
     metadata = pl.col("request_metadata")
@@ -158,7 +155,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         route=model_id,
         requested_model=model_id,
         routed_model=model_id,
-        served_model=pl.coalesce(served, "body_model", model_id),
+        served_model=pl.coalesce(served, "body_model"),
         service_tier=tier,
         operation=pl.when(is_embedding).then(pl.lit("embedding")).otherwise(pl.lit("chat")),
         task_class=metadata.list.filter(pl.element().struct.field("key") == "task_class")

@@ -1,7 +1,8 @@
 """Response bodies of Amazon Bedrock's InvokeModel and Converse, with the response headers beside.
 
 Bodies name no request and often no count: `headers` gives `x-amzn-requestid` and the token counts. The time is read
-beside (`started_at`), and so is the model (`requested_model`) where the body has none.
+beside (`started_at`), and so is the model (`requested_model`) where the body has none. A line of batch results holds
+the body in `modelOutput`, has the tier `batch` and no time.
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
@@ -29,6 +30,7 @@ IMPORTER = response_importer(
             "model": ("$.model",),
             "created": ("$.created",),
             "tier": TIER,
+            "batch_key": ("$.recordId",),
         },
         counts={**COUNTS, **_HEADERS},
         counts_sql=COUNTS_SQL,
@@ -37,7 +39,8 @@ IMPORTER = response_importer(
         seconds_scale=1000,
         first_token_after=("first",),
         finished_after=("total",),
-        beside=("headers",),
+        nested={"response": "$", "modelOutput": "$"},
+        beside=("headers", "recordId"),
         rule=RULE,
         # Ids like AI21's 1234 are no ids.
         id_pattern="^(msg_|chatcmpl-)|^[0-9a-f]{8}-[0-9a-f]{4}-",
@@ -48,6 +51,7 @@ IMPORTER = response_importer(
             frozenset({"inputTextTokenCount", "results"}),
             frozenset({"generation_token_count", "prompt_token_count"}),
             frozenset({"amazon-bedrock-invocationMetrics"}),
+            frozenset({"recordId", "modelInput"}),
         ),
         rank=54,
     )

@@ -10,6 +10,10 @@ from models.logs.tokens import TokenRule
 from models.records import entry_sum
 
 RULE = TokenRule(cache_in_prompt=False)
+NAMED_ARN = r"^arn:.*:(?:foundation-model|inference-profile)/(.+)$"
+"""An ARN whose last part names what is priced; ids of application profiles and other resources are opaque."""
+PROVISIONED = r"(?:provisioned-model|imported-model|custom-model-deployment)/|^\d-month-commitment/"
+"""Models that are paid by the hour."""
 _METRICS = '$."amazon-bedrock-invocationMetrics"'
 
 COUNTS: Paths = {

@@ -68,10 +68,46 @@ def _list_paths(name: str) -> tuple[str, ...]:
     return (*both(name), *(both("responseTokensDetails") if name.startswith("candidates") else ()))
 
 
-LISTS = tuple(
-    path for name in dict.fromkeys(name for name, _ in _LISTS.values()) for path in _list_paths(name)
+_GROUNDED, _GROUNDED_SNAKE = "$.candidates[0].groundingMetadata", "$.candidates[0].grounding_metadata"
+LISTS = (
+    f"{_GROUNDED}.webSearchQueries[0]",
+    f"{_GROUNDED}.groundingChunks[0].maps.uri",
+    f"{_GROUNDED_SNAKE}.web_search_queries[0]",
+    f"{_GROUNDED_SNAKE}.grounding_chunks[0].maps.uri",
+    *dict.fromkeys(path for name, _ in _LISTS.values() for path in _list_paths(name)),
 )
-"""Paths that COUNTS_SQL reads."""
+"""Paths that COUNTS_SQL and METERS_SQL read."""
+
+
+def _all(metadata: str, listed: str) -> str:
+    return f'flatten(list_transform(m."candidates", lambda c: coalesce(c."{metadata}"."{listed}", [])))'
+
+
+_QUERIES = " + ".join(
+    f"coalesce(list_unique(list_filter({_all(metadata, listed)}, lambda q: q <> '')), 0)"
+    for metadata, listed in (
+        ("groundingMetadata", "webSearchQueries"),
+        ("grounding_metadata", "web_search_queries"),
+    )
+)
+_MAPS = " + ".join(
+    f'coalesce(len(list_filter({_all(metadata, listed)}, lambda c: c."maps"."uri" IS NOT NULL)), 0)'
+    for metadata, listed in (
+        ("groundingMetadata", "groundingChunks"),
+        ("grounding_metadata", "grounding_chunks"),
+    )
+)
+METERS_SQL = {
+    "web_search": f"nullif({_QUERIES}, 0)::VARCHAR",
+    "maps_grounding": f"CASE WHEN {_MAPS} > 0 THEN '1' END",
+}
+"""What a prompt was grounded with: distinct queries of Google Search, and whether Google Maps."""
+BY_PROMPT = r"gemini-(?:1|2)"
+"""Models of which a grounded prompt is billed once, however many queries it took.
+
+Source: ai.google.dev/gemini-api/docs/pricing.
+"""
+
 COUNTS_SQL = {name: _modality(*where) for name, where in _LISTS.items()}
 """Counts by modality, over the fields `m` of a body."""
 
@@ -83,7 +119,9 @@ def complete(frame: pl.LazyFrame) -> pl.LazyFrame:
         name: pl.when(has_total).then(pl.col(name).fill_null(0)).otherwise(pl.col(name))
         for name in ("prompt", "completion")
     }
+    is_by_prompt = pl.col("model").str.contains(BY_PROMPT) & (pl.col("meter_web_search") > 1)
     return frame.with_columns(
+        meter_web_search=pl.when(is_by_prompt).then(1.0).otherwise("meter_web_search"),
         prompt=filled["prompt"] + pl.col("tool_prompt").fill_null(0),
         completion=filled["completion"],
         # No class is cached video: it is a cache read, and leaves the video count.

@@ -11,7 +11,10 @@ from models.records import hashed, instant, money, text
 
 _PROMPT = "usage_object.prompt_tokens_details"
 _COMPLETION = "usage_object.completion_tokens_details"
+_RESPONSES_IN = "usage_object.input_tokens_details"
+_RESPONSES_OUT = "usage_object.output_tokens_details"
 _MORE = "additional_usage_values"
+_SPLIT = (f"{_PROMPT}.cache_creation_token_details", "usage_object.cache_creation")
 FIELDS = (
     "call_type",
     "prompt_tokens",
@@ -39,24 +42,48 @@ METADATA: dict[str, tuple[str, ...]] = {
     "cache_read": (
         f"{_PROMPT}.cached_tokens",
         "usage_object.cache_read_input_tokens",
+        "usage_object.prompt_cache_hit_tokens",
+        "usage_object.cached_tokens",
+        "usage_object.num_cached_tokens",
+        "usage_object.cache_read_tokens",
+        f"{_PROMPT}.cache_read_tokens",
+        f"{_PROMPT}.cache_read_input_tokens",
+        f"{_RESPONSES_IN}.cached_tokens",
         f"{_MORE}.prompt_tokens_details.cached_tokens",
         f"{_MORE}.cache_read_input_tokens",
+        f"{_MORE}.prompt_cache_hit_tokens",
     ),
     "created": (
         f"{_PROMPT}.cache_creation_tokens",
         f"{_PROMPT}.cache_write_tokens",
         "usage_object.cache_creation_input_tokens",
+        "usage_object.cache_write_input_tokens",
+        f"{_RESPONSES_IN}.cache_write_tokens",
         f"{_MORE}.cache_creation_input_tokens",
     ),
-    "cache_write_5m": (f"{_PROMPT}.cache_creation_token_details.ephemeral_5m_input_tokens",),
-    "cache_write_1h": (f"{_PROMPT}.cache_creation_token_details.ephemeral_1h_input_tokens",),
+    "cache_write_5m": tuple(f"{place}.ephemeral_5m_input_tokens" for place in _SPLIT),
+    "cache_write_1h": tuple(f"{place}.ephemeral_1h_input_tokens" for place in _SPLIT),
     "audio_input": (f"{_PROMPT}.audio_tokens",),
     "image_input": (f"{_PROMPT}.image_tokens",),
     "video_input": (f"{_PROMPT}.video_tokens",),
-    "reasoning": (f"{_COMPLETION}.reasoning_tokens",),
+    "reasoning": (
+        f"{_COMPLETION}.reasoning_tokens",
+        f"{_RESPONSES_OUT}.reasoning_tokens",
+        "usage_object.reasoning_tokens",
+    ),
+    "citations": ("usage_object.citation_tokens", f"{_PROMPT}.citation_tokens"),
     "audio_output": (f"{_COMPLETION}.audio_tokens",),
     "image_output": (f"{_COMPLETION}.image_tokens",),
-    "searches": (f"{_PROMPT}.web_search_requests", "usage_object.server_tool_use.web_search_requests"),
+    "searches": (
+        f"{_PROMPT}.web_search_requests",
+        "usage_object.server_tool_use.web_search_requests",
+        "usage_object.num_search_queries",
+    ),
+    "context_size": ("usage_object.search_context_size",),
+    "live_sources": ("usage_object.num_sources_used",),
+    "audio_seconds": ("usage_object.seconds",),
+    "speed": ("usage_object.speed",),
+    "geo": ("usage_object.inference_geo",),
     "queue_seconds": ("usage_object.queue_time",),
     "usage_tier": ("usage_object.service_tier",),
     "original_group": ("original_model_group",),
@@ -80,13 +107,16 @@ COUNTS = (
     "reasoning",
     "audio_output",
     "image_output",
+    "citations",
     "searches",
+    "live_sources",
 )
 PLACES = {
     "call_id": "litellm_call_id",
     "retries": "attempted_retries",
     "fallbacks": "attempted_fallbacks",
     "tier": "cost_breakdown.service_tier",
+    "tool_cost": "cost_breakdown.tool_usage_cost",
     "error_class": "error_information.error_class",
     "key_hash": "user_api_key_hash",
     "user_id": "user_api_key_user_id",
@@ -111,7 +141,10 @@ def held(name: str) -> str:
 
 
 def _first(name: str) -> str:
-    return f"coalesce({', '.join(json_field('held', path) for path in METADATA[name])}, NULL)"
+    found = [json_field("held", path) for path in METADATA[name]]
+    # A count that is 0 in one place may stand in another.
+    above = [f"nullif({field}, '0')" for field in found] if name in COUNTS and len(found) > 1 else []
+    return f"coalesce({', '.join([*above, *found])}, NULL)"
 
 
 def litellm_select(columns: Mapping[str, str], *, metadata: str | None = None) -> str:
@@ -119,7 +152,8 @@ def litellm_select(columns: Mapping[str, str], *, metadata: str | None = None) -
 
     Args:
         columns: SQL of the columns whose place differs between rows and payloads: `request_id, call_id, api_key,
-            cost, user_id, team, organization_id, trace_id, tier, error_class, retries, fallbacks`; `held(...)` are
+            cost, user_id, team, organization_id, trace_id, tier, tool_cost, error_class, retries,
+            fallbacks`; `held(...)` are
             fields of the metadata.
         metadata: SQL of the metadata as JSON text; without it the field `metadata` is of METADATA_TYPE.
     """

@@ -8,12 +8,16 @@ Source: litellm's proxy/spend_tracking and proxy/hooks (1.109).
 
 import polars as pl
 
+from models.logs.bedrock_shape import NAMED_ARN, PROVISIONED
 from models.logs.cache_writes import split_writes
 from models.logs.litellm_fields import COUNTS
-from models.logs.tokens import TokenRule, disjoint
+from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.records import METER, first_reason, with_map, with_numbers
+from models.schemas.vocabulary import TOOL_FEES
 
 _REGION = r"[./-]((?:us|eu|ap|ca|sa|me|af|il)-[a-z]+-?[0-9])[.-]"
+_BEDROCK_WAY = r"^(?:bedrock(?:_converse)?/)?(?:(?:converse|converse_like|invoke|async_invoke)/)?"
+_BEDROCK_REGION = r"^([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d)/"
 _VERTEX_REGION = r"//([a-z]+-[a-z]+[0-9])-aiplatform"
 _OPERATIONS = {
     "embedding": "embedding",
@@ -34,15 +38,8 @@ _CANCELLED = ("CancelledError", "ClientDisconnect", "ClientDisconnected")
 
 def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn selected LiteLLM rows into canonical columns; `is_ignored` marks polls of an unfinished batch."""
-    frame = _counted(frame)
-    provider, model = _text("custom_llm_provider"), _text("model")
-    # Recent versions write the provider before the model that they call.
-    model = pl.coalesce(
-        pl.when(model.str.starts_with(pl.concat_str(provider, pl.lit("/")))).then(
-            model.str.strip_prefix(pl.concat_str(provider, pl.lit("/")))
-        ),
-        model,
-    )
+    frame = _counted(_placed(frame))
+    provider, model = _text("custom_llm_provider"), pl.col("called_model")
     request_id = pl.coalesce("request_id", "call_id")
     attempt = request_id.str.extract(_ATTEMPT, 2).cast(pl.Int32, strict=False)
     before = pl.concat_str(
@@ -55,7 +52,12 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_whole = pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()
     total = pl.col("prompt_tokens") + pl.col("completion_tokens")
     # An exclusive count is recognised by its shape, and its total may include the cache.
-    adds_up = (pl.col("total_tokens") == 0) | (pl.col("total_tokens") == total) | pl.col("is_exclusive")
+    adds_up = (
+        (pl.col("total_tokens") == 0)
+        | (pl.col("total_tokens") == total)
+        | (pl.col("total_tokens") == total_tokens())
+        | pl.col("is_exclusive")
+    )
     error_class = pl.col("error_class").replace("", None)
     request_tags = pl.col("request_tags").replace(["[]", ""], None)
     tags = {
@@ -65,7 +67,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
     frame = with_map(frame, "tags", tags, pl.String)
-    frame = with_map(frame, "other_meters", {"web_search": pl.col("searches")}, METER)
+    frame = with_map(frame, "other_meters", _meters(), METER)
     return frame.with_columns(
         *first_reason(
             (pl.col("started_at").is_null() & pl.col("has_start"), "bad_value", "startTime is no instant"),
@@ -87,7 +89,10 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         first_token_at=pl.when(pl.col("first_at") != pl.col("finished_at")).then(pl.col("first_at")),
         provider=provider,
         region=pl.coalesce(
-            pl.col("api_base").str.extract(_REGION, 1), pl.col("api_base").str.extract(_VERTEX_REGION, 1)
+            "called_region",
+            pl.when(pl.col("geo") != "not_available").then("geo"),
+            pl.col("api_base").str.extract(_REGION, 1),
+            pl.col("api_base").str.extract(_VERTEX_REGION, 1),
         ),
         route=_text("model_group"),
         requested_model=pl.coalesce("requested", "original_group", _text("model_group"), model),
@@ -97,6 +102,10 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("spillover"))
         .when(is_batch)
         .then(pl.lit("batch"))
+        .when(pl.col("is_provisioned"))
+        .then(pl.lit("provisioned"))
+        .when(pl.col("speed") == "fast")
+        .then(pl.lit("fast"))
         .otherwise(pl.coalesce("tier", "usage_tier", pl.lit("default"))),
         batch_id=pl.when(is_batch).then(request_id),
         tenant=pl.coalesce("organization_id", "team"),
@@ -109,7 +118,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("error"))
         .otherwise(pl.lit("ok")),
         error_class=error_class,
-        usage_source=pl.when(~pl.col("has_usage") | ~is_whole)
+        usage_source=pl.when((~pl.col("has_usage") | ~is_whole) & pl.col("audio_seconds").is_null())
         .then(pl.lit("missing"))
         .when(pl.col("is_exclusive"))
         .then(pl.lit("estimated"))
@@ -125,7 +134,9 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn counts into numbers and make them disjoint."""
     totals = ("prompt_tokens", "completion_tokens", "total_tokens")
     frame = frame.with_columns(_text(name).alias(name) for name in totals)
-    frame = with_numbers(frame, (*totals, *COUNTS, "retries", "fallbacks"), ("queue_seconds",))
+    frame = with_numbers(
+        frame, (*totals, *COUNTS, "retries", "fallbacks"), ("queue_seconds", "audio_seconds", "tool_cost")
+    )
     total = pl.col("prompt_tokens") + pl.col("completion_tokens")
     # The proxy writes 0 tokens where the provider reported none.
     is_reported = pl.col("usage_prompt").is_not_null() | (total > 0).fill_null(value=False)
@@ -136,7 +147,82 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
         # Versions that tell the parts alone leave the total at 0.
         written=pl.when((pl.col("created") != 0) | (parts == 0)).then(pl.col("created")),
     )
-    return disjoint(split_writes(frame), TokenRule(has_exclusive_variant=True))
+    return disjoint(_beside(split_writes(frame)), TokenRule(has_exclusive_variant=True, total_decides=True))
+
+
+def _beside(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Settle what Perplexity counts beside its totals, and the thoughts that Gemini has in the total alone."""
+    is_perplexity = (_text("custom_llm_provider") == "perplexity").fill_null(value=False)
+    citations = pl.when(is_perplexity).then("citations")
+    rest = pl.col("total_tokens") - pl.col("prompt") - pl.col("completion")
+    cached = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h")
+    is_thought = (
+        pl.col("called_model").str.contains("gemini", literal=True)
+        & (pl.col("reasoning").fill_null(0) == 0)
+        & (rest > 0)
+        & (rest != cached)
+    )
+    return frame.with_columns(
+        reasoning=pl.when(is_thought).then(rest).otherwise("reasoning"),
+        prompt=pl.col("prompt") + citations.fill_null(0),
+        other_input=citations,
+        is_reasoning_beside=is_perplexity,
+        total=pl.when(~is_perplexity).then("total_tokens"),
+    )
+
+
+def _placed(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Take the provider, the place and the way of calling out of the model's name: what is left has a price.
+
+    LiteLLM writes `provider/` before the model; for Bedrock `converse/`, a region, a commitment, or an ARN; for Azure
+    the zone of the deployment (`eu/`, `us/`, `global-standard/`).
+    """
+    provider, model = _text("custom_llm_provider"), _text("model")
+    own = pl.concat_str(provider, pl.lit("/"))
+    model = pl.coalesce(pl.when(model.str.starts_with(own)).then(model.str.strip_prefix(own)), model)
+    is_bedrock = provider.str.starts_with("bedrock").fill_null(value=False)
+    is_azure = provider.is_in(["azure", "azure_text"]).fill_null(value=False)
+    bare = model.str.replace(_BEDROCK_WAY, "")
+    region = pl.coalesce(
+        bare.str.extract(_BEDROCK_REGION, 1), bare.str.extract(r"^arn:[^:]*:bedrock:([^:]+):", 1)
+    )
+    named = bare.str.replace(_BEDROCK_REGION, "")
+    is_provisioned = named.str.contains(PROVISIONED)
+    named = named.str.replace(r"^\d-month-commitment/", "")
+    named = pl.coalesce(named.str.extract(NAMED_ARN, 1), named)
+    zone = model.str.extract(r"^(eu|us|global|global-standard|data-?zone(?:-standard)?|regional)/", 1)
+    called = (
+        pl.when(is_bedrock)
+        .then(named)
+        .when(is_azure & zone.is_not_null())
+        .then(model.str.replace(r"^[a-z-]+/", ""))
+        .otherwise(model)
+    )
+    return frame.with_columns(
+        called_model=called,
+        called_region=pl.when(is_bedrock).then(region).when(is_azure & zone.is_in(["eu", "us"])).then(zone),
+        is_provisioned=is_bedrock & is_provisioned.fill_null(value=False),
+    )
+
+
+def _meters() -> dict[str, pl.Expr]:
+    """Return what a row counts beside tokens; dollars of tools only where it says not how often they were called."""
+    is_perplexity = _text("custom_llm_provider") == "perplexity"
+    # Up to Gemini 2.5 a grounded prompt is billed once, however many queries it took.
+    by_prompt = pl.col("called_model").str.contains(r"gemini-[12]")
+    searches = pl.when(by_prompt & (pl.col("searches") > 1)).then(1).otherwise("searches")
+    size = pl.when(is_perplexity & ~pl.col("called_model").str.contains("deep-research", literal=True)).then(
+        "context_size"
+    )
+    is_counted = (pl.col("searches") > 0).fill_null(value=False)
+    return {
+        "web_search": searches,
+        "search_context_medium": pl.when(size == "medium").then(1),
+        "search_context_high": pl.when(size == "high").then(1),
+        "live_search_sources": pl.when(pl.col("live_sources") > 0).then("live_sources"),
+        "audio_seconds": pl.col("audio_seconds"),
+        TOOL_FEES: pl.when(~is_counted & (pl.col("tool_cost") > 0)).then("tool_cost"),
+    }
 
 
 def _text(name: str) -> pl.Expr:

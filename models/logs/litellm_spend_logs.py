@@ -20,6 +20,7 @@ _FIELDS = {
     "organization_id": text("organization_id"),
     "trace_id": "NULL::VARCHAR",
     "tier": held("tier"),
+    "tool_cost": held("tool_cost"),
     "error_class": held("error_class"),
     "retries": held("retries"),
     "fallbacks": held("fallbacks"),

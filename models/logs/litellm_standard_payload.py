@@ -37,6 +37,7 @@ IMPORTER = Importer(
             "organization_id": text(held("org_id")),
             "trace_id": text("trace_id"),
             "tier": _in("cost_breakdown", "$.service_tier"),
+            "tool_cost": f"coalesce({_in('cost_breakdown', '$.tool_usage_cost')}, {held('tool_cost')})",
             "error_class": f"coalesce({_in('error_information', '$.error_class')}, {held('error_class')})",
             "retries": _in("hidden_params", _HEADER.format("retries")),
             "fallbacks": _in("hidden_params", _HEADER.format("fallbacks")),

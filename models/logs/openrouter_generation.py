@@ -2,14 +2,15 @@
 
 The native counts are the provider's and are read; `tokens_prompt` and `tokens_completion` are counted by another
 tokenizer and are not. Native prompt includes cached, native completion reasoning. `latency` is left out: documents and
-practice disagree on what it measures. The provider is the one that OpenRouter chose; `gateway` is a tag.
+practice disagree on what it measures. OpenRouter bills the call and is the provider, but with a key of one's
+own; the provider that it chose is a tag.
 Source: openrouter Python SDK 1.3.84.
 """
 
 import polars as pl
 
 from models.json_fields import json_field
-from models.logs.openrouter_response import gateway_tags
+from models.logs.openrouter_response import billed_call
 from models.logs.response_format import ResponseFormat
 from models.logs.responses import response_importer
 from models.records import money
@@ -27,7 +28,6 @@ _OTHERS = f"""len(TRY(from_json({json_field("m", "$.provider_responses")}, '["JS
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(
-        beside_provider=pl.coalesce("upstream", "beside_provider"),
         beside_logical_request_id=pl.coalesce("group", "beside_logical_request_id"),
         beside_requested_model=pl.coalesce("router", "beside_requested_model", "model"),
         beside_route=pl.coalesce("router", "beside_route"),
@@ -35,9 +35,7 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
         beside_user_id=pl.coalesce("external_user", "beside_user_id"),
         beside_team=pl.coalesce("workspace", "beside_team"),
         beside_is_fallback=pl.coalesce(pl.col("response_count") > 1, "beside_is_fallback"),
-        # A suffix such as `:free` or `:nitro` chooses a route; it is no part of the model's name.
-        model=pl.col("model").str.replace(r":[a-z]+$", ""),
-        **gateway_tags(),
+        **billed_call("provider_reported_cost_usd"),
         is_cancelled=pl.col("was_cancelled").fill_null(value=False),
         is_gateway_cache_hit=pl.col("has_cached_response"),
     )
@@ -81,6 +79,7 @@ IMPORTER = response_importer(
         },
         tags={
             "gateway": (),
+            "upstream_provider": (),
             "upstream_id": ("$.upstream_id",),
             "upstream_cost_usd": ("$.upstream_inference_cost",),
             "is_byok": ("$.is_byok",),

@@ -17,8 +17,10 @@ class ResponseFormat:
 
     Attributes:
         kind: name in nanodollar.toml.
-        provider: who answered, where the record does not say.
-        fields: paths of `response_id, model, created, ended, tier, state, error_class, object, region`, and of
+        provider: who answered, where the record does not say; None for a shape that many providers return, of
+            which marks and names tell who it was (served_by.py), if anything does.
+        fields: paths of `response_id, model, created, ended, tier, state, error_class, object, region`,
+            `batch_key` (what names a line of a batch's results), and of
             what `amend` asks for.
         counts: paths of `prompt, completion, total`, of token parts, and of what `amend` asks for.
         counts_sql: the same as SQL over the fields `m` of the body, where a path cannot tell.
@@ -35,7 +37,6 @@ class ResponseFormat:
         beside: more top-level fields that paths may name in an envelope too.
         nested: top-level fields that hold the response, each with the path inside it.
         bare_when: top-level field whose presence says that the record is the response itself.
-        provider_signs: top-level fields whose presence names another provider.
         tiers: the provider's words for service tiers.
         operations: `object` -> operation; others are `operation`.
         operation: what a response of no listed object is.
@@ -47,7 +48,7 @@ class ResponseFormat:
     """
 
     kind: str
-    provider: str
+    provider: str | None
     fields: Paths
     counts: Paths
     signature: tuple[frozenset[str], ...]
@@ -64,7 +65,6 @@ class ResponseFormat:
     beside: tuple[str, ...] = ()
     nested: Mapping[str, str] = field(default_factory=lambda: {"response": "$"})
     bare_when: str | None = None
-    provider_signs: Mapping[str, str] = field(default_factory=dict)
     tiers: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, str] = field(default_factory=dict)
     operation: str = "chat"

@@ -4,7 +4,9 @@ from itertools import chain
 
 from models.json_fields import json_field, json_struct
 from models.logs.response_format import Paths, ResponseFormat
+from models.logs.served_by import mark_paths, mark_sql
 from models.logs.streams import events_of, merged
+from models.logs.tokens import PARTS
 from models.records import (
     LONGEST_SECONDS,
     bad_numbers,
@@ -41,13 +43,25 @@ BESIDE_TEXTS = (
 BESIDE_INSTANTS = ("started_at", "first_token_at", "finished_at")
 _BESIDE = (*BESIDE_TEXTS, *BESIDE_INSTANTS, "attempt_no", "api_key_id", "is_fallback", "queue_seconds")
 _ENVELOPE = ("response", "custom_id", "status_code", "error")
-_FIELDS = ("response_id", "model", "created", "ended", "tier", "state", "error_class", "object", "region")
+_FIELDS = (
+    "response_id",
+    "model",
+    "created",
+    "ended",
+    "tier",
+    "state",
+    "error_class",
+    "object",
+    "region",
+    "batch_key",
+)
 
 
 def _paths(form: ResponseFormat) -> list[str]:
     groups = (form.fields, form.counts, form.seconds, form.meters, form.tags)
     named = chain.from_iterable(chain.from_iterable(group.values() for group in groups))
-    return list(dict.fromkeys([*named, *form.lists]))
+    marks = mark_paths() if form.provider is None else ()
+    return list(dict.fromkeys([*named, *form.lists, *marks]))
 
 
 def _top(path: str) -> str:
@@ -68,7 +82,7 @@ def _containers(paths: list[str]) -> list[str]:
 
 
 def _tops(form: ResponseFormat) -> list[str]:
-    return sorted({_top(path) for path in _paths(form)} | set(form.beside) | set(form.provider_signs))
+    return sorted({_top(path) for path in _paths(form)} | set(form.beside))
 
 
 def response_columns(form: ResponseFormat) -> list[str]:
@@ -110,16 +124,17 @@ def response_select(form: ResponseFormat) -> str:
         f"WHEN TRY(json_type(held)) NOT IN ('ARRAY') THEN NULL ELSE {merged('events')} END"
     )
     body = f"CASE WHEN held IS NULL THEN answer ELSE json_merge_patch(answer, json_object({beside})) END"
-    counts = {name: values(form.counts, name) for name in form.counts} | dict(form.counts_sql)
+    counts = {name: _count(form.counts[name]) for name in form.counts} | dict(form.counts_sql)
+    differing = [
+        f"CASE WHEN {_differ(paths)} THEN '{name}' END"
+        for name, paths in form.counts.items()
+        if name in PARTS and len(paths) > 1
+    ]
     durations = {f"seconds_{name}": values(form.seconds, name) for name in form.seconds}
     meters = {f"meter_{name}": values(form.meters, name) for name in form.meters}
     meters |= {f"meter_{name}": sql for name, sql in form.meters_sql.items()}
     fields = {name: values(form.fields, name) for name in dict.fromkeys((*_FIELDS, *form.fields))}
     instants = ("created", "ended")
-    signs = " ".join(
-        f"WHEN TRY(json_exists(body, '$.{column}')) THEN '{name}'"
-        for column, name in form.provider_signs.items()
-    )
     content = ", ".join(f'"{name}"' for name in _BESIDE)
     lists = f"[{', '.join(_quoted(path) for path in containers)}]::VARCHAR[]"
     return f"""
@@ -145,7 +160,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        CASE WHEN "error" = 'false' THEN NULL WHEN TRY(json_type("error")) = 'OBJECT' THEN
          coalesce(json_extract_string("error", '$.code'), json_extract_string("error", '$.type'), 'error')
          WHEN "error" IS NOT NULL THEN 'error' END AS outer_error,
-       {f"CASE {signs} END" if signs else "NULL::VARCHAR"} AS sign_provider,
+       {mark_sql() if form.provider is None else "NULL::VARCHAR"} AS sign_provider,
        {", ".join(f"{(instant if name in instants else text)(value)} AS {name}" for name, value in fields.items())},
        {", ".join(f"{text(fields[name])} IS NOT NULL AS has_{name}" for name in instants)},
        {", ".join(f"{integer(value)} AS {name}" for name, value in counts.items())},
@@ -154,6 +169,8 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
        coalesce({", ".join(json_field("m", path) for path in paths)}) IS NOT NULL OR "error" IS NOT NULL
          OR status_code IS NOT NULL AS is_known,
+       {f"nullif(concat_ws(',', {', '.join(differing)}), '')" if differing else "NULL::VARCHAR"}
+         AS differing_counts,
        nullif(array_to_string(list_transform(odd, lambda c: c[3:]), ','), '') AS odd_parts,
        {bad_numbers({"attempt_no": "attempt_no", "status_code": "status_code"} | counts)} AS bad_counts,
        {bad_quantities(meters)} AS bad_meters,
@@ -162,6 +179,21 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        md5(concat_ws(chr(31), to_json(m), {content})) AS row_hash
 FROM parsed
 """
+
+
+def _count(paths: tuple[str, ...]) -> str:
+    """SQL of a count that stands in one of several places: a 0 in one hides no count in another."""
+    found = [json_field("m", path) for path in paths]
+    if not found:
+        return "NULL::VARCHAR"
+    above = [f"nullif({field}, '0')" for field in found] if len(found) > 1 else []
+    return f"coalesce({', '.join([*above, *found])})"
+
+
+def _differ(paths: tuple[str, ...]) -> str:
+    """SQL of whether places that mean the same hold two counts above 0."""
+    found = [f"nullif({json_field('m', path)}, '0')" for path in paths]
+    return f"least({', '.join(found)}) <> greatest({', '.join(found)})"
 
 
 def _quoted(path: str) -> str:

@@ -11,11 +11,14 @@ import polars as pl
 
 from models.logs.response_format import ResponseFormat
 from models.logs.response_sql import BESIDE_INSTANTS, BESIDE_TEXTS, response_columns, response_select
+from models.logs.served_by import owner_of, served_by
 from models.logs.tokens import disjoint, total_tokens
 from models.records import METER, Importer, first_reason, with_map
 
 DEFAULT_TIER = "default"
 _FIRST_ERROR_CODE = 400
+_NAMES = ("model", "beside_served_model", "beside_routed_model", "beside_requested_model")
+"""Columns that name the model, the served one first."""
 
 
 def response_importer(form: ResponseFormat) -> Importer:
@@ -33,6 +36,7 @@ def response_importer(form: ResponseFormat) -> Importer:
         signature=(*form.signature, *inside),
         rank=form.rank,
         takes_columns=True,
+        served_by=served_by if form.provider is None else None,
     )
 
 
@@ -50,13 +54,14 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
             is_cancelled=pl.lit(value=False),
             is_split_assumed=pl.lit(value=False),
             is_gateway_cache_hit=pl.lit(value=False),
+            provider=_provider(form),
         )
     )
     operation = pl.col("object").replace_strict(
         list(form.operations), list(form.operations.values()), default=form.operation, return_dtype=pl.String
     )
-    is_batch = pl.col("custom_id").is_not_null()
-    names = [*form.meters, *form.meters_sql]
+    is_batch = pl.col("custom_id").is_not_null() | pl.col("batch_key").is_not_null()
+    names = list(dict.fromkeys([*form.meters, *form.meters_sql]))
     meters = [pl.col(f"meter_{name}") for name in names]
     has_meter = pl.any_horizontal(meter.is_not_null() for meter in meters) if meters else pl.lit(value=False)
     frame = disjoint(frame.with_columns(operation=operation), form.rule)
@@ -98,6 +103,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
     tier = pl.coalesce("tier", "beside_service_tier")
     tags = {name: pl.col(f"tag_{name}") for name in form.tags}
     tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
+    tags["counts_differ"] = pl.col("differing_counts")
     frame = with_map(frame, "tags", tags, pl.String)
     if names:
         counted = {name: pl.when(meter > 0).then(meter) for name, meter in zip(names, meters, strict=True)}
@@ -119,23 +125,21 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         request_id=request_id,
         content_hash=pl.when(request_id.is_null()).then(pl.col("row_hash")),
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
-        logical_request_id=pl.coalesce("beside_logical_request_id", "custom_id"),
+        logical_request_id=pl.coalesce("beside_logical_request_id", "custom_id", "batch_key"),
         attempt_no=pl.col("beside_attempt_no").fill_null(1),
         finished_at=pl.coalesce("beside_finished_at", finished),
         first_token_at=pl.coalesce(
             "beside_first_token_at", pl.col("started_at") + _duration(_sum(seconds, form.first_token_after))
         ),
         region=pl.coalesce("beside_region", "region"),
-        provider=pl.coalesce("beside_provider", "sign_provider", pl.lit(form.provider)),
+        provider=_provider(form),
         requested_model=pl.coalesce(
             "beside_requested_model", "beside_routed_model", "model", "beside_served_model"
         ),
         routed_model=pl.coalesce(
             "beside_routed_model", "beside_requested_model", "model", "beside_served_model"
         ),
-        served_model=pl.coalesce(
-            "model", "beside_served_model", "beside_routed_model", "beside_requested_model"
-        ),
+        served_model=pl.coalesce(*_NAMES),
         service_tier=pl.when(is_batch)
         .then(pl.lit("batch"))
         .otherwise(pl.coalesce(tier.replace(dict(form.tiers)), pl.lit(DEFAULT_TIER))),
@@ -153,7 +157,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         ),
         usage_source=pl.when(~is_counted)
         .then(pl.lit("missing"))
-        .when(pl.col("is_exclusive") | pl.col("is_estimated"))
+        .when(pl.col("is_exclusive") | pl.col("is_estimated") | pl.col("differing_counts").is_not_null())
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_fallback=pl.col("beside_is_fallback"),
@@ -167,6 +171,13 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
             and not name.endswith("_model")
         },
     )
+
+
+def _provider(form: ResponseFormat) -> pl.Expr:
+    told = pl.coalesce("beside_provider", "sign_provider")
+    if form.provider is not None:
+        return pl.coalesce(told, pl.lit(form.provider))
+    return pl.coalesce(told, owner_of(pl.coalesce(*_NAMES)))
 
 
 def _sum(seconds: Mapping[str, pl.Expr], names: tuple[str, ...]) -> pl.Expr:

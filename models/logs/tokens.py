@@ -33,12 +33,15 @@ class TokenRule:
         media_in_totals: whether the counts include audio, images and video; of these the prompt's parts include
             what was cached.
         has_exclusive_variant: whether a documented variant of the log counts the prompt without the cache.
+        total_decides: whether documented variants count the cache beside the prompt, or reasoning beside the
+            completion, and a `total` that includes them tells which.
     """
 
     cache_in_prompt: bool = True
     reasoning_in_completion: bool = True
     media_in_totals: bool = True
     has_exclusive_variant: bool = False
+    total_decides: bool = False
 
 
 def disjoint(frame: pl.LazyFrame, rule: TokenRule) -> pl.LazyFrame:
@@ -47,11 +50,12 @@ def disjoint(frame: pl.LazyFrame, rule: TokenRule) -> pl.LazyFrame:
     Args:
         frame: columns `prompt` and `completion` (totals; NULL when the source reported none) and, for each name
             of `PARTS` that the format has, a column of it (NULL when absent). `cache_read` is the whole cached
-            count, audio and images included.
+            count, audio and images included. `total` where the rule lets it decide; `is_reasoning_beside` (a
+            truth value) where the record itself tells that reasoning is no part of the completion.
         rule: what the totals include.
 
     Returns:
-        The frame with every token column, `is_exclusive` (the prompt excluded the cache, read that way),
+        The frame with every token column, `is_exclusive` (the prompt seems to exclude the cache, read that way),
         `has_usage`, and `negative` (a count or remainder below zero that no documented variant explains).
     """
     present = set(frame.collect_schema().names())
@@ -64,16 +68,29 @@ def disjoint(frame: pl.LazyFrame, rule: TokenRule) -> pl.LazyFrame:
     media_in = part["audio_input"] + part["image_input"] + part["video_input"] + part["other_input"]
     media_out = part["audio_output"] + part["image_output"] + part["other_output"]
     text_in, text_out = prompt, completion
+    no = pl.lit(value=False)
+    cache_beside, reasoning_beside = no, no
+    if "is_reasoning_beside" in present:
+        reasoning_beside = pl.col("is_reasoning_beside").fill_null(value=False)
+    if rule.total_decides:
+        rest = pl.col("total") - prompt - completion
+        reasons, caches = part["reasoning"] > 0, cached > 0
+        reasoning_only = reasons & (rest == part["reasoning"])
+        both = reasons & caches & (rest == part["reasoning"] + cached)
+        cache_beside = ((caches & (rest == cached) & ~reasoning_only) | both).fill_null(value=False)
+        reasoning_beside = reasoning_beside | (reasoning_only | both).fill_null(value=False)
     if rule.media_in_totals:
         # The cached media lie both in the modality's count and in the cached one: out once.
         text_in, text_out = text_in - media_in + cached_media, text_out - media_out
     if rule.reasoning_in_completion:
-        text_out = text_out - part["reasoning"]
-    is_exclusive = pl.lit(value=False)
-    uncached = text_in - cached if rule.cache_in_prompt else text_in
+        text_out = text_out - pl.when(reasoning_beside).then(0).otherwise(part["reasoning"])
+    is_exclusive = no
+    uncached = text_in
+    if rule.cache_in_prompt:
+        uncached = text_in - pl.when(cache_beside).then(0).otherwise(cached)
     if rule.cache_in_prompt and rule.has_exclusive_variant:
         # A log of the exclusive variant counts fewer prompt tokens than it read from and wrote to the cache.
-        is_exclusive = has_usage & (uncached < 0) & (cached > 0) & (text_in >= 0)
+        is_exclusive = has_usage & (uncached < 0) & (cached > 0) & (text_in >= 0) & ~cache_beside
         uncached = pl.when(is_exclusive).then(text_in).otherwise(uncached)
     known = part | {
         "input_uncached": uncached,

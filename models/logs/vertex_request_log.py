@@ -8,7 +8,8 @@ Source: google-genai Python SDK 3.4.0, elastic/integrations gcp_vertexai.
 import polars as pl
 
 from models.json_fields import json_field
-from models.logs.gemini_shape import COUNTS, COUNTS_SQL, LISTS, RULE, TIERS, both, complete
+from models.logs.cache_writes import split_writes
+from models.logs.gemini_shape import COUNTS, COUNTS_SQL, LISTS, METERS_SQL, RULE, TIERS, both, complete
 from models.logs.response_format import ResponseFormat
 from models.logs.responses import response_importer
 from models.records import instant
@@ -17,7 +18,11 @@ _CLAUDE = {
     "claude_prompt": ("$.usage.input_tokens",),
     "claude_completion": ("$.usage.output_tokens",),
     "claude_read": ("$.usage.cache_read_input_tokens",),
-    "claude_written": ("$.usage.cache_creation_input_tokens",),
+    "written": ("$.usage.cache_creation_input_tokens",),
+    "cache_write_5m": ("$.usage.cache_creation.ephemeral_5m_input_tokens",),
+    "cache_write_1h": ("$.usage.cache_creation.ephemeral_1h_input_tokens",),
+    "partner_prompt": ("$.usage.prompt_tokens",),
+    "partner_completion": ("$.usage.completion_tokens",),
 }
 _LOGGED = "$.logging_time"
 _PLACE = r"^projects/([^/]+)/locations/([^/]+)/"
@@ -25,16 +30,14 @@ _PLACE = r"^projects/([^/]+)/locations/([^/]+)/"
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     latency = pl.duration(microseconds=(pl.col("seconds_total") * 1e3).round(0).cast(pl.Int64, strict=False))
-    frame = complete(frame)
+    frame = split_writes(complete(frame))
     # Claude's input stands beside its cache: the prompt that this log's rule expects includes it.
-    read, written = pl.col("claude_read").fill_null(0), pl.col("claude_written").fill_null(0)
+    cached = pl.sum_horizontal("claude_read", "cache_write_5m", "cache_write_1h")
     asked = pl.col("resource").str.extract(r"([^/]+)$")
     return frame.with_columns(
-        prompt=pl.coalesce("prompt", pl.col("claude_prompt") + read + written),
-        completion=pl.coalesce("completion", "claude_completion"),
+        prompt=pl.coalesce("prompt", pl.col("claude_prompt") + cached, "partner_prompt"),
+        completion=pl.coalesce("completion", "claude_completion", "partner_completion"),
         cache_read=pl.coalesce("cache_read", "claude_read"),
-        cache_write_5m=pl.col("claude_written"),
-        is_split_assumed=written > 0,
         created=pl.when("has_created")
         .then("created")
         .otherwise(pl.coalesce(pl.col("logged") - latency, "logged")),
@@ -44,7 +47,7 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
         beside_team=pl.coalesce("beside_team", "team_label"),
         beside_task_class=pl.coalesce("beside_task_class", "task_label"),
         beside_requested_model=pl.coalesce("beside_requested_model", asked),
-        beside_route=pl.coalesce("beside_route", "endpoint"),
+        beside_route=pl.coalesce("beside_route", "endpoint", "asked_at"),
         object=pl.col("method"),
     )
 
@@ -73,6 +76,7 @@ IMPORTER = response_importer(
         seconds_scale=1000,
         finished_after=("total",),
         meters={"tool_use_prompt": both("toolUsePromptTokenCount")},
+        meters_sql=METERS_SQL,
         rule=RULE,
         nested={"full_response": "$"},
         beside=("logging_time", "model", "endpoint", "api_method", "metadata", "full_request"),

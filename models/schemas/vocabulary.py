@@ -80,6 +80,26 @@ BURST_CAUSES = (
     "node_loss",
     "unknown",
 )
+FEE_METERS = (
+    "web_search",
+    "x_search",
+    "document_search",
+    "file_search",
+    "code_interpreter",
+    "image_generation",
+    "maps_grounding",
+    "live_search_sources",
+    "search_context_medium",
+    "search_context_high",
+    "audio_seconds",
+    "video_seconds",
+    "search_units",
+)
+"""Meters that providers charge for: an attempt that used one has a price only where its card states the fee."""
+TOOL_FEES = "tool_fees_usd"
+"""Meter of dollars for tools that a source states without saying how often they were called."""
+RESERVED_TIERS = ("provisioned", "reserved")
+"""Tiers whose tokens cost nothing themselves: the hours of the capacity that was bought are the bill."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
 
@@ -194,6 +214,11 @@ def canonical_request_columns() -> tuple[Column, ...]:
             name="provider_reported_cost_usd",
             dtype=pl.Decimal(38, 12),
             comment="Cost stated by the source; a gateway's is its own estimate",
+        ),
+        Column(
+            name="is_cost_billed",
+            dtype=pl.Boolean,
+            comment="Whether that cost is what the provider charged for the call, not an estimate of it",
         ),
         Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
         Column(

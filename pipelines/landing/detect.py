@@ -36,7 +36,7 @@ def detect_kind(file: StoredFile) -> Detection:
 
     Raises:
         DataError: no format fits (with the keys seen, or what is read instead), or the file cannot be read.
-        ConfigurationError: two formats fit as well; `--kind` decides.
+        ConfigurationError: two formats fit as well, or nothing tells who served the calls; `--kind` decides.
     """
     try:
         with file.open() as handle:
@@ -61,7 +61,30 @@ def detect_kind(file: StoredFile) -> Detection:
         )
     signs = next(fit[kind] for fit in fits if kind in fit)
     share = "it has" if len(records) == 1 else f"{count} of its first {len(records)} records have"
-    return Detection(kind, f"{share} {', '.join(sorted(signs))}")
+    mine = [record for record, fit in zip(records, fits, strict=True) if kind in fit]
+    return Detection(kind, f"{share} {', '.join(sorted(signs))}{_served_by(file, kind, mine)}")
+
+
+def _served_by(file: StoredFile, kind: str, records: list[Mapping[str, Any]]) -> str:
+    """Say who served the records of a format that many providers return.
+
+    Raises:
+        ConfigurationError: nothing in any of them tells.
+    """
+    tell = importers()[kind].served_by
+    if tell is None:
+        return ""
+    found = Counter(tell(record) for record in records)
+    unknown = found.pop(None, 0)
+    if not found:
+        own = ", ".join(name for name in importers() if name.endswith("_response") and name != kind)
+        raise ConfigurationError(
+            f"{file.path} has the shape of {kind}, which many providers return, and nothing in its records tells whose "
+            f"they are: say it with --kind ({own}), write `provider` beside each record, or land it without a provider "
+            f"and so without a price with --kind {kind}."
+        )
+    told = "; served by " + ", ".join(f"{provider}" for provider, _ in found.most_common())
+    return told + (f"; of {unknown} nothing tells who, and they will have no price" if unknown else "")
 
 
 def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:

@@ -130,9 +130,9 @@ def test_of_a_stream_the_first_byte_is_the_first_token() -> None:
     ("model_id", "served", "tier"),
     [
         (HAIKU, HAIKU, "default"),
-        (f"us.{HAIKU}", HAIKU, "default"),
-        (f"global.{HAIKU}", HAIKU, "default"),
-        (f"arn:aws:bedrock:us-east-1:1:inference-profile/eu.{HAIKU}", HAIKU, "default"),
+        (f"us.{HAIKU}", f"us.{HAIKU}", "default"),
+        (f"global.{HAIKU}", f"global.{HAIKU}", "default"),
+        (f"arn:aws:bedrock:us-east-1:1:inference-profile/eu.{HAIKU}", f"eu.{HAIKU}", "default"),
         (f"arn:aws:bedrock:us-east-1::foundation-model/{HAIKU}", HAIKU, "default"),
         ("arn:aws:bedrock:us-east-1:1:provisioned-model/abc", "arn:aws:bedrock:us-east-1:1:provisioned-model/abc",
          "provisioned"),

@@ -22,13 +22,15 @@ def test_the_recorded_generation_has_its_tokens_and_who_it_was() -> None:
     # native: 10 in of which 3 cached, 25 out of which 5 reasoning
     assert tokens_of(row) == {"input_uncached": 7, "cache_read": 3, "output_text": 20, "reasoning": 5}
     assert (row["provider"], row["route"], row["requested_model"]) == (
-        "Infermatic", "openrouter/auto", "openrouter/auto")  # fmt: skip
+        "openrouter", "openrouter/auto", "openrouter/auto")  # fmt: skip
     assert (row["served_model"], row["service_tier"], row["user_id"]) == (
         "sao10k/l3-stheno-8b", "priority", "user-123")  # fmt: skip
     assert row["logical_request_id"] == "req-1727282430-aBcDeFgHiJkLmNoPqRsT"
     assert (row["finished_at"] - row["started_at"]).total_seconds() == 1.2
     assert str(row["provider_reported_cost_usd"]) == "0.001500000000"
+    assert row["is_cost_billed"] is True
     assert dict(row["tags"])["upstream_cost_usd"] == "0.0012"
+    assert dict(row["tags"])["upstream_provider"] == "Infermatic"
     assert dict(row["other_meters"]) == {"media_prompt": 1, "search_results": 5}
 
 
@@ -82,13 +84,13 @@ def test_what_cannot_be_used_is_refused_with_its_reason(change: dict[str, Any], 
     assert read_records(KIND, [CALL | change])["quarantine_reason"].to_list() == [reason]
 
 
-def test_a_completion_names_the_provider_that_answered_and_what_it_cost() -> None:
+def test_with_a_key_of_ones_own_the_provider_bills_and_openrouter_its_fee() -> None:
     usage = {
         "prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120, "cost": 0.00071, "is_byok": True,
         "cost_details": {"upstream_inference_cost": 0.0005}, "prompt_tokens_details": {"cached_tokens": 40},
     }  # fmt: skip
     answer = {
-        "id": "gen-2", "provider": "DeepInfra", "model": "meta-llama/llama-3.3-70b-instruct:free", "choices": [],
+        "id": "gen-2", "provider": "DeepInfra", "model": "meta-llama/llama-3.3-70b-instruct:floor", "choices": [],
         "object": "chat.completion", "created": 1793610000, "usage": usage,
     }  # fmt: skip
 
@@ -96,9 +98,10 @@ def test_a_completion_names_the_provider_that_answered_and_what_it_cost() -> Non
 
     for row in rows:
         assert (row["provider"], row["served_model"]) == ("DeepInfra", "meta-llama/llama-3.3-70b-instruct")
-        assert str(row["provider_reported_cost_usd"]) == "0.000710000000"
+        assert (str(row["provider_reported_cost_usd"]), row["is_cost_billed"]) == ("0.001210000000", True)
         assert dict(row["tags"]) == {
             "gateway": "openrouter",
+            "upstream_provider": "DeepInfra",
             "upstream_cost_usd": "0.0005",
             "is_byok": "true",
         }
