@@ -21,7 +21,7 @@ import duckdb
 from benchmarks.measure import Measured, machine, measured
 from models.importers import importers
 from pipelines.landing.land import Known, Terms, land_files
-from pipelines.landing.spec import SourceSpec
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import stored_file
 
 SIZE_MB = int(os.environ.get("NANODOLLAR_BENCH_MB", "300"))

@@ -10,8 +10,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from models.errors import ConfigurationError
-from pipelines.landing.spec import SourceSpec
 from pipelines.settings import SETTINGS_FILE, SecretSetting, Settings, read_settings, text_of
+from pipelines.sources.spec import SourceSpec
 
 _KEY_FILE = ".hash_key"
 _PASTS = "warehouse/as_known"

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from models.errors import ConfigurationError
 from pipelines import masking
-from pipelines.landing.spec import KINDS, Api
 from pipelines.limits import ColdStartSettings, CompletenessSettings
+from pipelines.sources.spec import KINDS, Api
 
 SETTINGS_FILE = "nanodollar.toml"
 

@@ -10,7 +10,10 @@ import duckdb
 import pytest
 
 from models.importers import importers
+from models.schemas import tables
 from models.schemas.dictionary import data_dictionary
+from pipelines.steps import in_order, steps
+from pipelines.steps.base import Read, Step
 
 CODE = sorted(path for room in ("models", "pipelines") for path in Path(room).rglob("*.py"))
 CLOCK = re.compile(r"\b(datetime\.now|utcnow|date\.today|time\.time|perf_counter|os\.environ|getenv)\b")
@@ -31,6 +34,38 @@ def offenders(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
 
 def test_models_know_no_clock_and_no_environment() -> None:
     assert offenders(CLOCK, [path for path in CODE if path.parts[0] == "models"]) == []
+
+
+def test_steps_know_no_clock_and_commit_nothing() -> None:
+    files = [path for path in CODE if path.parts[:2] == ("pipelines", "steps")]
+
+    assert offenders(CLOCK, files) == []
+    assert offenders(re.compile(r"committing\(|lake\.writing"), files) == []
+
+
+def test_a_computed_table_is_one_file_named_as_its_schema() -> None:
+    """To add one: its schema, a function of models (or a mart's SQL), and its step; the rest derives from the step."""
+    for name, step in steps().items():
+        assert Path("pipelines/steps", f"{name.replace('.', '_')}.py").exists()
+        assert {*step.tables} <= tables().keys()
+        known = {read.table for read in step.inputs} - {"ops.landed_files"}
+        assert known <= tables().keys()
+    filled = [dotted for step in steps().values() for dotted in step.tables]
+    assert len(filled) == len(set(filled))
+    computed = {
+        name for name, table in tables().items() if table.schema in {"core", "mart"} and table.select is None
+    }
+    assert computed - {*filled} == {"core.adjustments"}
+
+
+def test_a_new_step_finds_its_place_by_what_it_reads() -> None:
+    new = Step(table="mart.break_even", reads=(Read("mart.cost_by_chip"), "core.requests", "ref.chips"))
+    others = [step for name, step in steps().items() if name != new.table]
+
+    order = list(in_order([new, *reversed(others)]))
+
+    assert order.index("mart.cost_by_chip") < order.index(new.table)
+    assert order.index("core.requests") < order.index("mart.cost_by_chip")
 
 
 def test_only_the_warehouse_opens_the_lake_for_writing() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import dagster as dg
 
 from pipelines.landing.drive import land
-from pipelines.landing.spec import SourceSpec
 from pipelines.project import Project
+from pipelines.sources.spec import SourceSpec
 from pipelines.warehouse.resource import Warehouse
 
 

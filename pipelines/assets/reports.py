@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.checks.expectations import build_data_docs
 from pipelines.partitions import DAY_FROM_HOURS, days_of
 from pipelines.reports.daily import render_days
+from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between
 
 
@@ -67,3 +69,24 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
             paths.append(path)
             warehouse.progress("reports/daily", on.isoformat())
     return paths
+
+
+@dg.asset(
+    key=["reports", "published_warehouse"],
+    group_name="reports",
+    deps=[dg.AssetKey(["mart", "cost_per_token_daily"]), dg.AssetKey(["mart", "cold_start_bursts"])],
+    kinds={"duckdb"},
+    pool="lake",
+)
+def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
+    """Bring the plain DuckDB file that analysts open up to date, atomically."""
+    published = publish(warehouse.project)
+    build_data_docs(warehouse.project.reports / "data_docs")
+    warehouse.progress("reports/published_warehouse", str(published.path))
+    return dg.MaterializeResult(
+        metadata={
+            "path": dg.MetadataValue.path(str(published.path)),
+            "size_bytes": published.size_bytes,
+            "replaced_partitions": published.replaced_partitions,
+        }
+    )

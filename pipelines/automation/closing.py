@@ -12,11 +12,11 @@ import duckdb
 from models.errors import ConfigurationError, DataError
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
-from pipelines.assets.ref import reference_frames
-from pipelines.automation.repricing import moved_hours
 from pipelines.automation.staleness import stale_days, stale_hours
 from pipelines.checks import domain_checks
 from pipelines.project import Project
+from pipelines.steps.reference import reference_frames
+from pipelines.steps.repricing import moved_partitions
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.resource import Warehouse, days_between
 
@@ -180,8 +180,10 @@ def _reasons(
 
 def _moved(con: duckdb.DuckDBPyConnection, project: Project, start: datetime, end: datetime) -> bool:
     """Whether sheets that no run has read yet would change the month."""
-    hours = [hour for found in moved_hours(con, reference_frames(project)) for hour in found]
-    return any(start <= hour < end for hour in hours)
+    moved = moved_partitions(con, reference_frames(project))
+    return any(
+        start <= hour < end for hours in moved.values() for hour in hours if isinstance(hour, datetime)
+    )
 
 
 def _some(one: str, many: str, things: list[date] | list[str]) -> str:

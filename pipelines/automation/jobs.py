@@ -3,18 +3,25 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from pipelines.assets.computed import JOB_OF, asset_tables, key_of
+from pipelines.steps.base import Grain
+
 _GROUPS = dg.AssetSelection.groups
-_HOURLY_MARTS = dg.AssetSelection.assets(dg.AssetKey(["mart", "cost_per_token_hourly"]))
 _PUBLISHED = dg.AssetSelection.assets(dg.AssetKey(["reports", "published_warehouse"]))
+
+
+def _tables(grain: Grain) -> dg.AssetSelection:
+    return dg.AssetSelection.assets(*(key_of(dotted) for dotted in asset_tables(grain)))
+
 
 JOBS: list[UnresolvedAssetJobDefinition] = [
     dg.define_asset_job("land", _GROUPS("raw", "ref"), description="Read new files and every price sheet."),
     dg.define_asset_job(
-        "facts", _GROUPS("core") | _HOURLY_MARTS, description="Build hours: requests, costs, GPU pools."
+        JOB_OF["hourly"], _tables("hourly"), description="Build hours: requests, costs, GPU pools."
     ),
     dg.define_asset_job(
-        "marts",
-        (_GROUPS("mart", "reports") - _HOURLY_MARTS) - _PUBLISHED,
+        JOB_OF["daily"],
+        (_tables("daily") | _GROUPS("reports")) - _PUBLISHED,
         description="Build business days: cost per token, mistakes, cold starts, coverage, the report.",
     ),
     dg.define_asset_job("publish", _PUBLISHED, description="Bring the plain DuckDB file up to date."),

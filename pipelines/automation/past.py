@@ -16,23 +16,17 @@ import duckdb
 import polars as pl
 
 from models.errors import DataError
-from pipelines.assets.ref import reference_frames
-from pipelines.assets.routing import project_policy
+from models.schemas import tables
+from pipelines.automation.code_location import build_defs
 from pipelines.automation.runner import RunSummary, build, dagster_home
-from pipelines.definitions import build_defs
 from pipelines.project import Project
 from pipelines.quoting import sql_text
+from pipelines.steps.reference import reference_frames
+from pipelines.steps.routes import project_policy
 from pipelines.warehouse.resource import Warehouse, frame
 
-_LANDED_AT = {
-    "raw.requests": "ingested_at",
-    "raw.replica_events": "ingested_at",
-    "raw.usage_counters": "ingested_at",
-    "ops.landed_files": "landed_at",
-    "ops.file_hours": "landed_at",
-    "ops.quarantine": "quarantined_at",
-}
-"""What is read of the live warehouse, and the column that says since when it is known."""
+_LANDED = ("ingested_at", "landed_at", "quarantined_at")
+"""Columns that say since when a row that landed is known."""
 _MONTHS = """
 SELECT date_trunc('month', spent_on)::DATE AS month, sum(spend_usd) AS usd
 FROM spend(DATE '1970-01-01', DATE '9999-01-01', 'corrected') WHERE spent_on < $until GROUP BY ALL
@@ -88,7 +82,7 @@ def rebuild_past(
 
 def _bring_in(con: duckdb.DuckDBPyConnection, warehouse: Warehouse, known_at: datetime) -> None:
     with warehouse.committing(run_id=str(uuid.uuid4()), job="as_known") as commit:
-        for dotted, column in _LANDED_AT.items():
+        for dotted, column in _landed_tables().items():
             query = f"FROM {dotted} WHERE {column} <= TIMESTAMPTZ '{known_at.isoformat()}'"
             path = commit.new_file(dotted, "as_known")
             con.execute(f"COPY ({query}) TO {sql_text(path)} (FORMAT parquet)")
@@ -98,6 +92,17 @@ def _bring_in(con: duckdb.DuckDBPyConnection, warehouse: Warehouse, known_at: da
             if dotted != "ref.routing_policy":
                 commit.replace(dotted, _known(rows, known_at))
         commit.replace("ref.routing_policy", project_policy(project, as_known_at=known_at).clauses)
+
+
+def _landed_tables() -> dict[str, str]:
+    """Return the tables that a landing fills, each with the column that says since when a row is known."""
+    return {
+        schema.dotted: column
+        for schema in tables().values()
+        if schema.schema in {"raw", "ops"} and schema.select is None
+        for column in _LANDED
+        if column in schema.column_names
+    }
 
 
 def _known(rows: pl.DataFrame, known_at: datetime) -> pl.DataFrame:

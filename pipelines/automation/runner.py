@@ -12,10 +12,10 @@ import dagster as dg
 
 from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, day_spans, floor_hour, spans
-from pipelines.assets.completeness import KEY as COMPLETENESS
+from pipelines.assets.computed import key_of
+from pipelines.automation.code_location import build_defs
 from pipelines.automation.event_log import BATCH_SIZE
 from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
-from pipelines.definitions import build_defs
 from pipelines.partitions import day_range, hour_range
 from pipelines.project import Project
 from pipelines.warehouse.closed import closed_periods
@@ -139,7 +139,7 @@ def build(
         counted = stale_counted_hours(con, project, now=now)
     for start, end in spans(counted):
         tags = hour_range(start, end)
-        _execute(definitions, instance, "facts", summary, tags=tags, selection=[COMPLETENESS])
+        _execute(definitions, instance, "facts", summary, tags=tags, selection=[key_of("ops.completeness")])
     with warehouse.reading() as con:
         days = set(stale_days(con, project, now=now))
     if from_at is not None or to_at is not None:

@@ -11,7 +11,7 @@ import dagster as dg
 from models.cold_starts.notices import Notice, burst_notices
 from models.errors import DataError, NanodollarError
 from models.periods import day_spans, spans
-from pipelines.assets.completeness import KEY as COMPLETENESS
+from pipelines.assets.computed import key_of
 from pipelines.automation.open_day import open_bursts
 from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.landing.land import source_files
@@ -51,7 +51,7 @@ def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
         state = con.execute(_STATE).fetchone()
     ranges = [_Range(hour_range(*span), span[0]) for span in spans(hours)]
     # A new count is held against the logs; it changes no other fact.
-    ranges += [_Range(hour_range(*span), span[0], (COMPLETENESS,)) for span in spans(counted)]
+    ranges += [_Range(hour_range(*span), span[0], (key_of("ops.completeness"),)) for span in spans(counted)]
     yield from _ask(context, ranges, state)
 
 

@@ -7,19 +7,8 @@ import duckdb
 from models.errors import ConfigurationError
 from models.importers import importers
 from models.periods import floor_hour
-from models.schemas import tables
 from pipelines.project import Project
-
-_FACTS = (
-    "core.requests",
-    "core.replica_events",
-    "core.replica_states",
-    "core.request_costs",
-    "core.pool_hours",
-    "core.other_charges",
-    "mart.cost_per_token_hourly",
-    "ops.completeness",
-)
+from pipelines.steps import steps_of
 
 _STALE_HOURS = """
 WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
@@ -68,14 +57,15 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
             f"{earliest[0]} holds records from {earliest[1]:%Y-%m-%d}, before the first partition; "
             f"set [warehouse] start_on = {earliest[1]:%Y-%m-%d} (or earlier) in {project.folder / 'nanodollar.toml'}."
         )
+    facts = list(steps_of("hourly"))
     rows = con.execute(
         _STALE_HOURS,
         {
             "window": 2 * project.dedupe_window.total_seconds(),
             "lifecycle": _kinds("raw.replica_events"),
             "counters": _kinds("raw.usage_counters"),
-            "facts": list(_FACTS),
-            "table_count": len(_FACTS),
+            "facts": facts,
+            "table_count": len(facts),
             "first": first,
             "last": floor_hour(now),
         },
@@ -143,15 +133,11 @@ ORDER BY accrued_on
 
 def stale_days(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[date]:
     """Return the business dates whose marts are older than the facts of their hours, in order."""
-    marts = [
-        table.dotted
-        for table in tables().values()
-        if table.partition in {"accrued_on", "started_on"} and table.select is None
-    ]
+    marts = list(steps_of("daily"))
     rows = con.execute(
         _STALE_DAYS,
         {
-            "facts": list(_FACTS),
+            "facts": list(steps_of("hourly")),
             "marts": marts,
             "table_count": len(marts),
             "zone": project.time_zone,

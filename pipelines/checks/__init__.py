@@ -5,6 +5,7 @@ A domain check is a module of this folder with a `CHECK`; a table's suite derive
 
 import importlib
 import pkgutil
+from collections.abc import Collection
 
 import dagster as dg
 
@@ -13,8 +14,6 @@ from pipelines.checks.domain import DomainCheck, as_asset_check
 from pipelines.checks.expectations import suite_check
 
 _SUITED_SCHEMAS = ("ref", "core", "mart")
-_WITHOUT_ASSET = ("core.adjustments",)
-"""Tables that no asset materialises."""
 
 
 def domain_checks() -> list[DomainCheck]:
@@ -24,13 +23,13 @@ def domain_checks() -> list[DomainCheck]:
 
 
 def all_checks(
-    hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
+    assets: Collection[str], *, hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
 ) -> list[dg.AssetChecksDefinition]:
-    """Return every asset check of the code location."""
+    """Return every asset check of the code location, whose assets are named as their tables."""
     grains = {"hourly": hourly, "daily": daily}
     suites = [
         suite_check(table, hourly=hourly, daily=daily)
         for table in tables().values()
-        if table.schema in _SUITED_SCHEMAS and table.select is None and table.dotted not in _WITHOUT_ASSET
+        if table.schema in _SUITED_SCHEMAS and table.dotted in assets
     ]
     return [*suites, *(as_asset_check(check, grains[check.grain]) for check in domain_checks())]

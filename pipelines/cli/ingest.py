@@ -73,8 +73,8 @@ def _ingest(warehouse: "Warehouse", shown: str, file: "StoredFile", kind: str) -
     """Land one file, tell its outcome, and return the exit code."""
     from pipelines.landing.drive import land
     from pipelines.landing.land import UNREADABLE
-    from pipelines.landing.spec import SourceSpec
     from pipelines.landing.tell import outcome
+    from pipelines.sources.spec import SourceSpec
 
     # Records belong to the configured source of that kind, so that a later run sees one source.
     configured = [item for item in warehouse.project.sources if item.kind == kind]

@@ -37,8 +37,8 @@ def check(obj: Context) -> None:
     """Validate the policy and its quality scores; name what no price sheet knows."""
     from models.routing.explain import unknown_names
     from models.routing.offers import Market, offers
-    from pipelines.assets.ref import reference_frames
-    from pipelines.assets.routing import project_policy
+    from pipelines.steps.reference import reference_frames
+    from pipelines.steps.routes import project_policy
 
     project, now = obj.project(), datetime.now(UTC)
     policy = project_policy(project, as_known_at=now)
@@ -95,25 +95,25 @@ def explain(obj: Context, request_id: str) -> None:
 def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.DataFrame") -> "Judged":
     """Lay the policy over one attempt as the marts do."""
     from models.costs.weights import load_weights
-    from models.periods import business_day_bounds
     from models.routing.attempts import attempts_of
     from models.routing.judged import judge
     from models.routing.rules import Rules
-    from pipelines.assets.routing import market_of, measured_latency, project_policy
+    from pipelines.steps.base import Window
+    from pipelines.steps.inputs import Inputs
+    from pipelines.steps.routes import market_of, measured_latency, project_policy
 
     now = datetime.now(UTC)
     policy = project_policy(project, as_known_at=now)
     weights = load_weights(project.weights_text(), path=project.weights_path)
     on = found.get_column("accrued_on")[0]
     attempts = attempts_of(found.lazy(), policy.task_rules)
-    start, end = business_day_bounds(on, time_zone=project.time_zone)
+    inputs = Inputs(con, project)
+    day = Window.of_days(on, on + timedelta(days=1), now=now, time_zone=project.time_zone)
     return judge(
         attempts.filter(attempts.get_column("status") == "ok"),
-        rules=Rules(
-            policy, market_of(con, on, weights=weights, as_known_at=now, time_zone=project.time_zone)
-        ),
-        latency=measured_latency(con, on, start, end),
-        days=(on, on + timedelta(days=1)),
+        rules=Rules(policy, market_of(inputs, day, weights=weights)),
+        latency=measured_latency(inputs, day),
+        days=(day.from_on, day.to_on),
     )
 
 

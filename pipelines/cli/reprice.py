@@ -1,7 +1,6 @@
 """nanodollar reprice: what changed sheets do to past costs, before they do it."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +30,9 @@ def command(obj: Context, is_applied: bool, output_format: str) -> None:
 
     Only the hours of models and chips whose prices moved are looked at. Nothing is written without --apply.
     """
-    from pipelines.assets.ref import reference_frames
     from pipelines.automation.runner import run
     from pipelines.cli.progress import showing_progress
+    from pipelines.steps.reference import reference_frames
     from pipelines.warehouse.resource import Warehouse
 
     project = obj.project()
@@ -59,73 +58,33 @@ def _delta(
     import polars as pl
 
     from models.finance.restatements import add_deltas, price_delta
-    from pipelines.automation.repricing import moved_hours
+    from pipelines.steps import steps
+    from pipelines.steps.base import Window
+    from pipelines.steps.computing import made_by
+    from pipelines.steps.inputs import Inputs
+    from pipelines.steps.outdated import moved_gpu_hours, moved_token_hours
     from pipelines.warehouse.closed import closed_periods
 
-    closed = closed_periods(con, project)
-    tokens, gpus = moved_hours(con, frames)
-    parts = [
-        price_delta(old, new, closed=closed, figure="effective_usd")
-        for old, new in _tokens(con, project, frames, tokens)
-    ] + [
-        price_delta(old, new, closed=closed, figure="billed_usd")
-        for old, new in _gpus(con, project, frames, gpus)
-    ]
+    closed, now = closed_periods(con, project), datetime.now(UTC)
+    repriced = (
+        (
+            "core.request_costs",
+            "effective_usd",
+            moved_token_hours(con, frames),
+            pl.col("cost_basis") == "token",
+        ),
+        ("core.replica_states", "billed_usd", moved_gpu_hours(con, frames), pl.lit(value=True)),
+    )
+    inputs = Inputs(con, project)
+    inputs.hold_all(frames)
+    parts = []
+    for dotted, figure, moved, is_repriced in repriced:
+        for start, end in _chunks([hour for hour in moved if isinstance(hour, datetime)]):
+            old = inputs.stored(dotted, start, end).filter(is_repriced)
+            new = made_by(steps()[dotted], inputs, Window(start, end, now, project.time_zone))[dotted]
+            parts.append(price_delta(old, new.filter(is_repriced), closed=closed, figure=figure))
+    inputs.close()
     return add_deltas(pl.concat(parts)) if parts else pl.DataFrame()
-
-
-def _tokens(
-    con: "duckdb.DuckDBPyConnection",
-    project: "Project",
-    frames: "Mapping[str, pl.DataFrame]",
-    hours: list[datetime],
-) -> "Iterator[tuple[pl.DataFrame, pl.DataFrame]]":
-    from models.costs.token_costs import price_requests
-    from pipelines.assets.core import attempts
-    from pipelines.warehouse.resource import frame
-
-    for start, end in _chunks(hours):
-        old = frame(
-            con,
-            "FROM core.request_costs WHERE cost_basis = 'token' AND accrued_hour >= ? AND accrued_hour < ?",
-            [start, end],
-        )
-        new = price_requests(
-            attempts(con, start, end).lazy(),
-            book=frames["ref.token_prices"].lazy(),
-            models=frames["ref.models"].lazy(),
-            fx=frames["ref.fx_rates"].lazy(),
-            gpu_routes=(),
-            time_zone=project.time_zone,
-            as_known_at=datetime.now(UTC),
-            from_hour=start,
-            to_hour=end,
-        )
-        yield old, new.collect()
-
-
-def _gpus(
-    con: "duckdb.DuckDBPyConnection",
-    project: "Project",
-    frames: "Mapping[str, pl.DataFrame]",
-    hours: list[datetime],
-) -> "Iterator[tuple[pl.DataFrame, pl.DataFrame]]":
-    from models.costs.states import replica_states
-    from models.schemas import table
-    from pipelines.assets.core import live_events, stored_states
-
-    schema = table("core.replica_states")
-    for start, end in _chunks(hours):
-        new = replica_states(
-            live_events(con, start, end).lazy(),
-            prices=frames["ref.gpu_prices"].lazy(),
-            time_zone=project.time_zone,
-            as_known_at=datetime.now(UTC),
-            from_hour=start,
-            to_hour=end,
-            commitments=frames["ref.commitments"],
-        )
-        yield stored_states(con, start, end), schema.conform(new.lazy()).collect()
 
 
 def _chunks(hours: list[datetime]) -> list[tuple[datetime, datetime]]:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from pipelines.landing.land import Terms, land_files, source_files
-from pipelines.landing.spec import SourceSpec
 from pipelines.landing.store import bring_in, forget_unreadable, known_of, landing_turn
 from pipelines.project import Project
 from pipelines.sources.pull import pull
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.resource import Warehouse
 

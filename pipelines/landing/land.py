@@ -27,9 +27,9 @@ from pipelines.landing.layout import Bounds, Opened, is_table, open_table, open_
 from pipelines.landing.memory import give_back
 from pipelines.landing.parts import LakeWriteError, Parts
 from pipelines.landing.read import Layout
-from pipelines.landing.spec import SourceSpec
 from pipelines.landing.split import Overlong, Piece
 from pipelines.sources.places import files_at
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 
 UNREADABLE = "unreadable:"

@@ -21,10 +21,10 @@ from pipelines.landing.layout import is_table, open_table, open_text
 from pipelines.landing.parts import Parts
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
-from pipelines.landing.spec import SourceSpec
 from pipelines.landing.split import Overlong
 from pipelines.landing.store import Comeback, bring_back, landing_turn, resolve
 from pipelines.sources.places import file_at
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import memory_connection
 from pipelines.warehouse.resource import Warehouse, frame

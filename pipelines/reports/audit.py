@@ -25,8 +25,8 @@ from models.periods import HOUR, floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.landing.land import Known, Terms, land_files
-from pipelines.landing.spec import SourceSpec
 from pipelines.reports import wording
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 
 SOURCE = "export"

@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 
 from models.errors import DataError
-from pipelines.landing.spec import Api
 from pipelines.masking import mask
 from pipelines.sources.addresses import CheckedTransport
 from pipelines.sources.extracts import Extracts, line_hash
+from pipelines.sources.spec import Api
 
 _ATTEMPTS = 6
 _LONGEST_PAUSE = 300.0

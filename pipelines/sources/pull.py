@@ -8,10 +8,10 @@ from models.errors import ConfigurationError
 from models.importers import importers
 from models.logs.langfuse_export import KEPT_PATHS
 from models.logs.litellm_fields import METADATA_PATHS
-from pipelines.landing.spec import Api, SourceSpec
 from pipelines.sources.extracts import Extracts
 from pipelines.sources.http_api import pull_records
 from pipelines.sources.postgres import pull_spend_logs
+from pipelines.sources.spec import Api, SourceSpec
 from pipelines.sources.stored import StoredFile, stored_file
 
 _FOLDER = Path("warehouse", "landed")

@@ -11,9 +11,9 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.automation.code_location import build_defs
 from pipelines.automation.runner import dagster_home
 from pipelines.cli.main import main
-from pipelines.definitions import build_defs
 from pipelines.project import Project, find_project
 
 SETTINGS = """\

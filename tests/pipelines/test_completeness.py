@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.definitions import build_defs
+from pipelines.automation.code_location import build_defs
 from pipelines.landing.drive import land
 from pipelines.project import Project
 from tests.pipelines.landing.lake import lake

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from models.schemas import tables
-from pipelines.definitions import build_defs
+from pipelines.automation.code_location import build_defs
 from pipelines.project import Project, find_project
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (

@@ -12,7 +12,7 @@ import pytest
 
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from pipelines.landing.land import Known, Terms, land_files
-from pipelines.landing.spec import SourceSpec
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from tests.models.logs.reading import read_records, shared
 

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models.periods import HOUR
-from pipelines.assets import core
+from pipelines.assets.computed import work_off
 from pipelines.assets.raw import land
-from pipelines.assets.ref import reference_frames
 from pipelines.checks import pool_is_conserved
 from pipelines.project import load_project
+from pipelines.steps import steps_of
+from pipelines.steps.base import Window
+from pipelines.steps.computing import ROWS_AT_ONCE
+from pipelines.steps.reference import reference_frames
 from pipelines.warehouse.resource import Warehouse, frame
 
 FIRST = datetime(2026, 11, 2, tzinfo=UTC)
@@ -92,18 +95,12 @@ def warehouse(tmp_path):
     return opened
 
 
-def build(warehouse, *, hours_at_once):
-    """Compute the facts as the assets do, some hours a run, and return them."""
-    for work in (
-        core._requests,
-        core._replica_events,
-        core._replica_states,
-        core._request_costs,
-        core._pool_hours,
-    ):
-        for first in range(0, HOURS, hours_at_once):
-            with warehouse.reading() as con, warehouse.committing(run_id="facts", job="facts") as commit:
-                work(warehouse, con, commit, FIRST + first * HOUR, FIRST + (first + hours_at_once) * HOUR)
+def build(warehouse, *, rows_at_once):
+    """Compute the facts as the assets do, in chunks of some landed rows (an hour at the least), and return them."""
+    window = Window(FIRST, END, datetime.now(UTC), "UTC")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(ROWS_AT_ONCE, "hourly", rows_at_once)
+        work_off(warehouse, tuple(steps_of("hourly")), window, run_id="facts")
     with warehouse.reading() as con:
         assert pool_is_conserved.CHECK.judge(con, FIRST, END).is_passed
         # Work that waits beyond the last hour belongs to an hour that is not built here.
@@ -121,19 +118,19 @@ def build(warehouse, *, hours_at_once):
 
 
 def test_no_request_is_lost_and_runs_cut_anyhow_give_the_same_facts(warehouse):
-    lost, whole = build(warehouse, hours_at_once=HOURS)
+    lost, whole = build(warehouse, rows_at_once=10**6)
     assert lost.is_empty()
     costs = whole["request_costs"]
     zero = costs.filter((costs["route"] == "scaled_to_zero") & (costs["price_state"] == "unpriced"))
     assert set(zero["unpriced_reason"]) == {"no_replica_ready"}
     assert set(costs.filter(costs["attempt_no"] == 0)["price_state"]) <= {"free"}
-    _, hourly = build(warehouse, hours_at_once=1)
+    _, hourly = build(warehouse, rows_at_once=1)
     for name in FACTS:
         assert hourly[name].equals(whole[name]), name
 
 
 def test_a_request_cost_without_its_pool_hour_breaks_the_check(warehouse):
-    build(warehouse, hours_at_once=HOURS)
+    build(warehouse, rows_at_once=10**6)
     with warehouse.committing(run_id="hurt", job="facts") as commit:
         commit.execute("DELETE FROM core.pool_hours WHERE deployment = 'llama'")
     with warehouse.reading() as con:

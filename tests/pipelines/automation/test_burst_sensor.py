@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from pipelines.automation.code_location import build_defs
 from pipelines.automation.open_day import open_bursts
-from pipelines.definitions import build_defs
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.resource import Warehouse

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from pipelines.assets.ref import reference_frames
 from pipelines.project import find_project
 from pipelines.settings import SecretSetting, Settings
+from pipelines.steps.reference import reference_frames
 from tests.pipelines.small import nanodollar
 
 

@@ -9,12 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
-from pipelines.assets.core import core_assets
+from pipelines.assets.computed import work_off
 from pipelines.landing.drive import Landed, land
-from pipelines.partitions import dagster_previews, hourly
 from pipelines.sources.stored import stored_file
+from pipelines.steps.base import Window
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import make_project
 
@@ -86,20 +84,9 @@ def count(warehouse: Warehouse) -> None:
     rows = query(warehouse, "SELECT min(touched_hour), max(touched_hour) FROM ops.file_hours")
     if rows[0][0] is None:
         return
-    names = ("core.requests", "core.replica_events")
-    with dagster_previews():
-        assets = [
-            asset
-            for asset in core_assets(warehouse.project, hourly(warehouse.project))
-            if _name(asset) in names
-        ]
-    first, last = (instant.astimezone(UTC).strftime("%Y-%m-%d-%H:%M") for instant in rows[0])
-    tags = {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
-    assert dg.materialize(assets, resources={"warehouse": warehouse}, tags=tags).success
-
-
-def _name(asset: dg.AssetsDefinition) -> str:
-    return ".".join(asset.key.path)
+    first, last = (instant.astimezone(UTC) for instant in rows[0])
+    window = Window(first, last + timedelta(hours=1), datetime.now(UTC), warehouse.project.time_zone)
+    work_off(warehouse, ("core.requests", "core.replica_events"), window, run_id="test")
 
 
 def query(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from models.importers import importers
 from pipelines.landing.land import Known, Landing, Terms, land_files
-from pipelines.landing.spec import SourceSpec
+from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from tests.pipelines.landing.lake import call
 from tests.pipelines.small import gateway_row, lifecycle

@@ -10,8 +10,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from pipelines.assets.completeness import compare
 from pipelines.landing.drive import land
+from pipelines.steps import ops_completeness
+from pipelines.steps.base import Window
+from pipelines.steps.inputs import Inputs
 from tests.pipelines.landing.lake import lake, query
 from tests.pipelines.loopback import Silent, serving
 
@@ -91,7 +93,8 @@ def test_buckets_of_all_pages_count_once_and_one_that_grew_replaces_what_it_was(
     def counted() -> list[int]:
         with warehouse.reading() as con:
             later = midnight + timedelta(days=1)
-            rows, _ = compare(con, midnight, later, now=later)
+            window = Window(midnight, later, later, "UTC")
+            rows = ops_completeness.compute(Inputs(con, warehouse.project), window)["ops.completeness"]
         return rows.sort("bucket_hour")["counted_count"].to_list()
 
     land(warehouse, source, run_id="test")

@@ -1,21 +1,22 @@
 """What the judge of routes reads: a day's costs with the hours around it, the owned pools, latency, past fallbacks."""
 
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-import duckdb
 import polars as pl
 
 from models.costs.idle_minutes import idle_minutes
 from models.costs.weights import SCALE, Weights
-from models.periods import HOUR, business_day_bounds, floor_hour
+from models.periods import HOUR, floor_hour
 from models.routing.attempts import COLUMNS
 from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
 from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy, read_policy
-from pipelines.assets.core import MAY_BE_POOLED, attempts, pooled, stored_states
 from pipelines.project import Project
-from pipelines.warehouse.resource import frame
+from pipelines.steps.base import Window
+from pipelines.steps.inputs import Inputs
+from pipelines.steps.lives import MAY_BE_POOLED, attempts, pooled
 
 TRAILING = timedelta(days=7)
 """Days that make a pool's measured speed and rate, and a route's base rate of fallbacks."""
@@ -83,19 +84,18 @@ def project_policy(project: Project, *, as_known_at: datetime) -> RoutingPolicy:
     )
 
 
-def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights, *, time_zone: str) -> Owned:
+def owned_pools(inputs: Inputs, day: Window, weights: Weights) -> Owned:
     """Return the pools of a day with the minutes in which they had room, measured over the trailing days."""
-    start, end = business_day_bounds(on, time_zone=time_zone)
-    from_hour, to_hour = floor_hour(start), floor_hour(end - timedelta.resolution) + HOUR
+    on = day.from_on
+    hours = replace(day, start=floor_hour(day.start), end=floor_hour(day.end - timedelta.resolution) + HOUR)
     idle = idle_minutes(
-        stored_states(con, from_hour, to_hour).lazy(),
-        pooled(con, attempts(con, from_hour, to_hour, where=MAY_BE_POOLED))[0].lazy(),
-        time_zone=time_zone,
-        from_hour=from_hour,
-        to_hour=to_hour,
-    ).filter(pl.col("minute").is_between(start, end, closed="left"))
-    days = {"on": on, "trailing_on": on - TRAILING}
-    measured = frame(con, _MEASURED, days)
+        inputs.rows("core.replica_states", hours.start, hours.end).lazy(),
+        pooled(inputs, attempts(inputs, hours, where=MAY_BE_POOLED))[0].lazy(),
+        time_zone=day.time_zone,
+        from_hour=hours.start,
+        to_hour=hours.end,
+    ).filter(pl.col("minute").is_between(day.start, day.end, closed="left"))
+    measured = inputs.query(_MEASURED, {"on": on, "trailing_on": on - TRAILING})
     at = datetime(on.year, on.month, on.day, tzinfo=UTC)
     found = [weights.of(model, chip, at) for model, chip in measured.select("model", "chip").iter_rows()]
     of_token = {
@@ -105,63 +105,32 @@ def owned_pools(con: duckdb.DuckDBPyConnection, on: date, weights: Weights, *, t
     return Owned(idle=idle, measured=measured.with_columns(**of_token))
 
 
-def market_of(
-    con: duckdb.DuckDBPyConnection, on: date, *, weights: Weights, as_known_at: datetime, time_zone: str
-) -> Market:
+def market_of(inputs: Inputs, day: Window, *, weights: Weights) -> Market:
     """Return what could be had on a day: every offer of the price book, and the owned pools."""
-    offered = offers(
-        frame(con, "FROM ref.token_prices"), frame(con, "FROM ref.models"), as_known_at=as_known_at
-    )
-    return Market(offered + pool_offers(owned_pools(con, on, weights, time_zone=time_zone), valid_from=EPOCH))
+    offered = offers(inputs.whole("ref.token_prices"), inputs.whole("ref.models"), as_known_at=day.now)
+    return Market(offered + pool_offers(owned_pools(inputs, day, weights), valid_from=EPOCH))
 
 
-def measured_latency(
-    con: duckdb.DuckDBPyConnection, on: date, start: datetime, end: datetime
-) -> pl.DataFrame:
-    """Return the median latency of every place on a day."""
-    return frame(con, _LATENCY, {"on": on, "start": start, "end": end})
+def measured_latency(inputs: Inputs, day: Window) -> pl.DataFrame:
+    """Return the median latency of every place on a business day."""
+    return inputs.query(_LATENCY, {"on": day.from_on, **day.span})
 
 
-def judge_day(
-    con: duckdb.DuckDBPyConnection,
-    on: date,
-    *,
-    time_zone: str,
-    policy: RoutingPolicy,
-    weights: Weights,
-    as_known_at: datetime,
-) -> Judgement:
+def judge_day(inputs: Inputs, day: Window, *, policy: RoutingPolicy, weights: Weights) -> Judgement:
     """Judge the attempts of one business day."""
-    start, end = business_day_bounds(on, time_zone=time_zone)
+    on = day.from_on
     return routing_mistakes(
-        frame(con, _COSTS, {"early": start - HOUR, "late": end + HOUR}).lazy(),
+        inputs.query(_COSTS, {"early": day.start - HOUR, "late": day.end + HOUR}).lazy(),
         policy=policy,
-        book=frame(con, "FROM ref.token_prices").lazy(),
-        models=frame(con, "FROM ref.models").lazy(),
-        as_known_at=as_known_at,
+        book=inputs.whole("ref.token_prices").lazy(),
+        models=inputs.whole("ref.models").lazy(),
+        as_known_at=day.now,
         from_on=on,
-        to_on=on + timedelta(days=1),
+        to_on=day.to_on,
         surroundings=Surroundings(
-            owned=owned_pools(con, on, weights, time_zone=time_zone),
-            latency=measured_latency(con, on, start, end),
-            fallback_history=frame(con, _FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
-            links=frame(con, _LINKS, {"early": start - HOUR, "late": end + HOUR}),
+            owned=owned_pools(inputs, day, weights),
+            latency=measured_latency(inputs, day),
+            fallback_history=inputs.query(_FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
+            links=inputs.query(_LINKS, {"early": day.start - HOUR, "late": day.end + HOUR}),
         ),
     )
-
-
-def judge_days(
-    con: duckdb.DuckDBPyConnection,
-    days: list[date],
-    *,
-    time_zone: str,
-    policy: RoutingPolicy,
-    weights: Weights,
-    as_known_at: datetime,
-) -> Judgement:
-    """Judge several days, one at a time, so that memory is bounded by a day."""
-    judged = [
-        judge_day(con, on, time_zone=time_zone, policy=policy, weights=weights, as_known_at=as_known_at)
-        for on in days
-    ]
-    return Judgement(*(pl.concat(parts) for parts in zip(*judged, strict=True)))

@@ -1,23 +1,45 @@
-"""ops/completeness: the logs of UTC hours and days against the counters that cover them."""
+"""ops.completeness: the logs of UTC hours and days against the counters that cover them."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
-import dagster as dg
-import duckdb
 import polars as pl
 
 from models.counters.completeness import LOGGED, completeness
 from models.counters.increases import MOST_APART
 from models.counters.latest import latest
+from models.periods import floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, OUTPUT_TOKEN_COLUMNS
-from pipelines.partitions import hours_of
 from pipelines.project import Project
-from pipelines.warehouse.resource import Warehouse, frame, hours_between
+from pipelines.steps.base import Frames, Read, Step, Window, utc_midnight
+from pipelines.steps.inputs import Inputs
 
-KEY = dg.AssetKey(["ops", "completeness"])
+_DAY = timedelta(days=1)
+
+
+def _whole_days(window: Window, _project: Project) -> Window:
+    """Counters may tell days only, and a day has one rate: an hour brings its whole UTC day up to date, so far."""
+    ends = utc_midnight(window.end - timedelta.resolution) + _DAY
+    return Window(
+        utc_midnight(window.start),
+        max(window.end, min(ends, floor_hour(window.now))),
+        window.now,
+        window.time_zone,
+    )
+
+
+STEP = Step(
+    table="ops.completeness",
+    also=("ops.counter_duplicates",),
+    reads=(
+        Read("raw.usage_counters", before=MOST_APART, after=MOST_APART),
+        "core.request_costs",
+        "ref.models",
+        "ref.token_prices",
+    ),
+    covers=_whole_days,
+)
 
 
 def _sum(columns: tuple[str, ...]) -> str:
@@ -60,76 +82,37 @@ WHERE layer = 'list' AND service_tier = 'default' AND region IS NULL AND above_i
 """
 
 
-def completeness_asset(project: Project, hourly: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """Return the asset; an hour's run brings its whole UTC day up to date, for counters that tell days only."""
-    deps = [dg.AssetKey(["raw", source.name]) for source in project.sources]
-
-    @dg.asset(
-        key=KEY,
-        group_name="core",
-        deps=[
-            *deps,
-            *(
-                dg.AssetKey(key)
-                for key in (["core", "request_costs"], ["ref", "models"], ["ref", "token_prices"])
-            ),
-        ],
-        partitions_def=hourly,
-        backfill_policy=dg.BackfillPolicy.single_run(),
-        kinds={"polars", "duckdb"},
-        pool="lake",
-        description=table("ops.completeness").grain + ".",
-    )
-    def fact(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult[Any]:
-        start, end = hours_of(context)
-        start = start.replace(hour=0)
-        with (
-            warehouse.reading() as con,
-            warehouse.committing(run_id=context.run.run_id, job="facts") as commit,
-        ):
-            rows, replaced = compare(con, start, end, now=datetime.now(UTC))
-            hours = hours_between(start, end)
-            commit.replace("ops.completeness", rows, partitions=hours)
-            commit.replace("ops.counter_duplicates", replaced, partitions=hours)
-        return dg.MaterializeResult(
-            metadata={"dagster/row_count": rows.height, "changed_partitions": commit.changed}
-        )
-
-    return fact
-
-
-def compare(
-    con: duckdb.DuckDBPyConnection, start: datetime, end: datetime, *, now: datetime
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return rows of ops.completeness and ops.counter_duplicates of the hours from a UTC midnight on."""
-    counts, replaced = pl.collect_all(latest(landed_counters(con, start, end).lazy()))
+def compute(inputs: Inputs, window: Window) -> Frames:
+    """Compare what was counted in the hours of UTC days with what was logged."""
+    start, end = window.start, window.end
+    counts, replaced = pl.collect_all(latest(landed_counters(inputs, start, end).lazy()))
+    if counts.is_empty():
+        return {"ops.completeness": table("ops.completeness").empty(), "ops.counter_duplicates": replaced}
     named = canonical_providers(counts.lazy()).collect()
-    con.register("counts", named)
-    named = frame(con, _NAMED)
-    con.unregister("counts")
+    named = inputs.query(_NAMED, frames={"counts": named})
     # The day that the last hour lies in, in case that its counter tells days only.
-    last = (end - timedelta(microseconds=1)).replace(hour=0, minute=0, second=0, microsecond=0)
-    logged = frame(con, _LOGGED, {"start": start, "end": last + timedelta(days=1)}).with_columns(
+    last = utc_midnight(end - timedelta(microseconds=1))
+    logged = inputs.query(_LOGGED, {"start": start, "end": last + _DAY}).with_columns(
         (pl.col(f"{side}_usd") * 10**12).cast(pl.Int128).alias(f"{side}_picodollars")
         for side in ("input", "output")
     )
     rows = completeness(
         table("raw.usage_counters").conform(named.lazy()),
         logged.lazy().select(pl.col(name).cast(dtype) for name, dtype in LOGGED.items()),
-        frame(con, _PRICES).lazy(),
-        ended_by=now,
+        inputs.query(_PRICES).lazy(),
+        ended_by=window.now,
     ).collect()
     is_within = (pl.col("bucket_hour") >= start) & (pl.col("bucket_hour") < end)
     hours = pl.col("started_hour")
-    return rows.filter(is_within), replaced.filter((hours >= start) & (hours < end))
+    return {
+        "ops.completeness": rows.filter(is_within),
+        "ops.counter_duplicates": replaced.filter((hours >= start) & (hours < end)),
+    }
 
 
-def landed_counters(con: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
+def landed_counters(inputs: Inputs, start: datetime, end: datetime) -> pl.DataFrame:
     """Return every delivery of the buckets that start in a range, and of the readings that reach into it."""
-    return frame(
-        con,
+    return inputs.query(
         "SELECT * FROM raw.usage_counters WHERE started_at >= $early AND started_at < $late "
         "AND (series IS NOT NULL OR (started_at >= $start AND started_at < $end))",
         {"start": start, "end": end, "early": start - MOST_APART, "late": end + MOST_APART},

@@ -1,0 +1,122 @@
+"""The computed tables as Dagster assets: one multi-asset a grain, each table with its own key, checks and backfills.
+
+Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds and descriptions derive from it.
+"""
+
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import dagster as dg
+
+from models import marts
+from models.schemas import table, tables
+from pipelines.partitions import DAY_FROM_HOURS, days_of, hours_of
+from pipelines.project import Project
+from pipelines.steps import step_of, steps, steps_of
+from pipelines.steps.base import Grain, Step, Window, grain_of
+from pipelines.steps.computing import Task, chunks, compute, computed_ahead
+from pipelines.warehouse.resource import Warehouse
+
+JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
+_SHOWN = ("core", "mart")
+
+
+def asset_tables(grain: Grain) -> list[str]:
+    """Return the tables of a grain that are assets: every step's own, and what it also fills of core and mart."""
+    return [
+        dotted
+        for step in steps_of(grain).values()
+        for dotted in step.tables
+        if dotted == step.table or table(dotted).schema in _SHOWN
+    ]
+
+
+def key_of(dotted: str) -> dg.AssetKey:
+    """Return the asset key of a table."""
+    return dg.AssetKey(dotted.split("."))
+
+
+def computed_assets(
+    project: Project, *, hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
+) -> list[dg.AssetsDefinition]:
+    """Return the multi-assets of hours and of business days."""
+    sources = [dg.AssetKey(["raw", source.name]) for source in project.sources]
+    return [_grain_asset("hourly", sources, hourly), _grain_asset("daily", sources, daily)]
+
+
+def _grain_asset(
+    grain: Grain, sources: list[dg.AssetKey], partitions: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=f"{grain}_tables",
+        specs=[_spec(dotted, sources) for dotted in asset_tables(grain)],
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        pool="lake",
+        can_subset=True,
+    )
+    def computed(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        selected = {".".join(key.path) for key in context.selected_asset_keys}
+        names = tuple(name for name, step in steps_of(grain).items() if selected & {*step.tables})
+        now = warehouse.project.known_at or datetime.now(UTC)
+        zone = warehouse.project.time_zone
+        if grain == "hourly":
+            window = Window(*hours_of(context), now, zone)
+        else:
+            window = Window.of_days(*days_of(context), now=now, time_zone=zone)
+        counts = work_off(warehouse, names, window, run_id=context.run.run_id)
+        # In the order of their flow.
+        for dotted in asset_tables(grain):
+            if dotted in selected:
+                yield dg.MaterializeResult(
+                    asset_key=key_of(dotted), metadata={"dagster/row_count": counts.get(dotted, 0)}
+                )
+
+    return computed
+
+
+def _spec(dotted: str, sources: list[dg.AssetKey]) -> dg.AssetSpec:
+    step = step_of(dotted)
+    schema, name = dotted.split(".")
+    is_sql = (files(marts) / f"{name}.sql").is_file()
+    return dg.AssetSpec(
+        key_of(dotted),
+        group_name=schema if schema in _SHOWN else {"hourly": "core", "daily": "mart"}[step.grain],
+        deps=_upstream(step, sources),
+        kinds={"sql" if is_sql else "polars", "duckdb"},
+        description=table(dotted).grain + ".",
+        skippable=True,
+    )
+
+
+def _upstream(step: Step, sources: list[dg.AssetKey]) -> list[dg.AssetDep]:
+    """Return the assets that a step reads: all sources for `raw`, and each table that is one."""
+    computed = {dotted for grain in JOB_OF for dotted in asset_tables(grain)}
+    deps = [dg.AssetDep(key) for key in sources if any(read.table.startswith("raw.") for read in step.inputs)]
+    for dotted in dict.fromkeys(read.table for read in step.inputs):
+        if dotted in computed:
+            is_finer = step.grain == "daily" and grain_of(dotted) == "hourly"
+            deps.append(dg.AssetDep(key_of(dotted), partition_mapping=DAY_FROM_HOURS if is_finer else None))
+        elif dotted.startswith("ref.") and tables()[dotted].select is None:
+            deps.append(dg.AssetDep(key_of(dotted)))
+    return deps
+
+
+def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, run_id: str) -> dict[str, int]:
+    """Compute steps of one grain over a window, chunk by chunk, each in one transaction; return the rows by table."""
+    grain = steps()[names[0]].grain
+    task = Task(warehouse.project, names, window)
+    with warehouse.reading() as con:
+        parts = chunks(con, window, grain)
+        ahead = computed_ahead(con, task) if len(parts) > 1 else {}
+    counts: dict[str, int] = {}
+    for done, part in enumerate(parts, start=1):
+        with warehouse.committing(run_id=run_id, job=JOB_OF[grain]) as commit:
+            with warehouse.reading() as con:
+                made = compute(con, Task(warehouse.project, names, part, ahead, window))
+            for dotted, count in made.row_counts().items():
+                counts[dotted] = counts.get(dotted, 0) + count
+            made.commit_to(commit)
+        unit, size = ("hours", len(part.hours)) if grain == "hourly" else ("days", len(part.days))
+        warehouse.progress(JOB_OF[grain], f"{size} {unit}, part {done} of {len(parts)}")
+    return counts

@@ -1,0 +1,39 @@
+"""What Dagster shows of one project: assets, checks, jobs, schedules, sensors and the warehouse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from pipelines.assets.computed import computed_assets
+from pipelines.assets.raw import raw_assets
+from pipelines.assets.reference import reference
+from pipelines.assets.reports import published_warehouse, report_assets
+from pipelines.automation.jobs import JOBS
+from pipelines.automation.schedules import SCHEDULES
+from pipelines.automation.sensors import SENSORS
+from pipelines.checks import all_checks
+from pipelines.partitions import dagster_previews, daily, hourly
+from pipelines.project import Project
+from pipelines.warehouse.resource import Warehouse
+
+
+def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Return the definitions of a project; tests and commands swap resources, they do not patch."""
+    hours, days = hourly(project), daily(project)
+    with dagster_previews():
+        facts_and_marts = [
+            *computed_assets(project, hourly=hours, daily=days),
+            *report_assets(days),
+        ]
+    assets = [*raw_assets(project), reference, *facts_and_marts, published_warehouse]
+    tables = {".".join(key.path) for asset in assets for key in asset.keys}
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=all_checks(tables, hourly=hours, daily=days),
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        executor=dg.in_process_executor,
+        resources={"warehouse": Warehouse(project), **(resource_overrides or {})},
+    )

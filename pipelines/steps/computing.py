@@ -1,0 +1,188 @@
+"""Work off a chunk of hours or days: steps in order, each reading what the ones before have made, nothing committed.
+
+A chunk is a function of what it reads. `Task` can be sent to another process, which opens the lake for reading and
+returns `Made`; the one committing room takes it, in the order of the chunks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import duckdb
+import polars as pl
+
+from models.finance.restatements import Periods
+from models.periods import HOUR
+from models.schemas import table
+from pipelines.project import Project
+from pipelines.steps import steps
+from pipelines.steps.base import Frames, Grain, Step, Window
+from pipelines.steps.inputs import Inputs
+from pipelines.warehouse.closed import closed_periods
+from pipelines.warehouse.commit import Commit, PartitionValue
+
+
+@dataclass(frozen=True)
+class Task:
+    """A chunk: which steps, of which window.
+
+    Attributes:
+        ahead: rows that steps before this chunk have made of the whole range, of which it is a part.
+        range: that range.
+    """
+
+    project: Project
+    names: tuple[str, ...]
+    window: Window
+    ahead: Frames = field(default_factory=dict)
+    range: Window | None = None
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The new rows of partitions of a table."""
+
+    table: str
+    rows: pl.DataFrame
+    partitions: Sequence[PartitionValue]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a chunk has made: partitions to replace, and corrections of closed periods to append."""
+
+    replaced: list[Replaced] = field(default_factory=list)
+    adjustments: list[pl.DataFrame] = field(default_factory=list)
+
+    def commit_to(self, commit: Commit) -> None:
+        """Hand it to a transaction."""
+        for one in self.replaced:
+            commit.replace(one.table, one.rows, partitions=one.partitions)
+        for rows in self.adjustments:
+            commit.append("core.adjustments", rows)
+
+    def row_counts(self) -> dict[str, int]:
+        """Return the rows made of each table."""
+        return {one.table: one.rows.height for one in self.replaced}
+
+
+def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
+    """Compute the steps of a chunk.
+
+    Args:
+        con: a session of its own on the lake, for reading.
+        task: the chunk.
+    """
+    project, made = task.project, Made()
+    closed = closed_periods(con, project)
+    inputs = Inputs(con, project)
+    for dotted, rows in task.ahead.items():
+        inputs.hold(dotted, rows, task.range or task.window)
+    try:
+        for name, step in steps().items():
+            if name not in task.names:
+                continue
+            window = step.window(task.window, project)
+            frames = _slices(task.ahead, step, window) or made_by(step, inputs, window)
+            if step.restate is not None and closed:
+                frames = {name: _restated(step, inputs, window, frames[name], closed, made)}
+            for dotted, rows in frames.items():
+                if dotted not in task.ahead:
+                    inputs.hold(dotted, rows, window)
+                partitions = window.hours if step.grain == "hourly" else window.days
+                made.replaced.append(Replaced(dotted, rows, partitions))
+    finally:
+        inputs.close()
+    return made
+
+
+def computed_ahead(con: duckdb.DuckDBPyConnection, task: Task) -> Frames:
+    """Return the rows of the steps that must know the whole range before its chunks are worked off."""
+    inputs = Inputs(con, task.project)
+    found: Frames = {}
+    for name, step in steps().items():
+        if name in task.names and step.is_computed_ahead:
+            found |= made_by(step, inputs, task.window)
+    return found
+
+
+def made_by(step: Step, inputs: Inputs, window: Window) -> Frames:
+    """Compute one step; its rows have the columns of their tables."""
+    if step.compute is None:
+        raise TypeError(f"The step of {step.table} has no compute().")
+    frames = step.compute(inputs, window)
+    return {dotted: table(dotted).conform(rows.lazy()).collect() for dotted, rows in frames.items()}
+
+
+def _slices(ahead: Frames, step: Step, window: Window) -> Frames:
+    """Return what was computed ahead of a step's window."""
+    if step.table not in ahead:
+        return {}
+    return {
+        dotted: ahead[dotted].filter(
+            pl.col(str(table(dotted).partition)).is_between(window.start, window.end, closed="left")
+        )
+        for dotted in step.tables
+    }
+
+
+def _restated(
+    step: Step,
+    inputs: Inputs,
+    window: Window,
+    rows: pl.DataFrame,
+    closed: Periods,
+    made: Made,
+) -> pl.DataFrame:
+    """Leave the rows of closed periods as they stand, and book what they should be as corrections."""
+    if step.restate is None:
+        return rows
+    restated = step.restate(
+        inputs.stored(step.table, window.start, window.end),
+        rows,
+        inputs.query(
+            "FROM core.adjustments WHERE accrued_hour >= $start AND accrued_hour < $end", window.span
+        ),
+        closed=closed,
+        booked_on=window.now.astimezone(ZoneInfo(window.time_zone)).date(),
+    )
+    made.adjustments.append(restated.adjustments)
+    return restated.rows
+
+
+ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 4_000_000}
+"""Landed records that one chunk holds at most: memory is bounded by this, never by history."""
+
+
+def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain) -> list[Window]:
+    """Cut a window into chunks of at most `ROWS_AT_ONCE` records (an hour or a day at the least)."""
+    counts: dict[datetime, int] = dict(
+        con.execute(
+            "SELECT touched_hour, sum(record_count)::BIGINT FROM ops.file_hours "
+            "WHERE touched_hour >= ? AND touched_hour < ? GROUP BY ALL",
+            [window.start - HOUR, window.end],
+        ).fetchall()
+    )
+    if grain == "hourly":
+        edges = [*window.hours, window.end]
+    else:
+        days = [
+            Window.of_days(on, on, now=window.now, time_zone=window.time_zone).start for on in window.days
+        ]
+        edges = [*days, window.end]
+    hours = sorted(counts)
+    found: list[Window] = []
+    start, rows, place = window.start, 0, 0
+    for first, last in pairwise(edges):
+        count = 0
+        while place < len(hours) and hours[place] < last:
+            count += counts[hours[place]]
+            place += 1
+        if rows and rows + count > ROWS_AT_ONCE[grain]:
+            found.append(Window(start, first, window.now, window.time_zone))
+            start, rows = first, 0
+        rows += count
+    found.append(Window(start, window.end, window.now, window.time_zone))
+    return found

@@ -1,0 +1,137 @@
+"""What steps read: tables by name, from the lake or, where they are held, from memory.
+
+`Inputs(con, project)` is the lake. With `hold_all` other sheets stand in place of its reference tables (repricing).
+With `hold` rows that were made of what landed, and are not built yet, stand in place of the lake's (the open day).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+import duckdb
+import polars as pl
+
+from models.schemas import table
+from pipelines.project import Project
+from pipelines.steps.base import Window
+
+_NUMBERS = count()
+_SCHEMAS = ("raw", "ref", "core", "mart", "ops")
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Rows that stand in place of the lake's: of all partitions, or of those in [first, last)."""
+
+    rows: pl.DataFrame
+    first: object | None = None
+    last: object | None = None
+
+
+class Inputs:
+    """Tables as steps read them; what is held is seen by SQL as well."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, project: Project) -> None:
+        self.project = project
+        self._con = con
+        self._held: dict[str, _Held] = {}
+        self._shown: set[str] = set()
+        self._memory: str | None = None
+
+    def hold(self, dotted: str, rows: pl.DataFrame, window: Window) -> None:
+        """Let the rows of a table's partitions in a window stand in place of those of the lake."""
+        days = (window.from_on, window.to_on)
+        is_hourly = isinstance(table(dotted).polars_schema[str(table(dotted).partition)], pl.Datetime)
+        self._held[dotted] = _Held(rows, *(window.span.values() if is_hourly else days))
+        self._shown.discard(dotted)
+
+    def hold_all(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Let whole tables stand in place of those of the lake."""
+        for dotted, rows in frames.items():
+            self._held[dotted] = _Held(rows)
+            self._shown.discard(dotted)
+
+    def query(
+        self, sql: str, parameters: object = None, *, frames: Mapping[str, pl.DataFrame] | None = None
+    ) -> pl.DataFrame:
+        """Run a query over `schema.table` names, and over frames by names of their own, and return its rows."""
+        for dotted in self._held.keys() - self._shown:
+            if dotted in sql:
+                self._show(dotted)
+        for name, rows in (frames or {}).items():
+            self._con.register(name, rows)
+        found = self._con.execute(sql, parameters).pl()
+        for name in frames or {}:
+            self._con.unregister(name)
+        return found
+
+    def rows(self, dotted: str, first: datetime, last: datetime, *, where: str = "true") -> pl.DataFrame:
+        """Return the rows of the partitions of a table in [first, last).
+
+        Args:
+            dotted: an hourly table.
+            first: the first hour.
+            last: the hour after the last.
+            where: a condition that rows of the lake must meet; what is held comes whole.
+        """
+        held, partition = self._held.get(dotted), str(table(dotted).partition)
+        if held is None:
+            return self.stored(dotted, first, last, where=where)
+        if (held.first, held.last) == (first, last):
+            return held.rows
+        if held.first is not None and held.first <= first and last <= held.last:  # type: ignore[operator]
+            return held.rows.filter(pl.col(partition).is_between(first, last, closed="left"))
+        return self.query(
+            f"FROM {dotted} WHERE {partition} >= ? AND {partition} < ? AND {where}", [first, last]
+        )
+
+    def stored(self, dotted: str, first: datetime, last: datetime, *, where: str = "true") -> pl.DataFrame:
+        """Return the rows of the partitions of a table in [first, last) as they stand in the lake."""
+        partition = table(dotted).partition
+        return self._con.execute(
+            f"FROM nanodollar.{dotted} WHERE {partition} >= ? AND {partition} < ? AND {where}", [first, last]
+        ).pl()
+
+    def whole(self, dotted: str) -> pl.DataFrame:
+        """Return a table that is not partitioned."""
+        held = self._held.get(dotted)
+        return held.rows if held is not None else self._con.execute(f"FROM nanodollar.{dotted}").pl()
+
+    def _show(self, dotted: str) -> None:
+        """Let SQL see what is held of a table: a view in a database of its own that is searched before the lake."""
+        held, partition = self._held[dotted], table(dotted).partition
+        if self._memory is None:
+            self._memory = f"held_{next(_NUMBERS)}"
+            self._con.execute(f"ATTACH ':memory:' AS {self._memory}")
+            for schema in _SCHEMAS:
+                self._con.execute(f"CREATE SCHEMA {self._memory}.{schema}")
+            path = [
+                f"{place}.{schema}"
+                for place in (self._memory, "nanodollar")
+                for schema in ("main", *_SCHEMAS)
+            ]
+            self._con.execute(f"SET search_path = '{','.join(path)}'")
+        rows = f"{self._memory}.main.{dotted.replace('.', '_')}"
+        # A table, for DuckDB 1.5 cannot push a join's filter into Arrow's rows.
+        self._con.register("shown", held.rows)
+        self._con.execute(f"CREATE OR REPLACE TABLE {rows} AS FROM shown")
+        self._con.unregister("shown")
+        view = f"FROM {rows}"
+        if held.first is not None:
+            first, last = (f"'{bound}'" for bound in (held.first, held.last))
+            view += (
+                f" UNION ALL BY NAME FROM nanodollar.{dotted} "
+                f"WHERE {partition} < {first} OR {partition} >= {last}"
+            )
+        self._con.execute(f"CREATE OR REPLACE VIEW {self._memory}.{dotted} AS {view}")
+        self._shown.add(dotted)
+
+    def close(self) -> None:
+        """Let go of what is held."""
+        if self._memory is not None:
+            self._con.execute("USE nanodollar")
+            self._con.execute(f"DETACH {self._memory}")
+        self._held.clear()
+        self._shown.clear()
+        self._memory = None

@@ -1,0 +1,70 @@
+"""Which replicas lived in a window, and which attempts they may have served."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from models.costs.occupancy import ESTIMATED_SECONDS
+from models.schemas import table
+from pipelines.steps.base import Window
+from pipelines.steps.inputs import Inputs
+
+LONGEST_ATTEMPT = timedelta(hours=48)
+"""How far before an hour an attempt that ends in it may have started (a batch job takes a day)."""
+
+
+def live_events(inputs: Inputs, window: Window) -> pl.DataFrame:
+    """Return all events of every replica that lived in a window, however early or late they are.
+
+    Only what an event with a deployment names is a replica.
+    """
+    return inputs.query(
+        "SELECT * FROM core.replica_events WHERE replica_id IN ("
+        "SELECT replica_id FROM core.replica_events WHERE deployment IS NOT NULL GROUP BY replica_id "
+        "HAVING min(event_at) < $end AND "
+        "(max(event_at) >= $start OR arg_max(event, event_at) NOT IN ('stopped', 'failed')))",
+        window.span,
+    )
+
+
+MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment FROM core.replica_events))"
+
+
+def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataFrame:
+    """Return the attempts that started or were still running in a window; one without an end ran for a minute.
+
+    Args:
+        inputs: where they are read.
+        window: whole hours.
+        where: a condition that the lake's rows must meet; what is held in memory comes whole.
+    """
+    running = inputs.query(
+        "SELECT * FROM nanodollar.core.requests WHERE started_at < $start AND started_at >= $early AND "
+        "coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start "
+        f"AND {where}",
+        {"start": window.start, "early": window.start - LONGEST_ATTEMPT, "assumed": ESTIMATED_SECONDS},
+    )
+    started = inputs.rows("core.requests", window.start, window.end, where=where)
+    if running.is_empty():
+        return started
+    schema = table("core.requests")
+    return pl.concat([schema.conform(rows.lazy()) for rows in (running, started)]).collect()
+
+
+def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part attempts into those on a known replica or deployment, and the others; a cache hit ran nowhere.
+
+    A replica that no event names is nobody's: its attempts are tied by their route.
+    """
+    known = inputs.query(
+        "SELECT DISTINCT replica_id, deployment FROM core.replica_events WHERE deployment IS NOT NULL"
+    )
+    if known.is_empty():
+        return running.clear(), running
+    is_known = pl.col("replica_id").is_in(known.get_column("replica_id").unique().to_list())
+    is_routed = pl.col("route").is_in(known.get_column("deployment").unique().to_list())
+    is_pooled = (is_known.fill_null(value=False) | is_routed.fill_null(value=False)) & ~pl.col(
+        "is_gateway_cache_hit"
+    )
+    on, off = running.filter(is_pooled), running.filter(~is_pooled)
+    return on.with_columns(pl.when(is_known).then("replica_id").alias("replica_id")), off

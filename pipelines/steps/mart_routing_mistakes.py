@@ -1,0 +1,47 @@
+"""mart.routing_mistakes: attempts that went to the wrong place, with what the better one would have saved."""
+
+from datetime import timedelta
+
+import polars as pl
+
+from models.costs.weights import load_weights
+from models.periods import HOUR
+from pipelines.steps.base import Frames, Read, Step, Window
+from pipelines.steps.inputs import Inputs
+from pipelines.steps.lives import LONGEST_ATTEMPT
+from pipelines.steps.outdated import moved_policy_days
+from pipelines.steps.routes import TRAILING, judge_day, project_policy
+
+STEP = Step(
+    table="mart.routing_mistakes",
+    also=("mart.routing_regret_daily", "mart.routing_coverage_daily"),
+    reads=(
+        Read("core.request_costs", before=TRAILING, after=HOUR),
+        Read("core.pool_hours", before=TRAILING),
+        Read("core.requests", before=LONGEST_ATTEMPT, after=HOUR),
+        "core.replica_states",
+        "core.replica_events",
+        "ref.routing_policy",
+        "ref.token_prices",
+        "ref.models",
+    ),
+    outdated_by=(moved_policy_days,),
+)
+
+
+def compute(inputs: Inputs, window: Window) -> Frames:
+    """Judge each day by itself, so that memory is bounded by a day."""
+    project = inputs.project
+    policy = project_policy(project, as_known_at=window.now)
+    weights = load_weights(project.weights_text(), path=project.weights_path)
+    judged = [
+        judge_day(inputs, _day(window, number), policy=policy, weights=weights)
+        for number in range(len(window.days))
+    ]
+    mistakes, regret, coverage = (pl.concat(parts) for parts in zip(*judged, strict=True))
+    return dict(zip(STEP.tables, (mistakes, regret, coverage), strict=True))
+
+
+def _day(window: Window, number: int) -> Window:
+    on = window.from_on + timedelta(days=number)
+    return Window.of_days(on, on + timedelta(days=1), now=window.now, time_zone=window.time_zone)
