@@ -1,17 +1,16 @@
-"""YAML files that people write: several documents, the line of every key, errors in one sentence."""
+"""Files that people write: the one reader of them all, with the line of every key and errors in one sentence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from models.errors import ConfigurationError
+from models.yaml_values import Location, yaml_values
 
-Location = tuple[Any, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -20,16 +19,24 @@ def _instant(value: object) -> object:
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
+    if isinstance(value, str):  # quoted
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            return read.astimezone(UTC) if read.tzinfo else read.replace(tzinfo=UTC)
     raise ValueError("write a date such as 2026-01-01 or an instant such as 2026-01-01T16:30:00Z")
 
 
 Instant = Annotated[datetime, BeforeValidator(_instant)]
+"""A date (its first instant in UTC) or an instant, quoted or not."""
 
 
 class Strict(BaseModel):
-    """A mapping without unknown keys."""
+    """A mapping whose unknown keys are errors; fields may be written by their alias."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,9 @@ class Document:
         location = tuple(part for part in first["loc"] if part != "[key]")
         key = location[-1] if location else ""
         if first["type"] == "extra_forbidden":
-            valid = list(_owner(model, location[:-1]).model_fields)
-            close = get_close_matches(str(key), valid, n=1, cutoff=0.5)
-            hint = f"did you mean {close[0]!r}?" if close else f"valid keys: {', '.join(valid)}"
-            return self.error(location, f"unknown key {key!r}; {hint}")
+            fields = _owner(model, location[:-1]).model_fields
+            valid = [field.alias or name for name, field in fields.items()]
+            return self.error(location, f"unknown key {key!r}; {nearest(key, valid)}")
         if first["type"] == "missing":
             return self.error(location, f"{key!r} is missing; add it")
         dotted = ".".join(str(part) for part in location)
@@ -101,35 +107,26 @@ def read_documents(text: str, *, path: str) -> list[Document]:
     """Parse the documents of a file, which `---` parts; empty ones are left out.
 
     Raises:
-        ConfigurationError: broken syntax or a key written twice, with file and line.
+        ConfigurationError: broken syntax, a key written twice, or more than the bounds of `models/yaml_values.py`,
+            with file and line.
     """
-    documents: list[Document] = []
-    try:
-        for root in yaml.compose_all(text, Loader=yaml.SafeLoader):
-            lines: dict[Location, int] = {(): root.start_mark.line + 1}
-            _index(root, (), lines, path)
-            documents.append(Document(path, yaml.SafeLoader("").construct_document(root), lines))
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or error
-        raise ConfigurationError(f"{path}{where}: not valid YAML ({problem}); mend the syntax") from error
-    return [document for document in documents if document.value is not None]
+    found = [Document(path, value, lines) for value, lines in yaml_values(text, path=path)]
+    return [document for document in found if document.value is not None]
 
 
-def _index(node: yaml.Node, location: Location, lines: dict[Location, int], path: str) -> None:
-    """Note the 1-based line of every key; a key written twice is an error."""
-    if isinstance(node, yaml.MappingNode):
-        for key, child in node.value:
-            here = (*location, key.value)
-            line = key.start_mark.line + 1
-            if here in lines:
-                raise ConfigurationError(
-                    f"{path}, line {line}: key {key.value!r} is written twice; keep one of them"
-                )
-            lines[here] = line
-            _index(child, here, lines, path)
-    elif isinstance(node, yaml.SequenceNode):
-        for position, child in enumerate(node.value):
-            lines[*location, position] = child.start_mark.line + 1
-            _index(child, (*location, position), lines, path)
+def read_yaml(text: str, *, path: str) -> Document:
+    """Parse a file of one document; an empty file has the value None.
+
+    Raises:
+        ConfigurationError: as `read_documents`, or there is a second document.
+    """
+    found = read_documents(text, path=path)
+    if len(found) > 1:
+        raise found[1].error((), "a second document begins; the file has one, without `---`")
+    return found[0] if found else Document(path, None, {})
+
+
+def nearest(word: object, valid: Sequence[str]) -> str:
+    """Return the tail of an 'unknown name' message: the nearest valid name, or all of them."""
+    close = get_close_matches(str(word), valid, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"valid names: {', '.join(valid)}"

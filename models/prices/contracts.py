@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
-from models.prices.fields import Instant, Strict, readable
+from models.prices.fields import readable
 from models.prices.sheet_schema import Multiplier, NonNegative, Rates
-from models.prices.token_yaml import Document, read_yaml
 from models.prices.versions import Stated, Version, versions
 
 _END = datetime.max.replace(tzinfo=UTC)

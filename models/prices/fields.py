@@ -1,31 +1,13 @@
-"""What every file of prices shares: strict models, dates, and errors that name file, line, key and remedy."""
+"""What every file of prices shares: all its errors at once, each naming file, line, key and remedy."""
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from models.documents import Document, nearest
 from models.errors import ConfigurationError
-from models.prices.token_yaml import Document, Location, nearest
-
-
-def _instant(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-    if isinstance(value, date):
-        return datetime.combine(value, time(), UTC)
-    raise ValueError("write a date such as 2026-11-20 or an instant such as 2026-11-20T16:30:00Z")
-
-
-Instant = Annotated[datetime, BeforeValidator(_instant)]
-"""A date (its first instant in UTC) or an instant."""
-
-
-class Strict(BaseModel):
-    """A mapping whose unknown keys are errors; fields may be written by their alias."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+from models.yaml_values import Location
 
 
 def readable(

@@ -8,9 +8,10 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
-from models.prices.fields import Instant, Strict, readable
-from models.prices.token_yaml import Document, Location, read_yaml
+from models.prices.fields import readable
+from models.yaml_values import Location
 
 MOST_USD_PER_GPU_HOUR = Decimal(1000)
 """No accelerator is rented above this; a higher figure is a unit error."""

@@ -13,13 +13,13 @@ from typing import Any
 
 import polars as pl
 
+from models.documents import Document
 from models.money import booked_picodollars
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import Billing, GpuSheet
 from models.prices.offers import Entry, GpuOffer, Outside, Refusal, TokenOffer
 from models.prices.sheet_schema import TokenSheet
 from models.prices.token_book import model_aliases, token_book
-from models.prices.token_yaml import Document
 
 _NOWHERE = Document("", None, {})
 _CARD = (

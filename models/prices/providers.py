@@ -5,7 +5,7 @@ from importlib.resources import files
 
 import polars as pl
 
-from models.prices.token_yaml import read_yaml
+from models.documents import read_yaml
 
 
 @cache

@@ -7,7 +7,7 @@ from statistics import median
 
 from models.errors import ConfigurationError
 from models.prices.sheet_schema import Model, TokenSheet
-from models.prices.token_yaml import Location
+from models.yaml_values import Location
 
 MOST_CHANGE = 100
 """A rate this many times its earlier one, or its family's elsewhere, is taken for a unit error."""

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, model_validator
 
+from models.documents import Document, Instant, Strict, nearest
 from models.errors import ConfigurationError
-from models.prices.fields import Instant, Strict
-from models.prices.token_yaml import Document, Location, nearest
 from models.schemas.vocabulary import INPUT_CLASSES, TOKEN_CLASSES
+from models.yaml_values import Location
 
 MOST_PER_MTOK = Decimal(1000)
 """No token is sold above this; a higher figure is a unit error (the public lists hold some at $71,000)."""

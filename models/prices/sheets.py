@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from models.documents import Document, read_yaml
 from models.errors import ConfigurationError
 from models.prices.fields import readable
 from models.prices.sheet_checks import order_problems
 from models.prices.sheet_schema import CURRENCY, SECTIONS, TokenSheet
-from models.prices.token_yaml import Document, Location, read_yaml
+from models.yaml_values import Location
 
 
 def load_token_sheets(texts: Mapping[str, str]) -> list[TokenSheet]:

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
-from models.documents import Document, Instant, Location, Strict, read_documents
+from models.documents import Document, Instant, Strict, read_documents
 from models.routing.quality import Score, Scored, scores
 from models.schemas import table
+from models.yaml_values import Location
 
 DEFAULT_CLAUSE = "default"
 """Clause of attempts that no policy names: the same model family, at any provider."""

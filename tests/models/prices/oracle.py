@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from models.costs.token_costs import price_requests
+from models.documents import Document
 from models.prices.offers import TokenOffer
 from models.prices.sheet_schema import TokenSheet
 from models.prices.token_book import model_aliases, token_book
-from models.prices.token_yaml import Document
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_CLASSES
 
