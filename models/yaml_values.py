@@ -6,7 +6,7 @@ Decimals are kept as written, dates may be quoted or not, a key written twice is
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -68,11 +68,11 @@ def yaml_values(text: str, *, path: str) -> Iterator[tuple[Any, dict[Location, i
         loader = _Loader(text)
         count = 0
         while loader.check_event():
-            event: Any = loader.get_event()
+            event = loader.get_event()
             if isinstance(event, yaml.DocumentStartEvent):
                 count += 1
                 if count > MOST_DOCUMENTS:
-                    line = event.start_mark.line + 1
+                    line = cast("Any", event).start_mark.line + 1
                     raise ConfigurationError(
                         f"{path}, line {line}: the file has more than {MOST_DOCUMENTS:,} documents; split it"
                     )
