@@ -1,14 +1,16 @@
 """Files that people write: the one reader of them all, with the line of every key and errors in one sentence."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from difflib import get_close_matches
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from models.errors import ConfigurationError
+from models.toml_values import toml_values
 from models.yaml_values import Location, yaml_values
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -74,26 +76,54 @@ class Document:
         found: list[Any] = list(error.errors())
         # A key that is written wrong says more than the one that it leaves missing.
         first = next((one for one in found if one["type"] == "extra_forbidden"), found[0])
-        location = tuple(part for part in first["loc"] if part != "[key]")
+        location = self._written(first["loc"])
         key = location[-1] if location else ""
         if first["type"] == "extra_forbidden":
-            fields = _owner(model, location[:-1]).model_fields
+            fields = _owner(model, first["loc"][:-1]).model_fields
             valid = [field.alias or name for name, field in fields.items()]
             return self.error(location, f"unknown key {key!r}; {nearest(key, valid)}")
         if first["type"] == "missing":
             return self.error(location, f"{key!r} is missing; add it")
         dotted = ".".join(str(part) for part in location)
-        return self.error(location, f"{dotted}: {first['msg'].removeprefix('Value error, ')}; mend it")
+        message = _OF_PYDANTIC.sub("a mapping of keys", first["msg"].removeprefix("Value error, "))
+        return self.error(location, f"{dotted}: {message}; mend it" if dotted else f"{message}; mend it")
+
+    def _written(self, location: Location) -> Location:
+        """Return the keys of a place without the names that pydantic gives to the choices of a type."""
+        found: list[Any] = []
+        value = self.value
+        for number, part in enumerate(location):
+            is_there = (isinstance(value, dict) and part in value) or (
+                isinstance(value, (list, tuple)) and isinstance(part, int) and part < len(value)
+            )
+            if is_there:
+                value = value[part]
+                found.append(part)
+            elif number == len(location) - 1 and isinstance(value, dict) and part != "[key]":
+                found.append(part)
+        return tuple(found)
+
+
+_OF_PYDANTIC = re.compile(r"a valid dictionary or instance of \w+|an instance of \w+")
 
 
 def _owner(model: type[BaseModel], location: Location) -> type[BaseModel]:
     """Return the model that owns the keys at a location."""
     owner = model
+    is_member = False
     for part in location:
+        if is_member:  # an index of a list, or a name that a person gave
+            is_member = False
+            continue
         field = owner.model_fields.get(str(part))
+        is_member = field is not None and _holds_members(field.annotation)
         found = None if field is None else _model_in(field.annotation)
         owner = found or owner
     return owner
+
+
+def _holds_members(annotation: Any) -> bool:
+    return get_origin(annotation) in {list, dict, tuple} or any(map(_holds_members, get_args(annotation)))
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -124,6 +154,16 @@ def read_yaml(text: str, *, path: str) -> Document:
     if len(found) > 1:
         raise found[1].error((), "a second document begins; the file has one, without `---`")
     return found[0] if found else Document(path, None, {})
+
+
+def read_toml(text: str, *, path: str) -> Document:
+    """Parse a TOML file.
+
+    Raises:
+        ConfigurationError: broken syntax, nested beyond reason or too large, with file and line.
+    """
+    value, lines = toml_values(text, path=path)
+    return Document(path, value, lines)
 
 
 def nearest(word: object, valid: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from models.errors import ConfigurationError
-from pipelines.settings import SETTINGS_FILE, SecretSetting, Settings, read_settings, text_of
+from pipelines.settings import SETTINGS_FILE, SecretSetting, Settings, read_settings, text_of, written_text
 from pipelines.sources.spec import SourceSpec
 
 _KEY_FILE = ".hash_key"
@@ -117,11 +117,11 @@ class Project:
 
     def contracts_text(self) -> str:
         """Return the negotiated prices, empty when the project has none."""
-        return self._text(self.settings.prices.contracts)
+        return self._text_of(self.settings.prices.contracts)
 
     def fx_text(self) -> str:
         """Return the exchange rates, empty when the project has none."""
-        return self._text(self.settings.prices.fx)
+        return self._text_of(self.settings.prices.fx)
 
     @property
     def policy_path(self) -> str:
@@ -160,13 +160,11 @@ class Project:
         return self._text_of(self.weights_path)
 
     def _text_of(self, name: str) -> str:
-        file = self.folder / name
-        return file.read_text(encoding="utf-8") if file.exists() else ""
+        return written_text(self.folder / name, shown=name)
 
     def policy_text(self) -> str:
         """Return the routing policy, empty when the project has none."""
-        file = self.folder / self.policy_path
-        return file.read_text(encoding="utf-8") if file.exists() else ""
+        return self._text_of(self.policy_path)
 
     def hash_key(self) -> bytes:
         """Return the project's own key for hashing API keys; made once, never committed."""
@@ -176,13 +174,10 @@ class Project:
             file.chmod(0o600)
         return file.read_bytes()
 
-    def _text(self, name: str) -> str:
-        file = self.folder / name
-        return file.read_text(encoding="utf-8") if file.exists() else ""
-
     def _sheet_texts(self, folders: list[str]) -> dict[str, str]:
         files = sorted(file for name in folders for file in (self.folder / name).glob("*.yml"))
-        return {str(file.relative_to(self.folder)): file.read_text(encoding="utf-8") for file in files}
+        names = [str(file.relative_to(self.folder)) for file in files]
+        return {name: self._text_of(name) for name in names}
 
 
 def find_project(explicit: Path | None) -> Project:

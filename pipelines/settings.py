@@ -6,16 +6,16 @@ Secrets are written as `{ env = "NAME" }` and read from the environment when the
 import difflib
 import os
 import re
-import tomllib
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from models.documents import read_toml
 from models.errors import ConfigurationError
+from models.yaml_values import LARGEST
 from pipelines import masking
 from pipelines.limits import ColdStartSettings, CompletenessSettings
 from pipelines.sources.spec import KINDS, Api
@@ -198,18 +198,41 @@ class Settings(_Section):
 
 
 def read_settings(folder: Path) -> Settings:
-    """Read and validate a folder's settings; the first problem is one sentence with file, key and remedy."""
+    """Read and validate a folder's settings; the first problem is one sentence with file, line, key and remedy."""
     file = folder / SETTINGS_FILE
-    try:
-        document = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{file} is not valid TOML: {error}.") from error
-    try:
-        settings = Settings.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError(_sentence(file, error.errors()[0])) from error
+    settings = read_toml(written_text(file, shown=str(file)), path=str(file)).parse(Settings)
     _remember_secrets(settings)
     return settings
+
+
+def written_text(file: Path, *, shown: str) -> str:
+    """Return the text of a file that a person writes; empty where there is none.
+
+    Raises:
+        ConfigurationError: it is no file, may not be read, is too large or is not UTF-8.
+    """
+    try:
+        if not file.exists():
+            return ""
+        if not file.is_file():
+            raise ConfigurationError(f"{shown} is no file; put a text file in its place.")
+        if file.stat().st_size > LARGEST:
+            raise ConfigurationError(
+                f"{shown} has {file.stat().st_size / 1e6:,.0f} MB; at most {LARGEST / 1e6:.0f} are read of a file "
+                f"that a person writes."
+            )
+        content = file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{shown} cannot be read ({error.strerror}); mend its permissions."
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigurationError(
+            f"{shown}, line {line}: it is not UTF-8 text; save the file as UTF-8."
+        ) from error
 
 
 def _remember_secrets(settings: Settings) -> None:
@@ -234,27 +257,3 @@ def _remember_secrets(settings: Settings) -> None:
                 masking.remember(found)
         elif secret is not None:
             masking.remember_parts(secret)
-
-
-def _sentence(file: Path, problem: Mapping[str, Any]) -> str:
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        model: type[BaseModel] = Settings
-        is_member = False
-        for part in location[:-1]:
-            if is_member:  # an index of a list, or a name that the user gave
-                is_member = False
-                continue
-            annotation: Any = model.model_fields[part].annotation
-            is_member = get_origin(annotation) in {list, dict}
-            # A section may be optional, or stand in a list or under a name.
-            model = next(
-                (choice for choice in get_args(annotation) if hasattr(choice, "model_fields")), annotation
-            )
-        names = list(model.model_fields)
-        near = difflib.get_close_matches(location[-1], names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it may be {', '.join(names)}."
-        return f"{file}: the key {key!r} is not known; {hint}"
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    return f"{file}: {key}: {message}."

@@ -14,9 +14,9 @@ SOURCE = '[[sources]]\nname = "gateway"\nkind = "litellm_spend_logs"\npath = "la
     [
         (
             "[warehouse]\ncatalogue = 'x'\n",
-            "the key 'warehouse.catalogue' is not known; did you mean 'catalog'?",
+            "nanodollar.toml, line 2: unknown key 'catalogue'; did you mean 'catalog'?",
         ),
-        ("[reportin]\n", "the key 'reportin' is not known; did you mean 'reporting'?"),
+        ("[reportin]\n", "nanodollar.toml, line 1: unknown key 'reportin'; did you mean 'reporting'?"),
         (
             "[reporting]\ntime_zone = 'Europe/Berln'\n",
             "'Europe/Berln' is no IANA time zone; did you mean 'Europe/Berlin'",
@@ -28,14 +28,25 @@ SOURCE = '[[sources]]\nname = "gateway"\nkind = "litellm_spend_logs"\npath = "la
         ("[warehouse\n", "is not valid TOML"),
         (
             "[cold_starts.deployments.llama]\nfail_above = 5\n",
-            "the key 'cold_starts.deployments.llama.fail_above' is not known; did you mean 'fail_above_usd'?",
+            "line 2: unknown key 'fail_above'; did you mean 'fail_above_usd'?",
         ),
         ("[cold_starts]\nwarn_above_usd = -1\n", "cold_starts.warn_above_usd: Input should be greater than"),
         (
             "[completeness]\nfail_above_ratio = 5\n",
             "completeness.fail_above_ratio: Input should be less than",
         ),
-        ("[notifications]\nwebhok = 'x'\n", "'notifications.webhok' is not known; did you mean 'webhook'?"),
+        ("[notifications]\nwebhok = 'x'\n", "line 2: unknown key 'webhok'; did you mean 'webhook'?"),
+        ("[warehouse]\n# a note\nstart_on = 2026-13-01\n", "nanodollar.toml, line 3: it is not valid TOML"),
+        ("[warehouse]\ncatalog = 5\n", "line 2: warehouse.catalog: Input should be a valid string"),
+        ("[warehouse]\ncatalog = { envv = 'X' }\n", "line 2: unknown key 'envv'; did you mean 'env'?"),
+        ("warehouse = 5\n", "line 1: warehouse: Input should be a mapping of keys"),
+        (
+            SOURCE + "[sources.api]\npage_prm = 'x'\n",
+            "line 6: unknown key 'page_prm'; did you mean 'page_param'?",
+        ),
+        ("x = " + "[" * 100_000, "values are nested too deeply"),
+        ("x = " + "9" * 10_000, "is not valid TOML"),
+        ("\ufeff[warehouse]\nstart = 1\n", "line 2: unknown key 'start'; did you mean 'start_on'?"),
         (
             "[notifications]\nwebhook = 'https://example.com'\n",
             "notifications.webhook: a webhook's URL is a secret; keep it in the environment and write webhook = { env",

@@ -169,12 +169,12 @@ def test_the_other_files_land_when_one_cannot(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ("[landing]\nmemory = 5\n", "the key 'landing.memory' is not known; did you mean 'memory_mb'?"),
+        ("[landing]\nmemory = 5\n", "line 2: unknown key 'memory'; did you mean 'memory_mb'?"),
         ("[landing]\nmemory_mb = 5\n", "landing.memory_mb: Input should be greater than or equal to 256."),
         ('[[sources]]\nname = "a"\nkind = "requests"\n', "needs a path or a url, and not both"),
         (
             '[[sources]]\nname = "a"\nkind = "requests"\nurl = "https://h"\n[sources.api]\npage_params = "p"\n',
-            "the key 'sources.0.api.page_params' is not known; did you mean 'page_param'?",
+            "unknown key 'page_params'; did you mean 'page_param'?",
         ),
         (
             '[[sources]]\nname = "a"\nkind = "requests"\nurl = "https://h"\n[sources.api]\nsince_param = "p"\n',
