@@ -66,7 +66,7 @@ def family_problems(sheets: Iterable[TokenSheet]) -> list[ConfigurationError]:
 def _date_problems(sheet: TokenSheet, m: int, model: Model) -> list[ConfigurationError]:
     found = []
     seen: dict[tuple[str | None, datetime], datetime] = {}
-    latest: dict[str | None, datetime] = {}
+    earlier_ones: dict[str | None, list[tuple[datetime, datetime]]] = {}
     for e, entry in enumerate(model.prices):
         here: Location = ("models", m, "prices", e)
         known = sheet.known_from(entry)
@@ -79,12 +79,15 @@ def _date_problems(sheet: TokenSheet, m: int, model: Model) -> list[Configuratio
                     "give a correction a later `known_from`",
                 )
             )
-        elif entry.valid_from < latest.get(entry.region, entry.valid_from) and earlier is None:
+        elif earlier is None and any(
+            valid_from > entry.valid_from and known_then >= known
+            for valid_from, known_then in earlier_ones.get(entry.region, ())
+        ):
             found.append(
                 sheet.error(here, f"prices of {model.model!r} are not in order; put the newest last")
             )
         seen[entry.region, entry.valid_from] = known
-        latest[entry.region] = max(entry.valid_from, latest.get(entry.region, entry.valid_from))
+        earlier_ones.setdefault(entry.region, []).append((entry.valid_from, known))
         if entry.priced_at != model.prices[0].priced_at:
             found.append(
                 sheet.error((*here, "priced_at"), f"all prices of {model.model!r} need one `priced_at`")

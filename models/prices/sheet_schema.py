@@ -133,11 +133,13 @@ class Entry(Strict):
     """A dated price: valid until the next entry of the same model and region begins.
 
     Without `region` it holds in every region that has no entry of its own; `regions` states what is added
-    in some of them (a residency uplift), as a modifier.
+    in some of them (a residency uplift), as a modifier. An `announced` price is a plan: it prices nothing until an
+    entry of the same `valid_from`, known later and not announced, confirms it.
     """
 
     valid_from: Instant
     known_from: Instant | None = None
+    announced: bool = False
     region: Region | None = None
     per_mtok: Rates = Field(default={}, alias="usd_per_mtok")
     tiers: dict[str, Tier] = Field(default={})
@@ -180,12 +182,23 @@ class Alias(Strict):
 
 
 class Model(Strict):
-    """A model as the provider serves it."""
+    """A model as the provider serves it.
+
+    Without `prices` it adds names to a model that another sheet of the provider prices. `checked_on` is the day on
+    which its prices were last read, where that is not the sheet's.
+    """
 
     model: str = Field(min_length=1)
     family: str | None = None
     aliases: tuple[Annotated[Alias, BeforeValidator(_alias)], ...] = ()
-    prices: tuple[Entry, ...] = Field(min_length=1)
+    checked_on: Instant | None = None
+    prices: tuple[Entry, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Model":
+        if not self.prices and not self.aliases:
+            raise ValueError("a model needs `prices`, or `aliases` where another sheet prices it")
+        return self
 
 
 class TokenSheet(Strict):
@@ -212,9 +225,13 @@ class TokenSheet(Strict):
         """Return when an entry was learned: as written, else the day the sheet was checked."""
         return entry.known_from or self.checked_on
 
+    def read_on(self, model: Model) -> datetime:
+        """Return when a model's prices were last read: as written, else the day the sheet was checked."""
+        return model.checked_on or self.checked_on
+
     def alias_known_from(self, model: Model, alias: Alias | None = None) -> datetime:
         """Return when a name was learned: as written, else with the model's first price."""
-        first = min(self.known_from(entry) for entry in model.prices)
+        first = min((self.known_from(entry) for entry in model.prices), default=self.checked_on)
         return (alias.known_from if alias else None) or first
 
     @cached_property

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from models.errors import ConfigurationError
 from models.money import booked_picodollars
 from models.prices.contracts import Contract, Terms, contracted_stretches
 from models.prices.sheet_schema import Entry, Model, Modifier, TokenSheet
@@ -21,6 +22,12 @@ DEFAULT_TIER = "default"
 _MTOK = 1_000_000
 _FINEST = Decimal(1).scaleb(-30)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+_PLAIN_OF_READ = {
+    "cache_read": "input_uncached",
+    "cache_read_audio": "audio_input",
+    "cache_read_image": "image_input",
+}
+"""A class of cache reads -> the class whose rate it costs where a sheet states no discount."""
 Rates = Mapping[str, Decimal | None]
 
 
@@ -56,7 +63,8 @@ def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]]
     One card (`price_id`) is a model's rates at one region, tier, long-context threshold and schedule, from
     `valid_from` until what ended it, as known from `known_from` until something changed that; it has a row
     per meter. So at any instant of validity and any of knowledge at most one card of a kind is in force.
-    A NULL rate is "not offered", a 0 rate declared free. Sheets of one provider are one book: of two entries
+    A NULL rate is "not offered", a 0 rate declared free; cache reads that a sheet does not mention cost what input
+    costs (no discount is published) and are marked `is_assumed`. An announced price is not in it. Sheets of one provider are one book: of two entries
     with one `valid_from` and `known_from` the later sheet's stands. Contracted cards name their list card.
     """
     series: dict[tuple[str, str, str | None], list[Stated[_Dated]]] = defaultdict(list)
@@ -79,12 +87,16 @@ def model_aliases(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
 
     Of two sheets that claim one name from one instant the later known, else the later in order, stands.
     """
+    sheets = list(sheets)
     series: dict[tuple[str, str], list[Stated[tuple[TokenSheet, Model]]]] = defaultdict(list)
+    priced = _priced_models(sheets)
     for sheet in sheets:
         for model in sheet.models:
-            item = sheet, model
-            own = Stated(item, _FIRST, None, sheet.alias_known_from(model))
-            series[sheet.provider, model.model].append(own)
+            item = sheet, priced.get((sheet.provider, model.model), model)
+            if model.prices:
+                item = sheet, model
+                own = Stated(item, _FIRST, None, sheet.alias_known_from(model))
+                series[sheet.provider, model.model].append(own)
             for alias in model.aliases:
                 known = sheet.alias_known_from(model, alias)
                 series[sheet.provider, alias.name].append(
@@ -109,6 +121,33 @@ def model_aliases(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
     return table("ref.models").frame(rows).sort("provider", "alias", "valid_from", "known_from")
 
 
+def _priced_models(sheets: Iterable[TokenSheet]) -> dict[tuple[str, str], Model]:
+    """Return the model with prices that each name means at a provider; of two the model's own name counts first."""
+    named: dict[tuple[str, str], Model] = {}
+    for sheet in sheets:
+        for model in sheet.models:
+            if model.prices:
+                named[sheet.provider, model.model] = model
+                for alias in model.aliases:
+                    named.setdefault((sheet.provider, alias.name), model)
+    return named
+
+
+def unpriced_models(sheets: Iterable[TokenSheet]) -> list[ConfigurationError]:
+    """Return the entries that only add names, to a model that no sheet of the provider prices."""
+    sheets = list(sheets)
+    priced = _priced_models(sheets)
+    return [
+        sheet.error(
+            ("models", m, "model"),
+            f"{model.model!r} has only aliases, and no sheet of {sheet.provider} prices it; add `prices` or mend the name",
+        )
+        for sheet in sheets
+        for m, model in enumerate(sheet.models)
+        if not model.prices and (sheet.provider, model.model) not in priced
+    ]
+
+
 def _dated(sheets: Iterable[TokenSheet]) -> Iterator[_Dated]:
     """Yield each entry at its region, and at every region that an entry of its model uplifts.
 
@@ -119,10 +158,13 @@ def _dated(sheets: Iterable[TokenSheet]) -> Iterator[_Dated]:
     for sheet in sheets:
         for model in sheet.models:
             for entry in model.prices:
-                uplifted[sheet.provider, model.model].update(entry.regions)
+                if not entry.announced:
+                    uplifted[sheet.provider, model.model].update(entry.regions)
     for sheet in sheets:
         for m, model in enumerate(sheet.models):
             for e, entry in enumerate(model.prices):
+                if entry.announced:
+                    continue
                 line = sheet.line(("models", m, "prices", e))
                 yield _Dated(sheet, model, entry, entry.region, None, line)
                 if entry.region is None:
@@ -248,7 +290,12 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
         "valid_to": version.valid_to,
         "known_from": version.known_from,
     }
-    meters = [(meter, "token", rate, _MTOK) for meter, rate in card.rates.items()]
+    assumed = {
+        read: card.rates[plain]
+        for read, plain in _PLAIN_OF_READ.items()
+        if read not in card.rates and card.rates.get(plain) is not None
+    }
+    meters = [(meter, "token", rate, _MTOK) for meter, rate in {**card.rates, **assumed}.items()]
     meters += [(meter, "call", amount, 1) for meter, amount in card.per_call.items()]
     written = json.dumps(
         [
@@ -265,6 +312,7 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
         "sheet_path": dated.sheet.path,
         "sheet_line": dated.line,
         "source_url": dated.entry.source_url or dated.sheet.source_url,
+        "read_on": dated.sheet.read_on(dated.model).date(),
         **{name: value for name, value in common.items() if value is not None},
     }
     for meter, unit, rate, per in meters:
@@ -277,4 +325,5 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
             "usd_per_mtok": printed if dated.sheet.currency == "USD" else None,
             "picodollars_per_unit": booked,
             "is_rounded": is_rounded,
+            "is_assumed": unit == "token" and meter in assumed,
         }

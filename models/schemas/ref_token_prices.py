@@ -74,6 +74,11 @@ TABLE = Table(
             at_least=0,
         ),
         Column(name="is_rounded", dtype=pl.Boolean, comment="Whether booking moved the rate", required=True),
+        Column(
+            name="is_assumed",
+            dtype=pl.Boolean,
+            comment="Whether the sheet states no rate and that of uncached input stands in (cache reads); NULL = no",
+        ),
         Column(name="valid_from", dtype=INSTANT, comment="Rate applies from this instant", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="Rate applies before this instant; NULL = open"),
         Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
@@ -82,6 +87,7 @@ TABLE = Table(
         Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
         Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the sheet"),
         Column(name="source_url", dtype=pl.String, comment="Where the price was published", required=True),
+        Column(name="read_on", dtype=pl.Date, comment="Day on which the model's prices were last read there"),
     ),
     key=("price_id", "meter"),
 )

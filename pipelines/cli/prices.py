@@ -37,6 +37,7 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     from models.prices.providers import provider_aliases
     from models.prices.sheet_checks import family_problems
     from models.prices.sheets import examine_token_sheet
+    from models.prices.token_book import unpriced_models
 
     token_texts, gpu_texts = _sheet_texts(obj) if not paths else _texts_at(paths)
     tokens = [examine_token_sheet(path, text) for path, text in token_texts.items()]
@@ -45,6 +46,8 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     good = [sheet for sheet, found in tokens if sheet is not None and not found]
     good_gpus = [sheet for sheet, found in gpus if sheet is not None and not found]
     problems += [str(problem) for problem in family_problems(good)]
+    if not paths:
+        problems += [str(problem) for problem in unpriced_models(good)]
     ids = set(provider_aliases().values()) | set(provider_aliases())
     owners = [(sheet.path, sheet.provider) for sheet in good] + [
         (sheet.path, sheet.vendor) for sheet in good_gpus

@@ -9,7 +9,7 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-_STAMPS = "price_id, list_price_id, beyond_price_id, sheet_version, sheet_path, sheet_line"
+_STAMPS = "price_id, list_price_id, beyond_price_id, sheet_version, sheet_path, sheet_line, read_on"
 """Columns that move with every edit of a file and price nothing."""
 _TOKEN_HOURS = f"""
 WITH moved AS (
