@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -34,6 +35,13 @@ def load_token_sheets(texts: Mapping[str, str]) -> list[TokenSheet]:
 
 def examine_token_sheet(path: str, text: str) -> tuple[TokenSheet | None, list[ConfigurationError]]:
     """Parse a sheet and return it, if its shape allows, with everything that is wrong with it."""
+    sheet, problems = _examined(path, text)
+    return sheet, list(problems)
+
+
+@lru_cache(maxsize=64)
+def _examined(path: str, text: str) -> tuple[TokenSheet | None, list[ConfigurationError]]:
+    """Do so once for a text: the built-in sheets are long, and a sheet never changes once it is read."""
     try:
         document = read_yaml(text, path=path)
     except ConfigurationError as error:

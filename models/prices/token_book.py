@@ -64,8 +64,9 @@ def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]]
     `valid_from` until what ended it, as known from `known_from` until something changed that; it has a row
     per meter. So at any instant of validity and any of knowledge at most one card of a kind is in force.
     A NULL rate is "not offered", a 0 rate declared free; cache reads that a sheet does not mention cost what input
-    costs (no discount is published) and are marked `is_assumed`. An announced price is not in it. Sheets of one provider are one book: of two entries
-    with one `valid_from` and `known_from` the later sheet's stands. Contracted cards name their list card.
+    costs (no discount is published) and are marked `is_assumed`. An announced price is not in it. Sheets of one
+    provider are one book: of two entries with one `valid_from` and `known_from` the later sheet's stands.
+    Contracted cards name their list card.
     """
     series: dict[tuple[str, str, str | None], list[Stated[_Dated]]] = defaultdict(list)
     for dated in _dated(sheets):
@@ -140,7 +141,8 @@ def unpriced_models(sheets: Iterable[TokenSheet]) -> list[ConfigurationError]:
     return [
         sheet.error(
             ("models", m, "model"),
-            f"{model.model!r} has only aliases, and no sheet of {sheet.provider} prices it; add `prices` or mend the name",
+            f"{model.model!r} has only aliases, and no sheet of {sheet.provider} prices it; "
+            "add `prices` or mend the name",
         )
         for sheet in sheets
         for m, model in enumerate(sheet.models)
