@@ -119,6 +119,10 @@ class Project:
         """Return the negotiated prices, empty when the project has none."""
         return self._text_of(self.settings.prices.contracts)
 
+    def deployments_text(self) -> str:
+        """Return what the project says of its own names, empty when it says nothing."""
+        return self._text(self.settings.prices.deployments)
+
     def fx_text(self) -> str:
         """Return the exchange rates, empty when the project has none."""
         return self._text_of(self.settings.prices.fx)

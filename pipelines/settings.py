@@ -143,6 +143,7 @@ class PriceSettings(_Section):
     gpu_sheets: list[str] = ["prices/gpu"]
     contracts: str = "contracts.yml"
     fx: str = "fx.csv"
+    deployments: str = "deployments.yml"
 
 
 class PolicySettings(_Section):

@@ -51,7 +51,8 @@ class Usage:
 class Amounts:
     """Cost of each attempt at one layer, in 1e-12 of its card's currency.
 
-    `is_covered`: the card offers every class used; `is_estimable`: each has a rate somewhere; `is_too_dear`:
+    `missing` and `assumed` have a bit for each class used that the card does not offer, or offers at a rate that no
+    sheet states; `is_covered`: none is missing; `is_estimable`: each has a rate somewhere; `is_too_dear`:
     the cost is beyond what a row can hold, and the amounts mean nothing.
     """
 
@@ -59,9 +60,15 @@ class Amounts:
     into: Integers
     out: Integers
     by_meters: Integers
-    is_covered: Booleans
+    missing: Integers
+    assumed: Integers
     is_estimable: Booleans
     is_too_dear: Booleans
+
+    @property
+    def is_covered(self) -> Booleans:
+        """Whether the card offers every class used."""
+        return np.equal(self.missing, 0)
 
 
 def usage_of(attempts: pl.DataFrame, meters: Sequence[str]) -> Usage:
@@ -142,7 +149,8 @@ def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> A
         into=into,
         out=out,
         by_meters=by_meters,
-        is_covered=(used & ~np.append(cards.offered, 0)[card]) == 0,
+        missing=used & ~np.append(cards.offered, 0)[card],
+        assumed=used & np.append(cards.assumed, 0)[card],
         is_estimable=(used & ~np.append(cards.estimable, 0)[card]) == 0,
         is_too_dear=_too_dear(usage, card, rates, spent * np.append(cards.dearest, 0)[card]),
     )

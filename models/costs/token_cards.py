@@ -64,8 +64,8 @@ class Cards:
     """Rate cards as arrays by card number.
 
     `rates` has a row per meter (token classes, then `meters`) in 1e-12 of the card's currency: the stated
-    rate, else that of its nearest sibling, else 0; `offered` and `estimable` have a bit per meter; `beyond`
-    is the card of the input tokens beyond a graduated threshold.
+    rate, else that of its nearest sibling, else 0; `offered`, `assumed` (offered at a rate that no sheet states)
+    and `estimable` have a bit per meter; `beyond` is the card of the input tokens beyond a graduated threshold.
     """
 
     price_ids: list[str]
@@ -74,6 +74,7 @@ class Cards:
     meters: list[str]
     rates: Integers
     offered: Integers
+    assumed: Integers
     estimable: Integers
     dearest: npt.NDArray[np.float64]
     is_free: npt.NDArray[np.bool_]
@@ -218,9 +219,12 @@ def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
         row=pl.col("meter").replace_strict(order, return_dtype=pl.Int64),
         card=pl.col("card").cast(pl.Int64),
         rate=pl.col("picodollars_per_unit").fill_null(NO_CARD),
+        is_assumed=pl.col("is_assumed").fill_null(value=False),
     )
     stated = np.full((len(order), heads.height), NO_CARD, dtype=np.int64)
     stated[place["row"].to_numpy(), place["card"].to_numpy()] = place["rate"].to_numpy()
+    assumed = np.zeros_like(stated)
+    assumed[place["row"].to_numpy(), place["card"].to_numpy()] = place["is_assumed"].to_numpy()
     rates = stated.copy()
     _estimate(rates, stated, heads, order)
     bits = np.int64(1) << np.arange(len(order), dtype=np.int64)[:, None]
@@ -233,6 +237,7 @@ def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
         meters=meters,
         rates=rates_or_0,
         offered=((stated >= 0) * bits).sum(axis=0),
+        assumed=(assumed * bits).sum(axis=0),
         estimable=((rates >= 0) * bits).sum(axis=0),
         dearest=rates_or_0.max(axis=0, initial=0).astype(np.float64),
         is_free=np.logical_and((stated >= 0).any(axis=0), (stated <= 0).all(axis=0)),

@@ -16,7 +16,15 @@ from models.errors import DataError
 from models.periods import business_day_bounds, business_day_of
 from models.schemas import table
 
-_ALSO_READ = ("finished_at", "is_gateway_cache_hit", "provider_reported_cost_usd", "is_cost_billed")
+_ALSO_READ = (
+    "finished_at",
+    "is_gateway_cache_hit",
+    "provider_reported_cost_usd",
+    "is_cost_billed",
+    "provisioned_pool",
+)
+_FINE_TUNED = "^((?:[a-z_]+/)?ft:[^:]+):.+"
+"""OpenAI's name of a fine-tune, `ft:BASE:ORG:NAME:ID`: it costs what the sheet asks for `ft:BASE`."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -48,7 +56,10 @@ def price_requests(
     default tier or first price, else the same name at the alphabetically first provider; a class without a
     rate takes its family's at another provider, else the plain rate of its direction.
 
-    Free: declared 0 rates; an error that reports no usage (nobody bills a failed call); a gateway-cache
+    `ft:BASE:ORG:NAME:ID` costs what the sheet asks for `ft:BASE`, unless the sheet names it itself.
+
+    Free: tokens of provisioned or reserved capacity, which is paid by the hour (unless the sheet prices that tier);
+    declared 0 rates; an error that reports no usage (nobody bills a failed call); a gateway-cache
     hit, whose tokens are 0 and whose cost at the served model is `saved_usd`.
 
     Args:
@@ -79,7 +90,10 @@ def price_requests(
         started < to_hour,
         (started >= from_hour) | (finished >= from_hour),
         *([~pl.col("route").fill_null("").is_in(list(gpu_routes))] if gpu_routes else []),
-    ).select(*passed_columns(), *_ALSO_READ)
+    )
+    if "provisioned_pool" not in wanted.collect_schema():
+        wanted = wanted.with_columns(provisioned_pool=pl.lit(None, dtype=pl.String))
+    wanted = wanted.select(*passed_columns(), *_ALSO_READ)
     return wanted.map_batches(
         pricer.price,
         predicate_pushdown=False,
@@ -102,7 +116,8 @@ class _Pricer:
 
     def price(self, attempts: pl.DataFrame) -> pl.DataFrame:
         """Return rows of core.request_costs."""
-        name = attempts.select(pl.coalesce("served_model", "routed_model", "requested_model")).to_series()
+        served = attempts.select(pl.coalesce("served_model", "routed_model", "requested_model")).to_series()
+        name = self._sold_as(served)
         located = self.locator.locate(attempts, name)
         inside = (located.instant >= self.window[0]) & (located.instant < self.window[1])
         if not inside.all():
@@ -125,6 +140,14 @@ class _Pricer:
             cards=self.cards,
         )
 
+    def _sold_as(self, name: pl.Series) -> pl.Series:
+        """Return the names to look up: that of a fine-tune, where no sheet has it, without its owner and number."""
+        if not name.str.contains("ft:", literal=True).any():
+            return name
+        base = name.str.extract(_FINE_TUNED)
+        is_sold = name.is_in(list(self.locator.index.first_provider))
+        return base.zip_with(~is_sold & base.is_not_null(), name)
+
     def _priced(self, usage: Usage, located: Located) -> Priced:
         listed, effective = amounts(usage, located, self.cards)
         accrued_on = _business_days(located.instant, self.time_zone)
@@ -146,7 +169,7 @@ class _Pricer:
         if not len(rows):
             return None
         fallbacks = attempts[rows]
-        located = self.locator.locate(fallbacks, fallbacks["requested_model"])
+        located = self.locator.locate(fallbacks, self._sold_as(fallbacks["requested_model"]))
         return rows, self._priced(usage.where(rows), located)
 
 

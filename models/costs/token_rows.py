@@ -14,7 +14,7 @@ from models.costs.token_slots import Booleans, Located
 from models.money import ROW_USD, picodollars_from_usd
 from models.periods import INSTANT
 from models.schemas import table
-from models.schemas.vocabulary import RESERVED_TIERS, TOKEN_COLUMNS
+from models.schemas.vocabulary import RESERVED_TIERS, TOKEN_CLASSES, TOKEN_COLUMNS
 
 _MOST_USD = 900_000
 _HOUR = 3600 * 10**6
@@ -75,7 +75,8 @@ def cost_rows(
     is_hit = attempts["is_gateway_cache_hit"].to_numpy()
     has_usage = usage.is_any & (attempts["usage_source"] != "missing").to_numpy()
     is_error = (attempts["status"] == "error").to_numpy()
-    is_reserved = attempts["service_tier"].is_in(RESERVED_TIERS).fill_null(value=False).to_numpy()
+    tier = attempts["service_tier"].str.to_lowercase()
+    is_reserved = tier.is_in(RESERVED_TIERS).fill_null(value=False).to_numpy() & ~is_hit & ~priced.is_dated
     is_stated = has_usage & is_known & priced.is_stated
     reason = np.select(
         [
@@ -100,7 +101,8 @@ def cost_rows(
         is_priced & ~is_billed & (is_zero | (priced.listed.is_covered & priced.list_usd.is_convertible))
     )
     can_estimate = ~is_priced & (reason != 1) & priced.effective.is_estimable & usd.is_convertible
-    card = np.where(is_priced & is_stated & ~is_billed & ~is_reserved, priced.effective.card, -1)
+    is_rated = is_priced & is_stated & ~is_billed & ~is_reserved
+    card = np.where(is_rated, priced.effective.card, -1)
     premium = _premium(usd.total, is_priced & is_stated & ~is_hit, at_requested)
 
     def billed(amount: Integers, known: Booleans) -> pl.Series:
@@ -119,6 +121,10 @@ def cost_rows(
         cost_basis=pl.lit("token"),
         price_state=_words(_STATES, is_priced * 2 - is_free),
         unpriced_reason=_words(_REASONS, reason),
+        unpriced_meters=_meters(
+            np.where(reason == _REASONS.index("class_not_priced"), priced.effective.missing, 0), cards
+        ),
+        assumed_meters=_meters(np.where(is_rated & ~is_zero, priced.effective.assumed, 0), cards),
         list_usd=billed(priced.list_usd.total, is_listed),
         contracted_usd=effective,
         effective_usd=effective,
@@ -129,7 +135,7 @@ def cost_rows(
         saved_usd=_usd(usd.total, is_hit & is_stated),
         fallback_premium_usd=premium,
         gateway_reported_usd=attempts["provider_reported_cost_usd"],
-        deployment=_only(attempts["route"], pl.Series(is_reserved)),
+        deployment=_only(_pool(attempts), pl.Series(is_reserved)),
         price_id=_words([*cards.price_ids, None], card),
         sheet_version=_words([*cards.sheet_versions, None], card),
         fx_usd_per_unit=_only(
@@ -142,6 +148,11 @@ def cost_rows(
         tokens = [pl.when(hit).then(0).otherwise(pl.col(name)).alias(name) for name in TOKEN_COLUMNS]
         rows = rows.with_columns(*tokens, other_meters=_only(rows["other_meters"], pl.Series(~is_hit)))
     return table("core.request_costs").conform(rows.lazy(), fill=True).collect()
+
+
+def _pool(attempts: pl.DataFrame) -> pl.Series:
+    """Return what capacity paid by the hour is called: as deployments.yml says, else by its route or model."""
+    return attempts.select(pl.coalesce("provisioned_pool", "route", "name")).to_series()
 
 
 def _bills(attempts: pl.DataFrame) -> tuple[Integers, Booleans]:
@@ -174,6 +185,16 @@ def _only(values: pl.Series, known: pl.Series) -> pl.Series:
     if not known.any():
         return pl.Series([None], dtype=values.dtype).new_from_index(0, len(values))
     return values.zip_with(known, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
+
+
+def _meters(bits: Integers, cards: Cards) -> pl.Series:
+    """Write sets of meters, a bit each, as words such as `cache_read, web_search`; NULL for the empty set."""
+    order = (*TOKEN_CLASSES, *cards.meters)
+    sets, number = np.unique(bits, return_inverse=True)
+    words = [
+        ", ".join(name for row, name in enumerate(order) if held >> row & 1) or None for held in sets.tolist()
+    ]
+    return pl.Series(words, dtype=pl.String).gather(pl.Series(number))
 
 
 def _words(words: Sequence[str | None], number: Integers) -> pl.Series:

@@ -4,6 +4,7 @@
 -- Quarantined records count on every day on which their file has an attempt.
 WITH attempts AS (
   SELECT source, request_id, started_at, accrued_on, attempt_no, price_state, usage_source, estimated_usd,
+    assumed_meters, read_on,
     coalesce(attempt_no, 1) <> 0 AS is_attempt,
     coalesce(input_uncached_tokens, 0) + coalesce(cache_read_tokens, 0) + coalesce(cache_write_5m_tokens, 0)
       + coalesce(cache_write_1h_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
@@ -12,6 +13,7 @@ WITH attempts AS (
       + coalesce(output_text_tokens, 0) + coalesce(reasoning_tokens, 0) + coalesce(audio_output_tokens, 0)
       + coalesce(image_output_tokens, 0) + coalesce(other_output_tokens, 0) AS tokens
   FROM core.request_costs
+  LEFT JOIN (SELECT DISTINCT price_id, read_on FROM ref.token_prices) USING (price_id)
   WHERE is_first_accrual AND accrued_on >= $from_on AND accrued_on < $to_on
 ),
 counted AS (
@@ -22,6 +24,9 @@ counted AS (
     count(*) FILTER (is_attempt AND price_state = 'unpriced') AS unpriced_count,
     CAST(coalesce(sum(tokens) FILTER (price_state = 'unpriced'), 0) AS BIGINT) AS unpriced_tokens,
     sum(estimated_usd) FILTER (price_state = 'unpriced') AS unpriced_estimated_usd,
+    count(*) FILTER (is_attempt AND assumed_meters IS NOT NULL) AS assumed_rate_count,
+    count(*) FILTER (is_attempt AND accrued_on - read_on >= 30) AS old_price_count,
+    min(read_on) FILTER (is_attempt) AS oldest_price_on,
     count(*) FILTER (is_attempt AND usage_source = 'provider') AS provider_usage_count,
     count(*) FILTER (is_attempt AND usage_source = 'estimated') AS estimated_usage_count,
     count(*) FILTER (is_attempt AND usage_source = 'missing') AS missing_usage_count
@@ -73,6 +78,9 @@ SELECT accrued_on, source,
   coalesce(unpriced_count, 0) AS unpriced_count,
   coalesce(unpriced_tokens, 0) AS unpriced_tokens,
   unpriced_estimated_usd,
+  coalesce(assumed_rate_count, 0) AS assumed_rate_count,
+  coalesce(old_price_count, 0) AS old_price_count,
+  oldest_price_on,
   coalesce(provider_usage_count, 0) AS provider_usage_count,
   coalesce(estimated_usage_count, 0) AS estimated_usage_count,
   coalesce(missing_usage_count, 0) AS missing_usage_count,

@@ -101,9 +101,35 @@ fx AS (
   SELECT currency, rate_on, arg_max(usd_per_unit, known_from) AS usd_per_unit
   FROM ref.fx_rates WHERE known_from <= known_at GROUP BY ALL
 ),
+-- What deployments.yml says of a name in the record beats the record: of the name that was called, before the answer's.
+said AS (
+  SELECT r.source, r.request_id, r.started_at, arg_min(d, r.place) AS d
+  FROM (
+    SELECT source, request_id, started_at, unnest([
+      {'place': 1, 'name': routed_model}, {'place': 2, 'name': requested_model}, {'place': 3, 'name': route},
+      {'place': 4, 'name': served_model}
+    ], recursive := true)
+    FROM core.requests WHERE EXISTS (FROM ref.deployments)
+  ) r
+  JOIN ref.deployments d ON d.alias = r.name AND d.known_from <= known_at AND (d.known_to IS NULL OR d.known_to > known_at)
+    AND r.started_at >= d.valid_from AND (d.valid_to IS NULL OR r.started_at < d.valid_to)
+  GROUP BY ALL
+),
+called AS (
+  SELECT r.* REPLACE (
+      coalesce(s.d.provider, r.provider) AS provider, coalesce(s.d.model, r.served_model) AS served_model,
+      coalesce(s.d.region, r.region) AS region, coalesce(s.d.service_tier, r.service_tier) AS service_tier
+    ),
+    coalesce(s.d.model, r.served_model, r.routed_model, r.requested_model) AS called_as
+  FROM core.requests r LEFT JOIN said s ON s.source = r.source AND s.request_id = r.request_id
+    AND s.started_at = r.started_at
+),
 counted AS (
   SELECT r.* EXCLUDE (other_meters), c.accrued_hour, c.accrued_on, c.model, c.cost_basis, c.effective_usd AS current_usd,
-    coalesce(r.served_model, r.routed_model, r.requested_model) AS name,
+    -- A fine-tune that no sheet names costs what the sheet asks for ft:BASE.
+    CASE WHEN r.called_as LIKE '%ft:%:%' AND r.called_as NOT IN (SELECT alias FROM names)
+      THEN coalesce(nullif(regexp_extract(r.called_as, '^((?:[a-z_]+/)?ft:[^:]+):.+', 1), ''), r.called_as)
+      ELSE r.called_as END AS name,
     CASE WHEN coalesce(r.service_tier, 'default') IN ('default', 'standard', 'on_demand', 'auto', '')
       THEN 'default' ELSE r.service_tier END AS tier,
     list_filter(coalesce(map_entries(r.other_meters), []), lambda one: list_contains(m.known_meters, one.key)) AS meters,
@@ -121,7 +147,7 @@ counted AS (
       {'meter': 'other_output', 'tokens': r.other_output_tokens}
     ] AS outputs
   FROM core.request_costs c
-  JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
+  JOIN called r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
   CROSS JOIN meter_names m
   WHERE c.cost_basis = 'token' AND r.ingested_at <= known_at
 ),
@@ -192,6 +218,8 @@ token_costs AS (
   SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, region, route, model,
     tenant, cost_basis, current_usd,
     CASE WHEN is_gateway_cache_hit OR (status = 'error' AND NOT has_usage) THEN 0
+      WHEN list_id IS NULL AND lower(service_tier)
+        IN ('provisioned', 'reserved', 'provisioned_throughput', 'ptu', 'gsu', 'scale') THEN 0
       WHEN has_usage AND is_covered AND rates IS NOT NULL AND fx IS NOT NULL THEN
         amount * fx // 1000000000000
         + CASE WHEN 2 * (amount * fx % 1000000000000) > 1000000000000

@@ -99,7 +99,11 @@ TABLE = Table(
             dtype=pl.String,
             comment="Where the weights of its tokens are from: default, or file and line; NULL for token-priced rows",
         ),
-        Column(name="deployment", dtype=pl.String, comment="Pool's deployment; NULL for token-priced rows"),
+        Column(
+            name="deployment",
+            dtype=pl.String,
+            comment="Pool's deployment; the capacity paid by the hour whose tokens cost 0; NULL for other token-priced rows",
+        ),
         Column(
             name="price_state",
             dtype=pl.String,
@@ -111,6 +115,16 @@ TABLE = Table(
             name="unpriced_reason",
             dtype=pl.String,
             comment="Why it is unpriced: unknown_model, no_price_at_time, class_not_priced, no_fx_rate, missing_usage, unknown_chip, no_replica_ready",
+        ),
+        Column(
+            name="unpriced_meters",
+            dtype=pl.String,
+            comment="Token classes and meters used that the price card does not offer; NULL where that is not the reason",
+        ),
+        Column(
+            name="assumed_meters",
+            dtype=pl.String,
+            comment="Token classes used whose rate no sheet states: cache reads at the input rate; NULL = none",
         ),
         Column(
             name="cost_basis", dtype=pl.String, comment="token or gpu", required=True, one_of=("token", "gpu")

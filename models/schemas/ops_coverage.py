@@ -21,6 +21,21 @@ TABLE = Table(
             comment="Their estimate, never summed in; NULL when none can be made",
         ),
         Column(
+            name="assumed_rate_count",
+            dtype=pl.Int64,
+            comment="Attempts priced with a rate that no sheet states: cache reads at the input rate",
+        ),
+        Column(
+            name="old_price_count",
+            dtype=pl.Int64,
+            comment="Attempts priced by a list that was last read 30 days or more before the day",
+        ),
+        Column(
+            name="oldest_price_on",
+            dtype=pl.Date,
+            comment="Day on which the oldest list that priced one was read",
+        ),
+        Column(
             name="provider_usage_count",
             dtype=pl.Int64,
             comment="Attempts whose usage the provider reported",

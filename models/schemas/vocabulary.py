@@ -98,8 +98,8 @@ FEE_METERS = (
 """Meters that providers charge for: an attempt that used one has a price only where its card states the fee."""
 TOOL_FEES = "tool_fees_usd"
 """Meter of dollars for tools that a source states without saying how often they were called."""
-RESERVED_TIERS = ("provisioned", "reserved")
-"""Tiers whose tokens cost nothing themselves: the hours of the capacity that was bought are the bill."""
+RESERVED_TIERS = ("provisioned", "reserved", "provisioned_throughput", "ptu", "gsu", "scale")
+"""Tiers, in lower case, whose tokens cost nothing themselves: the hours of the capacity that was bought are the bill."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
 

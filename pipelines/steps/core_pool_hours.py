@@ -17,6 +17,7 @@ STEP = Step(
         "core.replica_states",
         "ref.gpu_prices",
         "ref.commitments",
+        "ref.deployments",
     ),
     restate=restate_pools,
     outdated_by=(moved_gpu_hours,),

@@ -20,6 +20,7 @@ STEP = Step(
         "core.replica_states",
         "ref.token_prices",
         "ref.models",
+        "ref.deployments",
         "ref.model_families",
         "ref.fx_rates",
         "ref.gpu_prices",

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from models.costs.deployments import deployed
 from models.costs.occupancy import ESTIMATED_SECONDS
 from models.schemas import table
 from pipelines.steps.base import Window
@@ -31,7 +32,9 @@ MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment
 
 
 def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataFrame:
-    """Return the attempts that started or were still running in a window; one without an end ran for a minute.
+    """Return the attempts that started or were still running in a window, as deployments.yml reads their names.
+
+    One without an end ran for a minute.
 
     Args:
         inputs: where they are read.
@@ -45,10 +48,10 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
         {"start": window.start, "early": window.start - LONGEST_ATTEMPT, "assumed": ESTIMATED_SECONDS},
     )
     started = inputs.rows("core.requests", window.start, window.end, where=where)
-    if running.is_empty():
-        return started
-    schema = table("core.requests")
-    return pl.concat([schema.conform(rows.lazy()) for rows in (running, started)]).collect()
+    if not running.is_empty():
+        schema = table("core.requests")
+        started = pl.concat([schema.conform(rows.lazy()) for rows in (running, started)]).collect()
+    return deployed(started, inputs.whole("ref.deployments"), as_known_at=window.now)
 
 
 def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -24,6 +24,7 @@ STEP = Step(
         "ref.routing_policy",
         "ref.token_prices",
         "ref.models",
+        "ref.deployments",
     ),
     outdated_by=(moved_policy_days,),
 )

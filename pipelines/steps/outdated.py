@@ -33,7 +33,13 @@ names AS (
 )
 SELECT DISTINCT accrued_hour FROM core.request_costs
 WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
-  OR requested_model IN (FROM names))
+  OR requested_model IN (FROM names) OR model IN (FROM names))
+UNION
+SELECT accrued_hour FROM core.request_costs c JOIN core.requests r USING (source, request_id, started_at)
+WHERE EXISTS (
+  FROM ((FROM ref.deployments EXCEPT FROM new_deployments) UNION (FROM new_deployments EXCEPT FROM ref.deployments)) d
+  WHERE d.alias IN (r.routed_model, r.requested_model, r.route, r.served_model)
+)
 UNION
 SELECT accrued_hour FROM core.request_costs c JOIN (
   SELECT DISTINCT p.provider, p.model, f.rate_on FROM new_token_prices p JOIN (

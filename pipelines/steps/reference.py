@@ -8,6 +8,7 @@ from models.costs.weights import allocation_rules, load_weights
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.contracts import load_contracts
+from models.prices.deployments import load_deployments
 from models.prices.fx import load_fx
 from models.prices.gpu_book import gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
@@ -35,6 +36,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         "ref.allocation_rules": allocation_rules(
             load_weights(project.weights_text(), path=project.weights_path)
         ),
+        "ref.deployments": load_deployments(project.deployments_text(), path=prices.deployments),
         "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }

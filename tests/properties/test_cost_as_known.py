@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from models.costs.deployments import deployed
 from models.costs.token_costs import price_requests
 from models.prices.contracts import load_contracts
+from models.prices.deployments import load_deployments
 from models.prices.fx import load_fx
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
@@ -49,6 +51,8 @@ def entries(draw: st.DrawFn) -> list[dict[str, Any]]:
             continue
         seen.add((valid, known, region))
         rates = {"input_uncached": draw(RATE), "cache_read": draw(SOME), "output": draw(RATE)}
+        if draw(st.integers(0, 3)) == 0:
+            del rates["cache_read"]  # No discount is stated: it costs what input costs.
         entry: dict[str, Any] = {"valid_from": day(valid), "known_from": day(known), "usd_per_mtok": rates}
         if region is not None:
             entry["region"] = region
@@ -63,7 +67,7 @@ def entries(draw: st.DrawFn) -> list[dict[str, Any]]:
         mode = draw(st.sampled_from([None, "whole_request", "graduated"]))
         if mode is not None:
             further = {"input_uncached": draw(RATE)} | (
-                {"cache_read": draw(RATE)} if rates["cache_read"] else {}
+                {"cache_read": draw(RATE)} if rates.get("cache_read") else {}
             )
             entry["long_context"] = {"above_input_tokens": 1000, "mode": mode, "usd_per_mtok": further}
         if draw(st.booleans()):
@@ -92,6 +96,7 @@ def sheets(draw: st.DrawFn) -> dict[str, str]:
             "aliases": [{"name": "floating", "valid_from": day(moved), "known_from": day(draw(DAY))}],
             "prices": draw(entries()),
         },
+        {"model": "ft:base", "prices": draw(entries())},
     ]
     head = {"source_url": "https://example.com", "checked_on": day(0)}
     fleur = {"model": "fleur", "prices": draw(entries())}
@@ -104,9 +109,12 @@ def sheets(draw: st.DrawFn) -> dict[str, str]:
 
 ROW = st.fixed_dictionaries(
     {
-        "served_model": st.sampled_from(["one", "two", "floating", "fleur", "nobody"]),
+        "served_model": st.sampled_from(
+            ["one", "two", "floating", "fleur", "nobody", "mine", "ft:base:me::1"]
+        ),
         "region": st.sampled_from([None, "eu", "us", "asia"]),
-        "service_tier": st.sampled_from([None, "standard", "batch", "flex", "priority", "gold"]),
+        "service_tier": st.sampled_from([None, "standard", "batch", "flex", "priority", "gold", "reserved"]),
+        "route": st.sampled_from([None, None, "house"]),
         "minutes": st.integers(0, DAYS * 24 * 60 - 1),
         "lasts": st.integers(0, 3000),
         "ingested": DAY,
@@ -123,6 +131,14 @@ FX = "currency,rate_on,usd_per_unit,source_url,known_from\n" + "".join(
     f"EUR,{day(on)},{rate},https://example.com,{day(known)}\n"
     for on, rate, known in ((0, "1.0843", 0), (5, "1.1", 6), (5, "1.2", 9))
 )
+DEPLOYMENTS = f"""\
+checked_on: {day(1)}
+deployments:
+  - {{alias: mine, provider: example, model: one, valid_from: {day(2)}}}
+  - {{alias: mine, provider: maison, model: fleur, region: eu, valid_from: {day(6)}, known_from: {day(7)}}}
+  - {{alias: house, service_tier: batch, valid_from: {day(4)}, valid_to: {day(6)}}}
+  - {{alias: house, pool: ours, valid_from: {day(8)}, known_from: {day(5)}}}
+"""
 CONTRACTS = f"""\
 checked_on: {day(2)}
 contracts:
@@ -154,7 +170,8 @@ def test_the_macro_costs_what_the_engine_costs_as_known_at_any_instant(
         {
             "source": "s", "source_kind": "requests", "request_id": str(number), "status": row["status"],
             "provider": "maison" if row["served_model"] == "fleur" else "example", "served_model": row["served_model"],
-            "region": row["region"], "service_tier": row["service_tier"], "usage_source": row["usage_source"],
+            "route": row["route"], "region": row["region"], "service_tier": row["service_tier"],
+            "usage_source": row["usage_source"],
             "started_at": START + timedelta(minutes=row["minutes"]), "started_hour": START,
             "finished_at": START + timedelta(minutes=row["minutes"] + row["lasts"]), "is_gateway_cache_hit": False,
             "ingested_at": START + timedelta(days=row["ingested"]), "file_hash": "f", "line_number": 1,
@@ -163,14 +180,18 @@ def test_the_macro_costs_what_the_engine_costs_as_known_at_any_instant(
         for number, row in enumerate(rows)
     )  # fmt: skip
 
+    deployments = load_deployments(DEPLOYMENTS, path="deployments.yml")
+
     def costs(at: datetime) -> Any:
         return price_requests(
-            requests.lazy(), book=book.lazy(), models=names.lazy(), fx=rates.lazy(), gpu_routes=(), time_zone="UTC",
+            deployed(requests, deployments, as_known_at=at).lazy(),
+            book=book.lazy(), models=names.lazy(), fx=rates.lazy(), gpu_routes=(), time_zone="UTC",
             as_known_at=at, from_hour=START, to_hour=FOREVER,
         ).collect()  # fmt: skip
 
     for dotted, frame in (
-        ("ref.token_prices", book), ("ref.models", names), ("ref.fx_rates", rates), ("core.requests", requests),
+        ("ref.token_prices", book), ("ref.models", names), ("ref.fx_rates", rates),
+        ("ref.deployments", deployments), ("core.requests", requests),
         ("core.request_costs", costs(FOREVER)),
     ):  # fmt: skip
         warehouse.execute(f"DELETE FROM {dotted}")
