@@ -121,7 +121,7 @@ class Project:
 
     def deployments_text(self) -> str:
         """Return what the project says of its own names, empty when it says nothing."""
-        return self._text(self.settings.prices.deployments)
+        return self._text_of(self.settings.prices.deployments)
 
     def fx_text(self) -> str:
         """Return the exchange rates, empty when the project has none."""

@@ -11,10 +11,10 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
+from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
-from models.prices.fields import Instant, Strict, readable
+from models.prices.fields import readable
 from models.prices.providers import provider_aliases
-from models.prices.token_yaml import Document, read_yaml
 from models.prices.versions import Stated, versions
 from models.schemas import table
 
