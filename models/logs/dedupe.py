@@ -1,18 +1,29 @@
-"""One call seen twice is one attempt.
+"""One call seen twice is one attempt, and a sum of calls is none.
 
-A record is dropped when another record of the same key began within the window before it: a pairwise rule, so an
-hour needs two windows before it and one after, and the result does not depend on how a range is cut. The earliest
-record keeps the attempt in its hour; the best record within the window after it gives all other columns. Best is, in
-this order: the one whose usage the provider counted; the gateway's before the provider's own before an observer's; the
-one that finished last; the one delivered last, unless it only repeats an earlier one.
+Two records of one id are one call where time and counts agree. Which ids are trusted how far:
+
+- An id that no other call has (long, or drawn at random): records of it within the window are one call, unless one
+  source tells of two calls: another start and other counts, both counted by the provider.
+- A short id, digits after its prefix (`chatcmpl-331` of Ollama): records of it are one call only if they began within
+  a minute and count the same; of one source, only if they began at the same instant.
+
+A record is dropped when another record of the same call began within the window before it: a pairwise rule, so an hour
+needs two windows before it and one after, and the result does not depend on how a range is cut. The earliest record
+keeps the attempt in its hour; the best record within the window after it gives all other columns. Best is, in this
+order: the one whose usage the provider counted; the gateway's before the provider's own before an observer's; the one
+that finished last; the one that counts most; the rest is settled by content, never by the order of arrival.
+
+A span that sums the calls beneath it (models/logs/sums.py) is taken out after that.
 """
 
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from models.logs.sums import without_sums
 from models.periods import hour_of
 from models.schemas import table
+from models.schemas.vocabulary import TOKEN_COLUMNS
 
 GATEWAY_KINDS = ("litellm_spend_logs", "litellm_standard_payload", "requests")
 """Where usage is equally good, these records win, in this order: they know who asked and what was routed."""
@@ -29,6 +40,9 @@ _BOOKKEEPING = (
 )
 _CONTENT = "content:"
 _COUNTER = r"^id:\d{1,12}$"
+_SHORT = r"^id:(?:[A-Za-z][A-Za-z0-9]{0,15}[-_:.])*\d{1,12}(?:@.*)?$"
+_AGREE_WITHIN = timedelta(minutes=1)
+"""Records of a short id that began further apart are two calls."""
 
 
 def dedupe(
@@ -47,46 +61,30 @@ def dedupe(
         range is in exactly one of them.
     """
     columns = requests.collect_schema().names()
-    order = ["dedupe_key", "started_at", "ingested_at", "source", "file_hash", "line_number", "record_number"]
+    order = ["dedupe_key", "started_at", "source", "file_hash", "line_number", "record_number"]
     requests = _keyed(requests)
     # Only keys that occur twice need a second look.
     ranked = requests.with_columns(is_double=pl.len().over("dedupe_key") > 1)
     single = ranked.filter(~pl.col("is_double"))
-    double = (
-        ranked.filter("is_double")
-        .sort(order)
-        .with_columns(
-            usage_rank=_usage_rank(),
-            trust_rank=_trust_rank(),
-            content=pl.struct(pl.exclude(_BOOKKEEPING)).hash(),
-        )
+    double = _told_apart(ranked.filter("is_double"))
+    double = double.sort(order).with_columns(
+        usage_rank=_usage_rank(),
+        trust_rank=_trust_rank(),
+        content=pl.struct(pl.exclude(*_BOOKKEEPING, "is_double", "is_short", "tokens")).hash(),
     )
-    previous = pl.col("started_at").shift(1).over("dedupe_key")
-    # Ties in started_at: the first in order is the anchor, the others follow it.
     double = double.with_columns(
-        is_anchor=previous.is_null() | (pl.col("started_at") - previous > window),
-        record=pl.int_range(pl.len()),
+        is_anchor=_is_another_call(window), record=pl.int_range(pl.len())
     ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill().over("dedupe_key"))
     anchors = double.filter("is_anchor").select("record", anchor_at="started_at")
     # In order, for the record before.
     chained = double.join(anchors, left_on="anchor", right_on="record", how="left", maintain_order="left")
-    # A repeated delivery of one content counts as delivered when it first was.
-    delivered_at = pl.col("ingested_at").min().over("anchor", "content")
     best = (
         chained.filter(pl.col("started_at") - pl.col("anchor_at") <= window)
-        .with_columns(delivered_at=delivered_at)
         .sort(
-            *(
-                "usage_rank",
-                "trust_rank",
-                "finished_at",
-                "delivered_at",
-                "ingested_at",
-                "file_hash",
-                "line_number",
-            ),
-            "record_number",
-            descending=[False, False, True, True, False, False, True, True],
+            *("usage_rank", "trust_rank", "finished_at", "tokens", "content", "source"),
+            # Of equal records the first that was read is named.
+            *("ingested_at", "file_hash", "line_number", "record_number"),
+            descending=[False, False, True, True, False, False, False, False, False, False],
             nulls_last=True,
         )
         .group_by("anchor", maintain_order=True)
@@ -94,7 +92,6 @@ def dedupe(
         .with_columns(started_at="anchor_at", best_record="record")
     )
     winners = pl.concat([single.select(columns), best.select(columns)])
-    winners = winners.with_columns(started_hour=hour_of(pl.col("started_at")))
     winner = best.select(
         "anchor",
         "best_record",
@@ -116,17 +113,18 @@ def dedupe(
             for name in ("source", "file_hash", "line_number")
         )
         .with_columns(
-            started_hour=hour_of(pl.col("started_at")),
             reason=pl.when(pl.col("source") == pl.col("winner_source"))
             .then(pl.lit("redelivered"))
             .otherwise(pl.lit("seen_by_another_source")),
         )
     )
-    in_range = (pl.col("started_hour") >= from_hour) & (pl.col("started_hour") < to_hour)
-    return (
-        table("core.requests").conform(winners.filter(in_range)),
-        table("ops.duplicates").conform(losers.filter(in_range)),
+    winners, sums = without_sums(winners, requests.select(columns), window=window)
+    removed = table("ops.duplicates").conform(
+        pl.concat([losers, sums], how="diagonal").with_columns(started_hour=hour_of(pl.col("started_at")))
     )
+    winners = winners.with_columns(started_hour=hour_of(pl.col("started_at")))
+    in_range = (pl.col("started_hour") >= from_hour) & (pl.col("started_hour") < to_hour)
+    return table("core.requests").conform(winners.filter(in_range)), removed.filter(in_range)
 
 
 def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
@@ -144,6 +142,50 @@ def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
     # A number that a source counts by itself says nothing about another source's.
     own = pl.when(is_counter).then(pl.concat_str(key, pl.lit("@"), "source")).otherwise(key)
     return pl.concat([requests.filter(~is_content).with_columns(dedupe_key=own), keyed])
+
+
+def _told_apart(double: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `tokens` and `is_short`, and to a short id's key what its record counts: other counts are another call."""
+    has_usage = pl.any_horizontal(pl.col(name).is_not_null() for name in TOKEN_COLUMNS)
+    double = double.with_columns(
+        tokens=pl.when(has_usage).then(pl.sum_horizontal(TOKEN_COLUMNS)),
+        is_short=pl.col("dedupe_key").str.contains(_SHORT),
+    )
+    # Of one source and one instant there is one call.
+    counted = pl.col("tokens").max().over("dedupe_key", "source", "started_at")
+    return double.with_columns(
+        dedupe_key=pl.when("is_short")
+        .then(pl.concat_str("dedupe_key", pl.lit("#"), counted.fill_null(-1)))
+        .otherwise("dedupe_key")
+    )
+
+
+def _is_another_call(window: timedelta) -> pl.Expr:
+    """Return whether a record, in the order of its key, is not of the call of the record before it."""
+
+    def before(name: str, *keys: str) -> pl.Expr:
+        return pl.col(name).shift(1).over("dedupe_key", *keys)
+
+    at, tokens = pl.col("started_at"), pl.col("tokens")
+    gap, own_gap = at - before("started_at"), at - before("started_at", "source")
+    is_first = before("started_at").is_null()
+    by_provider = (pl.col("usage_source") == "provider") & (before("usage_source", "source") == "provider")
+    is_told_again = (tokens == before("tokens")) & (gap <= _AGREE_WITHIN)
+    is_reused = (
+        (own_gap > timedelta(0))
+        & (own_gap <= window)
+        & by_provider
+        & (tokens != before("tokens", "source"))
+        & ~is_told_again.fill_null(value=False)
+    )
+    is_short_again = (gap > _AGREE_WITHIN) | ((own_gap > timedelta(0)) & (own_gap == gap))
+    return (
+        is_first
+        | (gap > window)
+        | pl.when("is_short")
+        .then(is_short_again.fill_null(value=False))
+        .otherwise(is_reused.fill_null(value=False))
+    )
 
 
 def _usage_rank() -> pl.Expr:

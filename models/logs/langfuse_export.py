@@ -8,25 +8,29 @@ Source: langfuse/langfuse, ClickHouse migrations, API definition, blob-storage e
 
 import polars as pl
 
-from models.logs.langfuse_shape import NAMES, inclusive
+from models.logs.cache_writes import split_writes
+from models.logs.dimensions import SAME_TAGS, TAGS, given_tags, tag_of
+from models.logs.langfuse_shape import inclusive, pick_details
+from models.logs.picking import opened
 from models.logs.tokens import TokenRule, disjoint, total_tokens
+from models.logs.usage_names import COUNTS
 from models.records import (
+    METER,
     Importer,
-    bad_numbers,
     first_reason,
     hashed,
     instant,
-    integer,
     money,
-    number,
     text,
     tried,
     with_map,
+    with_numbers,
 )
 
 _FIELDS = {
     "id": "id",
     "trace_id": "traceId",
+    "parent_observation_id": "parentObservationId",
     "project_id": "projectId",
     "environment": "environment",
     "type": "type",
@@ -49,13 +53,22 @@ _FIELDS = {
     "session_id": "sessionId",
     "release": "release",
     "trace_name": "traceName",
+    "tags": "tags",
     "is_deleted": "isDeleted",
 }
 """A field in snake case, and in camel case."""
 _INSTANTS = ("start_time", "end_time", "completion_start_time")
 _TAGS = ("environment", "release", "prompt_name", "trace_name", "usage_pricing_tier_name")
-_TEXTS = ("trace_id", "project_id", "type", "level", "user_id", "session_id", *_TAGS)
-_PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "ls_provider")
+_TEXTS = ("trace_id", "parent_observation_id", "project_id", "type", "level", "user_id", "session_id", *_TAGS)
+_PROVIDER = (
+    "gen_ai.provider.name",
+    "gen_ai.system",
+    "ls_provider",
+    "ai.model.provider",
+    "custom_llm_provider",
+)
+_LITELLM_ID = r"^time-[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9]+_(.+)$"
+"""LiteLLM names its generation by the time and the response's id."""
 KEPT_PATHS = {
     "metadata": ("ls_provider", "user_api_key_hash"),
     **dict.fromkeys(("model_parameters", "modelParameters"), ("service_tier",)),
@@ -77,28 +90,7 @@ def _extracted(name: str, path: str) -> str:
     return tried(_first(name), f"json_extract_string({{}}, '{path}')")
 
 
-def _held(names: tuple[str, ...]) -> str:
-    return "coalesce(" + ", ".join(f"usage_map['{name}']" for name in names) + ", NULL)"
-
-
-_KNOWN = ", ".join(f"'{key}'" for keys in NAMES.values() for key in keys)
-_UNKNOWN = f"list_filter(map_entries(usage_map), lambda e: NOT list_contains([{_KNOWN}], e.key))"
-
-
-def _others(side: str) -> str:
-    """SQL of the sum of the keys of one side that NAMES lacks, as text."""
-    chosen = f"list_filter({_UNKNOWN}, lambda e: starts_with(e.key, '{side}_'))"
-    numbers = f"list_transform({chosen}, lambda e: {integer('e.value')})"
-    return (
-        f"CASE WHEN list_has_any(list_transform({numbers}, lambda n: n IS NULL), [true]) THEN 'no number' "
-        f"ELSE list_sum({numbers})::VARCHAR END"
-    )
-
-
-_COUNTS = {name: _held(keys) for name, keys in NAMES.items()} | {
-    "other_input": _others("input"),
-    "other_output": _others("output"),
-}
+_COUNTS = (*COUNTS, "other_input", "other_output")
 # The older `usage` counts tokens unless its unit says otherwise.
 _OLD = (
     f"""CASE WHEN coalesce({_extracted("usage", "$.unit")}, 'TOKENS') = 'TOKENS' THEN {_first("usage")} END"""
@@ -106,6 +98,7 @@ _OLD = (
 _PROVIDERS = ", ".join(
     _extracted("metadata", f'{where}."{name}"') for where in ("$", "$.attributes") for name in _PROVIDER
 )
+_MORE = pl.List(pl.Struct({"key": pl.String, "value": pl.Float64}))
 _SELECT = f"""
 WITH named AS NOT MATERIALIZED (
   SELECT *, coalesce(nullif({_first("usage_details")}, '{{}}'), {_OLD}) AS details FROM records
@@ -123,19 +116,27 @@ SELECT line_number, 1::INTEGER AS record_number, {text("id")} AS request_id,
        {money(f"coalesce({text(_first('total_cost'))}, {_map(_first('cost_details'))}['total'])")}
          AS provider_reported_cost_usd,
        details IS NOT NULL AND usage_map IS NULL AS is_odd,
-       {", ".join(f"{integer(value)} AS {name}" for name, value in _COUNTS.items())},
-       {bad_numbers(_COUNTS)} AS bad_counts,
-       list_transform(list_filter({_UNKNOWN}, lambda e: NOT regexp_matches(e.key, '^(in|out)put_')),
-         lambda e: {{'key': e.key, 'value': {number("e.value")}}}) AS meter_entries
+       list_transform(map_entries(usage_map), lambda e: {{'k': e.key, 'v': e.value}}) AS usage_entries,
+       {given_tags(metadata=_first("metadata"), tags="tags")} AS tag_entries
 FROM counted
 """
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn selected observations into canonical columns; `is_ignored` marks what is no call."""
-    counts = {name: pl.col(name) for name in _COUNTS}
-    prompt, completion = inclusive(counts)
-    frame = disjoint(frame.with_columns(prompt=prompt, completion=completion), TokenRule())
+    held = {name: dtype for name, dtype in frame.collect_schema().items() if name != "usage_entries"}
+    texts = [(name, pl.String()) for name in (*_COUNTS, "prompt_key")]
+    frame = frame.map_batches(
+        _counted,
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        schema=pl.Schema([*held.items(), *texts, ("more", _MORE)]),
+    )
+    frame = split_writes(with_numbers(frame, _COUNTS))
+    prompt, completion = inclusive({name: pl.col(name) for name in _COUNTS}, pl.col("prompt_key"))
+    told = pl.col("prompt") + pl.col("completion")
+    frame = frame.with_columns(told=told, prompt=prompt, completion=completion)
+    frame = disjoint(frame, TokenRule())
     kind = pl.col("type").str.to_lowercase()
     is_embedding = (kind == "embedding").fill_null(value=False)
     is_whole = (pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()) | is_embedding
@@ -143,18 +144,31 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_error = (pl.col("level") == "ERROR").fill_null(value=False)
     is_early = pl.col("end_time") < pl.col("start_time")
     tags = {name.removeprefix("usage_"): pl.col(name) for name in _TAGS}
-    return with_map(frame, "tags", tags, pl.String).with_columns(
+    tags["environment"] = pl.coalesce("environment", tag_of(SAME_TAGS["environment"]))
+    tags["feature"] = tag_of(SAME_TAGS["feature"])
+    tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
+    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
+    return frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null(), "missing_request_id", "id"),
             (unreadable, "bad_value", "a time is no instant"),
             (pl.col("start_time").is_null(), "missing_started_at", "start_time"),
             (pl.col("is_odd"), "bad_value", "usage_details"),
-            (pl.col("bad_counts").is_not_null(), "bad_value", pl.col("bad_counts")),
+            (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
-            ((pl.col("total") != total_tokens()).fill_null(value=False), "tokens_do_not_add_up", "total"),
+            (
+                ((pl.col("total") != total_tokens()) & (pl.col("total") != pl.col("told"))).fill_null(
+                    value=False
+                ),
+                "tokens_do_not_add_up",
+                "total",
+            ),
         ),
         is_ignored=(~kind.is_in(["generation", "embedding"])).fill_null(value=False)
         | pl.col("is_deleted").fill_null(value=False),
+        span_id=pl.col("request_id"),
+        parent_span_id=pl.col("parent_observation_id"),
         logical_request_id=pl.col("trace_id"),
         attempt_no=pl.lit(1, dtype=pl.Int32),
         started_at=pl.col("start_time"),
@@ -165,7 +179,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         routed_model=pl.col("model"),
         served_model=pl.col("model"),
         service_tier=pl.coalesce("tier", pl.lit("default")),
-        team=pl.col("project_id"),
+        tenant=tag_of(TAGS["tenant"]),
+        team=pl.coalesce(tag_of(TAGS["team"]), "project_id"),
+        user_id=pl.coalesce("user_id", tag_of(TAGS["user_id"])),
+        session_id=pl.coalesce("session_id", tag_of(TAGS["session_id"])),
+        task_class=tag_of(TAGS["task_class"]),
         operation=pl.when(is_embedding).then(pl.lit("embedding")).otherwise(pl.lit("chat")),
         status=pl.when(is_error).then(pl.lit("error")).otherwise(pl.lit("ok")),
         error_class=pl.when(is_error).then(pl.lit("error")),
@@ -175,8 +193,18 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_gateway_cache_hit=pl.lit(value=False),
-        dedupe_key=pl.concat_str(pl.lit("id:"), "request_id"),
+        dedupe_key=pl.concat_str(
+            pl.lit("id:"), pl.coalesce(pl.col("request_id").str.extract(_LITELLM_ID, 1), "request_id")
+        ),
     )
+
+
+def _counted(observations: pl.DataFrame) -> pl.DataFrame:
+    """Return observations with their counts, as texts, in place of `usage_entries`."""
+    entries = observations.select(row=pl.int_range(pl.len()), entry="usage_entries")
+    entries = entries.explode("entry").unnest("entry").filter(pl.col("v").is_not_null())
+    found = pick_details(opened(entries), observations.height)
+    return observations.drop("usage_entries").with_columns(found.get_columns())
 
 
 IMPORTER = Importer(

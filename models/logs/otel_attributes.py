@@ -1,135 +1,228 @@
 """Attributes of OTLP spans: which names hold what, new names before old and vendors' ones, and how they are picked.
 
-Source: open-telemetry/semantic-conventions (gen_ai), traceloop/openllmetry, OpenInference, vLLM, Langfuse.
+Counts are told by the words of their names (models/logs/usage_names.py), so that a new spelling is read or shown.
+Source: open-telemetry/semantic-conventions (gen_ai), traceloop/openllmetry, OpenInference, Vercel AI SDK, Pydantic AI,
+LangSmith, MLflow, Langtrace, Sentry, OpenLIT, vLLM, Langfuse.
 """
 
-import numpy as np
+from functools import cache
+
 import polars as pl
 
 from models.logs import langfuse_shape
+from models.logs.picking import UNREAD, Place, opened, picked
+from models.logs.usage_names import COUNTS, KNOWN, counted_by
 
 DETAILS = "langfuse.observation.usage_details"
 """Langfuse's SDK writes its counts here, in place of `gen_ai.usage`."""
+EVENT = "event:"
+"""Start of the attributes of a log record, which have short names."""
+KINDS = (
+    "openinference.span.kind",
+    "langsmith.span.kind",
+    "traceloop.span.kind",
+    "langfuse.observation.type",
+    "mlflow.spanType",
+    "gen_ai.span.kind",
+    "lmnr.span.type",
+)
+"""Attributes that say what a span is: a call, or what makes calls."""
 TEXTS: dict[str, tuple[str, ...]] = {
     "operation_name": ("gen_ai.operation.name", "llm.request.type"),
-    "observation_type": ("langfuse.observation.type",),
-    "provider": ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system"),
+    **{f"kind_{number}": (name,) for number, name in enumerate(KINDS)},
+    "sdk_operation": ("ai.operationId", "operation.name"),
+    "agent_run": ("final_result", "all_messages_events", "pydantic_ai.all_messages", "agent_name"),
+    "provider": (
+        "gen_ai.provider.name",
+        "gen_ai.system",
+        "llm.provider",
+        "llm.system",
+        "ai.model.provider",
+        "ls_provider",
+        "langsmith.metadata.ls_provider",
+    ),
     "requested_model": (
         "gen_ai.request.model",
         "llm.request.model",
         "llm.model_name",
+        "ai.model.id",
         "langfuse.observation.model.name",
+        "langsmith.metadata.ls_model_name",
+        f"{EVENT}model",
     ),
-    "response_model": ("gen_ai.response.model", "llm.response.model"),
-    "response_id": ("gen_ai.response.id", "gen_ai.request.id"),
-    "session_id": ("gen_ai.conversation.id", "session.id"),
-    "user_id": ("user.id", "enduser.id"),
-    "agent": ("gen_ai.agent.name",),
-    "workflow": ("gen_ai.workflow.name",),
+    "response_model": ("gen_ai.response.model", "llm.response.model", "ai.response.model"),
+    "response_id": ("gen_ai.response.id", "gen_ai.request.id", "ai.response.id", f"{EVENT}request_id"),
+    "session_id": (
+        "gen_ai.conversation.id",
+        "session.id",
+        "langfuse.session.id",
+        "langsmith.trace.session_id",
+        "ai.telemetry.metadata.sessionId",
+        "traceloop.association.properties.session_id",
+        "traceloop.association.properties.chat_id",
+        f"{EVENT}session.id",
+        f"{EVENT}conversation.id",
+    ),
+    "agent": ("gen_ai.agent.name", "agent_name"),
+    "workflow": ("gen_ai.workflow.name", "traceloop.workflow.name"),
     "tier": (
         "openai.response.service_tier",
         "gen_ai.openai.response.service_tier",
         "openai.request.service_tier",
         "gen_ai.openai.request.service_tier",
+        "gen_ai.response.service_tier",
+        "gen_ai.request.service_tier",
+    ),
+    "cost": (
+        "gen_ai.usage.cost",
+        "gen_ai.usage.total_cost",
+        "gen_ai.cost.total_cost",
+        "llm.cost.total",
+        "operation.cost",
+        "gen_ai.usage.cost_usd",
+        f"{EVENT}cost_usd",
     ),
     "error_class": ("error.type",),
+    "event_name": (f"{EVENT}event.name",),
+    "event_kind": (f"{EVENT}event.kind",),
+    "speed": (f"{EVENT}speed",),
+    "duration_ms": (f"{EVENT}duration_ms",),
     "route": ("nanodollar.route",),
-    "task_class": ("nanodollar.task_class",),
-    "tenant": ("nanodollar.tenant", "tenant.id"),
-    "usage_details": (DETAILS,),
     "level": ("langfuse.observation.level",),
 }
-COUNTS: dict[str, tuple[str, ...]] = {
-    "prompt": (
-        "gen_ai.usage.input_tokens",
-        "gen_ai.usage.prompt_tokens",
-        "llm.usage.prompt_tokens",
-        "llm.token_count.prompt",
-    ),
-    "completion": (
-        "gen_ai.usage.output_tokens",
-        "gen_ai.usage.completion_tokens",
-        "llm.usage.completion_tokens",
-        "llm.token_count.completion",
-    ),
-    "total": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total"),
-    "cache_read": (
-        "gen_ai.usage.cache_read.input_tokens",
-        "gen_ai.usage.cache_read_input_tokens",
-        "llm.token_count.prompt_details.cache_read",
-    ),
-    "cache_write_5m": (
-        "gen_ai.usage.cache_creation.input_tokens",
-        "gen_ai.usage.cache_creation_input_tokens",
-        "llm.token_count.prompt_details.cache_write",
-    ),
-    "cache_write_1h": (),
-    "reasoning": (
-        "gen_ai.usage.reasoning.output_tokens",
-        "gen_ai.usage.reasoning_tokens",
-        "llm.usage.reasoning_tokens",
-        "llm.token_count.completion_details.reasoning",
-    ),
-    "audio_input": ("gen_ai.usage.audio.input_tokens", "llm.token_count.prompt_details.audio"),
-    "audio_output": ("gen_ai.usage.audio.output_tokens", "llm.token_count.completion_details.audio"),
-    "image_input": ("gen_ai.usage.image.input_tokens",),
-    "video_input": ("gen_ai.usage.video.input_tokens",),
-    "image_output": (),
-}
 SECONDS: dict[str, tuple[str, ...]] = {
-    "first_chunk": ("gen_ai.response.time_to_first_chunk", "gen_ai.latency.time_to_first_token"),
+    "first_chunk": (
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.latency.time_to_first_token",
+        "gen_ai.server.time_to_first_token",
+    ),
     "queue_seconds": ("gen_ai.latency.time_in_queue",),
 }
-_FIELDS = TEXTS | COUNTS | SECONDS
-_CODES = {name: code for code, name in enumerate(name for names in _FIELDS.values() for name in names)}
-FIELDS = list(_FIELDS)
+FIELDS = [*TEXTS, *SECONDS, *COUNTS, UNREAD]
+"""Text columns that take the place of the attributes."""
+_EXACT = {
+    name: (field, rank) for field, names in (TEXTS | SECONDS).items() for rank, name in enumerate(names)
+}
+_PREFIXES = ("gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage.")
+_EVENT_COUNTS = {f"{EVENT}tool_token_count": "tool_input", f"{EVENT}total_token_count": "total"}
+"""Attributes whose rest names a count, the first before the others."""
+_JSON = {
+    "gen_ai.usage.input_token_details": "input",
+    "gen_ai.usage.output_token_details": "output",
+    "llm.token.counts": "",
+    "mlflow.chat.tokenUsage": "",
+    "ai.response.providerMetadata": "",
+}
+"""Attributes that hold an object of counts as text, and the side that they count."""
+_MIXED = "ai.response.providerMetadata"
+"""It holds more than usage: what is not known in it is no usage."""
+_LOWEST = 90
+_TAGS = (
+    "metadata.",
+    "ai.telemetry.metadata.",
+    "langfuse.trace.metadata.",
+    "langfuse.observation.metadata.",
+    "langsmith.metadata.",
+    "traceloop.association.properties.",
+    "lmnr.association.properties.",
+    "trace.metadata.",
+    "nanodollar.",
+)
+"""Attributes whose rest names a tag that the caller gave."""
+_LONGEST_TAG = 200
+_OWN_TAGS = frozenset(
+    {
+        "tenant.id", "tenant", "tenant_id", "organization.id", "organization", "org.id", "customer.id", "customer",
+        "account.id", "team.id", "team", "user.id", "enduser.id", "user_id", "langfuse.user.id", "feature",
+        "feature.name", "feature_name", "environment", "deployment.environment", "deployment.environment.name",
+        "project.id", "cost_center", "langfuse.environment", "langfuse.trace.tags", "tag.tags", "langfuse.trace.name",
+        "traceloop.entity.name", "ai.telemetry.functionId", "user.email", "user.account_uuid", "user.account_id",
+        "query_source", "terminal.type",
+    }
+)  # fmt: skip
+"""Attributes that are tags by their whole name."""
+
+
+@cache
+def _place(name: str) -> Place | None:
+    """Return the field that an attribute fills and its rank among the names of that field; None for the others."""
+    if name in _EXACT:
+        return _EXACT[name]
+    if name.startswith(EVENT):
+        rest = name.removeprefix(EVENT)
+        count = _EVENT_COUNTS.get(
+            name, counted_by(rest) if rest.endswith(("_tokens", "_token_count")) else None
+        )
+        return (count, 0) if count in COUNTS else (UNREAD, 0) if rest.endswith("_tokens") else None
+    for attribute, side in _JSON.items():
+        if name.startswith(f"{attribute}."):
+            count = counted_by(f"{side} {name.removeprefix(f'{attribute}.')}")
+            if count is None:
+                return None if attribute == _MIXED else (UNREAD, 0)
+            return None if count == KNOWN else (count, _LOWEST)
+    for number, prefix in enumerate(_PREFIXES):
+        if name.startswith(prefix) and name not in _JSON:
+            rest = name.removeprefix(prefix)
+            count = "prompt" if rest in ("tokens", "token_count") else counted_by(rest)
+            if count is None:
+                return UNREAD, 0
+            is_old = rest.startswith(("prompt", "completion"))
+            return (
+                None
+                if count == KNOWN
+                else (count, number * 10 + 5 * rest.startswith("details.") + 2 * is_old)
+            )
+    return None
+
+
+@cache
+def _tag(name: str) -> str | None:
+    """Return the tag that an attribute gives; None for the others."""
+    name = name.removeprefix(EVENT)
+    if name in _OWN_TAGS:
+        return name
+    prefix = next((prefix for prefix in _TAGS if name.startswith(prefix)), None)
+    return None if prefix is None else name.removeprefix(prefix)
 
 
 def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
-    """Return spans with a text column for each field in place of `attributes`.
+    """Return spans with a text column for each of FIELDS and the list `tag_entries` in place of `attributes`.
 
     Args:
         spans: column `attributes`, lists of `k` (name) and `v` (value as text).
 
-    Of several names of a field the first in its order counts; of a name written twice the first value.
+    Of several names of a field the first in its order counts, of a name written twice the first value; a count of 0
+    gives way to any other count.
     """
-    entries = spans.select(span=pl.int_range(pl.len()), entry="attributes").explode("entry").unnest("entry")
-    code = pl.col("k").replace_strict(
-        list(_CODES), list(_CODES.values()), default=None, return_dtype=pl.Int16
-    )
-    entries = entries.with_columns(code=code).filter(pl.col("code").is_not_null() & pl.col("v").is_not_null())
-    entries = entries.sort("code", maintain_order=True)
-    span, values = entries["span"].to_numpy(), entries["v"]
-    bounds = np.searchsorted(entries["code"].to_numpy(), np.arange(len(_CODES) + 1))
-    picked = []
-    for field, names in _FIELDS.items():
-        place = np.full(spans.height, -1, np.int64)
-        for name in reversed(names):
-            start, end = bounds[_CODES[name]], bounds[_CODES[name] + 1]
-            # Written backwards, so that the first one stays.
-            place[span[start:end][::-1]] = np.arange(start, end)[::-1]
-        index = pl.Series(place)
-        picked.append(values.gather(index.set(index < 0, None)).alias(field))
-    picked_spans = spans.drop("attributes").with_columns(picked)
-    return (
-        picked_spans
-        if picked_spans["usage_details"].null_count() == spans.height
-        else _detailed(picked_spans)
-    )
+    entries = spans.select(row=pl.int_range(pl.len()), entry="attributes").explode("entry").unnest("entry")
+    entries = entries.filter(pl.col("v").is_not_null())
+    names = entries["k"].unique().drop_nulls().sort().to_list()
+    tags = {name: tag for name in names if (tag := _tag(name)) is not None}
+    tagged = _tag_entries(entries.filter(pl.col("k").is_in(list(tags))), tags, spans.height)
+    objects = [name for name in names if name in _JSON]
+    usage = entries.filter(pl.col("k").is_in([name for name in names if _place(name) is not None]))
+    if objects:
+        usage = usage.vstack(opened(entries.filter(pl.col("k").is_in(objects))))
+    places = {name: place for name in usage["k"].unique() if (place := _place(name)) is not None}
+    columns = picked(usage, places, [*TEXTS, *SECONDS, *COUNTS], COUNTS, spans.height)
+    done = spans.drop("attributes").with_columns(*columns, tagged)
+    if DETAILS not in names:
+        return done
+    details = entries.filter(pl.col("k") == DETAILS)
+    return langfuse_shape.with_details(done, details.select("row", "v"))
 
 
-def _detailed(spans: pl.DataFrame) -> pl.DataFrame:
-    """Take the counts of `usage_details` where a span has no other; what cannot be read stays as the prompt."""
-    details = pl.col("usage_details").str
-    held = {
-        name: pl.coalesce(details.json_path_match(f"$.{key}") for key in keys).cast(pl.Int64, strict=False)
-        for name, keys in langfuse_shape.NAMES.items()
-    }
-    prompt, completion = langfuse_shape.inclusive(held)
-    counts = held | {"prompt": prompt, "completion": completion}
-    unreadable = pl.when(prompt.is_null() & completion.is_null()).then("usage_details")
-    return spans.with_columns(
-        pl.coalesce(name, counts[name].cast(pl.String), *([unreadable] if name == "prompt" else []))
-        for name in COUNTS
-        if name in counts
+def _tag_entries(tagged: pl.DataFrame, tags: dict[str, str], height: int) -> pl.Series:
+    shape = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
+    listed = pl.Series("tag_entries", [None], dtype=shape).new_from_index(0, height)
+    if tagged.is_empty():
+        return listed
+    by_row = (
+        tagged.filter(pl.col("v").str.len_bytes() <= _LONGEST_TAG)
+        .select("row", key=pl.col("k").replace_strict(list(tags), list(tags.values())), value="v")
+        .group_by("row", maintain_order=True)
+        .agg(pair=pl.struct("key", "value"))
     )
+    place = pl.Series([None], dtype=pl.UInt32).new_from_index(0, height)
+    place = place.scatter(by_row["row"], pl.int_range(len(by_row), dtype=pl.UInt32, eager=True))
+    return by_row["pair"].gather(place).alias("tag_entries")

@@ -1,72 +1,55 @@
-"""OpenTelemetry GenAI spans as OTLP JSON lines, old and new attribute names.
+"""OpenTelemetry GenAI spans and coding agents' events as OTLP JSON lines, old and new attribute names.
 
-`input_tokens` includes cache reads and writes, `output_tokens` includes reasoning; an older instrumentation of a
-cache-exclusive provider is recognised by its negative remainder. Spans that are no inference (tools, agents,
-workflows) are ignored: they may repeat summed usage; so is an export without spans. Where a span has both names, the
-new one counts. Source: open-telemetry/semantic-conventions (gen_ai), opentelemetry-proto.
+`input_tokens` includes cache reads and writes, `output_tokens` includes reasoning, unless the span's own total or the
+instrumentation that wrote it says otherwise. An older instrumentation of a cache-exclusive provider is recognised by
+its negative remainder. A span that sums what the calls beneath it used (an agent, a chain, a workflow, an AI SDK's
+outer call) is marked `is_sum` and is no attempt; other spans, metrics and an export without spans are passed over. Of
+logs the events of coding agents are read: Claude Code's `api_request`, Codex' `sse_event` of a completed response,
+Gemini CLI's `api_response`, each one call that began `duration_ms` before. Where a span has several names of one count,
+the new one counts, but a 0 hides no count.
+Source: open-telemetry/semantic-conventions (gen_ai), opentelemetry-proto.
 """
 
 import polars as pl
 
-from models.logs.otel_attributes import COUNTS, FIELDS, SECONDS, pick_attributes
+from models.logs.cache_writes import split_writes
+from models.logs.dimensions import SAME_TAGS, TAGS, tag_of
+from models.logs.otel_attributes import FIELDS, KINDS, SECONDS, pick_attributes
+from models.logs.otel_events import as_calls
+from models.logs.otel_select import COLUMNS, SELECT
+from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
-from models.records import Importer, first_reason, with_map, with_numbers
+from models.logs.totals import settle_totals
+from models.logs.usage_names import COUNTS
+from models.records import METER, Importer, first_reason, with_map, with_numbers
 
-_VALUE = "STRUCT(stringValue VARCHAR, intValue VARCHAR, doubleValue VARCHAR, boolValue VARCHAR)"
-_ATTRIBUTES = f'STRUCT("key" VARCHAR, "value" {_VALUE})[]'
-_SPAN = (
-    "STRUCT(traceId VARCHAR, spanId VARCHAR, kind VARCHAR, "
-    f"startTimeUnixNano VARCHAR, endTimeUnixNano VARCHAR, status STRUCT(code VARCHAR), attributes {_ATTRIBUTES})"
-)
-_RESOURCE_SPANS = f"STRUCT(resource STRUCT(attributes {_ATTRIBUTES}), scopeSpans STRUCT(spans {_SPAN}[])[])[]"
-_RESOURCE_NAMES = {
-    "service": "service.name",
-    "region": "cloud.region",
-    "environment": "deployment.environment.name",
-    "old_environment": "deployment.environment",
-    "pod": "k8s.pod.name",
-    "instance": "service.instance.id",
-}
-_RESOURCE = ", ".join(
-    f'list_filter(r.resource.attributes, lambda a: a."key" = \'{key}\')[1]."value".stringValue AS {name}'
-    for name, key in _RESOURCE_NAMES.items()
-)
-_ENTRY = (
-    '{\'k\': a."key", \'v\': coalesce(a."value".stringValue, a."value".intValue, a."value".doubleValue, '
-    'a."value".boolValue)}'
-)
-# A line without spans yields one row, so that it is not lost.
-_SELECT = f"""
-WITH resources AS NOT MATERIALIZED (
-  SELECT line_number, unnest(CASE WHEN len(resourceSpans) > 0 THEN resourceSpans ELSE [NULL] END) AS r
-  FROM records WHERE resourceSpans IS NOT NULL
-),
-scopes AS NOT MATERIALIZED (
-  SELECT line_number, {_RESOURCE},
-         unnest(CASE WHEN len(r.scopeSpans) > 0 THEN r.scopeSpans ELSE [NULL] END) AS s
-  FROM resources
-),
-spans AS NOT MATERIALIZED (
-  SELECT line_number, {", ".join(_RESOURCE_NAMES)}, coalesce(len(s.spans), 0) = 0 AS is_empty,
-         unnest(CASE WHEN len(s.spans) > 0 THEN s.spans ELSE [NULL] END) AS span
-  FROM scopes
-)
-SELECT line_number, {", ".join(_RESOURCE_NAMES)}, is_empty,
-       span.traceId AS trace_id, span.spanId AS span_id, span.kind AS span_kind,
-       span.startTimeUnixNano AS started, span.endTimeUnixNano AS ended, span.status.code AS status_code,
-       list_transform(span.attributes, lambda a: {_ENTRY}) AS attributes
-FROM spans
-"""
 _INFERENCE = (
-    "chat",
-    "text_completion",
-    "generate_content",
-    "embeddings",
-    "completion",
-    "embedding",
-    "responses",
-)
+    "chat", "text_completion", "generate_content", "embeddings", "completion", "embedding", "responses", "response",
+    "chat.completions", "text.completions", "messages", "rerank", "image_generation", "transcription", "speech",
+    "fine_tune", "generate", "converse", "invoke_model",
+)  # fmt: skip
+"""Values of `gen_ai.operation.name` and `llm.request.type` that are calls of a model."""
+_NO_INFERENCE = (
+    "invoke_agent", "create_agent", "execute_tool", "invoke_workflow", "retrieval", "plan", "framework", "agent",
+    "workflow", "task", "chain", "tool", "vectordb", "execute_event_loop_cycle", "run", "guardrail",
+)  # fmt: skip
+_CALLS = ("llm", "generation", "embedding", "chat_model", "reranker", "rerank")
+_CALLERS = (
+    "agent", "chain", "tool", "retriever", "guardrail", "evaluator", "prompt", "parser", "workflow", "task", "span",
+    "event", "executor", "evaluation", "pipeline", "crew", "flow", "entry", "step", "invoke_agent",
+)  # fmt: skip
+"""Values of KINDS."""
+_FRAMEWORKS = (
+    "gcp.vertex.agent", "strands-agents", "strands", "langchain", "langgraph", "llamaindex", "llama_index", "crewai",
+    "pydantic-ai", "pydantic_ai", "haystack", "semantic-kernel", "semantic_kernel", "autogen", "agent_framework",
+    "microsoft.agent_framework", "microsoft.agents", "openai_agents", "dspy", "smolagents", "agno", "mastra", "gateway",
+    "_other", "unknown",
+)  # fmt: skip
+"""What some frameworks write as the provider: they call one, and are none."""
+_APART = ["anthropic", "bedrock"]
+_REASONING_APART = ["gemini", "google", "vertex", "gcp", "x_ai", "xai", "grok"]
 _FIRST_NS, _LAST_NS = 946_684_800 * 10**9, 4_102_444_800 * 10**9
+_TAG_LIST = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
 _SERVER = ("2", "SPAN_KIND_SERVER")
 
 
@@ -77,65 +60,104 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         pick_attributes,
         predicate_pushdown=False,
         projection_pushdown=False,
-        schema=pl.Schema({**held, **dict.fromkeys(FIELDS, pl.String())}),
+        schema=pl.Schema({**held, **dict.fromkeys(FIELDS, pl.String()), "tag_entries": _TAG_LIST}),
     )
     row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
+    is_first = pl.any_horizontal(
+        (pl.col(name) != pl.col(name).shift()).fill_null(value=True) for name in ("line_number", "is_event")
+    )
     first = pl.when(is_first).then(row).forward_fill()
     frame = frame.with_columns(record_number=row - first + 1)
+    frame = as_calls(frame)
     operation = pl.col("operation_name").str.to_lowercase()
-    is_observed = pl.col("observation_type").is_in(["generation", "embedding"])
-    is_counted = pl.col("prompt").is_not_null() | pl.col("completion").is_not_null()
-    is_inference = (
-        operation.is_in(_INFERENCE) | (operation.is_null() & (is_observed | is_counted))
-    ).fill_null(value=False)
-    is_broken = pl.col("span_id").is_null() & ~pl.col("is_empty")
+    is_counted = (
+        pl.col("prompt").is_not_null()
+        | pl.col("completion").is_not_null()
+        | pl.col("tool_input").is_not_null()
+    )
+    is_inference = _is_inference(operation, is_counted)
+    is_sum = (~is_inference & is_counted & pl.col("trace_id").is_not_null()).fill_null(value=False)
+    is_broken = pl.col("span_id").is_null() & ~pl.col("is_empty") & ~pl.col("is_event")
     frame = with_numbers(
-        frame.with_columns(is_ignored=~is_inference & ~is_broken),
+        frame.with_columns(
+            is_sum=is_sum,
+            is_ignored=~is_inference & ~is_sum & ~is_broken,
+            provider=pl.when(~pl.col("provider").str.to_lowercase().is_in(_FRAMEWORKS)).then("provider"),
+            is_ai_sdk=pl.col("sdk_operation").str.starts_with("ai.").fill_null(value=False),
+        ),
         COUNTS,
-        SECONDS,
+        (*SECONDS, "duration_ms"),
+    )
+    frame = with_parents(frame.with_columns(is_usable=is_inference | is_sum))
+    who = pl.concat_str(
+        "provider", pl.coalesce("response_model", "requested_model"), separator=" ", ignore_nulls=True
+    )
+    who = who.str.to_lowercase()
+    frame = settle_totals(
+        split_writes(frame),
+        # The AI SDK hands on what these providers count, which is without the cache; its version 6 tells the rest too.
+        cache_apart=(pl.col("is_ai_sdk") & who.str.contains_any(_APART)).fill_null(value=False),
+        reasoning_apart=who.str.contains_any(_REASONING_APART).fill_null(value=False),
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
-    started, ended = _instant("started"), _instant("ended")
+    ended = _instant("ended")
+    began = ended - pl.duration(
+        microseconds=(pl.col("duration_ms").fill_null(0) * 1e3).round(0).cast(pl.Int64)
+    )
+    started = pl.when("is_event").then(began).otherwise(_instant("started"))
     is_error = pl.col("status_code").is_in(["2", "STATUS_CODE_ERROR"]).fill_null(value=False) | (
         pl.col("error_class").is_not_null() | (pl.col("level") == "ERROR").fill_null(value=False)
     )
     kind = (
-        pl.when(operation.str.starts_with("embedding") | (pl.col("observation_type") == "embedding"))
+        pl.when(operation.str.starts_with("embedding") | _says(("embedding",)) | _embeds())
         .then(pl.lit("embedding"))
-        .when(operation == "text_completion")
+        .when(operation.is_in(["text_completion", "text.completions"]))
         .then(pl.lit("completion"))
+        .when(operation.str.starts_with("rerank") | _says(("rerank", "reranker")))
+        .then(pl.lit("rerank"))
+        .when(operation == "image_generation")
+        .then(pl.lit("image"))
+        .when(operation.is_in(["transcription", "speech"]))
+        .then(pl.lit("audio"))
         .otherwise(pl.lit("chat"))
     )
     is_whole = (pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()) | (kind == "embedding")
-    # Some sum what they were told, some all classes.
-    adds_up = (pl.col("total") == total_tokens()) | (
-        pl.col("total") == pl.col("prompt") + pl.col("completion")
-    )
+    # An embedding's total is its input; some sum what they were told, some all classes.
+    adds_up = (pl.col("total") == total_tokens()) | pl.col("is_proven")
+    no_instant = pl.lit(None, dtype=pl.Datetime("us", "UTC"))
     span_key = pl.concat_str("trace_id", pl.lit(":"), "span_id")
     tags = {
         "agent": pl.col("agent"),
         "workflow": pl.col("workflow"),
-        "environment": pl.coalesce("environment", "old_environment"),
+        "environment": pl.coalesce("environment", "old_environment", tag_of(SAME_TAGS["environment"])),
+        "feature": tag_of(SAME_TAGS["feature"]),
+        "service": pl.col("service"),
+        "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
-    return with_map(frame, "tags", tags, pl.String).with_columns(
-        *first_reason(
-            (pl.col("span_id").is_null() & pl.col("response_id").is_null(), "missing_request_id", "spanId"),
-            (
-                pl.col("started").is_null() | (pl.col("started") == "0"),
-                "missing_started_at",
-                "startTimeUnixNano",
-            ),
-            (started.is_null(), "bad_value", "startTimeUnixNano is no instant"),
-            (ended.is_null() & (pl.col("ended") != "0"), "bad_value", "endTimeUnixNano is no instant"),
-            (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
-            (pl.col("negative"), "negative_tokens", "a token class is below zero"),
-            (~adds_up.fill_null(value=True), "tokens_do_not_add_up", "total_tokens"),
+    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER)
+    reason, detail = first_reason(
+        (
+            pl.coalesce("span_id", "response_id", "content_hash").is_null(),
+            "missing_request_id",
+            "spanId",
         ),
-        request_id=pl.coalesce("response_id", span_key),
+        (pl.col("started").is_null() | (pl.col("started") == "0"), "missing_started_at", "startTimeUnixNano"),
+        (started.is_null(), "bad_value", "startTimeUnixNano is no instant"),
+        (ended.is_null() & (pl.col("ended") != "0"), "bad_value", "endTimeUnixNano is no instant"),
+        (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
+        (pl.col("negative"), "negative_tokens", "a token class is below zero"),
+        (~adds_up.fill_null(value=True), "tokens_do_not_add_up", "total_tokens"),
+    )
+    frame = frame.with_columns(reason, detail)
+    return frame.with_columns(
+        # A sum that cannot be read is no call that is lost.
+        is_ignored=pl.col("is_ignored") | (pl.col("is_sum") & pl.col("quarantine_reason").is_not_null()),
+        request_id=pl.coalesce(pl.when(~pl.col("is_sum")).then("response_id"), span_key),
         attempt_no=pl.lit(1, dtype=pl.Int32),
         started_at=started,
-        finished_at=ended,
+        # Two clocks may put an end before the start: then it is not known.
+        finished_at=pl.when(ended >= started).then(ended).otherwise(no_instant),
         first_token_at=started
         + pl.duration(microseconds=(pl.col("first_chunk") * 1e6).round(0).cast(pl.Int64, strict=False)),
         routed_model=pl.col("requested_model"),
@@ -143,7 +165,15 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         served_model=pl.coalesce("response_model", "requested_model"),
         replica_id=pl.when(pl.col("span_kind").is_in(_SERVER)).then(pl.coalesce("pod", "instance")),
         service_tier=pl.coalesce("tier", pl.lit("default")),
-        team=pl.col("service"),
+        tenant=pl.coalesce(tag_of(TAGS["tenant"]), "resource_tenant"),
+        team=pl.coalesce(tag_of(TAGS["team"]), "resource_team", "service"),
+        user_id=tag_of(TAGS["user_id"]),
+        session_id=pl.coalesce("session_id", tag_of(TAGS["session_id"])),
+        task_class=tag_of(TAGS["task_class"]),
+        provider_reported_cost_usd=pl.col("cost")
+        .cast(pl.Float64, strict=False)
+        .cast(pl.Decimal(38, 12), strict=False),
+        parent_span_id=pl.col("parent_span_id"),
         operation=kind,
         status=pl.when(is_error).then(pl.lit("error")).otherwise(pl.lit("ok")),
         usage_source=pl.when(~pl.col("has_usage") | ~is_whole)
@@ -152,10 +182,37 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_gateway_cache_hit=pl.lit(value=False),
-        dedupe_key=pl.when(pl.col("response_id").is_not_null())
+        content_hash=pl.when(pl.col("response_id").is_null()).then(pl.col("content_hash")),
+        dedupe_key=pl.when(pl.col("response_id").is_not_null() & ~pl.col("is_sum"))
         .then(pl.concat_str(pl.lit("id:"), "response_id"))
         .otherwise(pl.concat_str(pl.lit("span:"), span_key)),
     )
+
+
+def _says(words: tuple[str, ...]) -> pl.Expr:
+    """Return whether one of the attributes that say what a span is has one of some words."""
+    return pl.any_horizontal(
+        pl.col(f"kind_{number}").str.strip_chars('"').str.to_lowercase().is_in(words).fill_null(value=False)
+        for number in range(len(KINDS))
+    )
+
+
+def _embeds() -> pl.Expr:
+    return pl.col("sdk_operation").str.contains(r"^ai\.embed").fill_null(value=False)
+
+
+def _is_inference(operation: pl.Expr, is_counted: pl.Expr) -> pl.Expr:
+    """Return whether a span is a call of a model, by what it says of itself; else by whether it counts tokens."""
+    sdk = pl.col("sdk_operation").str.starts_with("ai.").fill_null(value=False)
+    is_outer = sdk & ~pl.col("sdk_operation").str.contains(r"^ai\.[A-Za-z]+\.do[A-Z]").fill_null(value=False)
+    says_call, says_caller = _says(_CALLS), _says(_CALLERS)
+    is_named = operation.is_in(_INFERENCE).fill_null(value=False)
+    is_other = operation.is_in(_NO_INFERENCE).fill_null(value=False)
+    is_run = operation.is_null() & pl.col("agent_run").is_not_null()
+    by_name = is_named & (says_call | ~says_caller)
+    by_kind = says_call & ~is_other
+    by_count = is_counted & ~says_caller & ~is_other & ~is_run
+    return ~is_outer & (by_name | by_kind | by_count)
 
 
 def _instant(column: str) -> pl.Expr:
@@ -167,10 +224,10 @@ def _instant(column: str) -> pl.Expr:
 IMPORTER = Importer(
     kind="otel_genai",
     table="raw.requests",
-    columns={"resourceSpans": _RESOURCE_SPANS},
-    select=_SELECT,
+    columns=COLUMNS,
+    select=SELECT,
     canonical=_canonical,
     formats=("jsonl",),
-    signature=(frozenset({"resourceSpans"}),),
+    signature=(frozenset({"resourceSpans"}), frozenset({"resourceLogs"})),
     rank=11,
 )

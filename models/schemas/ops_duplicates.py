@@ -5,7 +5,7 @@ from models.schemas.base import INSTANT, Column, Table
 TABLE = Table(
     schema="ops",
     name="duplicates",
-    grain="One row per record that lost to another record of the same attempt",
+    grain="One row per record that lost to another record of the same attempt, or that sums others",
     columns=(
         Column(
             name="started_hour",
@@ -34,7 +34,8 @@ TABLE = Table(
         Column(
             name="reason",
             dtype=pl.String,
-            comment="redelivered (same source) or seen_by_another_source",
+            comment="redelivered (same source), seen_by_another_source; of spans: sum_of_parts and sum_without_parts (an "
+            "agent, a chain or a framework that repeats the calls beneath it), told_by_its_caller",
             required=True,
         ),
     ),

@@ -32,9 +32,9 @@ def split(*records: dict[str, Any], hours: int = 1) -> tuple[pl.DataFrame, pl.Da
 
 def test_the_gateway_the_sdk_and_the_provider_log_of_one_call_are_one_attempt() -> None:
     winners, losers = split(
-        record("id:chatcmpl-1", 0.2, source="sdk", source_kind="otel_genai", file_hash="f2"),
-        record("id:chatcmpl-1", 0.1, tenant="acme"),
-        record("id:chatcmpl-1", 0, source="provider", source_kind="openai_response", file_hash="f3"),
+        record("id:chatcmpl-x1", 0.2, source="sdk", source_kind="otel_genai", file_hash="f2"),
+        record("id:chatcmpl-x1", 0.1, tenant="acme"),
+        record("id:chatcmpl-x1", 0, source="provider", source_kind="openai_response", file_hash="f3"),
     )
 
     assert winners.select("source", "tenant", "started_at").rows() == [("gateway", "acme", NOON)]
@@ -46,26 +46,91 @@ def test_the_gateway_the_sdk_and_the_provider_log_of_one_call_are_one_attempt() 
 
 def test_the_record_whose_usage_the_provider_counted_wins_over_the_gateway() -> None:
     winners, _ = split(
-        record("id:chatcmpl-1", usage_source="missing"),
-        record("id:chatcmpl-1", source="sdk", source_kind="otel_genai", output_text_tokens=7),
+        record("id:chatcmpl-x1", usage_source="missing"),
+        record("id:chatcmpl-x1", source="sdk", source_kind="otel_genai", output_text_tokens=7),
     )
 
     assert winners.select("source", "output_text_tokens").rows() == [("sdk", 7)]
 
 
-def test_a_correction_wins_and_a_repetition_of_the_old_one_does_not_undo_it() -> None:
-    old = record("id:chatcmpl-1", output_text_tokens=7)
-    corrected = old | {"output_text_tokens": 5, "file_hash": "f2", "ingested_at": NOON + HOUR}
-    repeated = old | {"file_hash": "f3", "ingested_at": NOON + 2 * HOUR}
+def test_the_winner_is_told_by_content_whatever_arrives_first() -> None:
+    few = record("id:chatcmpl-x1", output_text_tokens=5)
+    more = few | {"output_text_tokens": 7, "file_hash": "f2"}
 
-    winners, losers = split(old, corrected, repeated)
+    for first, second in ((few, more), (more, few)):
+        late = second | {"ingested_at": NOON + HOUR}
+        winners, losers = split(first, late, first | {"file_hash": "f3", "ingested_at": NOON + 2 * HOUR})
+        assert winners["output_text_tokens"].to_list() == [7]
+        assert losers["reason"].to_list() == ["redelivered", "redelivered"]
 
-    assert winners.select("file_hash", "output_text_tokens").rows() == [("f2", 5)]
-    assert losers["reason"].to_list() == ["redelivered", "redelivered"]
+
+def test_short_ids_are_one_call_only_where_time_and_counts_agree() -> None:
+    """Ollama draws its ids from 999: https://github.com/ollama/ollama/pull/14225."""
+    gateway = {"source": "proxy", "source_kind": "litellm_spend_logs", "file_hash": "f9"}
+    ollama = {"source": "ollama", "source_kind": "openai_response"}
+    rows = [
+        record("id:chatcmpl-331", 0, line=1, output_text_tokens=20, **ollama),
+        record("id:chatcmpl-331", 7, line=2, output_text_tokens=21, **ollama),
+        record("id:chatcmpl-331", 9, line=3, output_text_tokens=21, **ollama),
+        record("id:chatcmpl-331", 0.1, line=4, output_text_tokens=20, **gateway),
+        record("id:chatcmpl-331", 0.1, line=5, output_text_tokens=99, **gateway),
+        record("id:chatcmpl-331", 7, line=6, output_text_tokens=21, **ollama | {"file_hash": "f8"}),
+    ]
+
+    winners, losers = split(*rows[:4], rows[5])
+    assert sorted(winners["line_number"]) == [2, 3, 4]
+    assert sorted(losers["line_number"]) == [1, 6]
+    # Two records of one source and one instant are one call, whatever they count.
+    assert split(*rows)[0].height == 4
+
+
+def test_a_long_id_that_a_source_uses_again_is_another_call() -> None:
+    gateway = {"source": "proxy", "file_hash": "f9"}
+    rows = [
+        record("id:gen-default", 0, line=1, output_text_tokens=20),
+        record("id:gen-default", 5, line=2, output_text_tokens=21),
+        record("id:gen-default", 5.5, line=3, output_text_tokens=21, **gateway),
+        record("id:gen-default", 0.5, line=4, output_text_tokens=20, **gateway),
+    ]
+
+    winners, losers = split(*rows)
+
+    assert winners.sort("started_at")["output_text_tokens"].to_list() == [20, 21]
+    assert losers.height == 2
+
+
+def span(name: str, parent: str | None, tokens: int | None, line: int, **more: Any) -> dict[str, Any]:
+    return record(
+        f"span:t:{name}", line / 10, line=line, trace_id="t", span_id=name, parent_span_id=parent, source="sdk",
+        source_kind="otel_genai", input_uncached_tokens=tokens, output_text_tokens=tokens,
+        usage_source="missing" if tokens is None else "provider",
+    ) | more  # fmt: skip
+
+
+def test_a_span_that_repeats_the_calls_beneath_it_is_listed_and_no_attempt() -> None:
+    agent = span("a", None, 30, 1, is_sum=True)
+    above, beneath = span("a", None, 10, 1), span("b", "a", 10, 2)
+    gateway = record("id:x", 0, line=9, input_uncached_tokens=10, output_text_tokens=10)
+    last = [span("a", None, 7, 1), span("b", "a", 5, 2), span("c", "a", 7, 3)]
+    cases = {
+        "an agent over two calls": ([agent, beneath, span("c", "a", 20, 3)], [2, 3]),
+        "an agent of whose calls there is no record": ([agent], []),
+        "a framework over an SDK": ([above, beneath], [2]),
+        "one over the other, in another file": ([beneath | {"file_hash": "f5"}, above], [2]),
+        "three deep": ([above, beneath, span("c", "b", 10, 3)], [3]),
+        "a caller that gives its last call's count": (last, [2, 3]),
+        "a call without counts beneath one with": ([above, span("b", "a", None, 2)], [1]),
+        "a call that makes another of its own": ([above, span("b", "a", 4, 2)], [1, 2]),
+        "a caller that lost to a gateway": ([above | {"dedupe_key": "id:x"}, beneath, gateway], [9]),
+    }
+    for name, (rows, kept) in cases.items():
+        winners, losers = split(*rows)
+        assert (name, sorted(winners["line_number"])) == (name, kept)
+        assert winners.height + losers.height == len(rows), name
 
 
 def test_a_repeated_delivery_leaves_the_first_reading_in_place() -> None:
-    first = record("id:chatcmpl-1", file_hash="f9")
+    first = record("id:chatcmpl-x1", file_hash="f9")
     again = first | {"file_hash": "f1", "ingested_at": NOON + HOUR}
 
     winners, losers = split(first, again)
@@ -75,8 +140,8 @@ def test_a_repeated_delivery_leaves_the_first_reading_in_place() -> None:
 
 
 def test_an_early_export_of_a_running_call_loses_to_the_whole_one() -> None:
-    running = record("id:chatcmpl-1", ingested_at=NOON + HOUR, file_hash="f2")
-    whole = record("id:chatcmpl-1", finished_at=NOON + timedelta(seconds=9))
+    running = record("id:chatcmpl-x1", ingested_at=NOON + HOUR, file_hash="f2")
+    whole = record("id:chatcmpl-x1", finished_at=NOON + timedelta(seconds=9))
 
     winners, _ = split(running, whole)
 
@@ -108,7 +173,7 @@ def test_a_number_counts_only_inside_its_own_source() -> None:
 
 
 def test_records_of_one_key_further_apart_than_the_window_are_two_attempts() -> None:
-    winners, losers = split(record("id:chatcmpl-1"), record("id:chatcmpl-1", 121, line=2), hours=4)
+    winners, losers = split(record("id:chatcmpl-x1"), record("id:chatcmpl-x1", 121, line=2), hours=4)
 
     assert winners.height == 2
     assert losers.is_empty()
@@ -117,7 +182,7 @@ def test_records_of_one_key_further_apart_than_the_window_are_two_attempts() -> 
 RECORDS = st.lists(
     st.builds(
         record,
-        st.sampled_from(["id:chatcmpl-1", "id:chatcmpl-2", "id:5", "content:c"]),
+        st.sampled_from(["id:chatcmpl-x1", "id:chatcmpl-x2", "id:5", "content:c"]),
         st.integers(-10, 36).map(lambda tens: tens * 9.5),
         source=st.sampled_from(["gateway", "sdk"]),
         source_kind=st.sampled_from(["litellm_spend_logs", "otel_genai"]),

@@ -106,7 +106,7 @@ def test_tokens_that_langfuse_counted_itself_are_estimated_and_none_are_missing(
 def test_keys_that_are_new_are_counted_as_other_and_the_older_usage_counts_where_it_is_of_tokens() -> None:
     new = read_one(
         KIND,
-        ROW | {"usage_details": {"input": 5, "input_video": 3, "output": 2, "output_smell": 1, "total": 11}},
+        ROW | {"usage_details": {"input": 5, "input_smell": 3, "output": 2, "output_smell": 1, "total": 11}},
     )
     old = {name: value for name, value in ROW.items() if name != "usage_details"}
 

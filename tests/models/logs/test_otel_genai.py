@@ -122,13 +122,14 @@ def test_an_exclusive_count_is_read_as_such_and_estimated():
     assert row["usage_source"] == "estimated"
 
 
-def test_tools_agents_and_empty_exports_are_ignored_and_none_is_lost():
-    tool = span({"gen_ai.operation.name": "execute_tool", "gen_ai.usage.input_tokens": 9})
+def test_tools_and_empty_exports_are_ignored_an_agents_tokens_are_a_sum_and_none_is_lost():
+    tool = span({"gen_ai.operation.name": "execute_tool"})
     agent = span({"gen_ai.operation.name": "invoke_agent", "gen_ai.usage.input_tokens": 1000})
     plain = span({"http.method": "GET"})
     rows = read_records(KIND, [export(tool, agent, plain, span(NEW)), {"resourceSpans": []}, export()])
     assert rows.group_by("line_number").agg(pl.col("is_ignored").sum(), pl.len()).sort("line_number").rows() == [
-        (1, 3, 4), (2, 1, 1), (3, 1, 1)]  # fmt: skip
+        (1, 2, 4), (2, 1, 1), (3, 1, 1)]  # fmt: skip
+    assert rows.filter("is_sum").select("line_number", "record_number").rows() == [(1, 2)]
     assert rows["record_number"].to_list() == [1, 2, 3, 4, 1, 1]
 
 
