@@ -29,6 +29,8 @@ GATEWAY_KINDS = ("litellm_spend_logs", "litellm_standard_payload", "requests")
 """Where usage is equally good, these records win, in this order: they know who asked and what was routed."""
 OBSERVER_KINDS = ("otel_genai", "langfuse_export", "helicone_export")
 """These lose against every other kind: they saw the call from outside."""
+GROWING_KINDS = ("claude_code_transcript",)
+"""They write an answer again while it grows: other counts of one id are no other call."""
 _BOOKKEEPING = (
     "source",
     "source_kind",
@@ -175,6 +177,7 @@ def _is_another_call(window: timedelta) -> pl.Expr:
         (own_gap > timedelta(0))
         & (own_gap <= window)
         & by_provider
+        & ~pl.col("source_kind").is_in(GROWING_KINDS)
         & (tokens != before("tokens", "source"))
         & ~is_told_again.fill_null(value=False)
     )
