@@ -7,6 +7,11 @@ import polars as pl
 
 from models.documents import read_yaml
 
+_INTERFACE = (
+    r"\.(chat|responses|completions?|messages|embeddings?|image|transcription|speech|rerank|reranking|"
+    r"language-model)$"
+)
+
 
 @cache
 def provider_aliases() -> dict[str, str]:
@@ -30,7 +35,9 @@ def canonical_providers(requests: pl.LazyFrame) -> pl.LazyFrame:
     """Return the frame with `provider` as a provider id; an unknown spelling stays and surfaces."""
     aliases = provider_aliases()
     spelled = pl.col("provider").str.strip_chars().str.to_lowercase()
-    known = spelled.replace_strict(
-        list(aliases), list(aliases.values()), default=None, return_dtype=pl.String
-    )
-    return requests.with_columns(pl.coalesce(known, pl.col("provider")).alias("provider"))
+    # The Vercel AI SDK names the interface too: `openai.responses`, `google.vertex.chat`.
+    known = [
+        name.replace_strict(list(aliases), list(aliases.values()), default=None, return_dtype=pl.String)
+        for name in (spelled, spelled.str.replace(_INTERFACE, ""))
+    ]
+    return requests.with_columns(pl.coalesce(*known, pl.col("provider")).alias("provider"))

@@ -128,3 +128,16 @@ def test_logged_spellings_become_provider_ids_and_unknown_ones_surface() -> None
     assert canonical_providers(logged).collect()["provider"].to_list() == [
         "azure.ai.openai", "aws.bedrock", "gcp.vertex_ai", "azure.ai.openai", "acme", None,
     ]  # fmt: skip
+
+
+def test_the_ai_sdks_provider_names_are_told_whatever_interface_they_name() -> None:
+    named = {
+        "openai.responses": "openai", "openai.chat": "openai", "anthropic.messages": "anthropic",
+        "google.generative-ai": "gcp.gemini", "google.vertex.chat": "gcp.vertex_ai", "azure.chat": "azure.ai.openai",
+        "vertex.anthropic.messages": "gcp.vertex_ai", "amazon-bedrock": "aws.bedrock", "xai.chat": "x_ai",
+        "mistral.chat": "mistral_ai", "groq.chat": "groq", "azure-openai.responses": "azure.ai.openai",
+        "togetherai.chat": "together", "deepseek.chat": "deepseek", "cohere.chat": "cohere",
+        "fireworks.chat": "fireworks", "my.chat": "my.chat",
+    }  # fmt: skip
+    told = canonical_providers(pl.LazyFrame({"provider": list(named)})).collect()["provider"]
+    assert dict(zip(named, told, strict=True)) == named
