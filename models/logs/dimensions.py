@@ -10,8 +10,6 @@ from models.records import tried
 
 _LONGEST = 200
 """A longer text is no tag."""
-_NO_TAG = "(?i)(key_hash|api_?key$|secret|password|authorization|access_token)|^(ls_|gen_ai)"
-"""Keys of metadata that may hold a secret, or repeat what is read elsewhere."""
 TAGS: dict[str, tuple[str, ...]] = {
     "tenant": (
         "tenant", "tenant_id", "tenantId", "tenant.id", "organization", "organization_id", "organization.id", "org",
@@ -46,16 +44,29 @@ def tag_of(names: tuple[str, ...], entries: str = "tag_entries") -> pl.Expr:
     return pl.when(pl.col(entries).list.len() > 0).then(found)
 
 
+KNOWN = frozenset(
+    {
+        *(name for names in (*TAGS.values(), *SAME_TAGS.values()) for name in names),
+        "project", "project_id", "project_name", "project.id", "cost_center", "cost_centre", "department", "app",
+        "application", "service", "agent", "agent_name", "workflow", "department_id", "business_unit",
+    }
+)  # fmt: skip
+"""Names of tags that are kept of metadata, which may hold anything; a project names more of them."""
+WANTED = "getvariable('tag_names')::VARCHAR"
+"""SQL of the names that the project wants beside, comma-separated; NULL where it wants none."""
+
+
 def given_tags(*, metadata: str, tags: str) -> str:
-    """SQL of a list of `key` and `value`: the short texts of a metadata object, and a list of tags such as `team:x`.
+    """SQL of a list of `key` and `value`: known texts of a metadata object, and a list of tags such as `team:x`.
 
     Args:
         metadata: SQL of a JSON object as text.
         tags: SQL of a JSON list of texts; a tag without a value has the value `true`.
     """
     held = tried(metadata, """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
-    short = f"length(e.value) BETWEEN 1 AND {_LONGEST} AND NOT regexp_matches(e.value, '^[{{[]')"
-    short += f" AND NOT regexp_matches(e.key, '{_NO_TAG}')"
+    known = ", ".join(f"'{name}'" for name in sorted(KNOWN))
+    is_known = f"e.key IN ({known}) OR coalesce(contains(',' || {WANTED} || ',', ',' || e.key || ','), false)"
+    short = f"length(e.value) BETWEEN 1 AND {_LONGEST} AND NOT starts_with(e.value, '{{') AND ({is_known})"
     entries = f"list_filter(map_entries({held}), lambda e: coalesce({short}, false))"
     listed = tried(tags, """from_json({}, '["VARCHAR"]')""")
     some = f"list_filter({listed}, lambda t: length(t) BETWEEN 1 AND {_LONGEST})"

@@ -10,6 +10,7 @@ from functools import cache
 import polars as pl
 
 from models.logs import langfuse_shape
+from models.logs.dimensions import KNOWN as KNOWN_TAGS
 from models.logs.picking import UNREAD, Place, opened, picked
 from models.logs.usage_names import COUNTS, KNOWN, counted_by
 
@@ -175,14 +176,14 @@ def _place(name: str) -> Place | None:
     return None
 
 
-@cache
-def _tag(name: str) -> str | None:
+def _tag(name: str, wanted: frozenset[str]) -> str | None:
     """Return the tag that an attribute gives; None for the others."""
     name = name.removeprefix(EVENT)
-    if name in _OWN_TAGS:
+    if name in _OWN_TAGS or name in wanted:
         return name
     prefix = next((prefix for prefix in _TAGS if name.startswith(prefix)), None)
-    return None if prefix is None else name.removeprefix(prefix)
+    rest = None if prefix is None else name.removeprefix(prefix)
+    return rest if rest in KNOWN_TAGS or rest in wanted else None
 
 
 def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
@@ -197,7 +198,8 @@ def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
     entries = spans.select(row=pl.int_range(pl.len()), entry="attributes").explode("entry").unnest("entry")
     entries = entries.filter(pl.col("v").is_not_null())
     names = entries["k"].unique().drop_nulls().sort().to_list()
-    tags = {name: tag for name in names if (tag := _tag(name)) is not None}
+    wanted = frozenset((spans["wanted_tags"].drop_nulls().first() or "").split(","))
+    tags = {name: tag for name in names if (tag := _tag(name, wanted)) is not None}
     tagged = _tag_entries(entries.filter(pl.col("k").is_in(list(tags))), tags, spans.height)
     objects = [name for name in names if name in _JSON]
     usage = entries.filter(pl.col("k").is_in([name for name in names if _place(name) is not None]))

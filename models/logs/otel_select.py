@@ -3,6 +3,7 @@
 Source: opentelemetry-proto.
 """
 
+from models.logs.dimensions import WANTED
 from models.logs.otel_attributes import EVENT
 
 _VALUE = (
@@ -64,14 +65,15 @@ log_scopes AS NOT MATERIALIZED (
   SELECT line_number, {_RESOURCE}, unnest(r.scopeLogs) AS s FROM log_resources
 ),
 logs AS NOT MATERIALIZED (SELECT line_number, {_NAMES}, unnest(s.logRecords) AS l FROM log_scopes)
-SELECT line_number, {_NAMES}, is_empty, false AS is_event, NULL::VARCHAR AS event_body, NULL::VARCHAR AS content_hash,
+SELECT line_number, {_NAMES}, is_empty, {WANTED} AS wanted_tags, false AS is_event,
+       NULL::VARCHAR AS event_body, NULL::VARCHAR AS content_hash,
        span.traceId AS trace_id, span.spanId AS span_id, nullif(span.parentSpanId, '') AS parent_id,
        span.kind AS span_kind,
        span.startTimeUnixNano AS started, span.endTimeUnixNano AS ended, span.status.code AS status_code,
        list_transform(span.attributes, lambda a: {{'k': a."key", 'v': {_TEXT}}}) AS attributes
 FROM spans
 UNION ALL
-SELECT line_number, {_NAMES}, false, true,
+SELECT line_number, {_NAMES}, false, {WANTED}, true,
        coalesce(l.eventName, {_BODY}), md5(concat_ws(chr(31), l.timeUnixNano, to_json(l.attributes))),
        NULL, NULL, NULL, NULL, coalesce(nullif(l.timeUnixNano, '0'), l.observedTimeUnixNano),
        coalesce(nullif(l.timeUnixNano, '0'), l.observedTimeUnixNano), NULL,

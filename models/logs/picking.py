@@ -1,5 +1,6 @@
 """Pick the fields of records out of names and values as they stand, a block at once."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ UNREAD = "unread_usage"
 """The field of names that no rule reads."""
 Place = tuple[str, int]
 """The field that a name fills, and its rank among the names of that field."""
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 _INNER = r'"([A-Za-z0-9_.]+)"\s*:\s*"?(-?[0-9][0-9.eE+]*)"?\s*[,}]'
 
 
@@ -74,6 +76,8 @@ def picked(
 def _unread(entries: pl.DataFrame, names: list[str], height: int) -> pl.Series:
     """Return the names that hold a number and that no rule reads, comma-separated."""
     unread = pl.Series(UNREAD, [None], dtype=pl.String).new_from_index(0, height)
+    # A name that is none may be what somebody said.
+    names = [name for name in names if _NAME.fullmatch(name)]
     if not names:
         return unread
     is_number = pl.col("v").cast(pl.Float64, strict=False).fill_null(0) != 0

@@ -86,6 +86,24 @@ OBSERVED: dict[str, list[dict[str, Any]]] = {
             "otel_log": {"body": PROMPT},
         }
     ],
+    "claude_code_transcript": [
+        {
+            "type": "assistant", "uuid": "u", "timestamp": "2026-11-02T09:00:00Z", "sessionId": "s", "cwd": "/home/x",
+            "message": {"id": "msg_1", "model": "m", "content": [{"text": PROMPT}],
+                        "usage": {"input_tokens": 10, "output_tokens": 5, "note": PROMPT}},
+            "toolUseResult": {"stdout": PROMPT},
+        },
+        {"type": "user", "sessionId": "s", "message": {"content": PROMPT}},
+    ],
+    "codex_rollout": [
+        {"type": "session_meta", "timestamp": "2026-11-02T09:00:00Z", "payload": {"id": "s", "instructions": PROMPT}},
+        {"type": "turn_context", "timestamp": "2026-11-02T09:00:00Z", "payload": {"model": "m", "summary": PROMPT}},
+        {
+            "type": "event_msg", "timestamp": "2026-11-02T09:00:01Z",
+            "payload": {"type": "token_count", "note": PROMPT, "info": {
+                "total_token_usage": {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}}},
+        },
+    ],
     "openrouter_generation": [
         {"data": {"id": "gen-1", "created_at": "2026-11-02T09:00:00Z", "native_tokens_prompt": 10,
                   "native_tokens_completion": 5, "http_referer": PROMPT, "provider_responses": [{"id": PROMPT}]}},
@@ -233,6 +251,7 @@ _NAMES = {
     "providedModelName", "request_model", "response_model", "model_override", "request_user_id", "helicone_user",
     "gateway_deployment_target", "gateway_router_id", "rid", "weight_version", "endpoint", "router", "provider_name",
     "data_region", "external_user", "workspace_id", "upstream_id",
+    "parent_observation_id", "parentObservationId", "uuid", "agentId", "cwd",
     "created_by", "serviceTier", "object", "status", "error", "counter", "project",
 }  # fmt: skip
 
