@@ -198,7 +198,7 @@ def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
     entries = spans.select(row=pl.int_range(pl.len()), entry="attributes").explode("entry").unnest("entry")
     entries = entries.filter(pl.col("v").is_not_null())
     names = entries["k"].unique().drop_nulls().sort().to_list()
-    wanted = frozenset((spans["wanted_tags"].drop_nulls().first() or "").split(","))
+    wanted = frozenset(str(spans["wanted_tags"].drop_nulls().first() or "").split(","))
     tags = {name: tag for name in names if (tag := _tag(name, wanted)) is not None}
     tagged = _tag_entries(entries.filter(pl.col("k").is_in(list(tags))), tags, spans.height)
     objects = [name for name in names if name in _JSON]
