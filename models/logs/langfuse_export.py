@@ -149,7 +149,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
     frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
-    return frame.with_columns(
+    done = frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null(), "missing_request_id", "id"),
             (unreadable, "bad_value", "a time is no instant"),
@@ -197,6 +197,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             pl.lit("id:"), pl.coalesce(pl.col("request_id").str.extract(_LITELLM_ID, 1), "request_id")
         ),
     )
+    return done.drop("tag_entries", "more")
 
 
 def _counted(observations: pl.DataFrame) -> pl.DataFrame:

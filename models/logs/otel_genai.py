@@ -150,7 +150,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         (~adds_up.fill_null(value=True), "tokens_do_not_add_up", "total_tokens"),
     )
     frame = frame.with_columns(reason, detail)
-    return frame.with_columns(
+    done = frame.with_columns(
         # A sum that cannot be read is no call that is lost.
         is_ignored=pl.col("is_ignored") | (pl.col("is_sum") & pl.col("quarantine_reason").is_not_null()),
         request_id=pl.coalesce(pl.when(~pl.col("is_sum")).then("response_id"), span_key),
@@ -187,6 +187,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.concat_str(pl.lit("id:"), "response_id"))
         .otherwise(pl.concat_str(pl.lit("span:"), span_key)),
     )
+    return done.drop("tag_entries")
 
 
 def _says(words: tuple[str, ...]) -> pl.Expr:
