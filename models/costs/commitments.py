@@ -1,6 +1,12 @@
-"""Commitments: accelerators bought for a term. Which replicas run on them, and what of them nobody used."""
+"""Commitments: accelerators bought for a term. What runs on them, and what of them nobody used.
+
+A purchase is so many GPU-seconds of every clock hour at its own rate, whoever uses them, as AWS bills reserved capacity
+("the benefit applies to all concurrent instances up to 3,600 seconds a clock-hour"; AWS whitepaper Amazon EC2
+Reservation Models, "Usage billing", docs.aws.amazon.com/whitepapers/latest/cost-optimization-reservation-models).
+"""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -13,6 +19,7 @@ from models.costs.rates import COST_UNITS, FRACTION_UNITS, PHASES_WITHOUT_SHEET
 from models.documents import Document, Instant, Strict, read_documents
 from models.errors import ConfigurationError
 from models.money import booked_picodollars
+from models.periods import hour_of
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 
@@ -91,15 +98,10 @@ def _wrong(document: Document, where: tuple[Any, ...], message: str) -> Configur
 
 
 def commitment_prices(commitments: pl.DataFrame) -> pl.DataFrame:
-    """Return rows of ref.gpu_prices at which replicas on a commitment are billed: its own rate, all but the wait."""
+    """Return the rows of ref.gpu_prices that show what each purchase costs: its own rate, all but the wait."""
     return table("ref.gpu_prices").frame(
         {
-            "price_id": "commitment-"
-            + hashlib.sha256(
-                "|".join(
-                    str(row[name]) for name in (*SCOPE, "valid_from", "picodollars_per_gpu_hour")
-                ).encode()
-            ).hexdigest()[:16],
+            "price_id": price_id,
             "provider": row["provider"],
             "chip": row["chip"],
             "region": row["region"],
@@ -119,35 +121,87 @@ def commitment_prices(commitments: pl.DataFrame) -> pl.DataFrame:
             "sheet_line": row["sheet_line"],
             "source_url": "file:" + row["sheet_path"],
         }
-        for row in commitments.unique((*SCOPE, "valid_from"), keep="last", maintain_order=True).iter_rows(
-            named=True
-        )
+        for row, price_id in zip(commitments.iter_rows(named=True), _price_ids(commitments), strict=True)
     )
+
+
+def _price_ids(commitments: pl.DataFrame) -> list[str]:
+    """Name each purchase by what it is; equal ones, by their order."""
+    named = commitments.select(
+        pl.concat_str(
+            [pl.col(name).cast(pl.String) for name in (*SCOPE, "gpu_count", *_TERMS)], separator="|"
+        ).alias("name")
+    ).with_columns(pl.int_range(pl.len()).over("name").alias("ordinal"))
+    return [
+        "commitment-" + hashlib.sha256(f"{name}|{ordinal}".encode()).hexdigest()[:16]
+        for name, ordinal in named.iter_rows()
+    ]
+
+
+_TERMS = ("valid_from", "valid_to", "known_from", "picodollars_per_gpu_hour")
+_SLOT = (*SCOPE, "slot")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What purchases cover in some slots.
+
+    Attributes:
+        intervals: of the slots, each on one purchase or on none. Of one on a purchase, `price_id, rate` are the
+            purchase's, and `line_from, line_to` lie on the line of what it sells in the hour, in parts x microseconds.
+        bought: what each purchase sells in each slot: `line_starts, line_ends`.
+    """
+
+    intervals: pl.DataFrame
+    bought: pl.DataFrame
 
 
 def covered(
     intervals: pl.DataFrame, commitments: pl.DataFrame, slots: pl.DataFrame, *, as_known_at: datetime
-) -> pl.DataFrame:
-    """Return the intervals of the slots; in scopes with a commitment, what it does not cover is `on_demand`.
+) -> Coverage:
+    """Lay what runs on commitments over what was bought; what no purchase covers is `on_demand`.
 
-    Replicas say which commitment they run on. As vendors settle by the hour, a commitment has so many GPU-seconds a
-    slot, which the earliest-started replica uses first, then the next, whole replicas at a time. Scopes without a
-    commitment on file stay as they are.
+    Replicas and nodes say which commitment they run on. A slot's GPU-seconds are used by replicas before nodes that
+    nobody holds, the one that started first before the next in every hour, each in order of time, and they use the
+    purchase that began first before the next. Where a purchase ends within an interval the interval is cut, to the
+    microsecond. The wait for a machine uses nothing. Scopes without a commitment on file stay as they are.
 
     Args:
-        intervals: as `replica_intervals` returns them.
+        intervals: as `replica_intervals` and `unheld` return them.
         commitments: ref.commitments.
         slots: the window's slots.
         as_known_at: commitments learned later do not count.
     """
-    known = commitments.filter(pl.col("known_from") <= as_known_at)
-    inside = intervals.join(known.select(SCOPE).unique(), on=SCOPE, how="semi")
+    bought = _bought(
+        commitments.with_columns(pl.Series("price_id", _price_ids(commitments), dtype=pl.String)).filter(
+            pl.col("known_from") <= as_known_at
+        ),
+        slots,
+    )
+    scopes = commitments.filter(pl.col("known_from") <= as_known_at).select(SCOPE).unique()
+    inside = intervals.join(scopes, on=SCOPE, how="semi")
     if inside.is_empty():
-        return intervals
-    others = intervals.join(known.select(SCOPE).unique(), on=SCOPE, how="anti")
+        return Coverage(intervals.with_columns(NO_PURCHASE), bought)
+    others = intervals.join(scopes, on=SCOPE, how="anti").with_columns(NO_PURCHASE)
+    used = _used(inside, slots)
+    settled = _laid(used, bought)
+    waits = _in_slots(inside.filter(pl.col("phase") == "waiting"), slots).with_columns(NO_PURCHASE)
+    columns = [*intervals.columns, *_PURCHASE]
+    whole = pl.concat([others.select(columns), settled.select(columns), waits.select(columns)])
+    return Coverage(whole.sort("replica", "life", "started_at"), bought)
+
+
+_PURCHASE = {"price_id": pl.String, "rate": pl.Int64, "line_from": pl.Int128, "line_to": pl.Int128}
+NO_PURCHASE = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _PURCHASE.items()]
+"""The columns of an interval that lies on no purchase."""
+_LENGTH = microseconds(pl.col("ended_at")) - microseconds(pl.col("started_at"))
+
+
+def _in_slots(intervals: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
+    """Cut intervals at slots; of those that still run, at the last one's end."""
     ends = pl.col("ended_at").fill_null(slots["slot_ended_at"].max())
-    parts = (
-        inside.with_columns(ends.alias("ends"))
+    return (
+        intervals.with_columns(ends.alias("ends"))
         .join(slots, how="cross")
         .filter(pl.col("started_at") < pl.col("slot_ended_at"), pl.col("ends") > pl.col("slot_started_at"))
         .with_columns(
@@ -156,77 +210,143 @@ def covered(
             (pl.col("is_last") & (pl.col("ends") <= pl.col("slot_ended_at"))).alias("is_last"),
         )
     )
-    begun = inside.group_by("replica_id").agg(pl.col("started_at").min().alias("begun_at"))
-    used = (
-        parts.group_by(*SCOPE, "slot", "replica_id")
-        .agg((_SIZE * _LENGTH).filter(pl.col("phase") != "waiting").sum().alias("used"))
-        .join(begun, on="replica_id")
-        .sort("slot", "begun_at", "replica_id")
-        .with_columns(pl.col("used").cum_sum().over(*SCOPE, "slot").alias("upto"))
-        .join(_bought(known, slots).select(*SCOPE, "slot", "bought"), on=[*SCOPE, "slot"], how="left")
-        .with_columns((pl.col("upto") <= pl.col("bought").fill_null(0)).alias("is_covered"))
+
+
+def _used(inside: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
+    """Return the intervals of each slot that use GPU time, with where they lie on the line of a scope's use."""
+    use = pl.col("units").cast(pl.Int128) * _LENGTH
+    return (
+        _in_slots(inside.filter(pl.col("phase") != "waiting"), slots)
+        .sort(
+            *_SLOT,
+            pl.col("deployment") == NONE_DEPLOYMENT,
+            "life_started_at",
+            "replica",
+            "life",
+            "started_at",
+            nulls_last=True,
+        )
+        .with_columns(use.cum_sum().over(_SLOT).alias("use_to"))
+        .with_columns((pl.col("use_to") - use).alias("use_from"))
     )
-    settled = parts.join(
-        used.select(*SCOPE, "slot", "replica_id", "is_covered"), on=[*SCOPE, "slot", "replica_id"], how="left"
-    ).with_columns(pl.when("is_covered").then("commitment").otherwise(pl.lit(BEYOND)).alias("commitment"))
-    return pl.concat([others, settled.select(intervals.columns)]).sort("replica_id", "life", "started_at")
-
-
-_SIZE = pl.col("chip_count").cast(pl.Int128) * (pl.col("fraction") * FRACTION_UNITS).cast(pl.Int128)
-_LENGTH = microseconds(pl.col("ended_at")) - microseconds(pl.col("started_at"))
 
 
 def _bought(known: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
-    """Return what was bought of each scope in each slot: millionths of GPU-microseconds, and that times its rate."""
+    """Return what each purchase sells in each slot, in parts x microseconds.
+
+    `line_starts, line_ends` count from the hour's start, so that a whole hour costs what a whole hour does;
+    `bound_from, bound_to` lie on the line of the use of the scope in the slot.
+    """
     starts = pl.max_horizontal(microseconds(pl.col("slot_started_at")), microseconds(pl.col("valid_from")))
     ends = pl.min_horizontal(microseconds(pl.col("slot_ended_at")), microseconds(pl.col("valid_to")))
-    count = pl.col("gpu_count").cast(pl.Int128) * FRACTION_UNITS
+    begun = pl.max_horizontal(microseconds(pl.col("hour")), microseconds(pl.col("valid_from")))
+    parts = pl.col("gpu_count").cast(pl.Int128) * FRACTION_UNITS
     return (
         known.join(slots, how="cross")
         .filter(starts < ends)
-        .with_columns((count * (ends - starts)).alias("bought"))
-        .group_by(*SCOPE, "slot", pl.col("hour").alias("pool_hour"), "accrued_on")
-        .agg(
-            pl.col("bought").sum(),
-            (pl.col("bought") * pl.col("picodollars_per_gpu_hour").cast(pl.Int128)).sum().alias("paid"),
+        .with_columns(
+            (parts * (starts - begun)).alias("line_starts"), (parts * (ends - begun)).alias("line_ends")
+        )
+        .sort(*_SLOT, "valid_from", "sheet_line", "price_id")
+        .with_columns((pl.col("line_ends") - pl.col("line_starts")).cum_sum().over(_SLOT).alias("bound_to"))
+        .with_columns(
+            (pl.col("bound_to") - (pl.col("line_ends") - pl.col("line_starts"))).alias("bound_from")
+        )
+        .select(
+            *_SLOT,
+            pl.col("hour").alias("pool_hour"),
+            "accrued_on",
+            "price_id",
+            pl.col("picodollars_per_gpu_hour").alias("rate"),
+            *("line_starts", "line_ends", "bound_from", "bound_to"),
         )
     )
 
 
-def unused(
-    slices: pl.DataFrame, commitments: pl.DataFrame, slots: pl.DataFrame, *, as_known_at: datetime
-) -> pl.DataFrame:
-    """Return what nobody used of every commitment in each slot, as a pool of its own.
+def _laid(used: pl.DataFrame, bought: pl.DataFrame) -> pl.DataFrame:
+    """Cut the intervals of use at the bounds of purchases; what lies beyond them all is on demand."""
+    row = used.with_row_index("row")
+    # The last stretch of each slot is what nobody bought.
+    beyond = used.select(_SLOT).unique().join(
+        bought.group_by(_SLOT).agg(pl.col("bound_to").max().alias("bound_from")), on=_SLOT, how="left"
+    ).select(*_SLOT, pl.col("bound_from").fill_null(0))  # fmt: skip
+    stretches = pl.concat([bought, beyond], how="diagonal")
+    low = pl.max_horizontal("use_from", "bound_from")
+    high = pl.min_horizontal("use_to", "bound_to")
+    begun, length = microseconds(pl.col("started_at")), _LENGTH
+    first, last = pl.int_range(pl.len()).over("row"), pl.len().over("row") - 1
 
-    Several commitments of one scope are one purchase at their mean rate.
+    def instant(at: pl.Expr) -> pl.Expr:
+        """Return the instant at which a line of use is reached, within the interval."""
+        return begun + ((at - pl.col("use_from")) // pl.col("units")).cast(pl.Int64)
 
-    Args:
-        slices: priced slices of replicas (`priced_slices`).
-        commitments: ref.commitments.
-        slots: the window's slots.
-        as_known_at: those learned later do not count.
+    cut = (
+        row.join(stretches, on=_SLOT)
+        .with_columns(low.alias("low"), high.alias("high"))
+        .filter(pl.col("low") < pl.col("high"))
+        .sort("row", "low")
+        .with_columns(first.alias("first"), last.alias("last"))
+        .with_columns(
+            pl.when(pl.col("first") == 0)
+            .then(begun)
+            .otherwise(
+                pl.min_horizontal(
+                    pl.max_horizontal(instant(pl.col("low")), begun + pl.col("first")), begun + length
+                )
+            )
+            .alias("from"),
+            (begun + length).alias("until"),
+        )
+        .with_columns(
+            pl.col("from").shift(-1).over("row").fill_null(pl.col("until")).alias("to"),
+            (pl.col("is_last") & (pl.col("first") == pl.col("last"))).alias("is_last"),
+        )
+        .filter(pl.col("from") < pl.col("to"))
+    )
+    offset = pl.col("line_starts") - pl.col("bound_from")
+    is_bought = pl.col("price_id").is_not_null()
+    return cut.with_columns(
+        pl.from_epoch("from", time_unit="us").dt.replace_time_zone("UTC").alias("started_at"),
+        pl.from_epoch("to", time_unit="us").dt.replace_time_zone("UTC").alias("ended_at"),
+        pl.when(is_bought).then(pl.col("low") + offset).alias("line_from"),
+        pl.when(is_bought).then(pl.col("high") + offset).alias("line_to"),
+        pl.when(is_bought).then("commitment").otherwise(pl.lit(BEYOND)).alias("commitment"),
+    )
+
+
+def unused(coverage: Coverage) -> pl.DataFrame:
+    """Return what nobody used of every purchase in each slot, as a pool of its own: paid, less billed.
 
     Returns:
         Pool dimensions (deployment `(none)`), `pool_hour, accrued_on, unused_usd` (picodollars) and `unused_gpu`
-        (GPU-microseconds); slots without any are left out.
+        (parts x microseconds); slots without any are left out.
     """
-    used = (
-        slices.filter("is_billed")
-        .group_by(*SCOPE, pl.col("hour").alias("pool_hour"), "accrued_on")
-        .agg((_SIZE * _LENGTH).sum().alias("used"))
-    )
-    rate = half_even(pl.col("paid"), pl.col("bought"))
-    return (
-        _bought(commitments.filter(pl.col("known_from") <= as_known_at), slots)
-        .join(used, on=[*SCOPE, "pool_hour", "accrued_on"], how="left")
-        .with_columns((pl.col("bought") - pl.col("used").fill_null(0)).alias("left"))
-        .filter(pl.col("left") > 0)
-        .select(
-            *SCOPE,
-            pl.lit(NONE_DEPLOYMENT).alias("deployment"),
-            "pool_hour",
-            "accrued_on",
-            half_even(rate * pl.col("left"), COST_UNITS).alias("unused_usd"),
-            half_even(pl.col("left"), FRACTION_UNITS).alias("unused_gpu"),
+
+    def cost(place: str) -> pl.Expr:
+        return half_even(pl.col("rate").cast(pl.Int128) * pl.col(place), COST_UNITS)
+
+    billed = (
+        coverage.intervals.filter(pl.col("line_from").is_not_null())
+        .with_columns(hour_of(pl.col("started_at")).alias("pool_hour"))
+        .join(
+            coverage.bought.select("price_id", "slot", "pool_hour", "line_starts", "line_ends"),
+            on=["price_id", "pool_hour"],
         )
+        .filter(pl.col("line_from") >= pl.col("line_starts"), pl.col("line_to") <= pl.col("line_ends"))
+        .group_by("price_id", "slot")
+        .agg(
+            (cost("line_to") - cost("line_from")).sum().alias("billed"),
+            (pl.col("line_to") - pl.col("line_from")).sum().alias("used"),
+        )
+    )
+    return (
+        coverage.bought.join(billed, on=["price_id", "slot"], how="left")
+        .with_columns(
+            (cost("line_ends") - cost("line_starts") - pl.col("billed").fill_null(0)).alias("unused_usd"),
+            (pl.col("line_ends") - pl.col("line_starts") - pl.col("used").fill_null(0)).alias("left"),
+        )
+        .group_by(*SCOPE, "pool_hour", "accrued_on")
+        .agg(pl.col("unused_usd").sum(), pl.col("left").sum().alias("unused_gpu"))
+        .filter((pl.col("unused_usd") > 0) | (pl.col("unused_gpu") > 0))
+        .with_columns(pl.lit(NONE_DEPLOYMENT).alias("deployment"))
     )

@@ -5,7 +5,8 @@ from datetime import timedelta
 import polars as pl
 
 from models.costs.notices import parted, with_notices
-from models.schemas.vocabulary import REPLICA_EVENTS
+from models.costs.rates import units_held
+from models.schemas.vocabulary import NONE_DEPLOYMENT, REPLICA_EVENTS
 
 _ASSUMED: dict[str, str | int] = {
     "provider": "unknown",
@@ -15,7 +16,14 @@ _ASSUMED: dict[str, str | int] = {
     "chip_count": 1,
 }
 _FACTS = ("deployment", *_ASSUMED, "fraction", "model", "node")
-_LIFE = ("replica_id", "life")
+_OF_NODE = ("provider", "region", "chip", "commitment")
+"""What a replica has of its node where no event of its own states it."""
+_IDENTITY = ("replica", "replica_id", "source", "cluster")
+_LIFE = ("replica", "life")
+_KUBERNETES = "k8s_"
+"""How the kinds begin whose replicas are named by a uid, which no other cluster has."""
+INTERRUPTED = "preempted"
+"""The reason of an end that the vendor made."""
 LARGEST_SKEW = timedelta(seconds=60)
 """How far the clocks of two nodes are taken to differ at most; what is further out of order is a wrong event."""
 _LATE = ("scheduled", "image_pulled", "weights_loaded", "ready")
@@ -33,13 +41,18 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
     LARGEST_SKEW, beyond it as `out_of_order`. An event later than when it was read is `clock_ahead`. All repairs are
     named in `repair`. Events without a deployment only refine the lives that others name (`notices.py`).
 
+    A replica is its source, its cluster or else its region, and its id; a pod of Kubernetes is its uid. A fact is what
+    the first event of the life that knows it states, else what its node has (`_OF_NODE`), else a default, which is
+    named; facts of one life that contradict each other are named as `several_...`.
+
     Args:
         events: `core.replica_events` of the replicas, whole lives.
 
     Returns:
-        `replica_id, life, life_started_at`, pool dimensions, `model, node, chip_count, fraction, state`, `phase`
-        (where a failed start was), `started_at`, `ended_at` (NULL while alive), `is_last` (ends its life),
-        `reason`, `repair`.
+        `replica` (its identity), `replica_id, source, cluster, life, life_started_at`, pool dimensions, `model, node,
+        chip_count, fraction, units` (parts of accelerators), `interrupted_after` (how long a life ran that the vendor
+        ended), `state`, `phase` (where a failed start was), `started_at`, `ended_at` (NULL while alive), `is_last`
+        (ends its life), `reason`, `repair`.
     """
     lives = _lives(events)
     at = {event: pl.col(f"{event}_at") for event in REPLICA_EVENTS}
@@ -73,10 +86,18 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
         zip(phases, ("requested", "scheduled", "image_pulled", "ready", "draining", "failed"), strict=True)
     )
     is_failed_start = at["failed"].is_not_null() & is_unready
+    is_interrupted = pl.any_horizontal(
+        (pl.col(f"{event}_reason") == INTERRUPTED).fill_null(value=False)
+        for event in ("draining", "failed", "stopped")
+    )
+    held_from = pl.coalesce(at["scheduled"], loading_from, at["ready"], at["draining"])
     parts = [
         lives.filter(is_present & starts_at.is_not_null()).select(
-            *_LIFE,
+            *_IDENTITY,
+            "life",
             *_FACTS,
+            units_held().alias("units"),
+            pl.when(is_interrupted).then(end - held_from).alias("interrupted_after"),
             (pl.when(is_failed_start).then(pl.lit("failed")).otherwise(pl.lit(phase))).alias("state"),
             pl.lit(phase).alias("phase"),
             starts_at.alias("started_at"),
@@ -114,9 +135,9 @@ def _numbered(events: pl.LazyFrame) -> pl.LazyFrame:
     event = pl.col("event")
     is_terminal = event.is_in(["stopped", "failed"])
     ended_before = (
-        pl.when(event != "draining").then(is_terminal).forward_fill().shift(1).over("replica_id")
+        pl.when(event != "draining").then(is_terminal).forward_fill().shift(1).over("replica")
     ).fill_null(value=False)
-    previous = event.shift(1).over("replica_id")
+    previous = event.shift(1).over("replica")
     begins = (event.is_in(_BEGINNINGS) & ended_before) | (
         (event == "requested") & previous.is_in(["ready", "draining"]).fill_null(value=False)
     )
@@ -125,9 +146,9 @@ def _numbered(events: pl.LazyFrame) -> pl.LazyFrame:
     )
     numbered = (
         events.with_columns(ranks.alias("rank"))
-        .sort("replica_id", "event_at", "rank", "ingested_at", "file_hash", "line_number", "record_number")
+        .sort("replica", "event_at", "rank", "ingested_at", "file_hash", "line_number", "record_number")
         .with_columns(begins.alias("begins"))
-        .with_columns(pl.col("begins").cast(pl.Int32).cum_sum().over("replica_id").alias("life"))
+        .with_columns(pl.col("begins").cast(pl.Int32).cum_sum().over("replica").alias("life"))
     )
     return _without_echoes(numbered)
 
@@ -149,11 +170,11 @@ def _without_echoes(numbered: pl.LazyFrame) -> pl.LazyFrame:
         )
         .sort(_LIFE)
     )
-    before = {name: pl.col(name).shift(1).over("replica_id") for name in ("names", "stopped_at")}
+    before = {name: pl.col(name).shift(1).over("replica") for name in ("names", "stopped_at")}
     is_late = pl.col("names").list.set_difference(list(_LATE)).list.len() == 0
     is_new = pl.col("names").list.set_intersection(before["names"]).list.len() == 0
     is_near = pl.col("first_at") - before["stopped_at"] <= LARGEST_SKEW
-    echoes = (is_late & is_new & is_near).fill_null(value=False).cast(pl.Int32).cum_sum().over("replica_id")
+    echoes = (is_late & is_new & is_near).fill_null(value=False).cast(pl.Int32).cum_sum().over("replica")
     merged = lives.select(*_LIFE, (pl.col("life") - echoes).alias("true_life"))
     return numbered.join(merged, on=_LIFE, how="left", maintain_order="left").with_columns(
         pl.col("true_life").alias("life")
@@ -165,9 +186,11 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
     is_event = {event: pl.col("event") == event for event in REPLICA_EVENTS}
     stated, notices = parted(events)
     rows = (
-        _numbered(stated)
+        _numbered(_identified(stated))
         .group_by(_LIFE)
         .agg(
+            pl.col("replica_id", "cluster").drop_nulls().first(),
+            pl.col("source").min(),
             *(pl.col("event_at").filter(test).min().alias(f"{event}_at") for event, test in is_event.items()),
             *(
                 pl.col("reason").filter(test).first().alias(f"{event}_reason")
@@ -178,20 +201,24 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
             (pl.col("event_at") - pl.col("ingested_at")).max().alias("ahead"),
             pl.col("event_at").min().alias("first_at"),
             *(pl.col(fact).drop_nulls().first() for fact in _FACTS),
+            *(
+                (pl.col(fact).drop_nulls().n_unique() > 1).alias(f"several_{fact}s")
+                for fact in (*_ASSUMED, "fraction")
+            ),
         )
         .sort(_LIFE)
         .collect()
     )
-    ended = pl.coalesce("stopped_at", "failed_at", pl.col("first_at").shift(-1).over("replica_id"))
+    ended = pl.coalesce("stopped_at", "failed_at", pl.col("first_at").shift(-1).over("replica"))
     rows = rows.with_columns(
         ended.alias("ended_at"),
         (
             pl.col("stopped_at").is_null()
             & pl.col("failed_at").is_null()
-            & pl.col("first_at").shift(-1).over("replica_id").is_not_null()
+            & pl.col("first_at").shift(-1).over("replica").is_not_null()
         ).alias("has_no_stop"),
     )
-    rows = with_notices(rows, notices, largest_skew=LARGEST_SKEW)
+    rows = _with_nodes(with_notices(rows, notices, largest_skew=LARGEST_SKEW))
     limit = pl.col("ended_at")
     mended: dict[str, pl.Expr] = {}
     for event in reversed(REPLICA_EVENTS[:-2]):
@@ -210,6 +237,7 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
         "out_of_order": moved > LARGEST_SKEW,
         "missing_stopped": pl.col("has_no_stop"),
         **{f"assumed_{fact}": pl.col(fact).is_null() for fact in _ASSUMED},
+        **{name: pl.col(name) for name in rows.columns if name.startswith("several_")},
     }
     named = [pl.when(test).then(pl.lit(name)) for name, test in notes.items()]
     measured = [pl.when(is_skew).then(seconds), pl.when(pl.col("ahead") > timedelta()).then(ahead)]
@@ -220,4 +248,44 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
         pl.when(pl.col("failed_at").is_not_null()).then(failed).alias("failed_at"),
         *(pl.col(fact).fill_null(value) for fact, value in _ASSUMED.items()),
         pl.col("fraction").fill_null(1),
+    )
+
+
+def _identified(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Add `replica`: what tells a replica apart from others that bear its id.
+
+    An event that names no place is of the place that the replica's events name before it; a start's, of the one that
+    they name after it.
+    """
+    place = pl.coalesce("cluster", "region")
+    named = ("source", "replica_id")
+    before, after = place.forward_fill().over(named), place.backward_fill().over(named)
+    is_start = pl.col("event").is_in(_BEGINNINGS)
+    known = (
+        pl.when(is_start).then(pl.coalesce(place, after, before)).otherwise(pl.coalesce(place, before, after))
+    )
+    is_uid = pl.col("source_kind").str.starts_with(_KUBERNETES)
+    qualified = pl.concat_str(
+        pl.col("source"), known.fill_null(""), pl.col("replica_id"), separator="\x1f", ignore_nulls=False
+    )
+    return events.sort("source", "replica_id", "event_at").with_columns(
+        pl.when(is_uid).then("replica_id").otherwise(qualified).alias("replica")
+    )
+
+
+def _with_nodes(lives: pl.DataFrame) -> pl.DataFrame:
+    """Give replicas what their own events do not state and their node's do."""
+    nodes = (
+        lives.filter(pl.col("deployment") == NONE_DEPLOYMENT)
+        .group_by(pl.col("replica_id").alias("first_node"), maintain_order=True)
+        .agg(pl.col(fact).drop_nulls().first().alias(f"node_{fact}") for fact in _OF_NODE)
+    )
+    if nodes.is_empty():
+        return lives
+    first_node = pl.col("node").str.split(",").list.first().str.strip_chars()
+    return (
+        lives.with_columns(first_node.alias("first_node"))
+        .join(nodes, on="first_node", how="left", maintain_order="left")
+        .with_columns(pl.coalesce(fact, f"node_{fact}").alias(fact) for fact in _OF_NODE)
+        .drop("first_node", *(f"node_{fact}" for fact in _OF_NODE))
     )

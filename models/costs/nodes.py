@@ -4,8 +4,6 @@ A replica names the node that it runs on; one that spans several (tensor or pipe
 between, and holds as many of its accelerators on each.
 """
 
-from decimal import Decimal
-
 import polars as pl
 
 from models.schemas.vocabulary import NONE_DEPLOYMENT
@@ -26,7 +24,7 @@ def is_on(nodes: pl.DataFrame) -> pl.Expr:
 
 
 def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
-    """Return the intervals in which a node had accelerators that no replica held, as many as `fraction` says.
+    """Return the intervals in which a node had accelerators that no replica held, as many as `units` says.
 
     A replica holds its accelerators from when it is scheduled on its node; more than the node has leave none.
 
@@ -34,21 +32,49 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         nodes: intervals of nodes.
         replicas: intervals of replicas with their `node`.
     """
-    nodes = nodes.filter(pl.col("state") != "waiting")
+    nodes = nodes.filter(pl.col("phase") != "waiting")
     if nodes.is_empty():
         return nodes
-    size = pl.col("chip_count") * pl.col("fraction").cast(pl.Decimal(12, 6))
+    facts = nodes.group_by(pl.col("replica_id").alias("node"), maintain_order=True).agg(
+        pl.col("replica", "source", "cluster", "provider", "region", "chip", "commitment", "model").first(),
+        pl.col("life_started_at").min(),
+    )
+    found = (
+        held_of_nodes(nodes, replicas)
+        .with_columns((pl.col("owned") - pl.col("held")).alias("units"))
+        .filter(pl.col("units") > 0)
+        .join(facts, on="node")
+        .with_columns(
+            pl.col("node").alias("replica_id"),
+            pl.lit(NONE_DEPLOYMENT).alias("deployment"),
+            pl.lit("ready").alias("state"),
+            pl.lit("ready").alias("phase"),
+            pl.lit(1, dtype=pl.Int32).alias("chip_count"),
+            pl.lit(value=False).alias("is_last"),
+            pl.lit(0, dtype=nodes.schema["life"]).alias("life"),
+        )
+    )
+    absent = [
+        pl.lit(None, dtype=dtype).alias(column)
+        for column, dtype in nodes.schema.items()
+        if column not in found
+    ]
+    return found.with_columns(absent).select(nodes.columns).sort("replica", "started_at")
+
+
+def held_of_nodes(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
+    """Return what each node has and what of it replicas hold, as parts: `node, owned, held, started_at, ended_at`."""
+    nodes = nodes.filter(pl.col("phase") != "waiting")
     name = pl.col("replica_id").alias("node")
-    life = ("provider", "region", "chip", "commitment", "model")
     held = _held(replicas).join(nodes.select(name).unique(), on="node", how="semi")
-    none = pl.lit(0).cast(pl.Decimal(12, 6))
+    none = pl.lit(0, dtype=pl.Int64)
     changes = []
     for side, sign in (("started_at", 1), ("ended_at", -1)):
         at = pl.col(side).alias("at")
-        changes.append(nodes.select(name, at, (size * sign).alias("owned"), none.alias("held")))
-        changes.append(held.select("node", at, none.alias("owned"), (pl.col("size") * sign).alias("held")))
-    edges = (
-        pl.concat(changes, how="vertical_relaxed")
+        changes.append(nodes.select(name, at, (pl.col("units") * sign).alias("owned"), none.alias("held")))
+        changes.append(held.select("node", at, none.alias("owned"), (pl.col("units") * sign).alias("held")))
+    return (
+        pl.concat(changes)
         .drop_nulls("at")
         .group_by("node", "at")
         .agg(pl.col("owned").sum(), pl.col("held").sum())
@@ -56,49 +82,22 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.col("owned").cum_sum().over("node"),
             pl.col("held").cum_sum().over("node"),
-            pl.col("at").shift(-1).over("node").alias("until"),
+            pl.col("at").shift(-1).over("node").alias("ended_at"),
         )
-        .with_columns((pl.col("owned") - pl.col("held")).alias("left"))
-        .filter(pl.col("left") > 0, pl.col("until").is_null() | (pl.col("until") > pl.col("at")))
+        .filter(pl.col("ended_at").is_null() | (pl.col("ended_at") > pl.col("at")))
+        .rename({"at": "started_at"})
     )
-    facts = nodes.group_by(name, maintain_order=True).agg(pl.col(fact).first() for fact in life)
-    found = edges.join(facts, on="node").with_columns(
-        pl.col("node").alias("replica_id"),
-        pl.lit(NONE_DEPLOYMENT).alias("deployment"),
-        pl.lit("ready").alias("state"),
-        pl.lit("ready").alias("phase"),
-        pl.lit(1, dtype=pl.Int32).alias("chip_count"),
-        pl.col("left").cast(pl.Decimal(12, 6)).alias("fraction"),
-        pl.col("at").alias("started_at"),
-        pl.col("until").alias("ended_at"),
-        pl.lit(value=False).alias("is_last"),
-        pl.lit(0, dtype=nodes.schema["life"]).alias("life"),
-    )
-    absent = [
-        pl.lit(None, dtype=dtype).alias(column)
-        for column, dtype in nodes.schema.items()
-        if column not in found
-    ]
-    return found.with_columns(absent).select(nodes.columns).sort("replica_id", "started_at")
 
 
 def _held(replicas: pl.DataFrame) -> pl.DataFrame:
-    """Return `node, size, started_at, ended_at` of what replicas hold, a row for each node; sizes sum to it."""
-    millionths = pl.col("chip_count").cast(pl.Int64) * (pl.col("fraction") * 1_000_000).cast(pl.Int64)
+    """Return `node, units, started_at, ended_at` of what replicas hold, a row for each node; parts sum to it."""
     count, place = pl.col("names").list.len().cast(pl.Int64), pl.col("place")
-    upto = [(pl.col("size") * (place + step)) // pl.col("count") for step in (1, 0)]
+    upto = [(pl.col("units") * (place + step)) // pl.col("count") for step in (1, 0)]
     return (
-        replicas.filter(pl.col("state") != "waiting", pl.col("node").is_not_null())
+        replicas.filter(pl.col("phase") != "waiting", pl.col("node").is_not_null())
         .with_columns(_NAMES.alias("names"))
-        .select("names", "started_at", "ended_at", millionths.alias("size"), count.alias("count"))
+        .select("names", "started_at", "ended_at", "units", count.alias("count"))
         .with_columns(pl.int_ranges(0, "count").alias("place"))
         .explode("names", "place")
-        .select(
-            pl.col("names").alias("node"),
-            "started_at",
-            "ended_at",
-            ((upto[0] - upto[1]).cast(pl.Decimal(20, 0)) * Decimal("0.000001"))
-            .cast(pl.Decimal(12, 6))
-            .alias("size"),
-        )
+        .select(pl.col("names").alias("node"), "started_at", "ended_at", (upto[0] - upto[1]).alias("units"))
     )

@@ -1,7 +1,8 @@
 """Which replicas worked when: attempts in flight laid over ready replicas. Shared by pool hours and allocation.
 
 Words: a *unit* is an attempt within one slot. Its *owner* is the replica that it names or, where a pool's log
-names only the deployment, the pool. A *stage* is an unbroken run of ready time of an owner within a slot; an
+names only the deployment, the pool. A *stage* is an unbroken run of an owner's ready time within a slot that has a
+price, or has none; an
 *epoch* is a part of it with the same ready replicas, of which the earliest-started are taken as busy first. All
 instants are integer microseconds, so that nothing depends on the order of rows.
 """
@@ -17,7 +18,9 @@ from models.money import picodollars_from_usd
 
 ESTIMATED_SECONDS = 60
 """How long an attempt without an end is taken to have worked."""
-POOL = ("provider", "region", "chip", "deployment", "commitment")
+_PLACE = ("provider", "region", "chip", "deployment")
+POOL = (*_PLACE, "commitment")
+_IDENTITY = ("replica_id", "source", "cluster")
 _OFFSET_BITS = 32
 _OFFSET = 2**_OFFSET_BITS
 _SEVERAL = -2
@@ -117,22 +120,27 @@ def _held(states: pl.LazyFrame, slots: pl.DataFrame) -> tuple[pl.DataFrame, pl.D
             slots.lazy().select("slot", pl.col("hour").alias("state_hour"), "accrued_on", "slot_started_at"),
             on=["state_hour", "accrued_on"],
         )
-        .sort("replica_id", "started_at", "state")
+        .sort(*_IDENTITY, "started_at", "state", nulls_last=True)
         .collect()
     )
-    pools = rows.select(POOL).unique().sort(POOL).with_row_index("pool").cast({"pool": pl.Int64})
-    rows = rows.join(pools, on=POOL)
+    # A replica that a purchase covers for a part of the slot is worked as one, on the commitment that it begins with.
+    home = pl.col("commitment").first().over(*_IDENTITY, *_PLACE, "life_started_at", "slot")
+    rows = rows.with_columns(home.alias("home"))
+    own = [*_PLACE, "home"]
+    pools = rows.select(own).unique().sort(own).with_row_index("pool").cast({"pool": pl.Int64})
+    rows = rows.join(pools, on=own)
+    pools = pools.rename({"home": "commitment"})
     names = rows.select(pl.col("replica_id").unique().sort()).with_row_index("name").cast({"name": pl.Int64})
     # A name that lives in two pools, one after the other, is two replicas.
     replicas = (
-        rows.select("replica_id", "pool")
+        rows.select(*_IDENTITY, "pool")
         .unique()
-        .sort("replica_id", "pool")
+        .sort(*_IDENTITY, "pool", nulls_last=True)
         .with_row_index("replica")
         .cast({"replica": pl.Int64})
     )
     base = microseconds(pl.col("slot_started_at"))
-    held = rows.join(names, on="replica_id").join(replicas, on=["replica_id", "pool"])
+    held = rows.join(names, on="replica_id").join(replicas, on=[*_IDENTITY, "pool"], nulls_equal=True)
     return (
         held.with_columns(
             (microseconds(pl.col("started_at")) - base).alias("starts"),
@@ -190,7 +198,7 @@ def _tie(
     named = work.get_column("replica_id").gather(row)
     names = held.select("replica_id", "name").unique()
     replica = _living(
-        units, _codes(named, names.get_column("replica_id"), names.get_column("name")), held, slot_count
+        units, work, _codes(named, names.get_column("replica_id"), names.get_column("name")), held, slot_count
     )
     pool_of = held.group_by("replica").agg(pl.col("pool").first()).sort("replica").get_column("pool")
     is_tied = replica >= 0
@@ -260,10 +268,13 @@ def _codes(values: pl.Series, known: pl.Series, codes: pl.Series) -> Ints:
     return coded
 
 
-def _living(units: pl.DataFrame, names: Ints, held: pl.DataFrame, slot_count: int) -> Ints:
+def _living(
+    units: pl.DataFrame, work: pl.DataFrame, names: Ints, held: pl.DataFrame, slot_count: int
+) -> Ints:
     """Return the replica of each unit's name that is alive in its slot; -1 where none is.
 
-    Of several lives of one name in a slot, in different pools, the one under way when the unit starts counts.
+    Of several replicas or lives of one name in a slot, those of the provider and region that the attempt states are
+    preferred, and of these the one under way when the unit starts.
     """
     lives = held.group_by("name", "slot").agg(
         pl.col("replica").first(), pl.col("replica").n_unique().alias("lives")
@@ -275,16 +286,33 @@ def _living(units: pl.DataFrame, names: Ints, held: pl.DataFrame, slot_count: in
     found: Ints = living[names, units.get_column("slot").to_numpy()]
     several = np.flatnonzero(found == _SEVERAL)
     if len(several):
+        stated = work.select("provider", "region")[units.get_column("row").to_numpy()[several]]
         asked = units[several].select("slot", "starts").with_columns(
-            pl.Series("name", names[several]), pl.Series("row", several)
-        ).sort("starts")  # fmt: skip
-        known = held.select("name", "slot", "starts", "replica").sort("starts")
-        sides = [
-            asked.join_asof(known, on="starts", by=["name", "slot"], strategy=side).get_column("replica")
-            for side in ("backward", "forward")
-        ]
-        chosen = sides[0].zip_with(sides[0].is_not_null(), sides[1])
-        found[asked.get_column("row").to_numpy()] = chosen.to_numpy()
+            pl.Series("name", names[several]), pl.Series("place", several), *stated.get_columns()
+        )  # fmt: skip
+        known = held.select(
+            "name",
+            "slot",
+            "replica",
+            *(pl.col(n).alias(f"own_{n}") for n in ("starts", "provider", "region")),
+        )
+        fit = pl.sum_horizontal(
+            (pl.col(n) == pl.col(f"own_{n}")).fill_null(value=False).cast(pl.Int8)
+            for n in ("provider", "region")
+        )
+        chosen = (
+            asked.join(known, on=["name", "slot"])
+            .sort(
+                "place",
+                fit,
+                pl.col("own_starts") <= pl.col("starts"),
+                (pl.col("own_starts") - pl.col("starts")).abs(),
+                "replica",
+                descending=[False, True, True, False, False],
+            )
+            .unique("place", keep="first", maintain_order=True)
+        )
+        found[chosen.get_column("place").to_numpy()] = chosen.get_column("replica").to_numpy()
     return found
 
 
@@ -340,10 +368,12 @@ def _stages(
         .join(coarse, on=["pool", "slot"], how="left")
         .with_columns(
             owner_of(pl.col("is_pool_grain").fill_null(value=False), pl.col("pool"), pl.col("replica")),
-            pl.col("starts").min().over("replica", "slot").alias("age"),
+            pl.coalesce(pl.col("life_started_at"), pl.col("started_at").min().over("replica", "slot")).alias(
+                "age"
+            ),
             picodollars_from_usd(pl.col("billed_usd")).alias("picodollars"),
         )
-        .sort("owner", "slot", "age", "replica_id", "starts")
+        .sort("owner", "slot", "age", "replica", "starts")
         .with_row_index("slice")
     )
     key = ["owner", "slot"]
@@ -364,10 +394,18 @@ def _stages(
     )  # fmt: skip
     epochs = (
         members.group_by(*key, "starts", "ends", maintain_order=True)
-        .agg(pl.len().cast(pl.Int64).alias("ready_count"), "slice", pl.col("speed").cum_sum().alias("speeds"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("ready_count"),
+            "slice",
+            pl.col("speed").cum_sum().alias("speeds"),
+            pl.col("picodollars").is_not_null().any().alias("has_price"),
+        )
         .with_columns(
             (
-                (pl.col("starts") != pl.col("ends").shift(1).over(key)).fill_null(value=True).cum_sum() - 1
+                (
+                    (pl.col("starts") != pl.col("ends").shift(1).over(key))
+                    | (pl.col("has_price") != pl.col("has_price").shift(1).over(key))
+                ).fill_null(value=True).cum_sum() - 1
             ).cast(pl.Int64).alias("stage"),
             ((pl.col("ready_count") + 1).cum_sum() - pl.col("ready_count") - 1).alias("flat"),
         )

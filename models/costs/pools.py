@@ -4,17 +4,17 @@ from datetime import datetime
 
 import polars as pl
 
-from models.costs.commitments import covered, unused
+from models.costs.commitments import NO_PURCHASE, SCOPE, covered, unused
 from models.costs.intervals import half_even, microseconds, slots
 from models.costs.lives import replica_intervals
 from models.costs.nodes import is_on, nodes_of, unheld
 from models.costs.occupancy import POOL, in_flight, occupy
-from models.costs.rates import COST_UNITS, FRACTION_UNITS
-from models.costs.states import priced_slices
+from models.costs.rates import COST_UNITS, FRACTION_UNITS, units_held
+from models.costs.states import is_billed_phase, priced_slices
 from models.costs.timeline import line_of, with_serving
 from models.money import picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
-from models.schemas.vocabulary import POOL_PARTS, STARTING_STATES
+from models.schemas.vocabulary import NONE_DEPLOYMENT, POOL_PARTS, STARTING_STATES
 
 _KEY = [*POOL, "pool_hour", "accrued_on"]
 
@@ -67,7 +67,10 @@ def pool_hours(
             to_hour=to_hour,
         ).with_columns(pl.col("hour").alias("pool_hour"))
 
-    slices = priced(covered(replicas, bought, cuts, as_known_at=as_known_at))
+    coverage = covered(pl.concat([replicas, unheld(nodes, replicas)]), bought, cuts, as_known_at=as_known_at)
+    is_nobodys = pl.col("deployment") == NONE_DEPLOYMENT
+    whole_slices = priced(coverage.intervals)
+    slices = whole_slices.filter(~is_nobodys)
     occupancy = occupy(in_flight(requests), states, cuts)
     occupancy = with_serving(occupancy, line_of(occupancy))
     parts = _parts(states, cuts)
@@ -77,6 +80,8 @@ def pool_hours(
     rows = parts.join(lifetimes, on=_KEY, how="left").join(serving, on=_KEY, how="left").join(
         padding, on=_KEY, how="left"
     )  # fmt: skip
+    missing = ["padding_gpu_unpriced", "unpriced"]
+    rows = rows.with_columns(pl.col(name).fill_null(0) for name in missing)
     zero, none = pl.lit(0, dtype=pl.Int128), pl.lit(None, dtype=pl.Int128)
     amounts: list[pl.Expr] = []
     for unit in ("usd", "gpu_seconds"):
@@ -97,17 +102,23 @@ def pool_hours(
             **{part: found.get(part, zero) for part in POOL_PARTS},
         }.items():
             value = pl.when(is_known).then(amount).otherwise(none)
-            scaled = usd_from_picodollars(value) if unit == "usd" else _seconds(value)
-            amounts.append(scaled.alias(f"{name}_{unit}"))
+            if unit == "usd":
+                amounts.append(usd_from_picodollars(value).alias(f"{name}_usd"))
+        if unit == "gpu_seconds":
+            amounts += _gpu_seconds({part: found.get(part, zero) for part in POOL_PARTS}, billed=billed)
     is_provisional = (
         pl.lit(value=False) if provisional_from is None else pl.col("pool_hour") >= provisional_from
     )
-    rows = rows.with_columns(*amounts, _seconds(pl.col("wall")).alias("wall_gpu_seconds"))
-    nobody = _nobodys(
-        priced(unheld(nodes, replicas)),
-        _padding(priced(nodes), nodes),
-        unused(slices, bought, cuts, as_known_at=as_known_at),
+    rows = rows.with_columns(
+        *amounts,
+        _seconds(pl.col("wall")).alias("wall_gpu_seconds"),
+        _seconds(pl.col("unpriced") + pl.col("padding_gpu_unpriced")).alias("unpriced_gpu_seconds"),
     )
+    # The rule of a purchase has neither minimum nor rounding.
+    listed = nodes.join(coverage.bought.select(SCOPE).unique(), on=SCOPE, how="anti").with_columns(
+        NO_PURCHASE
+    )
+    nobody = _nobodys(whole_slices.filter(is_nobodys), _padding(priced(listed), nodes), unused(coverage))
     whole = pl.concat([table("core.pool_hours").conform(each.lazy(), fill=True) for each in (rows, nobody)])
     return whole.with_columns(is_provisional.alias("is_provisional")).sort(_KEY).collect()
 
@@ -115,7 +126,7 @@ def pool_hours(
 def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFrame) -> pl.DataFrame:
     """Return the pools of the deployment `(none)`: what of nodes and commitments nobody used."""
     cost = half_even(pl.col("cost_to"), COST_UNITS) - half_even(pl.col("cost_from"), COST_UNITS)
-    gpu = half_even(pl.col("gpu_to"), FRACTION_UNITS) - half_even(pl.col("gpu_from"), FRACTION_UNITS)
+    gpu = pl.col("gpu_to") - pl.col("gpu_from")
     parts = {
         "unheld": (
             left.select(
@@ -123,7 +134,9 @@ def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFram
             )
         ),
         "padding": padding.select(
-            *_KEY, pl.col("padding_usd").alias("usd"), pl.col("padding_gpu_seconds").alias("gpu")
+            *_KEY,
+            pl.when(pl.col("padding_gpu_unpriced") == 0).then("padding_usd").alias("usd"),
+            pl.col("padding_gpu_seconds").alias("gpu"),
         ),
         "unused_commitment": unused_rows.select(
             *_KEY, pl.col("unused_usd").alias("usd"), pl.col("unused_gpu").alias("gpu")
@@ -142,26 +155,42 @@ def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFram
         for name in ("billed", *POOL_PARTS)
         for unit in ("usd", "gpu")
     }
-    is_known = pl.col("usd").is_not_null().all()
+    is_known = pl.col("usd").is_not_null().any()
     dollars = {
         f"{name}_usd": usd_from_picodollars(pl.when(is_known).then(summed[f"{name}_usd"]))
         for name in ("billed", *POOL_PARTS)
     }
-    seconds = {f"{name}_gpu_seconds": _seconds(summed[f"{name}_gpu"]) for name in ("billed", *POOL_PARTS)}
+    seconds = _gpu_seconds({name: summed[f"{name}_gpu"] for name in POOL_PARTS}, billed=summed["billed_gpu"])
     held = pl.col("gpu").filter(pl.col("part") != "padding").sum()
-    return rows.group_by(_KEY).agg(**dollars, **seconds, wall_gpu_seconds=_seconds(held))
+    unpriced = pl.col("gpu").filter(pl.col("usd").is_null()).sum()
+    return rows.group_by(_KEY).agg(
+        *seconds,
+        **dollars,
+        wall_gpu_seconds=_seconds(held),
+        unpriced_gpu_seconds=_seconds(unpriced),
+    )
 
 
-def _seconds(gpu_microseconds: pl.Expr) -> pl.Expr:
-    return usd_from_picodollars(gpu_microseconds * 1_000_000, pl.Decimal(38, 12)).cast(pl.Decimal(38, 6))
+def _seconds(held: pl.Expr) -> pl.Expr:
+    """Return GPU-seconds of parts x microseconds, rounded once."""
+    microseconds_held = half_even(held, FRACTION_UNITS)
+    return usd_from_picodollars(microseconds_held * 1_000_000, pl.Decimal(38, 12)).cast(pl.Decimal(38, 6))
+
+
+def _gpu_seconds(parts: dict[str, pl.Expr], *, billed: pl.Expr) -> list[pl.Expr]:
+    """Return the GPU-seconds of a bill and of its parts: order, cumulate, round, difference."""
+    found = [_seconds(billed).alias("billed_gpu_seconds")]
+    before = upto = pl.lit(0, dtype=pl.Int128)
+    for name, part in parts.items():
+        upto = before + part
+        found.append((_seconds(upto) - _seconds(before)).cast(pl.Decimal(38, 6)).alias(f"{name}_gpu_seconds"))
+        before = upto
+    return found
 
 
 def _parts(states: pl.LazyFrame, cuts: pl.DataFrame) -> pl.DataFrame:
     """Sum the states per pool-hour: picodollars and billed GPU-microseconds by part."""
-    hour = microseconds(pl.col("state_hour"))
-    size = pl.col("chip_count").cast(pl.Int128) * (pl.col("fraction") * FRACTION_UNITS).cast(pl.Int128)
-    since = {side: size * (microseconds(pl.col(side)) - hour) for side in ("started_at", "ended_at")}
-    held = half_even(since["ended_at"], FRACTION_UNITS) - half_even(since["started_at"], FRACTION_UNITS)
+    held = _held()
     part = pl.col("state").replace(dict.fromkeys(STARTING_STATES, "starting"))
     billed = pl.when(pl.col("billed_seconds") > 0).then("held").otherwise(0)
     names = ("starting", "ready", "draining", "failed")
@@ -173,11 +202,15 @@ def _parts(states: pl.LazyFrame, cuts: pl.DataFrame) -> pl.DataFrame:
             held.alias("held"),
             picodollars_from_usd(pl.col("billed_usd")).alias("usd"),
         )
-        .with_columns(billed.alias("gpu_seconds"))
+        .with_columns(
+            billed.alias("gpu_seconds"),
+            pl.when(pl.coalesce("phase", "state") != "waiting").then("held").otherwise(billed).alias("wall"),
+        )
         .group_by(_KEY)
         .agg(
             pl.when(pl.col("model").n_unique() == 1).then(pl.col("model").first()).alias("model"),
-            pl.col("held").sum().alias("wall"),
+            pl.col("wall").sum(),
+            pl.col("gpu_seconds").filter(pl.col("usd").is_null()).sum().alias("unpriced"),
             pl.col("usd").is_not_null().any().alias("is_priced"),
             *(
                 pl.col(unit).filter(pl.col("part") == name).sum().alias(f"{name}_{unit}")
@@ -189,19 +222,23 @@ def _parts(states: pl.LazyFrame, cuts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _held() -> pl.Expr:
+    """Return the parts x microseconds of a slice."""
+    return units_held().cast(pl.Int128) * (
+        microseconds(pl.col("ended_at")) - microseconds(pl.col("started_at"))
+    )
+
+
 def _serving(ready: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
     """Sum serving per pool-hour, and idle where the vendor does not bill it."""
-    rules = slices.filter(pl.col("phase") == "ready").select(
-        "replica_id", "started_at", "is_billed", "billed_phases"
+    which = ["replica_id", *POOL, "started_at"]
+    rules = (
+        slices.filter(pl.col("phase") == "ready").select(*which, "is_billed", "billed_phases").unique(which)
     )
-    hour = microseconds(pl.col("state_hour"))
-    size = pl.col("chip_count").cast(pl.Int128) * (pl.col("fraction") * FRACTION_UNITS).cast(pl.Int128)
-    edges = [size * (microseconds(pl.col(side)) - hour) for side in ("ended_at", "started_at")]
-    held = half_even(edges[0], FRACTION_UNITS) - half_even(edges[1], FRACTION_UNITS)
     is_idle_unbilled = ~pl.col("billed_phases").list.contains("idle")
     return (
-        ready.join(rules, on=["replica_id", "started_at"], how="left")
-        .with_columns(pl.when("is_billed").then(held).otherwise(0).alias("held"))
+        ready.join(rules, on=which, how="left")
+        .with_columns(pl.when("is_billed").then(_held()).otherwise(0).alias("held"))
         .with_columns(
             pl.col("state_hour").alias("pool_hour"),
             pl.col("serving_picodollars").alias("serving_usd"),
@@ -222,23 +259,23 @@ def _serving(ready: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
 
 
 def _lifetimes(slices: pl.DataFrame) -> pl.DataFrame:
-    """Bill unbroken billed time of each life, whatever states it passed through."""
-    life = ["replica_id", "life", "hour", "accrued_on"]
-    breaks = (pl.col("started_at") != pl.col("ended_at").shift(1).over(life)).fill_null(value=True)
-    cost = [
-        half_even(pl.col("cost_to").last(), COST_UNITS),
-        half_even(pl.col("cost_from").first(), COST_UNITS),
-    ]
-    gpu = [
-        half_even(pl.col("gpu_to").last(), FRACTION_UNITS),
-        half_even(pl.col("gpu_from").first(), FRACTION_UNITS),
-    ]
+    """Bill unbroken billed time of each life at one sheet or purchase, whatever states it passed through."""
+    life = ["replica", "life", "hour", "accrued_on"]
+    breaks = (
+        (pl.col("started_at") != pl.col("ended_at").shift(1).over(life))
+        | pl.col("purchase").ne_missing(pl.col("purchase").shift(1).over(life))
+        | (pl.col("units") != pl.col("units").shift(1).over(life))
+    ).fill_null(value=True)
+    cost = half_even(pl.col("cost_to").last(), COST_UNITS) - half_even(
+        pl.col("cost_from").first(), COST_UNITS
+    )
+    gpu = pl.col("gpu_to").last() - pl.col("gpu_from").first()
     return (
         slices.filter("is_billed")
-        .sort("replica_id", "life", "started_at")
+        .sort("replica", "life", "started_at")
         .with_columns(breaks.cum_sum().over(life).alias("run"))
-        .group_by(*_KEY, "replica_id", "life", "run", maintain_order=True)
-        .agg((cost[0] - cost[1]).alias("lifetime_usd"), (gpu[0] - gpu[1]).alias("lifetime_gpu_seconds"))
+        .group_by(*_KEY, "replica", "life", "run", maintain_order=True)
+        .agg(cost.alias("lifetime_usd"), gpu.alias("lifetime_gpu_seconds"))
         .group_by(_KEY)
         .agg(pl.col("lifetime_usd").sum(), pl.col("lifetime_gpu_seconds").sum())
     )
@@ -247,31 +284,33 @@ def _lifetimes(slices: pl.DataFrame) -> pl.DataFrame:
 def _padding(slices: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
     """Bill the minimum and the rounding of the lives that end in the window, by the rule in force at their end."""
     last = slices.filter("ends_life").select(
-        *_KEY, "replica_id", "life", "chip_count", "fraction", "rate", "granularity_seconds", "minimum_seconds",
+        *_KEY, "replica", "life", "units", "rate", "granularity_seconds", "minimum_seconds",
         pl.col("billed_phases").alias("rule"),
     )  # fmt: skip
-    phase, state, rule = pl.col("phase"), pl.col("state"), pl.col("rule")
-    counts = rule.list.contains(state.replace("ready", "serving")) & (
-        (phase == "failed") | (state != "failed") | rule.list.contains(phase)
-    )
     length = microseconds(pl.col("ended_at")) - microseconds(pl.col("started_at"))
     used = (
-        intervals.select("replica_id", "life", "phase", "state", "started_at", "ended_at")
-        .join(last.select("replica_id", "life", "rule"), on=["replica_id", "life"])
-        .filter(counts)
-        .group_by("replica_id", "life")
+        intervals.select("replica", "life", "phase", "state", "started_at", "ended_at")
+        .join(last.select("replica", "life", "rule"), on=["replica", "life"])
+        .filter(is_billed_phase(pl.col("rule")))
+        .group_by("replica", "life")
         .agg(length.sum().alias("used"))
     )
     step = pl.col("granularity_seconds").fill_null(1) * 1_000_000
     least = pl.max_horizontal(pl.col("used"), pl.col("minimum_seconds").fill_null(0) * 1_000_000)
-    size = pl.col("chip_count").cast(pl.Int128) * (pl.col("fraction") * FRACTION_UNITS).cast(pl.Int128)
+    size = pl.col("units").cast(pl.Int128)
     units = size * (-(-least // step) * step - pl.col("used"))
     return (
-        last.join(used, on=["replica_id", "life"])
+        last.join(used, on=["replica", "life"])
         .with_columns(
             half_even(units * pl.col("rate").fill_null(0).cast(pl.Int128), COST_UNITS).alias("padding_usd"),
-            half_even(units, FRACTION_UNITS).alias("padding_gpu_seconds"),
+            units.alias("padding_gpu_seconds"),
+        )
+        .with_columns(
+            pl.when(pl.col("rate").is_null())
+            .then("padding_gpu_seconds")
+            .otherwise(0)
+            .alias("padding_gpu_unpriced")
         )
         .group_by(_KEY)
-        .agg(pl.col("padding_usd").sum(), pl.col("padding_gpu_seconds").sum())
+        .agg(pl.col(f"padding_{name}").sum() for name in ("usd", "gpu_seconds", "gpu_unpriced"))
     )

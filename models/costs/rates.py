@@ -12,12 +12,29 @@ from models.costs.intervals import MICROSECONDS_PER_HOUR, microseconds
 from models.periods import business_day_of, hour_of
 
 POOL_PRICE_KEY = ("provider", "region", "chip", "commitment")
-FRACTION_UNITS = 1_000_000
-"""Fractions of an accelerator are counted in millionths."""
+FRACTION_UNITS = 63_000_000
+"""Parts of an accelerator: millionths, and exact sevenths, ninths and twelfths."""
 COST_UNITS = MICROSECONDS_PER_HOUR * FRACTION_UNITS
-"""Divide rate x chips x millionths x microseconds by this to get picodollars."""
+"""Divide rate x parts x microseconds by this to get picodollars."""
+_MILLION = 1_000_000
+_EXACT_PARTS = (7, 9, 12)
 PHASES_WITHOUT_SHEET = ("pulling", "loading", "serving", "idle", "draining", "failed")
 """What counts as billed where no sheet says: everything but the wait for a machine."""
+
+
+def units_held() -> pl.Expr:
+    """Return how many parts of accelerators `chip_count` x `fraction` is.
+
+    A fraction is written with six digits; what is within the last of them of a seventh, ninth or twelfth is that, so
+    that the seven slices of a chip, or three models on one, sum to the chip.
+    """
+    millionths = (pl.col("fraction") * _MILLION).cast(pl.Int64)
+    parts = millionths * (FRACTION_UNITS // _MILLION)
+    for count in _EXACT_PARTS:
+        nearest = (millionths * count + _MILLION // 2) // _MILLION
+        is_near = (millionths * count - nearest * _MILLION).abs() < count
+        parts = pl.when(is_near).then(nearest * (FRACTION_UNITS // count)).otherwise(parts)
+    return pl.col("chip_count").cast(pl.Int64) * parts
 
 
 def known_prices(prices: pl.LazyFrame, *, as_known_at: datetime) -> pl.LazyFrame:
@@ -55,6 +72,7 @@ def price_pieces(
                 pl.col("picodollars_per_gpu_hour").alias("rate"),
                 "granularity_seconds",
                 "minimum_seconds",
+                "free_if_interrupted_within_seconds",
                 "billed_phases",
                 "valid_from",
                 "valid_to",

@@ -17,8 +17,16 @@ import polars as pl
 from models.schemas.vocabulary import FEE_METERS, TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
-DEFAULT_TIER_NAMES = ("default", "standard", "on_demand", "auto", "")
-"""Spellings of the tier that a provider serves unless asked for another."""
+DEFAULT_TIER_NAMES = (
+    "default", "standard", "on_demand", "on-demand", "ondemand", "auto", "", "spillover", "payg", "paygo",
+    "pay_as_you_go", "global_standard", "GlobalStandard", "Standard", "Default",
+)  # fmt: skip
+"""Spellings of the tier that a provider serves unless asked for another, and of those billed at its plain rate.
+
+What spills over from provisioned throughput is served by, and costs the price of, the standard deployment (Azure,
+"Manage traffic with spillover for provisioned deployments",
+https://learn.microsoft.com/azure/foundry/openai/how-to/spillover-traffic-management).
+"""
 BATCH_TIER = "batch"
 OTHER_TIER = "(other)"
 ANY_REGION = ""

@@ -1,5 +1,7 @@
 """One lifecycle event delivered twice is one event: same replica, event and instant.
 
+A replica is its source, its cluster or else its region, and its id; a pod of Kubernetes is its uid, whoever tells it.
+
 The one delivered last stays, unless it only repeats an earlier one. What it does not know (a watch tells no chip, a
 list that holds the nodes does) it takes from the others, in the same order.
 """
@@ -12,6 +14,7 @@ from models.periods import hour_of
 from models.schemas import table
 
 _BOOKKEEPING = ("source", "source_kind", "ingested_at", "file_hash", "line_number", "record_number")
+_KUBERNETES = "k8s_"
 _FACTS = (
     "deployment",
     "model",
@@ -20,6 +23,7 @@ _FACTS = (
     "fraction",
     "provider",
     "region",
+    "cluster",
     "commitment",
     "node",
     "reason",
@@ -33,8 +37,14 @@ def dedupe_events(
     hours = events.with_columns(event_hour=hour_of(pl.col("event_at")))
     hours = hours.filter((pl.col("event_hour") >= from_hour) & (pl.col("event_hour") < to_hour))
     content = pl.struct(pl.exclude(_BOOKKEEPING)).hash()
+    place = pl.coalesce("cluster", "region")
+    place = pl.coalesce(place, place.drop_nulls().first().over("source", "dedupe_key"))
+    identity = pl.when(~pl.col("source_kind").str.starts_with(_KUBERNETES)).then(
+        pl.concat_str("source", place, separator="|", ignore_nulls=True)
+    )
     hours = (
         hours.with_columns(content=content)
+        .with_columns(dedupe_key=pl.concat_str("dedupe_key", identity, separator="|", ignore_nulls=True))
         .with_columns(delivered_at=pl.col("ingested_at").min().over("dedupe_key", "content"))
         .sort(
             *(

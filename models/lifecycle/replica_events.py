@@ -14,17 +14,24 @@ _TEXTS = (
     "chip",
     "provider",
     "region",
+    "cluster",
     "commitment",
     "node",
     "event",
     "reason",
 )
 
+_WRITTEN = "replace(trim(fraction), ',', '.')"
+_FRACTION = f"""CASE WHEN regexp_full_match(trim(fraction), '\\d+\\s*/\\s*\\d+')
+  THEN TRY_CAST(split_part(fraction, '/', 1) AS DOUBLE) / nullif(TRY_CAST(split_part(fraction, '/', 2) AS DOUBLE), 0)
+  WHEN regexp_full_match({_WRITTEN}, '\\d+(\\.\\d+)?\\s*%') THEN TRY_CAST(rtrim({_WRITTEN}, '% ') AS DOUBLE) / 100
+  ELSE TRY_CAST({_WRITTEN} AS DOUBLE) END"""
+"""SQL of a fraction: `0.142857`, `0,142857`, `1/7` or `14.3%`; NULL where it is none of them."""
 _SELECT = f"""
 SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{text(name)} AS {name}" for name in _TEXTS)},
        {instant("event_at")} AS event_at, {text("event_at")} IS NOT NULL AS has_instant,
-       {integer("chip_count")} AS chip_count, TRY_CAST(fraction AS DECIMAL(9, 6)) AS fraction,
+       {integer("chip_count")} AS chip_count, {_FRACTION} AS fraction, {text("fraction")} IS NOT NULL AS has_fraction,
        {bad_numbers({"chip_count": text("chip_count")})} AS bad_numbers
 FROM records
 """
@@ -32,7 +39,7 @@ FROM records
 
 def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Complete generic events, and say what is wrong with each."""
-    fraction = pl.col("fraction").fill_null(1)
+    fraction = pl.col("fraction")
     instant_text = pl.col("event_at").dt.epoch("us").cast(pl.String)
     return frame.with_columns(
         *first_reason(
@@ -43,12 +50,13 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (~pl.col("event").is_in(REPLICA_EVENTS).fill_null(value=False), "bad_value", "event"),
             (pl.col("bad_numbers").is_not_null(), "bad_value", pl.col("bad_numbers")),
             (pl.col("chip_count").fill_null(1) < 1, "bad_value", "chip_count"),
-            ((fraction <= 0) | (fraction > 1), "bad_value", "fraction"),
+            (
+                pl.col("has_fraction") & ~fraction.is_between(0, 1, closed="right").fill_null(value=False),
+                "bad_value",
+                "fraction",
+            ),
         ),
-        chip_count=pl.col("chip_count").fill_null(1),
-        fraction=fraction,
-        region=pl.coalesce("region", pl.lit("(unknown)")),
-        commitment=pl.coalesce("commitment", pl.lit("on_demand")),
+        fraction=fraction.round(6).cast(pl.Decimal(9, 6)),
         dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
     )
 

@@ -22,7 +22,7 @@ split AS (
 days AS (
   SELECT accrued_on, provider, region, chip, deployment, commitment,
     CASE WHEN count(DISTINCT model) = 1 THEN min(model) END AS model,
-    count(*) FILTER (billed_usd IS NULL) AS unpriced_hour_count,
+    count(*) FILTER (billed_usd IS NULL OR unpriced_gpu_seconds > 0) AS unpriced_hour_count,
     sum(COLUMNS('(_usd|_gpu_seconds)$')), bool_or(is_provisional) AS is_provisional
   FROM split GROUP BY ALL
 )

@@ -97,6 +97,9 @@ def _row(key: tuple[str, str, str | None, str], version: Version[_Entry]) -> dic
         "is_rounded": is_rounded,
         "granularity_seconds": sheet.billing.granularity_seconds,
         "minimum_seconds": sheet.billing.minimum_seconds,
+        "free_if_interrupted_within_seconds": sheet.billing.free_if_interrupted_within_seconds
+        if commitment == "spot"
+        else None,
         "billed_phases": list(sheet.billing.billed_phases),
         "valid_from": version.valid_from,
         "valid_to": version.valid_to,

@@ -20,10 +20,14 @@ Commitment = Literal["on_demand", "spot", "reserved", "committed"]
 
 
 class Billing(Strict):
-    """The vendor's rule: step and minimum of an instance's billed time, and which phases are billed at all."""
+    """The vendor's rule: step and minimum of an instance's billed time, and which phases are billed at all.
+
+    `free_if_interrupted_within_seconds` holds for spot rates: one that the vendor takes back sooner costs nothing.
+    """
 
     granularity_seconds: int = Field(default=1, ge=1)
     minimum_seconds: int = Field(default=0, ge=0)
+    free_if_interrupted_within_seconds: int | None = Field(default=None, ge=1)
     billed_phases: tuple[Phase, ...] = (
         "pulling",
         "loading",

@@ -24,7 +24,7 @@ TABLE = Table(
         Column(
             name="billed_usd",
             dtype=USD,
-            comment="Bill of the hour from instance lifetimes under the vendor's rule; equals the sum of its parts; NULL when the chip has no price",
+            comment="Bill of the hour from instance lifetimes under the vendor's rule; equals the sum of its parts; NULL when nothing of it has a price",
         ),
         *(
             Column(name=f"{part}_usd", dtype=USD, comment=f"Part of billed_usd: {part.replace('_', ' ')}")
@@ -47,6 +47,11 @@ TABLE = Table(
         ),
         Column(
             name="wall_gpu_seconds", dtype=_SECONDS, comment="GPU-seconds held, billed or not", required=True
+        ),
+        Column(
+            name="unpriced_gpu_seconds",
+            dtype=_SECONDS,
+            comment="Billed GPU-seconds without a price: their dollars are in no figure; 0 when all have one",
         ),
         Column(
             name="is_provisional",

@@ -10,6 +10,8 @@ TABLE = Table(
     grain="One row per replica x state interval x state_hour x accrued_on, cut at hours and business days",
     columns=(
         Column(name="replica_id", dtype=pl.String, comment="Replica", required=True),
+        Column(name="source", dtype=pl.String, comment="Configured source that tells of the replica"),
+        Column(name="cluster", dtype=pl.String, comment="Cluster, where the source names it"),
         *pool_dimensions(),
         Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
         Column(name="node", dtype=pl.String, comment="Machine"),
@@ -68,6 +70,6 @@ TABLE = Table(
         ),
         Column(name="price_id", dtype=pl.String, comment="Row of ref.gpu_prices at the start of the slice"),
     ),
-    key=("replica_id", "started_at", "state"),
+    key=("replica_id", "source", "cluster", "provider", "region", "started_at", "state"),
     partition="state_hour",
 )

@@ -76,7 +76,15 @@ TABLE = Table(
             comment="billed_usd per billed GPU-hour; NULL when an hour has no price. Never summed: divide sums for a blended rate",
         ),
         Column(
-            name="unpriced_hour_count", dtype=pl.Int64, comment="Pool-hours without a price", required=True
+            name="unpriced_hour_count",
+            dtype=pl.Int64,
+            comment="Pool-hours of which a part or all has no price",
+            required=True,
+        ),
+        Column(
+            name="unpriced_gpu_seconds",
+            dtype=_SECONDS,
+            comment="Billed GPU-seconds without a price: their dollars are in no figure",
         ),
         Column(
             name="is_provisional",

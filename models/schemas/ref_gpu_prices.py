@@ -34,6 +34,12 @@ TABLE = Table(
             at_least=0,
         ),
         Column(
+            name="free_if_interrupted_within_seconds",
+            dtype=pl.Int64,
+            comment="An instance that the vendor takes back before it has run so long costs nothing; NULL = it is billed",
+            at_least=1,
+        ),
+        Column(
             name="billed_phases",
             dtype=pl.List(pl.String),
             comment="Phases that the vendor bills: waiting, pulling, loading, serving, idle, draining, failed",

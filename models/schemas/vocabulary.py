@@ -292,6 +292,11 @@ def canonical_event_columns() -> tuple[Column, ...]:
         ),
         Column(name="provider", dtype=pl.String, comment="Who bills the accelerator"),
         Column(name="region", dtype=pl.String, comment="Where it runs"),
+        Column(
+            name="cluster",
+            dtype=pl.String,
+            comment="Cluster that the replica lives in; tells replicas apart that bear one id",
+        ),
         Column(name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed"),
         Column(name="node", dtype=pl.String, comment="Machine"),
         Column(

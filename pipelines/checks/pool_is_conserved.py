@@ -9,17 +9,20 @@ _USD = " + ".join(f"{part}_usd" for part in POOL_PARTS)
 _SECONDS = " + ".join(f"{part}_gpu_seconds" for part in POOL_PARTS)
 _QUERY = f"""
 WITH allocated AS (
-  SELECT provider, region, chip, deployment, commitment, accrued_hour AS pool_hour, accrued_on,
-         sum(effective_usd) AS allocated_usd
+  SELECT provider, region, chip, deployment, accrued_hour AS pool_hour, accrued_on, sum(effective_usd) AS allocated_usd
   FROM core.request_costs
   WHERE cost_basis = 'gpu' AND effective_usd IS NOT NULL AND accrued_hour >= $start AND accrued_hour < $end
   GROUP BY ALL
 ),
-pools AS (FROM core.pool_hours WHERE pool_hour >= $start AND pool_hour < $end)
-SELECT concat_ws(' ', provider, region, chip, deployment, commitment, strftime(pool_hour, '%Y-%m-%dT%H:%MZ')),
-       (billed_usd IS DISTINCT FROM {_USD}) OR (billed_gpu_seconds IS DISTINCT FROM {_SECONDS})
-         OR (coalesce(serving_usd, 0) <> coalesce(allocated_usd, 0)) AS is_broken
-FROM pools FULL JOIN allocated USING (provider, region, chip, deployment, commitment, pool_hour, accrued_on)
+pools AS (
+  -- A purchase may cover a part of what a request works on, whose one row names the commitment that it began on.
+  SELECT provider, region, chip, deployment, pool_hour, accrued_on, sum(serving_usd) AS serving_usd,
+         bool_or((billed_usd IS DISTINCT FROM {_USD}) OR (billed_gpu_seconds IS DISTINCT FROM {_SECONDS})) AS is_uneven
+  FROM core.pool_hours WHERE pool_hour >= $start AND pool_hour < $end GROUP BY ALL
+)
+SELECT concat_ws(' ', provider, region, chip, deployment, strftime(pool_hour, '%Y-%m-%dT%H:%MZ')),
+       coalesce(is_uneven, true) OR (coalesce(serving_usd, 0) <> coalesce(allocated_usd, 0)) AS is_broken
+FROM pools FULL JOIN allocated USING (provider, region, chip, deployment, pool_hour, accrued_on)
 ORDER BY is_broken DESC, 1
 """
 

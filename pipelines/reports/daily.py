@@ -125,7 +125,7 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
                 day: {name: row["spend_usd"] for name, row in rows.items() if row["spend_usd"] is not None}
                 for day, rows in by_provider.items()
             },
-            loaded={day for day, row in by_day.items() if row["is_loaded"]},
+            loaded=set(by_day),
             on=on,
             days=days,
         ),
@@ -173,7 +173,13 @@ def _environment() -> Environment:
 
 def _loaded(row: Row | None) -> Row | None:
     """Return a day's sums with its rates, or None when the warehouse holds nothing of that day."""
-    return None if row is None or not row["is_loaded"] else _with_rates(row)
+    if row is None:
+        return None
+    # A day may have nothing but overhead or corrections, which count no tokens.
+    uncounted = {
+        name: 0 for name, value in row.items() if value is None and name.endswith(("_tokens", "_count"))
+    }
+    return _with_rates(row | uncounted)
 
 
 def _with_rates(row: Row) -> Row:

@@ -18,6 +18,7 @@ STEP = Step(
         "ref.gpu_prices",
         "ref.commitments",
         "ref.deployments",
+        "ref.models",
     ),
     restate=restate_pools,
     outdated_by=(moved_gpu_hours,),

@@ -6,6 +6,8 @@ import polars as pl
 
 from models.costs.deployments import deployed
 from models.costs.occupancy import ESTIMATED_SECONDS
+from models.costs.ties import tied
+from models.lifecycle.live import LIVE_EVENTS
 from models.schemas import table
 from pipelines.steps.base import Window
 from pipelines.steps.inputs import Inputs
@@ -15,17 +17,11 @@ LONGEST_ATTEMPT = timedelta(hours=48)
 
 
 def live_events(inputs: Inputs, window: Window) -> pl.DataFrame:
-    """Return all events of every replica that lived in a window, however early or late they are.
+    """Return all events of every replica that lived in a window, and of others that bear its id or are of its group.
 
     Only what an event with a deployment names is a replica.
     """
-    return inputs.query(
-        "SELECT * FROM core.replica_events WHERE replica_id IN ("
-        "SELECT replica_id FROM core.replica_events WHERE deployment IS NOT NULL GROUP BY replica_id "
-        "HAVING min(event_at) < $end AND "
-        "(max(event_at) >= $start OR arg_max(event, event_at) NOT IN ('stopped', 'failed')))",
-        window.span,
-    )
+    return inputs.query(LIVE_EVENTS, window.span)
 
 
 MAY_BE_POOLED = "(replica_id IS NOT NULL OR route IN (SELECT DISTINCT deployment FROM core.replica_events))"
@@ -55,19 +51,10 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
 
 
 def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part attempts into those on a known replica or deployment, and the others; a cache hit ran nowhere.
-
-    A replica that no event names is nobody's: its attempts are tied by their route.
-    """
-    known = inputs.query(
-        "SELECT DISTINCT replica_id, deployment FROM core.replica_events WHERE deployment IS NOT NULL"
+    """Part attempts into those that ran on a pool, and the others (models/costs/ties.py)."""
+    replicas = inputs.query(
+        "SELECT DISTINCT replica_id, deployment, provider, chip FROM core.replica_events WHERE deployment IS NOT NULL"
     )
-    if known.is_empty():
+    if replicas.is_empty():
         return running.clear(), running
-    is_known = pl.col("replica_id").is_in(known.get_column("replica_id").unique().to_list())
-    is_routed = pl.col("route").is_in(known.get_column("deployment").unique().to_list())
-    is_pooled = (is_known.fill_null(value=False) | is_routed.fill_null(value=False)) & ~pl.col(
-        "is_gateway_cache_hit"
-    )
-    on, off = running.filter(is_pooled), running.filter(~is_pooled)
-    return on.with_columns(pl.when(is_known).then("replica_id").alias("replica_id")), off
+    return tied(running, replicas, inputs.whole("ref.models"))

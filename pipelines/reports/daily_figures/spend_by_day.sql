@@ -12,7 +12,7 @@ WITH lines AS (
     difference_usd AS corrections_usd
   FROM core.adjustments WHERE booked_on >= $plotted_from AND booked_on < $to_on
 )
-SELECT day_on, provider, bool_or(is_mart) AS is_loaded, sum(usd) AS spend_usd, sum(usd) FILTER (is_mart) AS available_usd,
+SELECT day_on, provider, sum(usd) AS spend_usd, sum(usd) FILTER (is_mart) AS available_usd,
   sum(usage_usd) AS usage_usd, sum(other_charges_usd) AS other_charges_usd, sum(corrections_usd) AS corrections_usd,
   CAST(sum(COLUMNS('_count$|_tokens$')) AS BIGINT)
 FROM lines GROUP BY GROUPING SETS ((day_on, provider), (day_on))
