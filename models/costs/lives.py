@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from models.costs.groups import GROUP, grouped
 from models.costs.notices import parted, with_notices
 from models.costs.rates import units_held
 from models.schemas.vocabulary import NONE_DEPLOYMENT, REPLICA_EVENTS
@@ -96,6 +97,7 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
             *_IDENTITY,
             "life",
             *_FACTS,
+            *GROUP,
             units_held().alias("units"),
             pl.when(is_interrupted).then(end - held_from).alias("interrupted_after"),
             (pl.when(is_failed_start).then(pl.lit("failed")).otherwise(pl.lit(phase))).alias("state"),
@@ -114,7 +116,7 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
         for phase, (starts_at, ends_at, is_present) in phases.items()
     ]
     is_kept = pl.col("ended_at").is_null() | (pl.col("ended_at") > pl.col("started_at"))
-    return (
+    return grouped(
         pl.concat(parts)
         .filter(is_kept)
         .sort(*_LIFE, "started_at")
@@ -200,7 +202,7 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
             pl.col("event").is_duplicated().any().alias("has_duplicates"),
             (pl.col("event_at") - pl.col("ingested_at")).max().alias("ahead"),
             pl.col("event_at").min().alias("first_at"),
-            *(pl.col(fact).drop_nulls().first() for fact in _FACTS),
+            *(pl.col(fact).drop_nulls().first() for fact in (*_FACTS, *GROUP)),
             *(
                 (pl.col(fact).drop_nulls().n_unique() > 1).alias(f"several_{fact}s")
                 for fact in (*_ASSUMED, "fraction")
@@ -265,11 +267,13 @@ def _identified(events: pl.LazyFrame) -> pl.LazyFrame:
         pl.when(is_start).then(pl.coalesce(place, after, before)).otherwise(pl.coalesce(place, before, after))
     )
     is_uid = pl.col("source_kind").str.starts_with(_KUBERNETES)
+    is_node = is_uid & (pl.col("deployment") == NONE_DEPLOYMENT)
+    teller = pl.when(~is_uid).then("source").otherwise(pl.lit(""))
     qualified = pl.concat_str(
-        pl.col("source"), known.fill_null(""), pl.col("replica_id"), separator="\x1f", ignore_nulls=False
+        teller, known.fill_null(""), pl.col("replica_id"), separator="\x1f", ignore_nulls=False
     )
     return events.sort("source", "replica_id", "event_at").with_columns(
-        pl.when(is_uid).then("replica_id").otherwise(qualified).alias("replica")
+        pl.when(is_uid & ~is_node).then("replica_id").otherwise(qualified).alias("replica")
     )
 
 

@@ -35,8 +35,9 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     nodes = nodes.filter(pl.col("phase") != "waiting")
     if nodes.is_empty():
         return nodes
-    facts = nodes.group_by(pl.col("replica_id").alias("node"), maintain_order=True).agg(
-        pl.col("replica", "source", "cluster", "provider", "region", "chip", "commitment", "model").first(),
+    facts = nodes.group_by(_key_of(nodes, "replica_id").alias("node"), maintain_order=True).agg(
+        pl.col("replica", "replica_id", "source", "cluster").first(),
+        pl.col("provider", "region", "chip", "commitment", "model").first(),
         pl.col("life_started_at").min(),
     )
     found = (
@@ -45,7 +46,6 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("units") > 0)
         .join(facts, on="node")
         .with_columns(
-            pl.col("node").alias("replica_id"),
             pl.lit(NONE_DEPLOYMENT).alias("deployment"),
             pl.lit("ready").alias("state"),
             pl.lit("ready").alias("phase"),
@@ -65,8 +65,8 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
 def held_of_nodes(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     """Return what each node has and what of it replicas hold, as parts: `node, owned, held, started_at, ended_at`."""
     nodes = nodes.filter(pl.col("phase") != "waiting")
-    name = pl.col("replica_id").alias("node")
-    held = _held(replicas).join(nodes.select(name).unique(), on="node", how="semi")
+    name = _key_of(nodes, "replica_id").alias("node")
+    held = _held(replicas, nodes).join(nodes.select(name).unique(), on="node", how="semi")
     none = pl.lit(0, dtype=pl.Int64)
     changes = []
     for side, sign in (("started_at", 1), ("ended_at", -1)):
@@ -89,15 +89,56 @@ def held_of_nodes(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _held(replicas: pl.DataFrame) -> pl.DataFrame:
-    """Return `node, units, started_at, ended_at` of what replicas hold, a row for each node; parts sum to it."""
-    count, place = pl.col("names").list.len().cast(pl.Int64), pl.col("place")
-    upto = [(pl.col("units") * (place + step)) // pl.col("count") for step in (1, 0)]
+def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
+    """Name in the `repair` of replicas that their node had fewer accelerators than all on it say that they hold."""
+    over = (
+        held_of_nodes(nodes, replicas)
+        .filter(pl.col("held") > pl.col("owned"), pl.col("owned") > 0)
+        .select("node", pl.col("started_at").alias("from_at"), pl.col("ended_at").alias("to_at"))
+    )
+    if over.is_empty():
+        return replicas
+    rows = replicas.with_row_index("row")
+    told = (
+        _names(rows.filter(pl.col("phase") != "waiting"), nodes, "row", "started_at", "ended_at")
+        .join(over, on="node")
+        .filter(
+            pl.col("to_at").is_null() | (pl.col("started_at") < pl.col("to_at")),
+            pl.col("ended_at").is_null() | (pl.col("ended_at") > pl.col("from_at")),
+        )
+        .get_column("row")
+        .unique()
+    )
+    named = pl.concat_str("repair", pl.lit("over_held_node"), separator=", ", ignore_nulls=True)
+    is_told = pl.col("row").is_in(told.to_list())
+    return rows.with_columns(pl.when(is_told).then(named).otherwise("repair").alias("repair")).drop("row")
+
+
+def _key_of(nodes: pl.DataFrame, name: str) -> pl.Expr:
+    """Return what tells a node apart: its name, with its region where nodes of several regions bear it."""
+    regions = nodes.group_by("replica_id").agg(pl.col("region").n_unique().alias("regions"))
+    shared = regions.filter(pl.col("regions") > 1).get_column("replica_id").to_list()
     return (
-        replicas.filter(pl.col("phase") != "waiting", pl.col("node").is_not_null())
+        pl.when(pl.col(name).is_in(shared)).then(pl.concat_str(name, "region", separator="@")).otherwise(name)
+    )
+
+
+def _names(replicas: pl.DataFrame, nodes: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Return a row for each node that a replica names: its key as `node`, `place` among `count`, and columns."""
+    return (
+        replicas.filter(pl.col("node").is_not_null())
         .with_columns(_NAMES.alias("names"))
-        .select("names", "started_at", "ended_at", "units", count.alias("count"))
+        .with_columns(pl.col("names").list.len().cast(pl.Int64).alias("count"))
         .with_columns(pl.int_ranges(0, "count").alias("place"))
         .explode("names", "place")
-        .select(pl.col("names").alias("node"), "started_at", "ended_at", (upto[0] - upto[1]).alias("units"))
+        .select(_key_of(nodes, "names").alias("node"), "place", "count", *columns)
+    )
+
+
+def _held(replicas: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
+    """Return `node, units, started_at, ended_at` of what replicas hold, a row for each node; parts sum to it."""
+    upto = [(pl.col("units") * (pl.col("place") + step)) // pl.col("count") for step in (1, 0)]
+    holding = replicas.filter(pl.col("phase") != "waiting")
+    return _names(holding, nodes, "units", "started_at", "ended_at").select(
+        "node", "started_at", "ended_at", (upto[0] - upto[1]).alias("units")
     )

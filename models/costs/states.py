@@ -7,7 +7,7 @@ import polars as pl
 from models.costs.commitments import covered
 from models.costs.intervals import half_even, microseconds, slots
 from models.costs.lives import replica_intervals
-from models.costs.nodes import nodes_of, unheld
+from models.costs.nodes import nodes_of, unheld, with_over_held
 from models.costs.rates import COST_UNITS, PHASES_WITHOUT_SHEET, POOL_PRICE_KEY, price_pieces
 from models.money import ROW_USD, usd_from_picodollars
 from models.periods import business_day_of, hour_of
@@ -44,7 +44,7 @@ def replica_states(
     nodes, replicas = nodes_of(replica_intervals(events))
     slices = priced_slices(
         covered(
-            pl.concat([replicas, unheld(nodes, replicas)]),
+            pl.concat([with_over_held(nodes, replicas), unheld(nodes, replicas)]),
             table("ref.commitments").empty() if commitments is None else commitments,
             cuts,
             as_known_at=as_known_at,

@@ -27,6 +27,8 @@ _FACTS = (
     "commitment",
     "node",
     "reason",
+    "replica_group",
+    "is_group_head",
 )
 
 

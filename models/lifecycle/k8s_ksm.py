@@ -15,17 +15,24 @@ import polars as pl
 
 from models.exposition import FIELDS, SAMPLES
 from models.lifecycle.kubernetes import (
+    APP,
     CHIP,
+    COMPONENT,
     DEPLOYMENT,
     MODEL,
     REGION,
+    RELEASE,
     SIDECARS,
     WHOLE,
     cloud,
     commitment,
+    group,
+    is_head,
     is_unit,
+    is_vague,
     label,
     metric_label,
+    named_deployment,
     share,
 )
 from models.records import Importer, first_reason, instant, integer
@@ -66,7 +73,6 @@ _RESOURCE = (
     f"coalesce(MAP {{{_WHOLE}}}[labels['resource']], "
     r"regexp_replace(labels['resource'], '^nvidia_com_mig_(\d)g_(\d+)gb', 'nvidia.com/mig-\1g.\2gb'))"
 )
-_SHARED = "^nvidia_com_(gpu|mig_.*)_shared$"
 _SELECT = f"""
 WITH {SAMPLES},
 named AS NOT MATERIALIZED (
@@ -87,9 +93,12 @@ samples AS NOT MATERIALIZED (
 resources AS NOT MATERIALIZED (SELECT *, {_RESOURCE} AS resource FROM samples)
 SELECT line_number, is_broken, is_empty, metric, value, {instant("value")} AS event_at, {integer("value")} AS number,
        nullif(labels['uid'], '') AS replica_id, labels['container'] AS container, nullif(labels['node'], '') AS node,
-       {is_unit("resource")} AS is_unit, regexp_matches(labels['resource'], '{_SHARED}') AS is_shared,
+       {is_unit("resource")} AS is_unit, ({is_vague("resource")}) AND ({integer("value")}) > 0 AS is_vague,
        {share("resource")} AS share,
-       {_labelled(DEPLOYMENT)} AS label_deployment, {_labelled(MODEL)} AS model,
+       {_labelled(DEPLOYMENT)} AS label_deployment, {_labelled(APP)} AS app,
+       {_labelled((COMPONENT, *MODEL))} AS part, {_labelled(RELEASE)} AS release,
+       {group("labels", "labels['namespace']", named=metric_label)} AS replica_group,
+       {is_head("labels", named=metric_label)} AS is_group_head, {_labelled(MODEL)} AS model,
        {_labelled(("pod-template-hash",))} AS template_hash, nullif(labels['owner_name'], '') AS owner,
        labels['phase'] AS phase, labels['reason'] AS why, {_labelled(CHIP)} AS chip, {_labelled(REGION)} AS region,
        {commitment("labels", named=metric_label)} AS commitment,
@@ -111,8 +120,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
     is_broken = pl.col("is_broken").fill_null(value=False)
     is_known = pl.col("is_known").fill_null(value=False)
-    is_held = (pl.col("chip_count") > 0).fill_null(value=False)
-    is_unstated = pl.col("is_unstated").fill_null(value=False) & ~is_held
+    is_held = ((pl.col("chip_count") > 0) | pl.col("is_group_head")).fill_null(value=False)
+    is_unstated = pl.col("is_unstated").fill_null(value=False)
     is_main = (
         pl.when(is_held)
         .then(pl.col("holders").list.contains(pl.col("container")))
@@ -127,7 +136,13 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     owner = pl.coalesce(
         pl.col("owner").str.strip_suffix(pl.concat_str(pl.lit("-"), "template_hash")), "owner"
     )
-    deployment = pl.coalesce("label_deployment", owner)
+    deployment = named_deployment(
+        pl.col("label_deployment"),
+        owner,
+        release=pl.col("release"),
+        app=pl.col("app"),
+        is_part=pl.col("part").is_not_null(),
+    )
     event = pl.when(has_failed).then(pl.lit("failed")).otherwise(metric.replace_strict(_EVENTS, default=None))
     instant_text = pl.col("event_at").dt.epoch("us").cast(pl.String)
     return rows.with_columns(
@@ -158,13 +173,23 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             pl.when(pl.col("was_turned_out")).then(pl.lit("preempted")).otherwise(pl.lit("crash"))
         ),
         deployment=pl.when(is_held).then(deployment),
-        chip_count=pl.when(is_held).then("chip_count"),
+        chip_count=pl.when(is_held).then(pl.col("chip_count").fill_null(0)),
         fraction=(slices.list.get(0).cast(pl.Decimal(18, 9)) / slices.list.get(1)).cast(pl.Decimal(9, 6)),
         dedupe_key=pl.concat_str("replica_id", pl.lit("|"), event, pl.lit("|"), instant_text),
     )
 
 
-_OF_POD = ("label_deployment", "model", "template_hash", "owner")
+_OF_POD = (
+    "label_deployment",
+    "release",
+    "app",
+    "part",
+    "model",
+    "template_hash",
+    "owner",
+    "replica_group",
+    "is_group_head",
+)
 _OF_NODE = ("chip", "region", "commitment", "provider")
 
 
@@ -173,7 +198,7 @@ def _pods(samples: pl.LazyFrame) -> pl.LazyFrame:
     of_pods = samples.filter(pl.col("replica_id").is_not_null())
     units = (
         of_pods.filter(pl.col("metric").is_in(_HELD))
-        .group_by("replica_id", "container", "share", "is_unit", "is_shared")
+        .group_by("replica_id", "container", "share", "is_unit", "is_vague")
         .agg(pl.col("number").max())
         .group_by("replica_id")
         .agg(
@@ -185,7 +210,7 @@ def _pods(samples: pl.LazyFrame) -> pl.LazyFrame:
             .unique()
             .sort()
             .alias("shares"),
-            pl.col("is_shared").any().alias("is_unstated"),
+            pl.col("is_vague").any().alias("is_unstated"),
         )
     )
     is_so = pl.col("number") == 1
@@ -195,7 +220,9 @@ def _pods(samples: pl.LazyFrame) -> pl.LazyFrame:
         of_pods.sort("row")
         .group_by("replica_id")
         .agg(
-            *(pl.col(name).drop_nulls().first() for name in ("node", *_OF_POD)),
+            *(pl.col(name).drop_nulls().first() for name in ("node", *_OF_POD[:-1])),
+            # Of the series of a pod only one has its labels.
+            pl.col("is_group_head").filter(pl.col("replica_group").is_not_null()).first(),
             is_failed.any().alias("has_failed"),
             ((pl.col("metric") == _ENDED) & pl.col("event_at").is_not_null()).any().alias("has_ended"),
             is_lost.any().alias("was_turned_out"),

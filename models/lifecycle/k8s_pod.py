@@ -1,10 +1,13 @@
 """Kubernetes pods (KServe, Knative, plain) as lifecycle: `kubectl get pods -o json`, watch streams, audit logs.
 
-A replica is a pod that holds accelerators, by its uid; other pods, nodes and bookmarks are ignored. Labels of a node
+A replica is a pod that holds accelerators, by its uid; a node with accelerators is one of the deployment `(none)`, by
+its name, from its creation until it is deleted; other pods and nodes, and bookmarks, are ignored. Labels of a node
 (chip, region, terms) count where the list holds the node (`kubectl get nodes,pods -A -o json`), else those that the pod
-selects. A pod observed often yields the same events again, which are told as duplicates. A container that ends while
-its pod goes on has failed; the kubelet takes the pod up again at once, so the next start is scheduled a microsecond
-later. What a snapshot no longer shows (a first `Ready` after a later one, all runs but the last two) is not known.
+selects. What a pod holds is in the limits of its containers and of init containers that run on beside them, at least
+what another init container asks for; one that asks for accelerators of which nobody says how many is refused. A pod
+observed often yields the same events again, which are told as duplicates. A container that ends while its pod goes on
+has failed; the kubelet takes the pod up again at once, so the next start is scheduled a microsecond later. What a
+snapshot no longer shows (a first `Ready` after a later one, all runs but the last two) is not known.
 Source: Kubernetes client 37 models, knative/serving, kserve/kserve.
 """
 
@@ -14,18 +17,36 @@ from typing import Any
 import polars as pl
 
 from models.lifecycle.kubernetes import (
+    APP,
     CHIP,
+    COMPONENT,
+    CORES,
     DEPLOYMENT,
+    MEMORY,
     MODEL,
+    NODE_COUNTS,
+    NODE_MEMORY,
+    NODE_REPLICAS,
+    PERCENT,
     REGION,
+    RELEASE,
     SHARED,
+    WHOLE,
+    chip_of,
     cloud,
     commitment,
+    family,
+    group,
+    is_head,
     is_unit,
+    is_vague,
     label,
+    named_deployment,
     share,
+    words,
 )
 from models.records import Importer, bad_numbers, first_reason, instant, integer, tried
+from models.schemas.vocabulary import NONE_DEPLOYMENT
 
 _MAP = "MAP(VARCHAR, VARCHAR)"
 _TEXT = "VARCHAR"
@@ -36,21 +57,22 @@ _CONTAINER = {
     "state": {"running": {"startedAt": _TEXT}, "terminated": _ENDED},
     "lastState": {"terminated": _ENDED},
 }
+_LIMITED = {"name": _TEXT, "restartPolicy": _TEXT, "resources": {"limits": _MAP}}
 _TERM = [{"matchExpressions": [{"key": _TEXT, "operator": _TEXT, "values": [_TEXT]}]}]
 _SHAPE: dict[str, Any] = {
     "kind": _TEXT,
     "metadata": {
-        "uid": _TEXT, "name": _TEXT, "creationTimestamp": _TEXT, "deletionTimestamp": _TEXT,
+        "uid": _TEXT, "name": _TEXT, "namespace": _TEXT, "creationTimestamp": _TEXT, "deletionTimestamp": _TEXT,
         "deletionGracePeriodSeconds": _TEXT, "labels": _MAP, "ownerReferences": [{"name": _TEXT}],
     },
     "spec": {
         "nodeName": _TEXT, "restartPolicy": _TEXT, "providerID": _TEXT, "nodeSelector": _MAP,
-        "containers": [{"name": _TEXT, "resources": {"limits": _MAP}}],
+        "containers": [_LIMITED], "initContainers": [_LIMITED],
         "resourceClaims": [{"name": _TEXT}],
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": _TERM}}},
     },
     "status": {
-        "phase": _TEXT, "reason": _TEXT,
+        "phase": _TEXT, "reason": _TEXT, "capacity": _MAP, "allocatable": _MAP,
         "conditions": [{"type": _TEXT, "status": _TEXT, "lastTransitionTime": _TEXT}],
         "initContainerStatuses": [_CONTAINER], "containerStatuses": [_CONTAINER],
     },
@@ -129,6 +151,30 @@ _REQUIRED = tried(
       lambda e: {{'k': e.key, 'v': e.values[1]}})""",
     "map_from_entries({})",
 )
+_SIDECARS = "list_filter(pod.spec.initContainers, lambda c: c.restartPolicy = 'Always')"
+_ASKED = (
+    "list_transform(map_entries(c.resources.limits), "
+    "lambda e: {'container': c.name, 'key': e.key, 'value': e.value})"
+)
+
+
+def _most(entries: str, key: str) -> str:
+    """SQL of the largest number that a resource has among the limits of containers."""
+    chosen = f"list_filter({entries}, lambda e: e.key = '{key}')"
+    return f"list_max(list_transform({chosen}, lambda e: {integer('e.value')}))"
+
+
+_IS_WHOLE = f"lambda e: list_contains({words(WHOLE)}, e.key)"
+# A node has one kind of accelerator, of which a device plugin may tell by several names.
+_NODE_COUNT = ", ".join(
+    (
+        *(integer(f"labels['{name}']") for name in NODE_COUNTS),
+        f"list_max(list_transform(list_filter(owned, {_IS_WHOLE}), lambda e: nullif({integer('e.value')}, 0)))",
+    )
+)
+_NODE_EVENTS = f"""list_filter([{_event("ready", "created")},
+  {_event("stopped", "CASE WHEN is_deleted THEN deletion END")}],
+  lambda e: e.at IS NOT NULL OR (e.event = 'stopped' AND is_deleted))"""
 _ROWS = f"""
 WITH listed AS NOT MATERIALIZED (
   SELECT line_number, "type" AS change, CASE WHEN items LIKE '[%' THEN TRY(from_json(items, '["JSON"]'))
@@ -159,25 +205,39 @@ facts AS NOT MATERIALIZED (
            AS is_restarted,
          list_transform(pod.status.conditions, lambda c: c.type || '=' || c.status) AS turned,
          list_transform(pod.status.conditions, lambda c: c.lastTransitionTime) AS turns,
-         flatten(list_transform(pod.spec.containers, lambda c: list_transform(map_entries(c.resources.limits),
-           lambda e: {{'container': c.name, 'key': e.key, 'value': e.value}}))) AS limits,
+         flatten(list_transform(list_concat(pod.spec.containers, {_SIDECARS}), lambda c: {_ASKED})) AS limits,
+         list_transform(list_filter(pod.spec.initContainers, lambda c: coalesce(c.restartPolicy, '') <> 'Always'),
+           lambda c: list_filter({_ASKED}, lambda e: {is_unit("e.key")})) AS first_asked,
+         map_entries(CASE WHEN pod.kind = 'Node' THEN coalesce(pod.status.capacity, pod.status.allocatable) END)
+           AS owned,
          list_filter(pod.status.initContainerStatuses, lambda c: c.name = 'storage-initializer')[1].state AS loader,
-         pod.status.containerStatuses AS statuses,
+         list_concat(pod.status.containerStatuses, list_filter(pod.status.initContainerStatuses,
+           lambda c: list_contains(list_transform({_SIDECARS}, lambda s: s.name), c.name))) AS statuses,
+         pod.metadata.namespace AS namespace,
          CASE WHEN pod.kind = 'Node' THEN pod.metadata.labels ELSE map_concat(
            coalesce({_REQUIRED}, {_EMPTY}),
            coalesce(pod.spec.nodeSelector, {_EMPTY})) END AS labels
   FROM pods
 ),
 loaded AS NOT MATERIALIZED (
-  SELECT * EXCLUDE (loader, limits), list_filter(limits, lambda e: {is_unit("e.key")}) AS units,
-         len(list_filter(limits, lambda e: regexp_matches(e.key, '{SHARED}'))) > 0 AS has_shared,
+  SELECT * EXCLUDE (loader, limits, owned), list_filter(limits, lambda e: {is_unit("e.key")}) AS own_units,
+         list_filter(limits, lambda e: regexp_matches(e.key, '{SHARED}') AND e.key NOT LIKE '%mig-%') AS shared,
+         len(list_filter(limits, lambda e: {is_vague("e.key")} AND NOT regexp_matches(e.key, '{SHARED}')
+           AND ({integer("e.value")}) IS DISTINCT FROM 0)) > 0 AS is_vague,
+         {", ".join(f"{_most('limits', key)} AS {name}" for name, key in PERCENT.items())},
+         {_most("limits", MEMORY)} AS memory,
+         coalesce({_NODE_COUNT}) AS node_count,
+         {chip_of(f"list_filter(owned, lambda e: {is_unit('e.key')})[1].key")} AS node_chip,
          coalesce(loader.running.startedAt, loader.terminated.startedAt) AS loader_from,
          loader.terminated.finishedAt AS loader_to, {_turned("DisruptionTarget")} AS disrupted,
          coalesce({_turned("Ready", "False")}, {_turned("ContainersReady", "False")}) AS unready
   FROM facts
 ),
 told AS NOT MATERIALIZED (
-  SELECT * EXCLUDE (statuses), list_transform(units, lambda e: e.container) AS holders,
+  SELECT * EXCLUDE (statuses, own_units, first_asked), list_transform(own_units, lambda e: e.container) AS holders,
+         CASE WHEN len(own_units) > 0 THEN own_units ELSE flatten(first_asked) END AS units,
+         list_max(list_transform(first_asked, lambda a: list_sum(list_transform(a, lambda e: {integer("e.value")}))))
+           AS first_count,
          list_transform(statuses, lambda c: {_STATUS}) AS runs
   FROM loaded
 ),
@@ -194,12 +254,20 @@ ended AS NOT MATERIALIZED (
   FROM running
 )
 SELECT line_number, is_object, object_kind, change, nullif(replica_id, '') AS replica_id, object_name,
-       {label("own", DEPLOYMENT)} AS label_deployment, owner, own['pod-template-hash'] AS template_hash,
+       {label("own", DEPLOYMENT)} AS label_deployment, {label("own", APP)} AS app,
+       {label("own", (COMPONENT, *MODEL))} AS part, owner, own['pod-template-hash'] AS template_hash,
+       {label("own", RELEASE)} AS release, {group("own", "namespace")} AS replica_group,
+       {is_head("own")} AS is_group_head,
+       {family("labels")} AS family, {integer(f"labels['{NODE_REPLICAS}']")} AS share_count,
+       {integer(f"labels['{NODE_MEMORY}']")} AS chip_memory, cores, memory_percent, memory, is_vague,
+       list_transform(shared, lambda e: {integer("e.value")}) AS shared_numbers, first_count, node_count,
+       coalesce({chip_of("units[1].key")}, node_chip) AS resource_chip,
        {label("own", MODEL)} AS model, {label("labels", CHIP)} AS chip, {label("labels", REGION)} AS region,
        {commitment("labels")} AS commitment, {cloud("labels", "machine")} AS provider,
        nullif(node, '') AS node, list_transform(units, lambda e: {integer("e.value")}) AS numbers,
        list_distinct(list_transform(units, lambda e: {share("e.key")})) AS shares, is_pod, has_containers,
-       has_claims OR has_shared AS is_unstated, is_deleted, grace, {_EVENTS} AS events
+       has_claims AS is_unstated, is_deleted, grace,
+       CASE WHEN object_kind = 'Node' THEN {_NODE_EVENTS} ELSE {_EVENTS} END AS events
 FROM ended
 """
 _SELECT = f"""
@@ -207,7 +275,7 @@ SELECT * EXCLUDE (found, events), found.event AS event, found.at AS at_text, fou
        {instant("found.at")} + to_microseconds(found.shift) AS event_at, {bad_numbers({"grace": "grace"})} AS bad_grace
 FROM (SELECT *, unnest(CASE WHEN len(events) > 0 THEN events ELSE [NULL] END) AS found FROM ({_ROWS}))
 """
-_OF_NODE = ("chip", "region", "commitment", "provider")
+_OF_NODE = ("chip", "region", "commitment", "provider", "family", "share_count", "chip_memory")
 
 
 def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -218,7 +286,8 @@ def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
         .select(
             "line_number",
             pl.col("object_name").alias("node"),
-            *(pl.col(n).alias(f"node_{n}") for n in _OF_NODE),
+            *(pl.col(n).alias(f"node_{n}") for n in _OF_NODE if n != "chip"),
+            pl.coalesce("resource_chip", "chip").alias("node_chip"),
         )
     )
     return frame.join(nodes, on=["line_number", "node"], how="left", maintain_order="left").with_columns(
@@ -226,35 +295,87 @@ def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def _held() -> tuple[pl.Expr, pl.Expr]:
+    """Return how many accelerators, or parts of one, a pod or node has, and what share of one each is.
+
+    A share that is not known is NULL: a core where nothing tells the machine, memory where nothing tells the
+    accelerator's, time slices where nothing tells how many there are.
+    """
+    is_node = (pl.col("object_kind") == "Node").fill_null(value=False)
+    own, shared = (pl.col(name).list.sum().fill_null(0) for name in ("numbers", "shared_numbers"))
+    count = pl.max_horizontal(pl.when(own > 0).then(own).otherwise(shared), "first_count")
+    share = pl.coalesce(pl.col("shares").list.first(), pl.lit("1/1")).str.split("/")
+    cores = pl.col("family").replace_strict(CORES, default=None, return_dtype=pl.Int64)
+    parts = pl.when(share.list.get(1) == "core").then(cores).otherwise(
+        share.list.get(1).cast(pl.Int64, strict=False)
+    )  # fmt: skip
+    of_shares = share.list.get(0).cast(pl.Int64, strict=False).cast(pl.Float64) / parts
+    is_whole = pl.col("shares").list.get(0, null_on_oob=True).fill_null("1/1") == "1/1"
+    is_cut = (pl.col("share_count") > 1).fill_null(value=False)
+    of_time = pl.when(is_cut).then(1 / pl.col("share_count"))
+    limited = pl.max_horizontal(
+        pl.col("cores") / 100, pl.col("memory_percent") / 100, pl.col("memory") / pl.col("chip_memory")
+    )
+    is_limited = pl.any_horizontal(pl.col(n).is_not_null() for n in ("cores", "memory_percent", "memory"))
+    fraction = (
+        pl.when(is_node).then(1.0)
+        .when(is_limited).then(pl.when(limited > 0).then(pl.min_horizontal(limited, 1.0)))
+        .when((own > 0) & is_whole & is_cut).then(of_time)
+        .when((own == 0) & (shared > 0)).then(of_time)
+        .otherwise(of_shares)
+    )  # fmt: skip
+    held = pl.when(is_node).then("node_count").otherwise(count).cast(pl.Int64)
+    return held, fraction.round(6).cast(pl.Decimal(9, 6))
+
+
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Turn events of pods into canonical columns; `is_ignored` marks what is no pod or holds no accelerator."""
-    frame = _with_nodes(frame)
+    """Turn events of pods and nodes into canonical columns; `is_ignored` marks what holds no accelerator."""
+    count, fraction = _held()
+    frame = _with_nodes(frame).with_columns(count.alias("held_count"), fraction.alias("fraction"))
     row = pl.int_range(pl.len(), dtype=pl.Int32)
     is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     kind = pl.coalesce("object_kind", pl.lit("Pod"))
-    is_pod = kind == "Pod"
+    is_pod, is_node = kind == "Pod", kind == "Node"
     is_whole = pl.col("is_object").fill_null(value=False) & ~kind.str.ends_with("List")
     # Of a bookmark only the version counts.
     is_bookmark = (pl.col("change") == "BOOKMARK").fill_null(value=False)
     is_shaped = is_whole & (~is_pod | (pl.col("is_pod") & pl.col("has_containers"))).fill_null(value=False)
     is_counted = pl.col("numbers").list.drop_nulls().list.len() == pl.col("numbers").list.len()
-    holds_none = (is_counted & (pl.col("numbers").list.sum() == 0)).fill_null(value=True)
-    is_unstated = pl.col("is_unstated").fill_null(value=False)
-    slices = pl.col("shares").list.first().str.split("/").list.eval(pl.element().cast(pl.Int64))
+    holds_none = (is_counted & (pl.col("held_count").fill_null(0) == 0)).fill_null(value=True)
+    is_vague = pl.col("is_vague").fill_null(value=False)
+    is_unstated = (holds_none & pl.col("is_unstated").fill_null(value=False)) | is_vague
+    is_head = pl.col("is_group_head").fill_null(value=False)
     # A pod of a ReplicaSet is named by it; the hash of its template is no part of the deployment's name.
     owner = pl.coalesce(
         pl.col("owner").str.strip_suffix(pl.concat_str(pl.lit("-"), pl.col("template_hash"))), "owner"
     )
-    deployment = pl.coalesce("label_deployment", owner)
+    deployment = pl.when(is_node).then(pl.lit(NONE_DEPLOYMENT)).otherwise(
+        named_deployment(
+            pl.col("label_deployment"),
+            owner,
+            release=pl.col("release"),
+            app=pl.col("app"),
+            is_part=pl.col("part").is_not_null(),
+        )
+    )  # fmt: skip
+    replica = pl.when(is_node).then("object_name").otherwise("replica_id")
     instant_text = pl.col("event_at").dt.epoch("us").cast(pl.String)
+    of_place = pl.when(is_node).then(
+        pl.concat_str(pl.lit("node"), pl.col("region").fill_null(""), separator="|")
+    )
     return frame.with_columns(
         *first_reason(
             (~is_shaped, "unknown_shape", "no pod"),
-            (pl.col("replica_id").is_null(), "missing_replica_id", "metadata.uid"),
+            (replica.is_null(), "missing_replica_id", "metadata.uid"),
             (deployment.is_null(), "missing_deployment", "metadata.labels"),
             (~is_counted, "bad_value", "resources.limits"),
-            (holds_none & is_unstated, "missing_chip_count", "resources.limits states no whole accelerator"),
+            (is_unstated, "missing_chip_count", "resources.limits states no whole accelerator"),
             (pl.col("shares").list.len() > 1, "bad_value", "resources.limits of several sizes"),
+            (
+                ~holds_none & pl.col("fraction").is_null(),
+                "missing_chip_count",
+                "how much of an accelerator it holds, no node tells",
+            ),
             (pl.col("bad_grace").is_not_null(), "bad_value", "metadata.deletionGracePeriodSeconds"),
             (
                 pl.col("event_at").is_null() & pl.col("at_text").is_not_null(),
@@ -268,11 +389,22 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             ),
         ),
         record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
-        is_ignored=is_bookmark | (is_shaped & (~is_pod | (holds_none & ~is_unstated))),
+        is_ignored=is_bookmark
+        | (
+            is_shaped
+            & ((~is_pod & ~(is_node & ~holds_none)) | (is_pod & holds_none & ~is_unstated & ~is_head))
+        ),
+        replica_id=replica,
         deployment=deployment,
-        chip_count=pl.col("numbers").list.sum(),
-        fraction=(slices.list.get(0).cast(pl.Decimal(18, 9)) / slices.list.get(1)).cast(pl.Decimal(9, 6)),
-        dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
+        chip=pl.coalesce("resource_chip", "chip"),
+        chip_count=pl.col("held_count").fill_null(0),
+        is_group_head=pl.when(pl.col("replica_group").is_not_null()).then(is_head),
+        dedupe_key=pl.concat_str(
+            pl.concat_str(of_place, replica, separator="|", ignore_nulls=True),
+            "event",
+            instant_text,
+            separator="|",
+        ),
     )
 
 

@@ -284,11 +284,26 @@ def canonical_event_columns() -> tuple[Column, ...]:
         ),
         Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
         Column(name="chip", dtype=pl.String, comment="Accelerator (ref.chips)"),
-        Column(name="chip_count", dtype=pl.Int32, comment="Accelerators that the replica holds", at_least=1),
+        Column(
+            name="chip_count",
+            dtype=pl.Int32,
+            comment="Accelerators that the replica holds; 0 for the head of a group that holds none itself",
+            at_least=0,
+        ),
         Column(
             name="fraction",
             dtype=pl.Decimal(9, 6),
             comment="Share of each accelerator (MIG, several models on one); 1 = whole",
+        ),
+        Column(
+            name="replica_group",
+            dtype=pl.String,
+            comment="Group of pods that serve as one replica over several nodes (LeaderWorkerSet, Ray, JobSet, Grove)",
+        ),
+        Column(
+            name="is_group_head",
+            dtype=pl.Boolean,
+            comment="Whether it is the pod of its group that serves for all of it; NULL without a group",
         ),
         Column(name="provider", dtype=pl.String, comment="Who bills the accelerator"),
         Column(name="region", dtype=pl.String, comment="Where it runs"),

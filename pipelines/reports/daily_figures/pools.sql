@@ -1,6 +1,7 @@
 -- One row per business day with GPU pools: the bill in its parts, and what has no price
-SELECT accrued_on AS day_on, count(*) AS pool_hour_count, count(*) FILTER (billed_usd IS NULL) AS unpriced_hour_count,
-  sum(billed_gpu_seconds) FILTER (billed_usd IS NULL) AS unpriced_gpu_seconds,
-  sum(COLUMNS('_usd$')), sum(COLUMNS('_gpu_seconds$'))
+SELECT accrued_on AS day_on, count(*) AS pool_hour_count,
+  count(*) FILTER (billed_usd IS NULL OR unpriced_gpu_seconds > 0) AS unpriced_hour_count,
+  sum(coalesce(unpriced_gpu_seconds, CASE WHEN billed_usd IS NULL THEN billed_gpu_seconds END)) AS unpriced_gpu_seconds,
+  sum(COLUMNS('_usd$')), sum(COLUMNS(c -> c LIKE '%_gpu_seconds' AND c NOT LIKE 'unpriced%'))
 FROM core.pool_hours WHERE accrued_on >= $from_on AND accrued_on < $to_on
 GROUP BY accrued_on
