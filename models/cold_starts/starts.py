@@ -36,6 +36,7 @@ def cold_starts(
         from_on: first business day.
         to_on: business day after the last.
     """
+    states, events = _told_apart(states, events)
     seen = observed_starts(states, events)
     inferred = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
     starts = _on_days(seen, time_zone=time_zone, from_on=from_on, to_on=to_on)
@@ -47,6 +48,28 @@ def cold_starts(
     return pl.concat(mart.conform(part.lazy(), fill=True).collect() for part in (rows, days)).sort(
         "requested_at", "replica_id"
     )
+
+
+def _told_apart(states: pl.LazyFrame, events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Add source and place to ids that several replicas bear which began at one instant, as in two clusters."""
+    place = pl.concat_str("source", pl.coalesce("cluster", "region"), separator="/", ignore_nulls=True)
+    several = (
+        states.group_by("replica_id", "life_started_at")
+        .agg(place.n_unique().alias("places"))
+        .filter(pl.col("places") > 1)
+        .select("replica_id")
+        .unique()
+        .collect()
+        .get_column("replica_id")
+        .to_list()
+    )
+    if not several:
+        return states, events
+    qualified = pl.when(pl.col("replica_id").is_in(several)).then(
+        pl.concat_str("replica_id", place, separator="@")
+    )
+    named = pl.coalesce(qualified, "replica_id").alias("replica_id")
+    return states.with_columns(named), events.with_columns(named)
 
 
 def _who(frame: pl.LazyFrame) -> pl.LazyFrame:

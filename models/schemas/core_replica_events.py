@@ -11,6 +11,6 @@ TABLE = Table(
             name="event_hour", dtype=INSTANT, comment="UTC hour of event_at; the partition", required=True
         ),
     ),
-    key=("source", "replica_id", "event", "event_at"),
+    key=("source", "cluster", "region", "replica_id", "event", "event_at"),
     partition="event_hour",
 )
