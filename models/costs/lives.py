@@ -44,7 +44,8 @@ def replica_intervals(events: pl.LazyFrame) -> pl.DataFrame:
 
     A replica is its source, its cluster or else its region, and its id; a pod of Kubernetes is its uid. A fact is what
     the first event of the life that knows it states, else what its node has (`_OF_NODE`), else a default, which is
-    named; facts of one life that contradict each other are named as `several_...`.
+    named; facts of one life that contradict each other are named as `several_...`. A commitment is that of the node
+    where it states one.
 
     Args:
         events: `core.replica_events` of the replicas, whole lives.
@@ -240,6 +241,7 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
         "missing_stopped": pl.col("has_no_stop"),
         **{f"assumed_{fact}": pl.col(fact).is_null() for fact in _ASSUMED},
         **{name: pl.col(name) for name in rows.columns if name.startswith("several_")},
+        "terms_of_node": pl.col("terms_of_node"),
     }
     named = [pl.when(test).then(pl.lit(name)) for name, test in notes.items()]
     measured = [pl.when(is_skew).then(seconds), pl.when(pl.col("ahead") > timedelta()).then(ahead)]
@@ -278,18 +280,22 @@ def _identified(events: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _with_nodes(lives: pl.DataFrame) -> pl.DataFrame:
-    """Give replicas what their own events do not state and their node's do."""
+    """Give replicas what their events do not state and their node's do, and always its terms: it is what is rented."""
     nodes = (
         lives.filter(pl.col("deployment") == NONE_DEPLOYMENT)
         .group_by(pl.col("replica_id").alias("first_node"), maintain_order=True)
         .agg(pl.col(fact).drop_nulls().first().alias(f"node_{fact}") for fact in _OF_NODE)
     )
     if nodes.is_empty():
-        return lives
+        return lives.with_columns(pl.lit(value=False).alias("terms_of_node"))
     first_node = pl.col("node").str.split(",").list.first().str.strip_chars()
     return (
         lives.with_columns(first_node.alias("first_node"))
         .join(nodes, on="first_node", how="left", maintain_order="left")
-        .with_columns(pl.coalesce(fact, f"node_{fact}").alias(fact) for fact in _OF_NODE)
+        .with_columns(
+            (pl.col("commitment") != pl.col("node_commitment")).fill_null(value=False).alias("terms_of_node"),
+            *(pl.coalesce(fact, f"node_{fact}").alias(fact) for fact in _OF_NODE if fact != "commitment"),
+            pl.coalesce("node_commitment", "commitment").alias("commitment"),
+        )
         .drop("first_node", *(f"node_{fact}" for fact in _OF_NODE))
     )

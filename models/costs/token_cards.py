@@ -17,10 +17,15 @@ import polars as pl
 from models.schemas.vocabulary import FEE_METERS, TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
-DEFAULT_TIER_NAMES = (
-    "default", "standard", "on_demand", "on-demand", "ondemand", "auto", "", "spillover", "payg", "paygo",
-    "pay_as_you_go", "global_standard", "GlobalStandard", "Standard", "Default",
+_PLAIN_TIERS = (
+    "default", "standard", "on_demand", "on-demand", "ondemand", "auto", "spillover", "payg", "paygo",
+    "pay_as_you_go", "pay-as-you-go", "global_standard", "globalstandard",
 )  # fmt: skip
+DEFAULT_TIER_NAMES = (
+    "",
+    "GlobalStandard",
+    *(spelled for name in _PLAIN_TIERS for spelled in (name, name.upper(), name.capitalize())),
+)
 """Spellings of the tier that a provider serves unless asked for another, and of those billed at its plain rate.
 
 What spills over from provisioned throughput is served by, and costs the price of, the standard deployment (Azure,

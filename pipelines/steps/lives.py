@@ -8,6 +8,7 @@ from models.costs.deployments import deployed
 from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.ties import tied
 from models.lifecycle.live import LIVE_EVENTS
+from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.steps.base import Window
 from pipelines.steps.inputs import Inputs
@@ -57,4 +58,4 @@ def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.Data
     )
     if replicas.is_empty():
         return running.clear(), running
-    return tied(running, replicas, inputs.whole("ref.models"))
+    return tied(running, canonical_providers(replicas.lazy()).collect(), inputs.whole("ref.models"))
