@@ -133,20 +133,30 @@ def response_select(form: ResponseFormat) -> str:
     durations = {f"seconds_{name}": values(form.seconds, name) for name in form.seconds}
     meters = {f"meter_{name}": values(form.meters, name) for name in form.meters}
     meters |= {f"meter_{name}": sql for name, sql in form.meters_sql.items()}
+    # Texts first, in a step of their own: what follows reads each several times.
+    texts = {f"text_{name}": value for name, value in (counts | meters).items()}
+    counts = {name: f"text_{name}" for name in counts}
+    meters = {name: f"text_{name}" for name in meters}
     fields = {name: values(form.fields, name) for name in dict.fromkeys((*_FIELDS, *form.fields))}
     instants = ("created", "ended")
     content = ", ".join(f'"{name}"' for name in _BESIDE)
+    row_hash = f"md5(concat_ws(chr(31), to_json(m), {content}))"
+    if form.id_pattern == ".":
+        # Only a record without an id is known by its content.
+        row_hash = f"CASE WHEN {text(fields['response_id'])} IS NULL THEN {row_hash} END"
     lists = f"[{', '.join(_quoted(path) for path in containers)}]::VARCHAR[]"
     return f"""
 WITH holding AS NOT MATERIALIZED (SELECT *, {held} AS held FROM records),
 listed AS NOT MATERIALIZED (SELECT *, {events_of("held")} AS events FROM holding),
 answers AS NOT MATERIALIZED (SELECT *, {answer} AS answer FROM listed),
 bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM answers),
+typed AS NOT MATERIALIZED (SELECT *, TRY(json_type(body, {lists})) AS types FROM bodies),
 parsed AS NOT MATERIALIZED (
   SELECT *, {json_struct("body", paths)} AS m,
-         list_filter({lists}, lambda c, i: TRY(json_type(body, {lists}))[i] NOT IN ('OBJECT', 'NULL')) AS odd
-  FROM bodies
-)
+         list_filter({lists}, lambda c, i: types[i] NOT IN ('OBJECT', 'NULL')) AS odd
+  FROM typed
+),
+found AS NOT MATERIALIZED (SELECT *, {", ".join(f"{value} AS {name}" for name, value in texts.items())} FROM parsed)
 SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, body IS NOT NULL AS is_readable,
        {", ".join(f"{text(name)} AS beside_{name}" for name in BESIDE_TEXTS)},
        {", ".join(f"{instant(name)} AS beside_{name}" for name in BESIDE_INSTANTS)},
@@ -176,8 +186,8 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {bad_quantities(meters)} AS bad_meters,
        {bad_quantities(durations, at_most=LONGEST_SECONDS * form.seconds_scale)} AS bad_durations,
        {bad_quantities({"queue_seconds": "queue_seconds"}, at_most=LONGEST_SECONDS)} AS bad_queue,
-       md5(concat_ws(chr(31), to_json(m), {content})) AS row_hash
-FROM parsed
+       {row_hash} AS row_hash
+FROM found
 """
 
 

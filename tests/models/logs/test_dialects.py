@@ -1,0 +1,357 @@
+"""Every dialect of a usage record: who served it, each token class, each fee, as its provider documents them.
+
+A row is an answer as it comes, with the public source of its rule. docs/sources.md lists which rows prove what.
+"""
+
+import re
+from typing import Any
+
+import polars as pl
+import pytest
+
+from models.importers import fitting, importers
+from models.logs.served_by import owner_of
+from models.prices.builtin import builtin_token_sheets
+from tests.models.logs.reading import read_records, tokens_of
+from tests.pipelines.small import gateway_row
+
+AT = 1781085600
+
+
+def answer(
+    model: str | None = "gpt-5-mini", *, usage: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """Return a bare chat completion."""
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    body = {"id": "a-1", "object": "chat.completion", "created": AT, "model": model, "choices": []}
+    return body | {"usage": counts if usage is None else counts | usage} | more
+
+
+def details(**counts: int) -> dict[str, Any]:
+    return {"prompt_tokens_details": counts}
+
+
+PLAIN = {"input_uncached": 1000, "output_text": 100}
+CACHED = {"input_uncached": 360, "cache_read": 640, "output_text": 100}
+
+SERVED: list[tuple[str, dict[str, Any], str | None]] = [
+    # A JSON null is no sign of Azure: learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
+    ("null_filter", answer(prompt_filter_results=None), "openai"),
+    ("azure", answer(prompt_filter_results=[{"prompt_index": 0}]), "azure.ai.openai"),
+    ("empty_filter", answer(prompt_filter_results=[]), "openai"),
+    ("o_series", answer("o4-mini-2025-04-16"), "openai"),
+    ("fine_tune", answer("ft:gpt-4o-mini-2024-07-18:org:name:id"), "openai"),
+    ("open_weights", answer("openai/gpt-oss-120b"), None),
+    ("own_server", answer("meta-llama/Llama-3.1-8B-Instruct"), None),
+    ("mistral", answer("mistral-large-latest"), "mistral_ai"),
+    ("mistral_dated", answer("magistral-medium-2509"), "mistral_ai"),
+    ("deepseek", answer("deepseek-reasoner"), "deepseek"),
+    ("deepseek_weights", answer("deepseek-ai/DeepSeek-V3.1", usage={"prompt_cache_hit_tokens": 0}), None),
+    ("grok", answer("grok-4-0709"), "x_ai"),
+    ("xai_mark", answer("my-alias", usage={"num_sources_used": 0}), "x_ai"),
+    ("kimi", answer("kimi-k2-0905-preview"), "moonshot_ai"),
+    ("perplexity", answer("sonar-pro"), "perplexity"),
+    ("perplexity_mark", answer("my-alias", citations=["https://example.com"]), "perplexity"),
+    ("gemini", answer("gemini-2.5-flash"), "gcp.gemini"),
+    ("vertex", answer("google/gemini-2.5-flash", usage={"extra_properties": {"google": {"traffic_type": "ON_DEMAND"}}}),
+     "gcp.vertex_ai"),
+    ("claude", answer("claude-sonnet-4-5-20250929"), "anthropic"),
+    ("together", answer("meta-llama/Llama-3.3-70B-Instruct-Turbo", prompt=[]), "together"),
+    ("deepinfra", answer("meta-llama/Llama-3.3-70B-Instruct", usage={"estimated_cost": 0.0001}), "deepinfra"),
+    ("fireworks", answer("accounts/fireworks/models/kimi-k2-instruct"), "fireworks"),
+    ("groq", answer("llama-3.3-70b-versatile", x_groq={"id": "req_1"}), "groq"),
+    ("cerebras", answer("llama-3.3-70b", time_info={"total_time": 0.1}), "cerebras"),
+    ("ollama", answer("llama3.2", system_fingerprint="fp_ollama"), "self_hosted"),
+    ("llama_cpp", answer("any.gguf", timings={"prompt_n": 1}), "self_hosted"),
+    ("tgi", answer("tgi", system_fingerprint="2.4.1-sha-d26950f"), "self_hosted"),
+    ("beside", {"provider": "baseten", "response": answer("any")}, "baseten"),
+]  # fmt: skip
+
+
+def test_who_served_an_answer_is_told_by_its_marks_or_its_name_or_by_nothing() -> None:
+    rows = read_records("openai_response", [record for _, record, _ in SERVED])
+    tell = importers()["openai_response"].served_by
+    assert tell is not None
+
+    read_as = dict(zip([name for name, _, _ in SERVED], rows["provider"], strict=True))
+    assert read_as == {name: provider for name, _, provider in SERVED}
+    assert {name: tell(record) for name, record, _ in SERVED} == read_as, "detection says what reading does"
+
+
+USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
+    # OpenAI: platform.openai.com/docs/api-reference/chat/object
+    ("openai_cached", answer(usage=details(cached_tokens=640)), CACHED),
+    # DeepSeek: api-docs.deepseek.com/api/create-chat-completion; prompt = hit + miss
+    ("deepseek_hits", answer("deepseek-chat", usage={"prompt_cache_hit_tokens": 640, "prompt_cache_miss_tokens": 360}),
+     CACHED),
+    # Moonshot (platform.moonshot.ai) and Together count cached tokens at the top of usage
+    ("top_cached", answer("kimi-k2-thinking", usage={"cached_tokens": 640}), CACHED),
+    ("mistral_cached", answer("mistral-large-latest", usage={"num_cached_tokens": 640}), CACHED),
+    # a 0 in one place hides no count in another: github.com/BerriAI/litellm/issues/16009
+    ("zero_beside", answer(usage=details(cached_tokens=0) | {"cache_read_input_tokens": 640}), CACHED),
+    ("nulls_beside", answer(usage={"prompt_tokens_details": None, "prompt_cache_hit_tokens": 640}), CACHED),
+    ("written", answer(usage={"cache_creation_input_tokens": 200}),
+     {"input_uncached": 800, "cache_write_5m": 200, "output_text": 100}),
+    ("written_1h", answer(usage={"cache_creation_input_tokens": 200, "cache_creation": {"ephemeral_1h_input_tokens": 150}}),
+     {"input_uncached": 800, "cache_write_5m": 50, "cache_write_1h": 150, "output_text": 100}),
+    # the cache beside the prompt, as the total proves
+    ("cache_beside", answer(usage={"cache_read_input_tokens": 5000, "total_tokens": 6100}),
+     {"input_uncached": 1000, "cache_read": 5000, "output_text": 100}),
+    # xAI: reasoning beside the completion where the total says so: docs.x.ai/docs/models, vercel/ai#12425
+    ("reasoning_beside", answer("grok-4-0709", usage={
+        "total_tokens": 1400, "completion_tokens_details": {"reasoning_tokens": 300}}),
+     PLAIN | {"reasoning": 300}),
+    ("reasoning_inside", answer("grok-4-0709", usage={"completion_tokens_details": {"reasoning_tokens": 30}}),
+     {"input_uncached": 1000, "output_text": 70, "reasoning": 30}),
+    ("four_disjoint", answer(usage={"total_tokens": 2040, "cache_read_input_tokens": 640,
+                                    "completion_tokens_details": {"reasoning_tokens": 300}}),
+     PLAIN | {"cache_read": 640, "reasoning": 300}),
+    # Gemini's thoughts are in the total alone: ai.google.dev/gemini-api/docs/openai
+    ("thoughts_in_total", answer("gemini-2.5-pro", usage={"total_tokens": 1600}), PLAIN | {"reasoning": 500}),
+    # Perplexity: reasoning and citations beside all totals: docs.perplexity.ai/getting-started/pricing
+    ("deep_research", answer("sonar-deep-research", usage={
+        "citation_tokens": 7299, "num_search_queries": 74, "reasoning_tokens": 73248}),
+     PLAIN | {"other_input": 7299, "reasoning": 73248}),
+    # Realtime: the event response.done, cached text and cached audio apart
+    ("realtime", {"type": "response.done", "started_at": "2026-06-10T10:00:00Z", "requested_model": "gpt-realtime",
+                  "response": {"id": "resp_r", "object": "realtime.response", "status": "completed", "usage": {
+                      "total_tokens": 1100, "input_tokens": 1000, "output_tokens": 100,
+                      "input_token_details": {"text_tokens": 400, "audio_tokens": 600, "cached_tokens": 500,
+                                              "cached_tokens_details": {"text_tokens": 300, "audio_tokens": 200}},
+                      "output_token_details": {"text_tokens": 20, "audio_tokens": 80}}}},
+     {"input_uncached": 100, "cache_read": 300, "cache_read_audio": 200, "audio_input": 400, "output_text": 20,
+      "audio_output": 80}),
+    # Images: output tokens are image tokens: platform.openai.com/docs/api-reference/images/object
+    ("image", {"created": AT, "data": [{"b64_json": "AAAA"}], "requested_model": "gpt-image-1", "usage": {
+        "input_tokens": 60, "input_tokens_details": {"image_tokens": 50, "text_tokens": 10}, "output_tokens": 600,
+        "total_tokens": 660}},
+     {"input_uncached": 10, "image_input": 50, "image_output": 600}),
+    ("speech_in_tokens", {"started_at": "2026-06-10T10:00:00Z", "requested_model": "gpt-4o-mini-transcribe",
+                          "response": {"text": "x", "usage": {
+                              "type": "tokens", "input_tokens": 1014, "total_tokens": 1059, "output_tokens": 45,
+                              "input_token_details": {"text_tokens": 14, "audio_tokens": 1000}}}},
+     {"input_uncached": 14, "audio_input": 1000, "output_text": 45}),
+]  # fmt: skip
+
+
+def test_every_place_and_spelling_of_a_count_is_read() -> None:
+    rows = read_records("openai_response", [record for _, record, _ in USAGE])
+
+    for (name, _, tokens), row in zip(USAGE, rows.iter_rows(named=True), strict=True):
+        assert row["quarantine_reason"] is None, (name, row["quarantine_reason"], row["quarantine_detail"])
+        assert (name, tokens_of(row)) == (name, tokens)
+        assert (name, row["usage_source"]) == (name, "provider")
+
+
+def test_two_counts_that_differ_are_an_estimate_that_says_so() -> None:
+    row = read_records(
+        "openai_response", [answer(usage=details(cached_tokens=640) | {"prompt_cache_hit_tokens": 500})]
+    ).row(0, named=True)
+
+    assert (row["cache_read_tokens"], row["usage_source"]) == (640, "estimated")
+    assert dict(row["tags"]) == {"counts_differ": "cache_read"}
+
+
+def test_a_total_that_fits_no_dialect_is_refused() -> None:
+    rows = read_records("openai_response", [answer(usage={"total_tokens": 1999})])
+
+    assert rows["quarantine_reason"].to_list() == ["tokens_do_not_add_up"]
+
+
+def searched(*actions: str | None) -> list[dict[str, Any]]:
+    return [{"type": "web_search_call"} | ({"action": {"type": what}} if what else {}) for what in actions]
+
+
+def response(model: str = "gpt-5-mini-2025-08-07", **more: Any) -> dict[str, Any]:
+    usage = {"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1100} | more.pop("usage", {})
+    body = {"id": "resp_1", "object": "response", "created_at": AT, "status": "completed", "model": model}
+    return body | {"output": [], "usage": usage} | more
+
+
+def ran(*containers: str) -> list[dict[str, Any]]:
+    return [{"type": "code_interpreter_call", "container_id": container} for container in containers]
+
+
+FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
+    # OpenAI: only the action `search` is billed: platform.openai.com/docs/guides/tools-web-search
+    ("searches", "openai_response", response(output=searched("search", "search", "open_page", "find_in_page", None)),
+     {"web_search": 3}),
+    ("told_searches", "openai_response", response(tool_usage={"web_search": {"num_requests": 2}}), {"web_search": 2}),
+    ("files", "openai_response", response(output=[{"type": "file_search_call"}] * 2), {"file_search": 2}),
+    ("containers", "openai_response", response(output=ran("c1", "c1", "c2")), {"code_interpreter": 2}),
+    ("drawn", "openai_response", response(output=[{"type": "image_generation_call"}]), {"image_generation": 1}),
+    # xAI: docs.x.ai/docs/guides/tools/overview, docs.x.ai/docs/guides/live-search
+    ("xai_tools", "openai_response", response("grok-4-fast", usage={"server_side_tool_usage_details": {
+        "web_search_calls": 1, "x_search_calls": 3, "code_interpreter_calls": 0, "document_search_calls": 2}}),
+     {"web_search": 1, "x_search": 3, "document_search": 2}),
+    ("live_search", "openai_response", answer("grok-3", usage={"num_sources_used": 12}), {"live_search_sources": 12}),
+    # Perplexity: a search has a fee in Deep Research; elsewhere the request has one, by the size of its context
+    ("deep", "openai_response", answer("sonar-deep-research", usage={"num_search_queries": 74}), {"web_search": 74}),
+    ("low", "openai_response", answer("sonar", usage={"search_context_size": "low"}), {}),
+    ("high", "openai_response", answer("sonar-pro", usage={"search_context_size": "high", "num_search_queries": 1}),
+     {"search_context_high": 1, "num_search_queries": 1}),
+    # Whisper: developers.openai.com/api/docs/models/whisper-1
+    ("seconds", "openai_response", {"requested_model": "whisper-1", "started_at": "2026-06-10T10:00:00Z",
+                                    "response": {"text": "x", "usage": {"type": "duration", "seconds": 61}}},
+     {"audio_seconds": 61}),
+    # Gemini: once a grounded prompt up to 2.5, each distinct query from 3 on: ai.google.dev/gemini-api/docs/pricing
+    ("grounded_prompt", "gemini_response", {"responseId": "g1", "modelVersion": "gemini-2.5-flash",
+        "createTime": "2026-06-10T10:00:00Z", "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b"]}}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}, {"web_search": 1}),
+    ("grounded_queries", "gemini_response", {"responseId": "g2", "modelVersion": "gemini-3-pro-preview",
+        "createTime": "2026-06-10T10:00:00Z",
+        "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b", "b", ""]}}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}, {"web_search": 2}),
+    ("maps", "gemini_response", {"responseId": "g3", "modelVersion": "gemini-2.5-flash",
+        "createTime": "2026-06-10T10:00:00Z",
+        "candidates": [{"groundingMetadata": {"groundingChunks": [{"maps": {"uri": "u"}}, {"maps": {"uri": "v"}}]}}],
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}},
+     {"maps_grounding": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["openai_response", "gemini_response"])
+def test_what_is_charged_beside_tokens_is_counted_once(kind: str) -> None:
+    mine = [(name, record, meters) for name, of, record, meters in FEES if of == kind]
+    rows = read_records(kind, [record for _, record, _ in mine])
+
+    read_as = [dict(meters or {}) for meters in rows["other_meters"]]
+    assert dict(zip([name for name, _, _ in mine], read_as, strict=True)) == {
+        name: meters for name, _, meters in mine
+    }
+    assert rows["usage_source"].unique().to_list() == ["provider"]
+
+
+REPORTED: list[tuple[str, dict[str, Any], str, bool]] = [
+    (
+        "perplexity",
+        answer("sonar-pro", usage={"cost": {"request_cost": 0.006, "total_cost": 0.0138}}),
+        "0.0138",
+        True,
+    ),
+    ("xai_ticks", answer("grok-4-0709", usage={"cost_in_usd_ticks": 232856001}), "0.0232856001", True),
+    ("deepinfra", answer("any/model", usage={"estimated_cost": 0.00012}), "0.00012", False),
+]
+
+
+def test_what_a_provider_says_it_charged_is_kept() -> None:
+    rows = read_records("openai_response", [record for _, record, _, _ in REPORTED])
+
+    for (name, _, dollars, is_billed), row in zip(REPORTED, rows.iter_rows(named=True), strict=True):
+        assert (name, f"{row['provider_reported_cost_usd']:f}".rstrip("0")) == (name, dollars)
+        assert (name, bool(row["is_cost_billed"])) == (name, is_billed)
+
+
+def gateway(usage: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a LiteLLM row of 1,000 tokens in and 100 out."""
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    return gateway_row(
+        "row", "2026-06-10 10:00:00", **(counts | {"metadata": {"usage_object": counts | usage}} | more)
+    )
+
+
+GATEWAY: list[tuple[str, dict[str, Any], dict[str, int], dict[str, float]]] = [
+    # github.com/BerriAI/litellm/issues/16009: hits beside empty details
+    ("deepseek", gateway({"prompt_tokens_details": None, "prompt_cache_hit_tokens": 640}, model="deepseek-chat",
+                         custom_llm_provider="deepseek"), CACHED, {}),
+    ("zero", gateway({"prompt_tokens_details": {"cached_tokens": 0}, "cache_read_input_tokens": 640}), CACHED, {}),
+    ("xai", gateway({"total_tokens": 1400, "completion_tokens_details": {"reasoning_tokens": 300}}, total_tokens=1400,
+                    model="grok-3-mini", custom_llm_provider="xai"), PLAIN | {"reasoning": 300}, {}),
+    ("gemini", gateway({"total_tokens": 1600}, total_tokens=1600, model="gemini/gemini-2.5-pro",
+                       custom_llm_provider="gemini"), PLAIN | {"reasoning": 500}, {}),
+    ("perplexity", gateway({"citation_tokens": 70, "num_search_queries": 7, "reasoning_tokens": 900},
+                           model="perplexity/sonar-deep-research", custom_llm_provider="perplexity"),
+     PLAIN | {"other_input": 70, "reasoning": 900}, {"web_search": 7}),
+    ("hour", gateway({"cache_creation_input_tokens": 200, "cache_creation": {"ephemeral_1h_input_tokens": 200}}),
+     {"input_uncached": 800, "cache_write_1h": 200, "output_text": 100}, {}),
+    ("grounded", gateway({"prompt_tokens_details": {"web_search_requests": 3}}, model="gemini/gemini-2.5-flash",
+                         custom_llm_provider="gemini"), PLAIN, {"web_search": 1}),
+    # a gateway that states a tool's dollars and no count: github.com/BerriAI/litellm/issues/31316
+    ("tool_fee", gateway({}, metadata={"usage_object": {"prompt_tokens": 1000, "completion_tokens": 100},
+                                       "cost_breakdown": {"tool_usage_cost": 0.04}}), PLAIN, {"tool_fees_usd": 0.04}),
+]  # fmt: skip
+
+
+def test_a_gateways_row_has_each_providers_counts_wherever_it_puts_them() -> None:
+    rows = read_records("litellm_spend_logs", [record for _, record, _, _ in GATEWAY])
+
+    for (name, _, tokens, meters), row in zip(GATEWAY, rows.iter_rows(named=True), strict=True):
+        assert row["quarantine_reason"] is None, (name, row["quarantine_detail"])
+        assert (name, tokens_of(row)) == (name, tokens)
+        assert (name, {key: float(value) for key, value in (row["other_meters"] or {}).items()}) == (
+            name,
+            meters,
+        )
+
+
+NAMES: list[tuple[str, str, str, str | None, str]] = [
+    ("bedrock", "bedrock/converse/us.anthropic.claude-x-v1:0", "us.anthropic.claude-x-v1:0", None, "default"),
+    ("bedrock", "bedrock/eu-central-1/anthropic.claude-x-v1:0", "anthropic.claude-x-v1:0", "eu-central-1", "default"),
+    ("bedrock_converse", "bedrock/invoke/global.anthropic.claude-x-v1:0", "global.anthropic.claude-x-v1:0", None,
+     "default"),
+    ("bedrock", "bedrock/us-gov-west-1/anthropic.claude-x-v1:0", "anthropic.claude-x-v1:0", "us-gov-west-1", "default"),
+    ("bedrock", "bedrock/us-east-1/1-month-commitment/anthropic.claude-x", "anthropic.claude-x", "us-east-1",
+     "provisioned"),
+    ("bedrock", "bedrock/arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-x",
+     "us.anthropic.claude-x", "us-east-1", "default"),
+    ("bedrock", "bedrock/converse/arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
+     "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc", "us-east-1", "default"),
+    ("azure", "azure/eu/gpt-4o-2024-08-06", "gpt-4o-2024-08-06", "eu", "default"),
+    ("azure", "azure/global-standard/gpt-4o", "gpt-4o", None, "default"),
+    ("openrouter", "openrouter/anthropic/claude-sonnet-4.5", "anthropic/claude-sonnet-4.5", None, "default"),
+]  # fmt: skip
+
+
+def test_what_chooses_the_price_leaves_a_gateways_name_for_its_own_column() -> None:
+    records = [
+        gateway({}, custom_llm_provider=provider, model=model, api_base="") for provider, model, *_ in NAMES
+    ]
+    rows = read_records("litellm_spend_logs", records)
+
+    read_as = rows.select("served_model", "region", "service_tier").rows()
+    assert read_as == [(served, region, tier) for _, _, served, region, tier in NAMES]
+
+
+BATCH: list[tuple[str, str, dict[str, Any], str | None]] = [
+    ("bedrock_response", "aws.bedrock", {"recordId": "R1", "modelInput": {}, "modelOutput": {
+        "id": "msg_bdrk_1", "model": "claude-sonnet-4-20250514", "usage": {"input_tokens": 10, "output_tokens": 5}}}, "R1"),
+    ("gemini_response", "gcp.gemini", {"key": "k1", "response": {"responseId": "b", "modelVersion": "gemini-2.5-flash",
+        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}}, "k1"),
+    ("gemini_response", "gcp.vertex_ai", {"status": "", "processed_time": "2026-06-10T10:00:00Z", "request": {},
+        "response": {"responseId": "c", "modelVersion": "gemini-2.5-flash",
+            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}}, None),
+    ("anthropic_response", "anthropic", {"custom_id": "a1", "result": {"type": "succeeded", "message": {
+        "id": "msg_1", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 10, "output_tokens": 5}}}}, "a1"),
+    ("openai_response", "openai", {"id": "batch_req_1", "custom_id": "b1", "error": None, "response": {
+        "status_code": 200, "body": answer(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})}}, "b1"),
+]  # fmt: skip
+
+
+def test_a_line_of_batch_results_is_told_and_has_the_batch_tier() -> None:
+    for kind, provider, record, line in BATCH:
+        assert [fit.kind for fit in fitting(record)] == [kind]
+        row = read_records(kind, [record | {"started_at": "2026-06-10T10:00:00Z"}]).row(0, named=True)
+        assert (row["provider"], row["service_tier"], row["logical_request_id"]) == (provider, "batch", line)
+        assert tokens_of(row) == {"input_uncached": 10, "output_text": 5}
+
+
+def test_a_name_that_is_given_to_one_provider_is_in_no_sheet_of_another_with_that_shape() -> None:
+    sharing = (
+        "openai",
+        "mistral_ai",
+        "deepseek",
+        "x_ai",
+        "perplexity",
+        "moonshot_ai",
+        "together",
+        "baseten",
+        "groq",
+    )
+    sheets = {
+        name.removesuffix(".yml").rsplit("/", 1)[-1]: text for name, text in builtin_token_sheets().items()
+    }
+    for provider in sharing:
+        names = re.findall(r"^  - model: \"?([^\"\n]+)\"?$", sheets[provider], flags=re.MULTILINE)
+        owners = pl.Series(names).to_frame("name").select(owner_of(pl.col("name"))).to_series()
+        assert names
+        assert set(owners) <= {None, provider}, provider
