@@ -48,6 +48,32 @@ LEFT JOIN ops.partitions w ON w.table_name = 'core.request_costs'
   AND w.partition_key = strftime(c.accrued_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
 ORDER BY c.started_at, c.request_id, c.accrued_hour, c.accrued_on, l.meter, l.price_id;
 
+-- costs_differ: whether two figures of one cost differ beyond rounding (of 5 digits, or a thousandth).
+CREATE OR REPLACE MACRO costs_differ(reported, ours) AS (
+  abs(reported - ours) > greatest(0.000005, 0.001 * abs(ours))
+);
+
+-- reported_cost_drift: per source x provider x model whose own figure for calls differs from ours: how many calls since when, and by how much. `is_billed` where the figure is what the provider
+-- charged; else it is a gateway's estimate, which `nanodollar audit` explains. A drift began after the last clean day.
+CREATE OR REPLACE MACRO reported_cost_drift() AS TABLE
+WITH calls AS (
+  SELECT c.source, c.provider, c.model, c.accrued_on, c.request_id, c.started_at, c.gateway_reported_usd, c.effective_usd,
+    costs_differ(c.gateway_reported_usd, c.effective_usd) AS differs
+  FROM core.request_costs c
+  WHERE c.gateway_reported_usd IS NOT NULL AND c.effective_usd IS NOT NULL AND c.cost_basis = 'token'
+), clean AS (
+  SELECT source, provider, model, max(accrued_on) FILTER (WHERE NOT differing) AS last_clean_on
+  FROM (SELECT source, provider, model, accrued_on, bool_or(differs) AS differing FROM calls GROUP BY ALL) GROUP BY ALL
+)
+SELECT source, provider, model, coalesce(bool_or(r.is_cost_billed), false) AS is_billed,
+  min(accrued_on) FILTER (WHERE clean.last_clean_on IS NULL OR accrued_on > clean.last_clean_on) AS began_on,
+  max(accrued_on) AS last_on, count(*) AS call_count, sum(gateway_reported_usd) AS reported_usd,
+  sum(effective_usd) AS effective_usd, sum(gateway_reported_usd) - sum(effective_usd) AS difference_usd
+FROM calls LEFT JOIN clean USING (source, provider, model)
+LEFT JOIN core.requests r USING (source, request_id, started_at)
+WHERE differs
+GROUP BY ALL ORDER BY abs(difference_usd) DESC, source, provider, model;
+
 -- share_so_far: part / whole of an amount, all whole numbers, rounded half-even; differences of growing parts sum to it.
 CREATE OR REPLACE MACRO share_so_far(amount, part, whole) AS (
   sign(amount)::HUGEINT * (

@@ -2,7 +2,7 @@ import polars as pl
 
 from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
-from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER
+from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER, TOOL_FEES
 
 _KEYS = "source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
 _CLASSES = (*PROMPT_ORDER, *OUTPUT_CLASSES)
@@ -21,7 +21,9 @@ def _struct(place: int) -> str:
 
 
 _STRUCTS = ", ".join(_struct(place) for place in range(len(_CLASSES)))
-_METER_COST = _half_even("CAST(m.quantity * 1000000 AS HUGEINT) * p.picodollars_per_unit", "1000000")
+# Dollars of tools that a source states cost what they are.
+_METER_RATE = f"CASE WHEN m.meter = '{TOOL_FEES}' THEN 1000000000000 ELSE p.picodollars_per_unit END"
+_METER_COST = _half_even(f"CAST(m.quantity * 1000000 AS HUGEINT) * ({_METER_RATE})", "1000000")
 _CONVERTED = _half_even("so_far * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000")
 _CONVERTED_BEFORE = _half_even(
     "(so_far - amount) * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000"
@@ -47,7 +49,8 @@ TABLE = Table(
         Column(
             name="meter",
             dtype=pl.String,
-            comment="Token class, or a meter that is not tokens (web_search, ...); gpu for pool cost",
+            comment="Token class, or a meter that is not tokens (web_search, ...); provider_bill for what a provider says it "
+            "charged where the book has no price; gpu for pool cost",
         ),
         Column(
             name="quantity",
@@ -93,14 +96,16 @@ amounts AS (
   SELECT {_KEYS}, fx_usd_per_unit, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
   FROM parted WHERE beyond > 0
   UNION ALL
-  SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, p.picodollars_per_unit, {_METER_COST}
+  SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, {_METER_RATE}, {_METER_COST}
   FROM (
     SELECT {_KEYS}, fx_usd_per_unit, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
            CAST(entry.value AS DECIMAL(38,6)) AS quantity
     FROM meters
   ) m
   LEFT JOIN ref.token_prices p ON p.price_id = m.price_id AND p.meter = m.meter AND p.unit = 'call'
-  WHERE m.quantity > 0 AND (p.price_id IS NOT NULL OR m.price_state = 'unpriced')
+  WHERE m.quantity > 0 AND (
+    p.price_id IS NOT NULL OR m.price_state = 'unpriced' OR (m.meter = '{TOOL_FEES}' AND m.price_id IS NOT NULL)
+  )
   UNION ALL
   SELECT {", ".join(f"c.{key}" for key in _KEYS.split(", "))}, fx_usd_per_unit, {len(_CLASSES)}, p.meter, 1, p.price_id, p.picodollars_per_unit,
          CAST(p.picodollars_per_unit AS HUGEINT)
@@ -123,6 +128,10 @@ SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued
        CASE price_state WHEN 'free' THEN 0::DECIMAL(18,12)
          WHEN 'priced' THEN CAST(picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) END AS effective_usd
 FROM converted
+UNION ALL
+SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, 'provider_bill',
+       NULL, NULL, NULL, effective_usd
+FROM core.request_costs WHERE cost_basis = 'token' AND price_state = 'priced' AND price_id IS NULL
 UNION ALL
 SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, 'gpu', NULL,
        NULL, price_id, effective_usd

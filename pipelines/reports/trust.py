@@ -15,7 +15,7 @@ from pipelines.reports.wording import count, money, plural, share
 Level = Literal["complete", "nearly", "care", "none"]
 CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
-FINDINGS = ("routing_mistakes", "cold_start_bursts", "prices_cover_usage")
+FINDINGS = ("routing_mistakes", "cold_start_bursts", "prices_cover_usage", "reported_costs_agree")
 """Checks that say nothing against the figures, or nothing that is not counted here on the day itself."""
 _READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend_by_day")
 """What a verdict is made of."""

@@ -83,6 +83,7 @@ def test_every_table_with_an_asset_has_its_suite_and_the_facts_have_their_checks
         ("mart.cold_start_bursts", "cold_start_bursts"),
         ("core.pool_hours", "pool_is_conserved"),
         ("core.request_costs", "prices_cover_usage"),
+        ("core.request_costs", "reported_costs_agree"),
     } <= named
     suited = {table for table, name in named if name == "rows_match_the_schema"}
     assert {"core.requests", "core.request_costs", "mart.cost_per_token_daily", "ref.token_prices"} <= suited

@@ -137,6 +137,45 @@ def test_a_foreign_cost_without_a_rate_is_unpriced() -> None:
     assert states.fetchall() == [("unpriced", "no_fx_rate", None, None)]
 
 
+def test_what_a_provider_charged_prices_what_the_book_cannot_and_capacity_that_was_bought_costs_no_tokens() -> (
+    None
+):
+    used = {"input_uncached_tokens": 100, "output_text_tokens": 10}
+    billed = {"provider_reported_cost_usd": Decimal("0.5"), "is_cost_billed": True}
+    con = priced(
+        used | billed | {"served_model": "not in the book"},
+        used | billed | {"served_model": "not in the book", "provider_reported_cost_usd": Decimal(0)},
+        used | billed | {"served_model": "not in the book", "is_cost_billed": False},
+        used | billed | {"served_model": "whole"},
+        used | {"served_model": "not in the book", "service_tier": "provisioned", "route": "pool-7"},
+        used | {"served_model": "whole", "other_meters": {"tool_fees_usd": Decimal("0.04")}},
+        used | {"served_model": "whole", "other_meters": {"file_search": Decimal(2)}},
+        used | {"served_model": "us.whole"},
+        {"served_model": "whole", "other_meters": {"audio_seconds": Decimal(61)}},
+    )
+    states = con.execute(
+        "SELECT price_state, unpriced_reason, effective_usd, deployment FROM core.request_costs ORDER BY request_id"
+    ).fetchall()
+
+    # 100 x 1 + 10 x 4 per million = 0.00014.
+    assert states == [
+        ("priced", None, Decimal("0.5"), None),
+        ("free", None, Decimal(0), None),
+        ("unpriced", "unknown_model", None, None),
+        ("priced", None, Decimal("0.00014"), None),
+        ("free", None, Decimal(0), "pool-7"),
+        ("priced", None, Decimal("0.04014"), None),
+        ("unpriced", "class_not_priced", None, None),
+        ("priced", None, Decimal("0.00014"), None),
+        ("unpriced", "class_not_priced", None, None),
+    ]
+    sums = con.execute(
+        "SELECT request_id, sum(effective_usd) FROM core.cost_lines WHERE request_id IN ('r0', 'r3', 'r5') "
+        "GROUP BY ALL ORDER BY 1"
+    ).fetchall()
+    assert sums == [("r0", Decimal("0.5")), ("r3", Decimal("0.00014")), ("r5", Decimal("0.04014"))]
+
+
 COUNT = st.integers(0, 3000)
 ROW = st.fixed_dictionaries(
     {

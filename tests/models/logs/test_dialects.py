@@ -16,6 +16,8 @@ from tests.models.logs.reading import read_records, tokens_of
 from tests.pipelines.small import gateway_row
 
 AT = 1781085600
+GEMINI = {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}
+CLAUDE = {"input_tokens": 10, "output_tokens": 5}
 
 
 def answer(
@@ -92,7 +94,8 @@ USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("nulls_beside", answer(usage={"prompt_tokens_details": None, "prompt_cache_hit_tokens": 640}), CACHED),
     ("written", answer(usage={"cache_creation_input_tokens": 200}),
      {"input_uncached": 800, "cache_write_5m": 200, "output_text": 100}),
-    ("written_1h", answer(usage={"cache_creation_input_tokens": 200, "cache_creation": {"ephemeral_1h_input_tokens": 150}}),
+    ("written_1h", answer(usage={"cache_creation_input_tokens": 200,
+                                 "cache_creation": {"ephemeral_1h_input_tokens": 150}}),
      {"input_uncached": 800, "cache_write_5m": 50, "cache_write_1h": 150, "output_text": 100}),
     # the cache beside the prompt, as the total proves
     ("cache_beside", answer(usage={"cache_read_input_tokens": 5000, "total_tokens": 6100}),
@@ -197,15 +200,15 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
     # Gemini: once a grounded prompt up to 2.5, each distinct query from 3 on: ai.google.dev/gemini-api/docs/pricing
     ("grounded_prompt", "gemini_response", {"responseId": "g1", "modelVersion": "gemini-2.5-flash",
         "createTime": "2026-06-10T10:00:00Z", "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b"]}}],
-        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}, {"web_search": 1}),
+        "usageMetadata": GEMINI}, {"web_search": 1}),
     ("grounded_queries", "gemini_response", {"responseId": "g2", "modelVersion": "gemini-3-pro-preview",
         "createTime": "2026-06-10T10:00:00Z",
         "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b", "b", ""]}}],
-        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}, {"web_search": 2}),
+        "usageMetadata": GEMINI}, {"web_search": 2}),
     ("maps", "gemini_response", {"responseId": "g3", "modelVersion": "gemini-2.5-flash",
         "createTime": "2026-06-10T10:00:00Z",
         "candidates": [{"groundingMetadata": {"groundingChunks": [{"maps": {"uri": "u"}}, {"maps": {"uri": "v"}}]}}],
-        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}},
+        "usageMetadata": GEMINI},
      {"maps_grounding": 1}),
 ]  # fmt: skip
 
@@ -314,16 +317,17 @@ def test_what_chooses_the_price_leaves_a_gateways_name_for_its_own_column() -> N
 
 BATCH: list[tuple[str, str, dict[str, Any], str | None]] = [
     ("bedrock_response", "aws.bedrock", {"recordId": "R1", "modelInput": {}, "modelOutput": {
-        "id": "msg_bdrk_1", "model": "claude-sonnet-4-20250514", "usage": {"input_tokens": 10, "output_tokens": 5}}}, "R1"),
+        "id": "msg_bdrk_1", "model": "claude-sonnet-4-20250514", "usage": CLAUDE}}, "R1"),
     ("gemini_response", "gcp.gemini", {"key": "k1", "response": {"responseId": "b", "modelVersion": "gemini-2.5-flash",
-        "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}}, "k1"),
+        "usageMetadata": GEMINI}}, "k1"),
     ("gemini_response", "gcp.vertex_ai", {"status": "", "processed_time": "2026-06-10T10:00:00Z", "request": {},
         "response": {"responseId": "c", "modelVersion": "gemini-2.5-flash",
-            "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5, "totalTokenCount": 15}}}, None),
+            "usageMetadata": GEMINI}}, None),
     ("anthropic_response", "anthropic", {"custom_id": "a1", "result": {"type": "succeeded", "message": {
-        "id": "msg_1", "model": "claude-sonnet-4-5", "usage": {"input_tokens": 10, "output_tokens": 5}}}}, "a1"),
+        "id": "msg_1", "model": "claude-sonnet-4-5", "usage": CLAUDE}}}, "a1"),
     ("openai_response", "openai", {"id": "batch_req_1", "custom_id": "b1", "error": None, "response": {
-        "status_code": 200, "body": answer(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})}}, "b1"),
+        "status_code": 200,
+        "body": answer(usage={"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15})}}, "b1"),
 ]  # fmt: skip
 
 
