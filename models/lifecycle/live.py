@@ -5,7 +5,8 @@ WITH spans AS (
   -- A replica is its source, place and id, a pod of Kubernetes its uid; a node of it, its place and name.
   SELECT replica_id, CASE WHEN source_kind LIKE 'k8s_%' THEN '' ELSE source END AS teller,
     CASE WHEN source_kind NOT LIKE 'k8s_%' OR deployment = '(none)' THEN coalesce(cluster, region) END AS place,
-    min(event_at) AS first_at, max(event_at) AS last_at, arg_max(event, event_at) AS last_event
+    min(event_at) AS first_at, max(event_at) AS last_at,
+    arg_max(event, {'at': event_at, 'is_end': event IN ('stopped', 'failed')}) AS last_event
   FROM core.replica_events WHERE deployment IS NOT NULL GROUP BY ALL
 ),
 -- What names no place may be of any.
