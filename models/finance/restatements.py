@@ -157,7 +157,8 @@ def _restate(
         name=name,
     )
     booked = _booked(changed, identity, reason, booked_on=booked_on, version=version)
-    return Restated(pl.concat([before, new.filter(~_is_closed(closed))]), booked)
+    # What a lake of an earlier version stores has the columns of today in another order, and may have more.
+    return Restated(pl.concat([before.select(new.columns), new.filter(~_is_closed(closed))]), booked)
 
 
 def price_delta(old: pl.DataFrame, new: pl.DataFrame, *, closed: Periods, figure: str) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from pipelines.checks.expectations import build_data_docs
+from pipelines.checks.expectations import render_data_docs
 from pipelines.partitions import DAY_FROM_HOURS, days_of
 from pipelines.reports.daily import render_days
 from pipelines.warehouse.publish import publish
@@ -20,6 +20,8 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
     @dg.asset(
         key=["reports", "daily"],
         group_name="reports",
+        # A report shows what the checks found, so that it is written when nothing else is left to do.
+        op_tags={"dagster/priority": "-1"},
         deps=[
             dg.AssetKey(["mart", "cost_per_token_daily"]),
             dg.AssetKey(["mart", "break_even"]),
@@ -81,7 +83,7 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
 def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
     """Bring the plain DuckDB file that analysts open up to date, atomically."""
     published = publish(warehouse.project)
-    build_data_docs(warehouse.project.reports / "data_docs")
+    render_data_docs(warehouse.project.reports / "data_docs")
     warehouse.progress("reports/published_warehouse", str(published.path))
     return dg.MaterializeResult(
         metadata={

@@ -13,7 +13,7 @@ from models.errors import ConfigurationError, DataError
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.automation.staleness import stale_days, stale_hours
-from pipelines.checks import domain_checks
+from pipelines.checks.listing import domain_checks
 from pipelines.project import Project
 from pipelines.steps.reference import reference_frames
 from pipelines.steps.repricing import moved_partitions

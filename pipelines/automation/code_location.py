@@ -12,7 +12,7 @@ from pipelines.assets.reports import published_warehouse, report_assets
 from pipelines.automation.jobs import JOBS
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
-from pipelines.checks import all_checks
+from pipelines.checks.asset_checks import asset_checks
 from pipelines.partitions import dagster_previews, daily, hourly
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
@@ -30,7 +30,7 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
     tables = {".".join(key.path) for asset in assets for key in asset.keys}
     return dg.Definitions(
         assets=assets,
-        asset_checks=all_checks(tables, hourly=hours, daily=days),
+        asset_checks=asset_checks(tables, hourly=hours, daily=days),
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=SENSORS,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from pipelines.assets.computed import key_of
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.event_log import BATCH_SIZE
 from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
+from pipelines.checks.again import judge_again
 from pipelines.partitions import day_range, hour_range
 from pipelines.project import Project
 from pipelines.warehouse.closed import closed_periods
@@ -152,6 +154,7 @@ def build(
     for first_on, end_on in day_spans(sorted(days)):
         _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
         summary.days += (end_on - first_on).days
+    judge_again(warehouse, run_id=str(uuid.uuid4()))
     if is_publishing:
         _execute(definitions, instance, "publish", summary)
 

@@ -1,21 +1,21 @@
-"""What a domain check is, and how its outcome reaches Dagster and ops.check_results."""
+"""What a check is, what it finds, and where its results are kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Literal
 
-import dagster as dg
 import duckdb
 
 from models.schemas import table
-from pipelines.partitions import dagster_previews, days_of, hours_of
 from pipelines.settings import Settings
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
 
 FAILED_IDS_AT_MOST = 20
 Bound = datetime | date
+Bounds = tuple[Bound, Bound] | None
+"""The hours or business dates of a range, the last excluded; None is a whole table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,64 +53,35 @@ class DomainCheck:
         return self.judge(con, start, end, **limits)
 
 
-def as_asset_check(
-    check: DomainCheck, partitions_def: dg.PartitionsDefinition[str]
-) -> dg.AssetChecksDefinition:
-    """Turn a domain check into a partitioned asset check."""
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A check that was run: its name, its table, the rows that it looked at, and what it found."""
 
-    def body(
-        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.AssetCheckResult:
-        start, end = hours_of(context) if check.grain == "hourly" else days_of(context)
-        with warehouse.reading() as con:
-            outcome = check.outcome(con, warehouse.project.settings, start, end)
-        return record(warehouse, context, check.name, check.table, outcome, bounds=(start, end))
-
-    body.__name__ = check.name
-    with dagster_previews():
-        return dg.asset_check(
-            asset=dg.AssetKey(check.table.split(".")),
-            name=check.name,
-            description=check.description,
-            partitions_def=partitions_def,
-        )(body)
+    name: str
+    table: str
+    bounds: Bounds
+    outcome: Outcome
 
 
-def record(
-    warehouse: Warehouse,
-    context: dg.AssetCheckExecutionContext,
-    name: str,
-    dotted: str,
-    outcome: Outcome,
-    *,
-    bounds: tuple[Bound | None, Bound | None],
-    **metadata: dg.MetadataValue,
-) -> dg.AssetCheckResult:
-    """Store an outcome in ops.check_results and return it in Dagster's terms."""
-    run_id = context.op_execution_context.run_id
-    start, end = bounds
-    row = {
-        "checked_at": datetime.now(UTC),
-        "run_id": run_id,
-        "check_name": name,
-        "table_name": dotted,
-        "partition_from": partition_key(start) if start else None,
-        "partition_to": partition_key(end) if end else None,
-        "is_passed": outcome.is_passed,
-        "severity": outcome.severity,
-        "failed_count": outcome.failed_count,
-        "summary": outcome.summary,
-        "failed_ids": outcome.failed_ids[:FAILED_IDS_AT_MOST],
-    }
-    with warehouse.committing(run_id=run_id, job="checks") as commit:
-        commit.append("ops.check_results", table("ops.check_results").frame([row]))
-    return dg.AssetCheckResult(
-        passed=outcome.is_passed,
-        severity=dg.AssetCheckSeverity.WARN if outcome.severity == "warn" else dg.AssetCheckSeverity.ERROR,
-        description=outcome.summary,
-        metadata={
-            "failed_count": outcome.failed_count,
-            "failed_ids": outcome.failed_ids[:FAILED_IDS_AT_MOST],
-            **metadata,
-        },
-    )
+def keep_results(warehouse: Warehouse, results: Iterable[Checked], *, run_id: str) -> None:
+    """Store results in ops.check_results, all in one transaction."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "checked_at": now,
+            "run_id": run_id,
+            "check_name": result.name,
+            "table_name": result.table,
+            "partition_from": partition_key(result.bounds[0]) if result.bounds else None,
+            "partition_to": partition_key(result.bounds[1]) if result.bounds else None,
+            "is_passed": result.outcome.is_passed,
+            "severity": result.outcome.severity,
+            "failed_count": result.outcome.failed_count,
+            "summary": result.outcome.summary,
+            "failed_ids": result.outcome.failed_ids[:FAILED_IDS_AT_MOST],
+        }
+        for result in results
+    ]
+    if rows:
+        with warehouse.committing(run_id=run_id, job="checks") as commit:
+            commit.append("ops.check_results", table("ops.check_results").frame(rows))

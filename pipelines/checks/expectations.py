@@ -1,182 +1,134 @@
-"""Great Expectations on the partition's slice inside the lake; a suite derives from the table's schema.
+"""Great Expectations on slices of tables inside the lake; a suite derives from the table's schema.
 
-The only importer of great_expectations. Results are Dagster asset checks with the failing ids, rows of
-ops.check_results, and data docs in the project's reports folder.
+The only importer of great_expectations, and only when something is judged. All slices of a job are judged in one go:
+one context, one data source, a batch for each slice. Their results are pages of the data docs in the reports folder.
 """
 
 import os
 import shutil
 import threading
 import warnings
-from contextlib import ExitStack
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import duckdb
-import duckdb_engine
-import polars as pl
-from sqlalchemy.dialects import registry
-from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
-from sqlalchemy.pool import StaticPool
 
 from models.schemas.base import Table
-from pipelines.checks.domain import Bound, Outcome, record
-from pipelines.partitions import dagster_previews, days_of, hours_of
-from pipelines.warehouse.resource import Warehouse
+from pipelines.checks.domain import Bound, Outcome
+from pipelines.warehouse.turns import file_turn
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-
+SUITE_CHECK = "rows_match_the_schema"
 _IDS_AT_MOST = 20
 _COPIED_ROWS = 100_000
 """A slice of so few rows is read from the lake once, for all expectations."""
-_ONE_AT_A_TIME = threading.Lock()
+_IN_TURN = threading.Lock()
+_STORE = ".gx"
+_RESULTS = Path(_STORE, "uncommitted", "validations")
 
 
-class _BufferedContext(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc, valid-type]
-    """Read each result at once: Great Expectations reads rows after its connection has closed."""
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """The rows of a table between two bounds, the first included; all of them without bounds."""
 
-    def post_exec(self) -> None:
-        description = self.cursor.description
-        if description:
-            self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
-                self.cursor, description, self.cursor.fetchall()
-            )
+    table: Table
+    bounds: tuple[Bound, Bound] | None = None
 
+    @property
+    def name(self) -> str:
+        return f"{self.table.schema}_{self.table.name}"
 
-class BufferedDuckDB(duckdb_engine.Dialect):
-    """DuckDB's SQLAlchemy dialect with buffered results."""
-
-    execution_ctx_cls = _BufferedContext
-    supports_statement_cache = False
-
-    def get_pk_constraint(self, *_: object, **__: object) -> Any:
-        """Return no key, for slices have none; the inherited answer reads PostgreSQL's catalogue for seconds."""
-        return {"constrained_columns": [], "name": None}
+    def query(self) -> str:
+        """Return the rows that are judged, as SQL."""
+        where = "true"
+        if self.bounds is not None:
+            start, end = (f"'{_literal(bound)}'" for bound in self.bounds)
+            where = f"{self.table.partition} >= {start} AND {self.table.partition} < {end}"
+        return f"FROM nanodollar.{self.table.dotted} WHERE {where}"
 
 
-registry.register("duckdb.buffered", __name__, "BufferedDuckDB")
+def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, docs: Path) -> list[Outcome]:
+    """Hold slices against the schemas of their tables, and keep the results for the data docs.
 
+    Args:
+        con: session on the lake.
+        slices: at most one of each table.
+        docs: folder of the data docs.
 
-def suite_check(
-    table: Table, *, hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
-) -> dg.AssetChecksDefinition:
-    """Return the asset check that holds a table's rows against its schema."""
-    name = "rows_match_the_schema"
-    is_hourly = table.partition is not None and isinstance(table.polars_schema[table.partition], pl.Datetime)
-    partitions_def = None if table.partition is None else hourly if is_hourly else daily
-
-    def body(
-        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.AssetCheckResult:
-        bounds: tuple[Bound, Bound] | None = None
-        if table.partition is not None:
-            bounds = hours_of(context) if is_hourly else days_of(context)
-        with warehouse.reading() as con:
-            outcome = (None if bounds else _still_true(con, table, name)) or validate(
-                con, table, bounds, docs=warehouse.project.reports / "data_docs"
-            )
-        docs = dg.MetadataValue.path(str(warehouse.project.reports / "data_docs" / "index.html"))
-        return record(
-            warehouse, context, name, table.dotted, outcome, bounds=bounds or (None, None), data_docs=docs
-        )
-
-    body.__name__ = f"{table.schema}_{table.name}_{name}"
-    with dagster_previews():
-        return dg.asset_check(
-            asset=dg.AssetKey([table.schema, table.name]),
-            name=name,
-            description="Great Expectations: columns, required values, allowed words, bounds and the key",
-            partitions_def=partitions_def,
-        )(body)
-
-
-def _still_true(con: duckdb.DuckDBPyConnection, table: Table, name: str) -> Outcome | None:
-    """Return the last outcome of an unpartitioned table that passed and has not changed since."""
-    found = con.execute(
-        "SELECT c.summary FROM ops.check_results c JOIN ops.partitions p USING (table_name) "
-        "WHERE c.table_name = ? AND c.check_name = ? AND c.is_passed AND c.checked_at >= p.changed_at "
-        "ORDER BY c.checked_at DESC LIMIT 1",
-        [table.dotted, name],
-    ).fetchone()
-    return Outcome(is_passed=True, summary=found[0]) if found else None
-
-
-def validate(
-    con: duckdb.DuckDBPyConnection, table: Table, bounds: tuple[Bound, Bound] | None, *, docs: Path
-) -> Outcome:
-    """Validate the slice of a table between two bounds (all of it without); the result is kept for the data docs."""
-    where = "true"
-    if bounds is not None:
-        start, end = (f"'{_literal(bound)}'" for bound in bounds)
-        where = f"{table.partition} >= {start} AND {table.partition} < {end}"
-    slice_name = f"{table.schema}_{table.name}"
-    query = f"FROM nanodollar.{table.dotted} WHERE {where}"
-    with _ONE_AT_A_TIME, warnings.catch_warnings(), ExitStack() as stack:
-        warnings.simplefilter("ignore")
-        import great_expectations as gx
-
-        con.execute("USE memory")
-        kind, count = "TABLE", _created(con, f"TABLE {slice_name} AS {query} LIMIT {_COPIED_ROWS + 1}")
-        if count > _COPIED_ROWS:
-            con.execute(f"DROP TABLE {slice_name}")
-            kind, count = "VIEW", _created(con, f"VIEW {slice_name} AS {query}")
-        stack.callback(con.execute, f"DROP {kind} {slice_name}")
-        # One result per suite: the data docs show the latest.
-        shutil.rmtree(docs.parent / ".gx" / "uncommitted" / "validations" / slice_name, ignore_errors=True)
+    Returns:
+        An outcome for each slice, in order.
+    """
+    if not slices:
+        return []
+    with _turn(docs):
         context = _context(docs)
-        source = context.data_sources.add_or_update_sql(
-            slice_name,
-            connection_string="duckdb+buffered:///:memory:",
-            kwargs={
-                "creator": lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
-                "poolclass": StaticPool,
-            },
-        )
-        batch = source.add_table_asset(slice_name, table_name=slice_name).add_batch_definition_whole_table(
-            "slice"
-        )
-        suite = context.suites.add_or_update(
-            gx.ExpectationSuite(name=slice_name, expectations=_expectations(table))
-        )
-        definition = context.validation_definitions.add_or_update(
-            gx.ValidationDefinition(name=slice_name, data=batch, suite=suite)
-        )
-        checkpoint = gx.Checkpoint(
-            name=slice_name,
-            validation_definitions=[definition],
-            actions=[],
-            result_format={"result_format": "COMPLETE", "partial_unexpected_count": _IDS_AT_MOST},
-        )
-        result = context.checkpoints.add_or_update(checkpoint).run()
-    return _outcome(next(iter(result.run_results.values())), table, count)
+        source = _source(context, con)
+        outcomes = []
+        con.execute("USE memory")
+        try:
+            for one in slices:
+                result, count = _validated(con, context, source, one)
+                outcomes.append(_outcome(result, one.table, count))
+                _keep(context, one.name, result, docs)
+        finally:
+            con.execute("USE nanodollar")
+    return outcomes
+
+
+def render_data_docs(docs: Path) -> None:
+    """Render the pages of results that have none, or a damaged one; a result that cannot be read is dropped."""
+    with _turn(docs):
+        lacking = set()
+        for result in (docs.parent / _RESULTS).rglob("*.json"):
+            page = docs / "validations" / result.relative_to(docs.parent / _RESULTS).with_suffix(".html")
+            if not _ends_with(result, b"}"):
+                result.unlink()
+            elif not _ends_with(page, b"</html>"):
+                lacking.add(page)
+        if lacking or not _ends_with(docs / "index.html", b"</html>"):
+            context = _context(docs)
+            keys = context.validation_results_store.list_keys()
+            pages = {docs.joinpath("validations", *key.to_tuple()).with_suffix(".html"): key for key in keys}
+            # Without a list of pages all are rendered, and what the pages share is put in place.
+            is_new = not (docs / "static").exists()
+            wanted = None if is_new else [key for page, key in pages.items() if page in lacking]
+            context.build_data_docs(resource_identifiers=wanted)
+
+
+def _ends_with(file: Path, words: bytes) -> bool:
+    return file.exists() and file.read_bytes().rstrip().endswith(words)
+
+
+@contextmanager
+def _turn(docs: Path) -> Iterator[None]:
+    """Hold Great Expectations' folder: it takes one writer, of this process or of any other."""
+    with _IN_TURN, file_turn(docs.parent / _STORE / "lock"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _literal(bound: Bound) -> str:
     return bound.strftime("%Y-%m-%d %H:%M:%S+00") if isinstance(bound, datetime) else bound.isoformat()
 
 
-def _created(con: duckdb.DuckDBPyConnection, relation: str) -> int:
-    """Create a table or view and return how many rows it has."""
-    con.execute(f"CREATE {relation}")
-    return int(con.execute(f"SELECT count(*) FROM {relation.split()[1]}").fetchall()[0][0])
-
-
 @lru_cache(maxsize=1)
 def _context(docs: Path) -> Any:
-    """Keep suites and results in files, so that the data docs show every table; connections stay in memory."""
+    """Keep results in files, so that the data docs show every table; all else stays in memory."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.data_context.types.base import DataContextConfig, FilesystemStoreBackendDefaults
 
-    store = docs.parent / ".gx"
-    store.mkdir(parents=True, exist_ok=True)
-    defaults = FilesystemStoreBackendDefaults(root_directory=str(store))
+    defaults = FilesystemStoreBackendDefaults(root_directory=str(docs.parent / _STORE))
     defaults.data_docs_sites = {
         "nanodollar": {
             "class_name": "SiteBuilder",
             "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            # A result shows its suite with what was found; a page of the suite alone says less.
+            "site_section_builders": {"expectations": "None", "profiling": "None"},
             "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
         }
     }
@@ -184,6 +136,70 @@ def _context(docs: Path) -> Any:
         store_backend_defaults=defaults, analytics_enabled=False, progress_bars={"globally": False}
     )
     return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def _source(context: Any, con: duckdb.DuckDBPyConnection) -> Any:
+    """Return a data source on a session's own temporary tables."""
+    import duckdb_engine
+    from sqlalchemy.pool import StaticPool
+
+    import pipelines.checks.buffered_duckdb  # noqa: F401 -- registers the dialect
+
+    return context.data_sources.add_or_update_sql(
+        "lake",
+        connection_string="duckdb+buffered:///:memory:",
+        kwargs={
+            "creator": lambda: duckdb_engine.ConnectionWrapper(con.cursor()),
+            "poolclass": StaticPool,
+        },
+    )
+
+
+def _validated(con: duckdb.DuckDBPyConnection, context: Any, source: Any, one: Slice) -> tuple[Any, int]:
+    """Return what Great Expectations finds in a slice, and its number of rows."""
+    import great_expectations as gx
+
+    kind, count = "TABLE", _created(con, f"TABLE {one.name} AS {one.query()} LIMIT {_COPIED_ROWS + 1}")
+    if count > _COPIED_ROWS:
+        con.execute(f"DROP TABLE {one.name}")
+        kind, count = "VIEW", _created(con, f"VIEW {one.name} AS {one.query()}")
+    try:
+        # A source that a context knows writes all of its settings down again with each asset.
+        source._data_context = None  # noqa: SLF001
+        asset = source.add_table_asset(one.name, table_name=one.name)
+        definition = asset.add_batch_definition_whole_table("slice")
+        source._data_context = context  # noqa: SLF001
+        batch = definition.get_batch()
+        suite = gx.ExpectationSuite(name=one.name, expectations=_expectations(one.table))
+        result_format = {"result_format": "COMPLETE", "partial_unexpected_count": _IDS_AT_MOST}
+        return batch.validate(suite, result_format=result_format), count
+    finally:
+        con.execute(f"DROP {kind} {one.name}")
+
+
+def _created(con: duckdb.DuckDBPyConnection, what: str) -> int:
+    """Create a table or a view and return its number of rows."""
+    con.execute(f"CREATE OR REPLACE {what}")
+    counted = con.execute(f"SELECT count(*) FROM {what.split()[1]}").fetchone()
+    return counted[0] if counted else 0
+
+
+def _keep(context: Any, name: str, result: Any, docs: Path) -> None:
+    """Store a result in place of the one before, whose page goes too."""
+    from great_expectations.core import RunIdentifier
+    from great_expectations.data_context.types.resource_identifiers import (
+        ExpectationSuiteIdentifier,
+        ValidationResultIdentifier,
+    )
+
+    for folder in (docs.parent / _RESULTS / name, docs / "validations" / name):
+        shutil.rmtree(folder, ignore_errors=True)
+    run_id = RunIdentifier(run_name="latest", run_time=datetime.now(UTC))
+    result.meta |= {"run_id": run_id, "validation_time": run_id.run_time}
+    key = ValidationResultIdentifier(
+        expectation_suite_identifier=ExpectationSuiteIdentifier(name), run_id=run_id, batch_identifier="slice"
+    )
+    context.validation_results_store.set(key, result)
 
 
 def _expectations(table: Table) -> list[Any]:
@@ -210,13 +226,6 @@ def _expectations(table: Table) -> list[Any]:
     double = f"SELECT {key}, 'key' AS broken_column FROM {{batch}} GROUP BY {key} HAVING count(*) > 1"
     found.append(gxe.UnexpectedRowsExpectation(unexpected_rows_query=double, description="the key is unique"))
     return found
-
-
-def build_data_docs(docs: Path) -> None:
-    """Render the latest result of every suite as pages in the reports folder."""
-    with _ONE_AT_A_TIME, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _context(docs).build_data_docs()
 
 
 def _outcome(result: Any, table: Table, count: int) -> Outcome:

@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import click
 
 from pipelines.cli.main import Context
+
+if TYPE_CHECKING:
+    from pipelines.warehouse.resource import Warehouse
 
 _FILES_SHOWN = 5
 
@@ -45,11 +49,10 @@ def command(
             )
         _rebuild_past(obj, known_text)
         return
-    from pipelines.automation.runner import run
-    from pipelines.cli.progress import showing_progress
-    from pipelines.landing.land import source_files
-    from pipelines.landing.store import unreadable_files
+    from pipelines.automation.up_to_date import Watch, up_to_date
+    from pipelines.sources.places import files_at
     from pipelines.warehouse.resource import Warehouse
+    from pipelines.warehouse.turns import run_turn
 
     project = obj.project()
     known = [item.name for item in project.sources]
@@ -57,32 +60,62 @@ def command(
         raise click.BadParameter(
             f"{source!r} is no source of {project.folder / 'nanodollar.toml'}; it has {', '.join(known)}"
         )
-    for item in project.sources:
-        if (
-            item.path is not None
-            and source in {None, item.name}
-            and not source_files(item, project=project.folder)
-        ):
-            click.echo(f"The source {item.name!r} matches no file: {item.path}; check its path.", err=True)
-    with showing_progress() as on_progress:
-        summary = run(
-            project,
-            from_at=parse_instant(from_text),
-            to_at=parse_instant(to_text),
-            source=source,
-            on_progress=on_progress,
-        )
+    with run_turn(project, on_wait=lambda note: click.echo(note, err=True)):
+        now = datetime.now(UTC)
+        files = {
+            item.name: files_at(item.path, project=project.folder)
+            for item in project.sources
+            if item.path is not None
+        }
+        for item in project.sources:
+            if item.path is not None and source in {None, item.name} and not files[item.name]:
+                click.echo(
+                    f"The source {item.name!r} matches no file: {item.path}; check its path.", err=True
+                )
+        warehouse = Warehouse(project)
+        is_whole = not (from_text or to_text or source)
+        if is_whole and up_to_date(warehouse, files, now=now):
+            click.echo(
+                f"Computed 0 hours and 0 days: nothing is new; published {project.published} is up to date."
+            )
+            _tell_standing(warehouse)
+            return
+        warehouse.lake.close()
+        watch = Watch(project, files, now=now)
+        from pipelines.automation.runner import run
+        from pipelines.cli.progress import showing_progress
+
+        with showing_progress() as on_progress:
+            summary = run(
+                project,
+                from_at=parse_instant(from_text),
+                to_at=parse_instant(to_text),
+                source=source,
+                on_progress=on_progress,
+            )
+        if is_whole:
+            watch.keep()
     click.echo(f"Computed {summary.hours} hours and {summary.days} days; published {project.published}.")
-    for line in summary.failed_checks:
+    _tell_standing(warehouse)
+
+
+def _tell_standing(warehouse: "Warehouse") -> None:
+    """Print the checks that fail, by this run or an earlier one, and the files that cannot be read: exit code 1."""
+    from pipelines.landing.store import unreadable_files
+    from pipelines.warehouse.failing import failing_checks, failing_lines
+
+    with warehouse.reading() as con:
+        lines = failing_lines(failing_checks(con))
+    unreadable = unreadable_files(warehouse)
+    for line in lines:
         click.echo(f"  {line}")
-    unreadable = unreadable_files(Warehouse(project))
     for path, note in unreadable[:_FILES_SHOWN]:
         click.echo(f"  {path}: {note}")
     if unreadable:
         click.echo(
             f"  {len(unreadable):,} files could not be read; `nanodollar quarantine list` names them all."
         )
-    if unreadable or any(line.startswith("error") for line in summary.failed_checks):
+    if unreadable or any(line.startswith("error") for line in lines):
         raise SystemExit(1)
 
 

@@ -9,27 +9,33 @@ from datetime import date, datetime
 import duckdb
 import polars as pl
 
-_STAMPS = "price_id, list_price_id, beyond_price_id, sheet_version, sheet_path, sheet_line, read_on"
+from models.schemas import table
+
+_STAMPS = {
+    "price_id", "list_price_id", "beyond_price_id", "sheet_version", "sheet_path", "sheet_line", "read_on",
+}  # fmt: skip
 """Columns that move with every edit of a file and price nothing."""
+
+
+def _changed_rows(name: str) -> str:
+    """Return the query of the rows of a sheet's table that the lake has and the new sheets have not, or the reverse.
+
+    Columns are named: a lake of an earlier version has them in another order.
+    """
+    columns = ", ".join(column for column in table(f"ref.{name}").column_names if column not in _STAMPS)
+    old, new = f"SELECT {columns} FROM ref.{name}", f"SELECT {columns} FROM new_{name}"
+    return f"(({old} EXCEPT {new}) UNION ALL ({new} EXCEPT {old}))"
+
+
 _TOKEN_HOURS = f"""
-WITH moved AS (
-  SELECT DISTINCT provider, model FROM (
-    (SELECT * EXCLUDE ({_STAMPS}) FROM ref.token_prices EXCEPT SELECT * EXCLUDE ({_STAMPS}) FROM new_token_prices)
-    UNION ALL
-    (SELECT * EXCLUDE ({_STAMPS}) FROM new_token_prices EXCEPT SELECT * EXCLUDE ({_STAMPS}) FROM ref.token_prices)
-  )
-),
+WITH moved AS (SELECT DISTINCT provider, model FROM {_changed_rows("token_prices")}),
 aliases AS (
   SELECT provider, model, alias FROM ref.models UNION SELECT provider, model, alias FROM new_models
 ),
 names AS (
   SELECT alias FROM aliases JOIN moved USING (provider, model)
   UNION
-  SELECT alias FROM (
-    (SELECT * EXCLUDE (sheet_path) FROM ref.models EXCEPT SELECT * EXCLUDE (sheet_path) FROM new_models)
-    UNION ALL
-    (SELECT * EXCLUDE (sheet_path) FROM new_models EXCEPT SELECT * EXCLUDE (sheet_path) FROM ref.models)
-  )
+  SELECT alias FROM {_changed_rows("models")}
 )
 SELECT DISTINCT accrued_hour FROM core.request_costs
 WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
@@ -37,39 +43,23 @@ WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN 
 UNION
 SELECT accrued_hour FROM core.request_costs c JOIN core.requests r USING (source, request_id, started_at)
 WHERE EXISTS (
-  FROM ((FROM ref.deployments EXCEPT FROM new_deployments) UNION (FROM new_deployments EXCEPT FROM ref.deployments)) d
+  FROM {_changed_rows("deployments")} d
   WHERE d.alias IN (r.routed_model, r.requested_model, r.route, r.served_model)
 )
 UNION
 SELECT accrued_hour FROM core.request_costs c JOIN (
-  SELECT DISTINCT p.provider, p.model, f.rate_on FROM new_token_prices p JOIN (
-    (FROM ref.fx_rates EXCEPT FROM new_fx_rates) UNION (FROM new_fx_rates EXCEPT FROM ref.fx_rates)
-  ) f USING (currency)
+  SELECT DISTINCT p.provider, p.model, f.rate_on
+  FROM new_token_prices p JOIN {_changed_rows("fx_rates")} f USING (currency)
 ) m ON m.provider = c.provider AND m.model = c.model AND c.accrued_on >= m.rate_on
 WHERE c.cost_basis = 'token'
 ORDER BY ALL
 """
-_GPU_STAMPS = "price_id, sheet_version, sheet_path, sheet_line"
 _GPU_HOURS = f"""
-WITH moved AS (
-  SELECT DISTINCT provider, chip FROM (
-    (SELECT * EXCLUDE ({_GPU_STAMPS}) FROM ref.gpu_prices EXCEPT SELECT * EXCLUDE ({_GPU_STAMPS}) FROM new_gpu_prices)
-    UNION ALL
-    (SELECT * EXCLUDE ({_GPU_STAMPS}) FROM new_gpu_prices EXCEPT SELECT * EXCLUDE ({_GPU_STAMPS}) FROM ref.gpu_prices)
-  )
-)
-SELECT DISTINCT state_hour FROM core.replica_states JOIN moved USING (provider, chip) ORDER BY ALL
+SELECT DISTINCT state_hour FROM core.replica_states
+JOIN (SELECT DISTINCT provider, chip FROM {_changed_rows("gpu_prices")}) USING (provider, chip) ORDER BY ALL
 """
-_OVERHEAD_HOURS = """
-WITH moved AS (
-  SELECT min(valid_from) AS begins FROM (
-    (SELECT * EXCLUDE (sheet_path, sheet_line) FROM ref.overhead
-     EXCEPT SELECT * EXCLUDE (sheet_path, sheet_line) FROM new_overhead)
-    UNION ALL
-    (SELECT * EXCLUDE (sheet_path, sheet_line) FROM new_overhead
-     EXCEPT SELECT * EXCLUDE (sheet_path, sheet_line) FROM ref.overhead)
-  )
-)
+_OVERHEAD_HOURS = f"""
+WITH moved AS (SELECT min(valid_from) AS begins FROM {_changed_rows("overhead")})
 SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour
 FROM ops.partitions, moved WHERE table_name = 'core.other_charges' AND hour > begins - INTERVAL 1 HOUR ORDER BY 1
 """

@@ -7,6 +7,7 @@ much as their bytes, and not an open file an hour.
 
 import hashlib
 import io
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,9 @@ from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.project import Project
 from pipelines.quoting import sql_text
-from pipelines.warehouse.connect import Lake, turn
+from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.data_files import DataFiles
+from pipelines.warehouse.turns import turn
 
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
@@ -217,7 +219,7 @@ class Commit:
             self.con.unregister("written")
         if not self.con.execute("SELECT 1 FROM ops.runs WHERE run_id = ?", [self.run_id]).fetchone():
             self.con.execute(
-                "INSERT INTO ops.runs VALUES (?, ?, ?, ?)",
+                "INSERT INTO ops.runs (run_id, job, started_at, version) VALUES (?, ?, ?, ?)",
                 [self.run_id, self.job, now, version("nanodollar")],
             )
 
@@ -281,7 +283,7 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
                     con.execute("COMMIT")
                 except duckdb.Error as error:
                     _roll_back(con)
-                    if attempt + 1 == _ATTEMPTS or not _is_conflict(error):
+                    if attempt + 1 == _ATTEMPTS or not is_conflict(error):
                         raise
                     time.sleep(0.05 * 2**attempt)
                 else:
@@ -295,6 +297,14 @@ def _roll_back(con: duckdb.DuckDBPyConnection) -> None:
         return  # The failed COMMIT has rolled back already.
 
 
-def _is_conflict(error: duckdb.Error) -> bool:
-    text = str(error).lower()
-    return any(word in text for word in ("locked", "conflict", "busy", "concurrent"))
+_CONFLICT = re.compile(
+    r"locked|conflict|busy|concurrent|retry count|constraint failed: ducklake_|ducklake_\w+_(pkey|key)\b",
+    re.IGNORECASE,
+)
+"""Another commit came first: DuckLake says so in words, SQLite and PostgreSQL by the constraint of the catalog's table
+that two commits of one snapshot id break."""
+
+
+def is_conflict(error: duckdb.Error) -> bool:
+    """Return whether a commit failed because another one came first, so that it may be tried again."""
+    return _CONFLICT.search(str(error)) is not None

@@ -1,6 +1,5 @@
 """What a Dagster user holds on to: names, partitions, jobs, schedules, the sensor, backfills and checks."""
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import yaml
 
 from models.schemas import tables
 from pipelines.automation.code_location import build_defs
-from pipelines.project import Project, find_project
+from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (
     gateway_row,
@@ -18,19 +17,11 @@ from tests.pipelines.small import (
     materialize,
     nanodollar,
     query,
-    write_company,
     write_lines,
 )
 
 
-@pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = write_company(tmp_path_factory.mktemp("company"))
-    nanodollar(project, "run")
-    return project
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def definitions(company: Project) -> dg.Definitions:
     return build_defs(project=company)
 
@@ -126,9 +117,10 @@ def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> No
     assert sensor.evaluate_tick(context).skip_message
 
 
-def test_a_late_row_asks_for_its_hours_once_and_then_for_its_day(company: Project, tmp_path: Path) -> None:
-    shutil.copytree(company.folder, tmp_path / "copy")
-    project = find_project(tmp_path / "copy")
+def test_a_late_row_asks_for_its_hours_once_and_then_for_its_day(
+    company_copy: Project, tmp_path: Path
+) -> None:
+    project = company_copy
     definitions, warehouse = build_defs(project=project), Warehouse(project)
     contexts = {
         name: dg.build_sensor_context(resources={"warehouse": warehouse})
@@ -154,9 +146,8 @@ def test_a_late_row_asks_for_its_hours_once_and_then_for_its_day(company: Projec
     assert asked("outdated_days") == [("2026-11-02", "2026-11-02")]
 
 
-def test_a_backfill_of_a_range_is_one_run_and_idempotent(company: Project, tmp_path: Path) -> None:
-    shutil.copytree(company.folder, tmp_path / "copy")
-    project = find_project(tmp_path / "copy")
+def test_a_backfill_of_a_range_is_one_run_and_idempotent(company_copy: Project) -> None:
+    project = company_copy
     before = query(project, "SELECT table_name, partition_key, content_hash FROM ops.partitions ORDER BY ALL")
 
     facts = materialize(project, "facts", "2026-11-02-09:00", "2026-11-02-10:00")
@@ -174,10 +165,9 @@ def test_a_backfill_of_a_range_is_one_run_and_idempotent(company: Project, tmp_p
 
 
 def test_a_failing_check_names_its_rows_in_dagster_and_in_the_warehouse(
-    company: Project, tmp_path: Path
+    company_copy: Project,
 ) -> None:
-    shutil.copytree(company.folder, tmp_path / "copy")
-    project = find_project(tmp_path / "copy")
+    project = company_copy
 
     result = materialize(project, "facts", "2026-11-02-09:00", "2026-11-02-09:00")
 

@@ -1,13 +1,11 @@
 """A changed sheet prices again the hours of its models or chips, and no other; the same sheets change nothing."""
 
-import shutil
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from pipelines.project import Project, find_project
-from tests.pipelines.small import HOUSE_SHEET, nanodollar, query, write_company
+from pipelines.project import Project
+from tests.pipelines.small import HOUSE_SHEET, nanodollar, query
 
 LAMBDA = """\
 vendor: lambda
@@ -23,18 +21,10 @@ SELECT hour(accrued_hour), count(*) FILTER (price_state = 'unpriced') FROM core.
 """
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = write_company(tmp_path_factory.mktemp("company"))
-    nanodollar(project, "run")
-    return project
-
-
 @pytest.fixture
-def company(built: Project, tmp_path: Path) -> Project:
+def company(company_copy: Project) -> Project:
     """A copy of its own for each test."""
-    shutil.copytree(built.folder, tmp_path / "company")
-    return find_project(tmp_path / "company")
+    return company_copy
 
 
 def test_a_price_that_is_added_prices_the_hours_of_its_model(company: Project) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from pipelines.project import Project
-from tests.pipelines.small import nanodollar, query, write_company
+from pipelines.project import Project, find_project
+from tests.pipelines.small import query
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = [
@@ -27,10 +27,11 @@ MINUTES = 60_000
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = write_company(tmp_path_factory.mktemp("company"))
-    nanodollar(project, "run")
-    return project
+def company(company: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy that the browser's backfills may change."""
+    folder = tmp_path_factory.mktemp("ui") / "company"
+    shutil.copytree(company.folder, folder)
+    return find_project(folder)
 
 
 class Log:

@@ -1,0 +1,192 @@
+"""Whether a run has anything to do, told from files and the catalog before anything heavy is imported.
+
+A run that ended well leaves a small file behind: what it read (settings, sheets, code, the files of the sources), what
+it left (the lake's snapshot, its data files, the published file, the reports). While nothing of that has moved and no
+hour or day has come due, a run would change nothing. Without the file, or with a doubt, the run is done in full.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from models.errors import NanodollarError
+from models.periods import floor_hour
+from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
+from pipelines.object_store import SCHEME
+from pipelines.project import Project
+from pipelines.settings import SETTINGS_FILE
+from pipelines.sources.stored import StoredFile
+from pipelines.warehouse.connect import connect_read_only, is_current
+from pipelines.warehouse.resource import Warehouse
+
+_FILE = ".nanodollar.state.json"
+_PACKAGES = ("pipelines", "models", "data")
+_SETTLED = timedelta(seconds=2)
+"""A file that changed so shortly before it was looked at may change again within the same time stamp."""
+
+SourceFiles = Mapping[str, list[StoredFile]]
+"""The files of each source that has a path, by the source's name."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run that ended well read and left."""
+
+    inputs: str
+    looked_at: str
+    lake: list[object]
+    outputs: str
+    hour: str
+
+
+def up_to_date(warehouse: Warehouse, files: SourceFiles, *, now: datetime) -> bool:
+    """Return whether a run would change nothing.
+
+    Args:
+        warehouse: the project's lake; it is only read.
+        files: what the sources have.
+        now: hours and days that have not ended by then are not due.
+    """
+    project = warehouse.project
+    state = _read(project)
+    if state is None or any(source.url is not None for source in project.sources):
+        return False
+    looked_at = datetime.fromisoformat(state.looked_at)
+    if state.inputs != _inputs(project, files, looked_at) or state.outputs != _outputs(project):
+        return False
+    try:
+        with warehouse.reading() as con:
+            return (
+                is_current(con)
+                and state.lake == _lake(con)
+                and (state.hour == floor_hour(now).isoformat() or not _is_due(con, project, now=now))
+            )
+    except (NanodollarError, duckdb.Error):
+        return False  # The run says what is wrong.
+
+
+class Watch:
+    """What a run reads, noted before it begins, to be kept when it has ended well."""
+
+    def __init__(self, project: Project, files: SourceFiles, *, now: datetime) -> None:
+        self._project = project
+        self._looked_at = now
+        self._inputs = _inputs(project, files, now)
+        (project.folder / _FILE).unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Write down what was read and what is there now, unless something has become due meanwhile."""
+        with connect_read_only(self._project) as con:
+            lake = _lake(con)
+            if _is_due(con, self._project, now=self._looked_at):
+                return
+        state = State(
+            inputs=self._inputs,
+            looked_at=self._looked_at.isoformat(),
+            lake=lake,
+            outputs=_outputs(self._project),
+            hour=floor_hour(self._looked_at).isoformat(),
+        )
+        file = self._project.folder / _FILE
+        draft = file.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
+        draft.replace(file)
+
+
+def _is_due(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> bool:
+    return bool(
+        stale_hours(con, project, now=now)
+        or stale_counted_hours(con, project, now=now)
+        or stale_days(con, project, now=now)
+    )
+
+
+def _read(project: Project) -> State | None:
+    try:
+        return State(**json.loads((project.folder / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _lake(con: duckdb.DuckDBPyConnection) -> list[object]:
+    """Return what tells one state of the lake from every other, a restored backup's included."""
+    snapshot = con.execute("FROM nanodollar.current_snapshot()").fetchall()[0][0]
+    newest = con.execute("SELECT max(loaded_at)::VARCHAR FROM ops.partitions").fetchall()[0][0]
+    return [snapshot, newest]
+
+
+def _inputs(project: Project, files: SourceFiles, looked_at: datetime) -> str:
+    """Hash what a run reads: the code, the settings with the files that they name, and the files of the sources.
+
+    A file of a source counts by name, size and time; one that had just changed when the run looked, by its content.
+    """
+    digest = hashlib.sha256()
+    for folder in _code():
+        for line in _stats(folder, folder.parent):
+            digest.update(line)
+    for path in sorted(_settings_files(project)):
+        digest.update(f"{_relative(path, project.folder)}|{path.stat().st_size}\n".encode())
+        digest.update(path.read_bytes())
+    for source, found in sorted(files.items()):
+        for file in found:
+            digest.update(f"{source}|{file.path}|{file.size_bytes}|{file.modified_at.isoformat()}\n".encode())
+            if file.modified_at >= looked_at.astimezone(UTC) - _SETTLED:
+                with file.open() as handle:
+                    while piece := handle.read(1 << 20):
+                        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _outputs(project: Project) -> str:
+    """Hash the names, sizes and times of the lake's data files, the published file and the reports."""
+    places = [project.published, project.reports]
+    if not project.data_path.startswith(SCHEME):
+        places.append(Path(project.data_path))
+    digest = hashlib.sha256()
+    for place in places:
+        for line in _stats(place, project.folder):
+            digest.update(line)
+    return digest.hexdigest()
+
+
+def _code() -> list[Path]:
+    specs = (importlib.util.find_spec(name) for name in _PACKAGES)
+    return [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
+
+
+def _settings_files(project: Project) -> set[Path]:
+    """Return the settings file and every file that the settings name, or that lies in a folder that they name."""
+    found = {project.folder / SETTINGS_FILE}
+    sections = dict(project.settings)
+    for section in sections.keys() - {"warehouse", "sources"}:
+        for value in dict(sections[section]).values():
+            for name in value if isinstance(value, list) else [value]:
+                path = project.folder / str(name)
+                if name and path.is_file():
+                    found.add(path)
+                elif name and path.is_dir():
+                    found |= {item for item in path.rglob("*") if item.is_file()}
+    return found
+
+
+def _stats(path: Path | str, base: Path) -> Iterator[bytes]:
+    """Yield a line for a file, or for each file of a folder, in order; what is not there has none."""
+    if os.path.isdir(path):  # noqa: PTH112
+        for name in sorted(os.listdir(path)):  # noqa: PTH208
+            if name != "__pycache__":
+                yield from _stats(f"{path}{os.sep}{name}", base)
+    elif os.path.exists(path):  # noqa: PTH110
+        stat = os.stat(path)  # noqa: PTH116
+        yield f"{_relative(path, base)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
+
+
+def _relative(path: Path | str, base: Path) -> str:
+    """Name a file by its place in the project, so that a project that was moved or copied stands as it did."""
+    return str(path).removeprefix(f"{base}{os.sep}")

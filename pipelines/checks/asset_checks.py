@@ -1,0 +1,155 @@
+"""The checks as Dagster's asset checks: those of one grain are one step, run when the rows of a job are there."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Literal
+
+import dagster as dg
+import duckdb
+import polars as pl
+
+from models.schemas import table as schema_of
+from models.schemas.base import Table
+from pipelines.checks.domain import FAILED_IDS_AT_MOST, Bounds, Checked, DomainCheck, Outcome, keep_results
+from pipelines.checks.expectations import SUITE_CHECK, Slice, judge_slices
+from pipelines.checks.listing import domain_checks, suited_tables
+from pipelines.partitions import dagster_previews, days_of, hours_of
+from pipelines.warehouse.commit import partition_key
+from pipelines.warehouse.resource import Warehouse
+
+Grain = Literal["whole", "hourly", "daily"]
+
+_STILL_TRUE = """
+WITH written AS (
+  SELECT table_name, max(changed_at) AS changed_at FROM ops.partitions
+  WHERE list_contains($tables, table_name)
+    AND ($first IS NULL OR (partition_key >= $first AND partition_key < $last)) GROUP BY ALL
+)
+SELECT table_name, arg_max(summary, checked_at) FROM ops.check_results JOIN written USING (table_name)
+WHERE check_name = $check AND is_passed AND checked_at >= changed_at
+  AND coalesce(partition_from, '') <= coalesce($first, '') AND coalesce(partition_to, '~') >= coalesce($last, '~')
+GROUP BY ALL
+"""
+
+
+def asset_checks(
+    assets: Collection[str], *, hourly: dg.PartitionsDefinition[str], daily: dg.PartitionsDefinition[str]
+) -> list[dg.AssetChecksDefinition]:
+    """Return every asset check of the code location, whose assets are named as their tables: a definition a grain."""
+    suites: dict[Grain, list[Table]] = {"whole": [], "hourly": [], "daily": []}
+    for table in suited_tables(assets):
+        suites[_grain(table)].append(table)
+    facts = domain_checks()
+    return [
+        _checks("whole", suites["whole"], [], None),
+        _checks("hourly", suites["hourly"], [check for check in facts if check.grain == "hourly"], hourly),
+        _checks("daily", suites["daily"], [check for check in facts if check.grain == "daily"], daily),
+    ]
+
+
+def _grain(table: Table) -> Grain:
+    if table.partition is None:
+        return "whole"
+    return "hourly" if isinstance(table.polars_schema[table.partition], pl.Datetime) else "daily"
+
+
+def _checks(
+    grain: Grain,
+    suites: Sequence[Table],
+    facts: Sequence[DomainCheck],
+    partitions_def: dg.PartitionsDefinition[str] | None,
+) -> dg.AssetChecksDefinition:
+    suite = "Great Expectations: columns, required values, allowed words, bounds and the key"
+    named = [(SUITE_CHECK, table.dotted, suite) for table in suites]
+    named += [(check.name, check.table, check.description) for check in facts]
+    with dagster_previews():
+        specs = [
+            dg.AssetCheckSpec(
+                name,
+                asset=dg.AssetKey(dotted.split(".")),
+                description=description,
+                partitions_def=partitions_def,
+            )
+            for name, dotted, description in named
+        ]
+
+        @dg.multi_asset_check(name=f"{grain}_checks", specs=specs, can_subset=True)
+        def checks(
+            context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+        ) -> Iterator[dg.AssetCheckResult]:
+            wanted = {(key.name, ".".join(key.asset_key.path)) for key in context.selected_asset_check_keys}
+            bounds: Bounds = None
+            if grain != "whole":
+                bounds = hours_of(context) if grain == "hourly" else days_of(context)
+            docs = warehouse.project.reports / "data_docs"
+            with warehouse.reading() as con:
+                known, new = _suites(
+                    con,
+                    [table for table in suites if (SUITE_CHECK, table.dotted) in wanted],
+                    bounds,
+                    warehouse,
+                )
+                new += [
+                    Checked(
+                        name=check.name,
+                        table=check.table,
+                        bounds=bounds,
+                        outcome=check.outcome(con, warehouse.project.settings, *bounds),
+                    )
+                    for check in facts
+                    if bounds is not None and (check.name, check.table) in wanted
+                ]
+            keep_results(warehouse, new, run_id=context.op_execution_context.run_id)
+            warehouse.progress("checks", f"{len(known) + len(new)} of {grain} rows")
+            for result in (*known, *new):
+                yield _told(result, docs=str(docs / "index.html"))
+
+    return checks
+
+
+def _suites(
+    con: duckdb.DuckDBPyConnection, suites: Sequence[Table], bounds: Bounds, warehouse: Warehouse
+) -> tuple[list[Checked], list[Checked]]:
+    """Return the results of suites whose rows have not changed since they passed, and the new ones of the others."""
+    parameters = {
+        "tables": [table.dotted for table in suites],
+        "check": SUITE_CHECK,
+        "first": partition_key(bounds[0]) if bounds else None,
+        "last": partition_key(bounds[1]) if bounds else None,
+    }
+    true_still = dict(con.execute(_STILL_TRUE, parameters).fetchall())
+    moved = [table for table in suites if table.dotted not in true_still]
+    outcomes = judge_slices(
+        con,
+        [Slice(table=table, bounds=bounds) for table in moved],
+        docs=warehouse.project.reports / "data_docs",
+    )
+    known = [
+        Checked(
+            name=SUITE_CHECK, table=dotted, bounds=bounds, outcome=Outcome(is_passed=True, summary=summary)
+        )
+        for dotted, summary in true_still.items()
+    ]
+    new = [
+        Checked(name=SUITE_CHECK, table=table.dotted, bounds=bounds, outcome=outcome)
+        for table, outcome in zip(moved, outcomes, strict=True)
+    ]
+    return known, new
+
+
+def _told(result: Checked, *, docs: str) -> dg.AssetCheckResult:
+    """Return a result in Dagster's terms."""
+    outcome = result.outcome
+    metadata: dict[str, Any] = {
+        "failed_count": outcome.failed_count,
+        "failed_ids": outcome.failed_ids[:FAILED_IDS_AT_MOST],
+    }
+    if result.name == SUITE_CHECK:
+        metadata["data_docs"] = dg.MetadataValue.path(docs)
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(schema_of(result.table).dotted.split(".")),
+        check_name=result.name,
+        passed=outcome.is_passed,
+        severity=dg.AssetCheckSeverity.WARN if outcome.severity == "warn" else dg.AssetCheckSeverity.ERROR,
+        description=outcome.summary,
+        metadata=metadata,
+    )
