@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
@@ -98,9 +99,20 @@ class GpuSheet(Strict):
 
     def version_at(self, known_at: datetime) -> str:
         """Return a hash of what the sheet says of billing, and of rates known by an instant."""
-        said = [rate.model_dump_json() for rate in self.rates if self.known_from(rate) <= known_at]
-        written = repr((self.vendor, self.billing.model_dump_json(), said))
-        return hashlib.sha256(written.encode()).hexdigest()[:16]
+        if known_at not in self._versions:
+            said = [text for known, text in self._said if known <= known_at]
+            written = repr((self.vendor, self.billing.model_dump_json(), said))
+            self._versions[known_at] = hashlib.sha256(written.encode()).hexdigest()[:16]
+        return self._versions[known_at]
+
+    @cached_property
+    def _said(self) -> list[tuple[datetime, str]]:
+        """Every rate as text, with when it was known."""
+        return [(self.known_from(rate), rate.model_dump_json()) for rate in self.rates]
+
+    @cached_property
+    def _versions(self) -> dict[datetime, str]:
+        return {}
 
     def error(self, location: Location, message: str) -> ConfigurationError:
         """Build an error at a place of this sheet."""
