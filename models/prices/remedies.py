@@ -1,8 +1,12 @@
 """What to add so that an unpriced attempt gets a price: sentences for a person, with the lines to paste."""
 
+import json
+import re
 from collections.abc import Collection
 from datetime import datetime
 from difflib import get_close_matches
+
+from models.schemas.vocabulary import TOKEN_CLASSES
 
 
 def remedy(
@@ -32,6 +36,12 @@ def remedy(
     """
     sheet = f"prices/tokens/{provider or 'PROVIDER'}.yml"
     day = f"{started_at:%Y-%m-%d}"
+    if reason == "unknown_model" and (base := re.match("(?:[a-z_]+/)?(ft:[^:]+):", model or "")):
+        return (
+            f"No sheet of {provider} has rates for fine-tunes of this base; add to {sheet}: "
+            f"- {{model: {written(base[1])}, prices: [{{valid_from: {day}, "
+            "usd_per_mtok: {input_uncached: RATE, output: RATE}}]}"
+        )
     if reason == "unknown_model":
         if provider is None:
             return (
@@ -42,8 +52,9 @@ def remedy(
             f" The book knows {', '.join(close)}: if it is one of them, add an alias there." if close else ""
         )
         return (
-            f"No sheet of {provider} has a model or alias {model!r}.{near} Else add to {sheet}: "
-            f"- {{model: {model}, prices: [{{valid_from: {day}, "
+            f"No sheet of {provider} has a model or alias {model!r}.{near} Say in deployments.yml what a name of "
+            f"your own means. Else add to {sheet}: "
+            f"- {{model: {written(model)}, prices: [{{valid_from: {day}, "
             "usd_per_mtok: {input_uncached: RATE, output: RATE}}]}"
         )
     if reason == "no_price_at_time":
@@ -53,7 +64,10 @@ def remedy(
         )
     if reason == "class_not_priced":
         missing = ", ".join(sorted(set(used) - set(offered))) or "a class used"
-        return f"{sheet} has no rate of {model!r} for {missing}; add it to usd_per_mtok (or per_call_usd), 0 if free."
+        return (
+            f"{sheet} has no rate of {model!r} for {missing}; add an entry with every rate that it has, 0 if free: "
+            f"- {{model: {written(model)}, prices: [{{valid_from: {day}, {_rates(used)}}}]}}"
+        )
     if reason == "no_fx_rate":
         return f"The sheet of {provider} is in another currency; add its rate of {day} or before to fx.csv."
     if reason == "missing_usage":
@@ -66,3 +80,20 @@ def remedy(
     if reason == "no_replica_ready":
         return "No replica of the deployment was ready then; deliver the missing lifecycle events."
     return "No remedy is known for this reason; ask for it with the row's explanation."
+
+
+def written(name: str | None) -> str:
+    """Write a model's name so that YAML takes it for text."""
+    return name if name and re.fullmatch("[A-Za-z][A-Za-z0-9_./-]*", name) else json.dumps(name or "MODEL")
+
+
+def _rates(used: Collection[str]) -> str:
+    """Write the keys of an entry that prices what was used, with RATE for the figures."""
+    tokens = [name for name in TOKEN_CLASSES if name in used]
+    calls = sorted(set(used) - set(TOKEN_CLASSES))
+    parts = [f"{name}: RATE" for name in tokens]
+    return ", ".join(
+        f"{key}: {{{', '.join(lines)}}}"
+        for key, lines in (("usd_per_mtok", parts), ("per_call_usd", [f"{name}: RATE" for name in calls]))
+        if lines
+    )

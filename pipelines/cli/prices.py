@@ -13,6 +13,7 @@ from pipelines.cli.main import Context
 if TYPE_CHECKING:
     from models.prices.disagreements import Comparison, Listed
     from models.prices.offers import Outside, Reader
+    from models.prices.sheet_schema import TokenSheet
 
 _BUILT_IN = "built-in"
 _ROWS_SHOWN = 40
@@ -30,7 +31,9 @@ def command() -> None:
 def check(obj: Context, paths: tuple[Path, ...]) -> None:
     """Validate the built-in sheets and the project's, or the files at PATHS: every error with file and line."""
     from models.errors import ConfigurationError
+    from models.prices.ages import age_lines
     from models.prices.contracts import load_contracts
+    from models.prices.deployments import load_deployments
     from models.prices.fx import load_fx
     from models.prices.gpu_book import gpu_book
     from models.prices.gpu_sheets import examine_gpu_sheet
@@ -62,6 +65,7 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     if project is not None:
         parts += [
             lambda: load_contracts(project.contracts_text(), path=project.settings.prices.contracts),
+            lambda: load_deployments(project.deployments_text(), path=project.settings.prices.deployments),
             lambda: load_fx(project.fx_text(), path=project.settings.prices.fx),
         ]
     for part in parts:
@@ -73,6 +77,17 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
         click.echo(problem)
     for note in unknown:
         click.echo(f"Note: {note}")
+    today = datetime.now(UTC).date()
+    read = [(sheet.path, sheet.read_on(model).date(), 1) for sheet in good for model in sheet.models]
+    gpu_read = [(sheet.path, sheet.checked_on.date(), len(sheet.rates)) for sheet in good_gpus]
+    for line in age_lines(read, what="models", today=today) + age_lines(gpu_read, what="rates", today=today):
+        click.echo(f"Note: {line}")
+    for sheet in good:
+        for name, day in _overdue(sheet, today):
+            click.echo(
+                f"Note: {sheet.path}: the price of {name!r} announced for {day} is neither confirmed nor cancelled; "
+                "append an entry of that valid_from with a later known_from"
+            )
     model_count = sum(len(sheet.models) for sheet in good)
     click.echo(
         f"{len(tokens)} token sheets with {model_count:,} models, {len(gpus)} GPU sheets: "
@@ -80,6 +95,23 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     )
     if problems:
         raise SystemExit(1)
+
+
+def _overdue(sheet: "TokenSheet", today: date) -> list[tuple[str, date]]:
+    """Return the models and days of announced prices whose day has come and of which no later entry says more."""
+    return [
+        (model.model, plan.valid_from.date())
+        for model in sheet.models
+        for plan in model.prices
+        if plan.announced and plan.valid_from.date() <= today
+        if not any(
+            entry.valid_from == plan.valid_from
+            and entry.region == plan.region
+            and not entry.announced
+            and sheet.known_from(entry) > sheet.known_from(plan)
+            for entry in model.prices
+        )
+    ]
 
 
 def _sheet_texts(obj: Context) -> tuple[dict[str, str], dict[str, str]]:

@@ -103,11 +103,13 @@ def _tell_standing(warehouse: "Warehouse") -> None:
     """Print the checks that fail, by this run or an earlier one, and the files that cannot be read: exit code 1."""
     from pipelines.landing.store import unreadable_files
     from pipelines.warehouse.failing import failing_checks, failing_lines
+    from pipelines.warehouse.old_prices import old_price_lines
 
     with warehouse.reading() as con:
         lines = failing_lines(failing_checks(con))
+        old_prices = old_price_lines(con, today=datetime.now(UTC).date())
     unreadable = unreadable_files(warehouse)
-    for line in lines:
+    for line in [*lines, *old_prices]:
         click.echo(f"  {line}")
     for path, note in unreadable[:_FILES_SHOWN]:
         click.echo(f"  {path}: {note}")

@@ -118,6 +118,7 @@ def trust(
         facts.append(
             f"{plural(pools['unpriced_hour_count'], 'pool-hour')} of GPUs without a price are left out{guess}"
         )
+    facts += _prices(coverage)
     if quarantined:
         facts.append(f"{plural(quarantined, 'record')} of its files could not be read")
     facts.append(_complete(next(iter(found["completeness"]), None)))
@@ -185,6 +186,22 @@ def _complete(counted: Row | None) -> str:
         guess += " in part"
     calls = f"{count(missing)} of {plural(counted['counted_count'], 'counted call')} and " if missing else ""
     return f"{calls}{count(tokens)} counted tokens, {guess}, are in no log"
+
+
+def _prices(coverage: Row | None) -> list[str]:
+    """Say how old the prices are, and which rates no list states."""
+    facts = []
+    if coverage and coverage.get("old_price_count"):
+        age = (coverage["day_on"] - coverage["oldest_price_on"]).days
+        facts.append(
+            f"{plural(coverage['old_price_count'], 'attempt')} are priced by lists read up to {age} days before"
+        )
+    if coverage and coverage.get("assumed_rate_count"):
+        facts.append(
+            f"{plural(coverage['assumed_rate_count'], 'attempt')} pay the input rate for cached input, "
+            "for which their lists state no rate"
+        )
+    return facts
 
 
 def _verdict(total: Row, *, is_whole: bool, is_bad: bool, is_settled: bool) -> tuple[Level, str]:

@@ -128,7 +128,7 @@ def test_tokens_of_capacity_paid_by_the_hour_are_free_with_its_name() -> None:
         "mapped": ["free", 0, 0, "ptu-east", None],
     }
     assert found["mapped"]["provider"] == "azure.ai.openai"
-    assert found["spillover"]["price_state"] == "unpriced"
+    assert found["spillover"]["effective_usd"] == Decimal("0.495")
     assert found["spillover"]["deployment"] is None
 
 
