@@ -36,7 +36,7 @@ def split(
 ) -> Slices:
     """Split each stage's serving dollars over the units placed in it: order, cumulate, round, difference."""
     stages = (
-        occupancy.ready.sort("starts")
+        occupancy.ready.sort("starts", "slice")
         .group_by("stage")
         .agg(
             pl.col("serving_picodollars").sum().cast(pl.Int64).alias("whole"),

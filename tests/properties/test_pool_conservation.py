@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from models.costs.allocation import allocate_requests
 from models.costs.commitments import commitment_prices, load_commitments
+from models.costs.intervals import slots
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.weights import Weights, load_weights
@@ -44,9 +45,13 @@ FLEETS = 100
 COMMITMENTS = load_commitments(
     "version: 1\ncommitments:\n"
     + "".join(
-        f"  - {{provider: vendor, region: r{place}, chip: H100, gpu_count: 9, usd_per_gpu_hour: 1.111111111111, "
-        "valid_from: 2026-01-01, valid_to: 2026-11-20T19:10:00Z}\n"
+        f"  - {{provider: vendor, region: r{place}, chip: H100, gpu_count: {count}, usd_per_gpu_hour: {rate}, "
+        f"valid_from: {first}, valid_to: {last}}}\n"
         for place in range(FLEETS)
+        for count, rate, first, last in (
+            (9, "1.111111111111", "2026-01-01", "2026-11-20T19:10:00Z"),
+            (2, "2.345678901234", "2026-11-20T18:20:00.7Z", "2027-01-01"),
+        )
     ),
     path="commitments.yml",
 )
@@ -106,12 +111,21 @@ def fleet(seed, place):
                 **region,
                 "replica_id": f"{place}-r{number}",
                 "deployment": f"{place}-{draw.one('a', 'b')}",
-                "commitment": draw.one("on_demand", "spot", "committed"),
+                "commitment": draw.one("on_demand", "spot", "committed", "committed", None),
                 "node": draw.one(None, f"{place}-node"),
                 "chip_count": draw.one(1, 8),
-                "fraction": draw.one(None, "0.142857"),
+                "fraction": draw.one(None, "0.142857", "0.333333", "0.3"),
                 "events": list(zip(names, instants, strict=True)),
             }
+        )
+    if draw.one(True, False, False):
+        # Some serve as one, over several nodes.
+        for number, replica in enumerate(replicas):
+            replica |= {"replica_group": f"lws/{place}", "is_group_head": number == 0}
+    if draw.one(True, False, False):
+        # Another cluster calls one of its replicas alike.
+        replicas.append(
+            replicas[0] | {"source": "t", "cluster": "c", "replica_group": None, "is_group_head": None}
         )
     if draw.one(True, False):
         first, last = draw.instants(2)
@@ -120,7 +134,7 @@ def fleet(seed, place):
                 **region,
                 "replica_id": f"{place}-node",
                 "deployment": NONE_DEPLOYMENT,
-                "commitment": draw.one("on_demand", "spot"),
+                "commitment": draw.one("on_demand", "spot", "committed"),
                 "chip_count": draw.one(8, 16),
                 "fraction": None,
                 "node": None,
@@ -266,6 +280,28 @@ def test_bill_equals_its_parts_and_requests_carry_serving(seed):
     assert costs.select("request_id", "accrued_hour", "accrued_on").is_duplicated().sum() == 0
 
 
+@settings(parent=many, max_examples=4)
+@given(seeds)
+def test_used_and_unused_dollars_of_purchases_sum_to_what_was_paid(seed):
+    """Whatever runs on them: each slot of an hour at each purchase's own rate, as exact fractions, rounded once."""
+    replicas, attempts = fleets(seed)
+    pools = ledger(event_frame(replicas), attempt_frame(attempts), hours=3)["pools"]
+    bought = pools.filter(pl.col("commitment") == "committed").group_by("region", "pool_hour", "accrued_on")
+    found = {tuple(key): usd for *key, usd in bought.agg(pl.col("billed_usd").sum()).iter_rows()}
+    expected = defaultdict(int)
+    for row in COMMITMENTS.iter_rows(named=True):
+        for begins, ends, hour, day in slots(from_hour=START, to_hour=END, time_zone="Asia/Kolkata").select(
+            "slot_started_at", "slot_ended_at", "hour", "accrued_on"
+        ).iter_rows():  # fmt: skip
+            since = max(hour, row["valid_from"])
+            inside = [min(max(at, since), max(row["valid_to"], since)) - since for at in (begins, ends)]
+            rate = Fraction(row["picodollars_per_gpu_hour"] * row["gpu_count"], 3_600_000_000)
+            cost = [round(rate * (each // timedelta(microseconds=1))) for each in inside]
+            expected[row["region"], hour, day] += cost[1] - cost[0]
+    for key, picodollars in expected.items():
+        assert int(found.get(key, 0) * 10**12) == picodollars
+
+
 @many
 @given(seeds)
 def test_windows_and_row_order_do_not_matter(seed):
@@ -276,8 +312,8 @@ def test_windows_and_row_order_do_not_matter(seed):
     hourly = ledger(events, attempt_frame(attempts), hours=1)
     assert (
         hourly["states"]
-        .sort("replica_id", "started_at")
-        .equals(whole["states"].sort("replica_id", "started_at"))
+        .sort("replica_id", "source", "started_at")
+        .equals(whole["states"].sort("replica_id", "source", "started_at"))
     )
     assert hourly["pools"].sort(POOL_HOUR).equals(whole["pools"].sort(POOL_HOUR))
     assert by_key(hourly["costs"]).equals(by_key(whole["costs"]))
