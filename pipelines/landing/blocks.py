@@ -132,7 +132,7 @@ def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> Judged:
         "path": file.path,
         "line_number": record.number,
         "record_number": 0,
-        "byte_offset": record.offset,
+        "byte_offset": record.offset if record.offset >= 0 else None,
         "byte_length": record.length,
         "reason": "record_too_long",
         "detail": f"{record.length} bytes are more than a sixteenth of [landing] memory_mb",

@@ -5,22 +5,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 
 from models.errors import ConfigurationError, DataError
 from models.importers import fitting, importers
+from models.logs.streams import events_of, merged
 from models.logs.vllm_log import INSTEAD, is_vllm_log
+from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.known_names import told_names
-from pipelines.landing.layout import HEAD_BYTES, Bounds, header_of, is_table
+from pipelines.landing.layout import header_of, is_table
 from pipelines.landing.plain import plain_bytes
-from pipelines.landing.split import Overlong, layout_of
+from pipelines.landing.split import Overlong
 from pipelines.sources.stored import StoredFile
+from pipelines.warehouse.connect import memory_connection
 
 _RECORDS = 100
+_MEMORY_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -88,16 +93,16 @@ def _served_by(file: StoredFile, kind: str, records: list[Mapping[str, Any]]) ->
 
 
 def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:
-    """Yield the first records as parsed; of a table its column names, of other text its lines."""
+    """Yield the first records as parsed; of CSV its column names, of other text its lines."""
     if is_table(handle):
-        yield dict.fromkeys(pyarrow.parquet.ParquetFile(handle).schema_arrow.names)
+        yield from _rows(pyarrow.parquet.ParquetFile(handle))
         return
     plain = plain_bytes(handle, lambda _: None, size=file.size_bytes)
     head = b""
     while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
         head += piece
-    lay = layout_of(head, takes_rows=True)
-    if lay == "rows":
+    form = text_form(head, takes_rows=True, is_record=lambda record: bool(fitting(record)))
+    if form.lay == "rows":
         lines = [line for line in head.splitlines() if line.strip()][:_RECORDS]
         columns: tuple[str, ...] = ()
         with suppress(DataError):
@@ -105,13 +110,43 @@ def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:
         texts = [{"line": line.decode("utf-8", "replace")} for line in lines]
         yield from [dict.fromkeys(columns) | texts[0]] if len(columns) > 1 else texts
         return
-    for cut in Bounds(1 << 30).split(iter([head]), lay):
-        if isinstance(cut, Overlong):
-            continue
-        for line in cut.data.splitlines():
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
+    with memory_connection() as con:
+        for cut in form.split(chain([head], plain), Bounds(_MEMORY_BYTES)):
+            if isinstance(cut, Overlong):
                 continue
-            if isinstance(record, dict):
-                yield record
+            for line in cut.data.splitlines():
+                try:
+                    record = json.loads(line)
+                except (ValueError, RecursionError):
+                    continue
+                if isinstance(record, dict):
+                    yield _with_whole_response(record, con)
+
+
+def _rows(table: pyarrow.parquet.ParquetFile) -> Iterator[Mapping[str, Any]]:
+    """Yield the first rows of a table without the fields that they leave empty; of a table without rows its columns."""
+    batch = next(table.iter_batches(batch_size=_RECORDS), None)
+    if batch is None or not batch.num_rows:
+        yield dict.fromkeys(table.schema_arrow.names)
+        return
+    for row in batch.to_pylist():
+        yield _without_empty(row)
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_empty(held) for name, held in value.items() if held is not None}
+    return value
+
+
+def _with_whole_response(record: dict[str, Any], con: duckdb.DuckDBPyConnection) -> Mapping[str, Any]:
+    """Return a record with the response that the events under `response` make up, as the formats read it."""
+    held = record.get("response")
+    if not isinstance(held, (str, list)):
+        return record
+    text = held if isinstance(held, str) else json.dumps(held)
+    ((whole,),) = con.execute(
+        f"SELECT {merged('events')} FROM (SELECT {events_of('held')} AS events FROM (SELECT $1::VARCHAR AS held))",
+        [text],
+    ).fetchall()
+    return record if whole is None else {**record, "response": json.loads(whole)}

@@ -21,9 +21,10 @@ from models.importers import importers
 from models.schemas import table
 from models.schemas.base import INSTANT
 from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
+from pipelines.landing.forms import Bounds
 from pipelines.landing.identity import Grown, Identity, identify
 from pipelines.landing.judge import CONTENT_KEY, FileMark, Judged, Stamp, time_column
-from pipelines.landing.layout import Bounds, Opened, is_table, open_table, open_text
+from pipelines.landing.layout import Opened, is_table, open_table, open_text
 from pipelines.landing.memory import give_back
 from pipelines.landing.parts import LakeWriteError, Parts
 from pipelines.landing.read import Layout

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import BinaryIO
 
@@ -12,47 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from models.errors import DataError
+from models.importers import fitting
 from models.records import Importer
+from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.identity import Grown, Identity
 from pipelines.landing.known_names import told_names
 from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
-from pipelines.landing.read import Form, Layout
-from pipelines.landing.split import MOST_RECORDS, Overlong, Piece, layout_of, split
-from pipelines.landing.split import Layout as Lay
+from pipelines.landing.read import Layout
+from pipelines.landing.split import Overlong, Piece
 
-HEAD_BYTES = 1 << 20
 _DELIMITERS = ",;\t|"
+_DECIMAL_COMMA = re.compile(rb'(?m)(?:^|[;\t|])"?[-+]?\d[\d.]*,\d+"?(?=[;\t|]|\r?$)')
 _ROWS_AT_ONCE = 50_000
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Sizes that a memory allows."""
-
-    memory_bytes: int
-    is_joint: bool = False
-
-    @property
-    def piece(self) -> int:
-        return max(self.memory_bytes // (32 if self.is_joint else 64), 1 << 20)
-
-    @property
-    def record(self) -> int:
-        return self.memory_bytes // 16
-
-    def split(
-        self, pieces: Iterator[bytes], lay: Lay, *, first: int = 1, offset: int = 0
-    ) -> Iterator[Piece | Overlong]:
-        most = MOST_RECORDS * (10 if self.is_joint else 1)
-        return split(
-            pieces,
-            lay,
-            at_least=self.piece,
-            longest=self.record,
-            most_records=most,
-            first=first,
-            offset=offset,
-        )
 
 
 @dataclass
@@ -92,20 +64,26 @@ def open_text(
     head = b""
     while len(head) < HEAD_BYTES and (piece := next(plain, b"")):
         head += piece
-    lay = layout_of(head[:HEAD_BYTES], takes_rows="csv" in importer.formats)
-    form: Form = "csv" if lay == "rows" else "json"
-    if lay == "lines" and "text" in importer.formats and not head.lstrip().startswith(b"{"):
-        form = "text"
+    theirs = {*columns.values()}
+    form = text_form(
+        head,
+        takes_rows="csv" in importer.formats,
+        is_record=lambda record: bool(fitting(record) or theirs.intersection(record)),
+    )
+    if form.lay == "rows":
+        layout, pieces = _without_header(form.split(chain([head], plain), bounds), importer, columns)
+        return Opened(layout, pieces, notes)
+    is_text = form.lay == "lines" and "text" in importer.formats and not head.lstrip().startswith(b"{")
+    layout = Layout("text" if is_text and form.wrapping.is_none else "json")
     grown = identity.grown
-    if grown is not None and lay == "lines" and not importer.is_joint:
+    if grown is not None and form.lay == "lines" and form.wrapping.is_none and not importer.is_joint:
         tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
-        pieces = bounds.split(tail, lay, first=grown.line_count + 1, offset=grown.offset)
-        return Opened(Layout(form), pieces, notes, grown)
-    pieces = bounds.split(chain([head], plain), lay)
-    if form != "csv":
-        return Opened(Layout(form), pieces, notes)
-    layout, pieces = _without_header(pieces, importer, columns)
-    return Opened(layout, pieces, notes)
+        pieces = form.split(tail, bounds, first=grown.line_count + 1, offset=grown.offset)
+        return Opened(layout, pieces, notes, grown)
+    told = form.wrapping.told()
+    if told is not None:
+        notes.append(told)
+    return Opened(layout, form.split(chain([head], plain), bounds), notes)
 
 
 def _without_header(
@@ -122,6 +100,9 @@ def _without_header(
                 layout = header_of(text)
                 _check_columns(layout.header, importer, columns)
                 first = piece.first + piece.data[:end].count(b"\n")
+                if layout.delimiter != ",":
+                    sample = piece.data[end : end + HEAD_BYTES]
+                    layout = replace(layout, has_decimal_commas=_DECIMAL_COMMA.search(sample) is not None)
                 rest = Piece(piece.data[end:], first, piece.offset + int(end), piece.ends[index + 1 :] - end)
                 return layout, chain([rest], pieces)
             start = int(end)

@@ -30,6 +30,9 @@ _FOREIGN = {
 }
 _ZSTD_READ = 1 << 16
 
+_MOST_DEEP = 2
+"""Archives within archives are unpacked so deep."""
+
 Note = Callable[[str], None]
 
 
@@ -54,7 +57,7 @@ def plain_bytes(handle: BinaryIO, note: Note, *, size: int, offset: int = 0) -> 
                 f"it is a {name} file, which is not read; deliver it as JSONL, CSV, Parquet, gzip or zstd"
             )
     if head.startswith(_GZIP_MAGIC):
-        pieces = _gunzip(_pieces(handle, size, at_once=_PACKED_BYTES), note)
+        pieces = _gunzip_all(_pieces(handle, size, at_once=_PACKED_BYTES), note)
     elif head.startswith(_ZSTD_MAGIC):
         pieces = _unzstd(handle, note)
     else:
@@ -73,6 +76,24 @@ def _pieces(handle: BinaryIO, size: int, *, at_once: int = PIECE_BYTES) -> Itera
     while piece := handle.read(min(at_once, size)):
         size -= len(piece)
         yield piece
+
+
+def _gunzip_all(packed_pieces: Iterator[bytes], note: Note) -> Iterator[bytes]:
+    """Unpack an archive, and archives in it: a delivery stream packs once more what a log group sends packed."""
+    for _ in range(_MOST_DEEP):
+        packed_pieces = _gunzip(packed_pieces, note)
+        first = next(packed_pieces, b"")
+        packed_pieces = chain([first], packed_pieces)
+        if not first.startswith(_GZIP_MAGIC):
+            break
+        packed_pieces = _cut(packed_pieces, _PACKED_BYTES)
+    yield from packed_pieces
+
+
+def _cut(pieces: Iterator[bytes], at_once: int) -> Iterator[bytes]:
+    for piece in pieces:
+        for start in range(0, len(piece), at_once):
+            yield piece[start : start + at_once]
 
 
 def _gunzip(packed_pieces: Iterator[bytes], note: Note) -> Iterator[bytes]:

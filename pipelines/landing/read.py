@@ -31,17 +31,23 @@ _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, U
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
+_NUMBER = r"^\s*[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*$"
+_FOREIGN_NUMBER = r"^\s*[-+]?(?:\d+,\d+|\d{1,3}(?:\.\d{3})+(?:,\d+)?)\s*$"
 _WHITE_SPACE = np.frombuffer(b" \t\r\n", np.uint8)
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How the records of a file are read: as JSON objects, CSV rows under a header, or lines of text."""
+    """How the records of a file are read: as JSON objects, CSV rows under a header, or lines of text.
+
+    In CSV with decimal commas a point groups thousands.
+    """
 
     form: Form
     header: tuple[str, ...] = ()
     delimiter: str = ","
+    has_decimal_commas: bool = False
 
 
 @dataclass
@@ -398,7 +404,19 @@ def _csv_table(records: Records, layout: Layout) -> tuple[pa.Table | None, int]:
         )
     except pa.ArrowException:
         return None, len(refused)
-    return table, len(refused)
+    return _with_decimal_points(table) if layout.has_decimal_commas else table, len(refused)
+
+
+def _with_decimal_points(table: pa.Table) -> pa.Table:
+    """Return a table whose columns of numbers such as 1.234,5 are written as 1234.5."""
+    for place, name in enumerate(table.column_names):
+        texts = table.column(place)
+        if pa.compute.all(pa.compute.match_substring_regex(texts, _NUMBER)).as_py() is not True:
+            continue
+        points = pa.compute.replace_substring(pa.compute.replace_substring(texts, ".", ""), ",", ".")
+        is_foreign = pa.compute.match_substring_regex(texts, _FOREIGN_NUMBER)
+        table = table.set_column(place, name, pa.compute.if_else(is_foreign, points, texts))
+    return table
 
 
 def _csv_rows(text: bytes, layout: Layout) -> list[list[str]]:

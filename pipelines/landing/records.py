@@ -20,7 +20,7 @@ class Records:
         ends: where each ends in `data`, its newline included.
         file: which of the block's files each is of.
         number: its number in that file.
-        offset: where it starts in that file, unpacked.
+        offset: where it starts in that file, unpacked; below 0 where it does not stand in it so.
     """
 
     data: bytes
@@ -41,7 +41,7 @@ class Records:
             ends.append(inside + base)
             files.append(np.full(len(inside), file, np.int64))
             numbers.append(piece.first + np.searchsorted(newlines, starts, side="right"))
-            offsets.append(starts + piece.offset)
+            offsets.append(starts + piece.offset if piece.offset >= 0 else np.full(len(inside), -1, np.int64))
             base += len(piece.data)
         data = pieces[0][1].data if len(pieces) == 1 else b"".join(piece.data for _, piece in pieces)
         return cls(data, _joined(ends), _joined(files), _joined(numbers), _joined(offsets))
@@ -91,7 +91,7 @@ class Records:
                 "byte_offset": self.offset,
                 "byte_length": self.lengths,
             }
-        )
+        ).with_columns(byte_offset=pl.when(pl.col("byte_offset") >= 0).then(pl.col("byte_offset")))
 
 
 def _joined(parts: list[Positions]) -> Positions:

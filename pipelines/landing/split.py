@@ -6,7 +6,7 @@ records are known for each, and memory is bounded by the longest record that is 
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ SHORT_RECORD = 4 << 20
 MOST_RECORDS = 50_000
 """Short records are cut into pieces of so many, since a row takes far more memory than its text."""
 _HEAD = 1 << 20
+_WHITE_SPACE = np.frombuffer(b" \t\r\n", np.uint8)
 _NEWLINE, _QUOTE, _BACKSLASH, _COMMA, _SPACE = 10, 34, 92, 44, 32
 
 
@@ -30,7 +31,7 @@ class Piece:
     Attributes:
         data: their bytes.
         first: number of the first: the line of a text, else the ordinal in the document.
-        offset: where they start in the unpacked file.
+        offset: where they start in the unpacked file; below 0 where they do not stand in it so.
         ends: where each record ends in `data`, its newline included; None when every newline ends one.
     """
 
@@ -52,7 +53,8 @@ class Piece:
                 None if self.ends is None else self.ends[(self.ends > start) & (self.ends <= stop)] - start
             )
             first = self.first + int(np.searchsorted(newlines, start, side="right"))
-            yield Piece(self.data[start:stop], first, self.offset + int(start), inside)
+            offset = self.offset + int(start) if self.offset >= 0 else self.offset
+            yield Piece(self.data[start:stop], first, offset, inside)
             start = int(stop)
 
     def newlines(self) -> Positions:
@@ -81,6 +83,8 @@ def layout_of(head: bytes, *, takes_rows: bool) -> Layout:
     if text.startswith(b"["):
         return "document"
     first, newline, rest = text.partition(b"\n")
+    if _is_end_to_end(first):
+        return "document"
     if not newline or not rest.strip() or _is_json(first):
         return "lines"
     # An object over several lines is a document; a broken first line of many is not.
@@ -90,6 +94,16 @@ def layout_of(head: bytes, *, takes_rows: bool) -> Layout:
         return "document"
     is_open_ended = len(lines) == 1 and first.rstrip().endswith((b"{", b"[", b","))
     return "document" if is_open_ended else "lines"
+
+
+def _is_end_to_end(line: bytes) -> bool:
+    """Return whether a line begins with an object and goes on with another."""
+    try:
+        text = line.decode("utf-8", "replace")
+        _, end = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return text[end:].lstrip().startswith("{")
 
 
 def _is_json(text: bytes) -> bool:
@@ -121,11 +135,13 @@ def split(
         first: number of the first record.
         offset: where the bytes begin in the unpacked file.
     """
+    scanner = _Scanner()
     if layout == "document":
-        scanner = _Scanner()
         pieces = (scanner.lines(piece) for piece in pieces)
     splitter = _Splitter(at_least, longest, first, offset, has_quotes=layout == "rows")
     for piece in splitter.split(pieces):
+        if scanner.has_inserted:
+            piece = replace(piece, offset=-1)  # noqa: PLW2901
         yield from [piece] if isinstance(piece, Overlong) else piece.parts(most_records)
 
 
@@ -219,9 +235,13 @@ class _Splitter:
 
 
 class _Scanner:
-    """Turn JSON documents into lines of the same length: an element of the outer list, or an outer object, each.
+    """Turn JSON documents into lines: an element of the outer list, or an outer object, each.
 
-    Newlines inside a record become spaces, and what divides records becomes a newline; offsets stay true.
+    Newlines inside a record become spaces, and what divides records becomes a newline, so that offsets stay true;
+    between objects that nothing divides a newline is put in.
+
+    Attributes:
+        has_inserted: whether a newline was put in, so that offsets behind it are not those of the file.
     """
 
     def __init__(self) -> None:
@@ -229,6 +249,8 @@ class _Scanner:
         self._is_quoted = False
         self._is_escaped = False
         self._in_list = False
+        self._is_after_object = False
+        self.has_inserted = False
 
     def lines(self, piece: bytes) -> bytes:
         window = 1 << 20
@@ -256,7 +278,17 @@ class _Scanner:
         codes[newline & ~inside & ~((depth == 0) & ~in_list)] = _SPACE
         codes[lists | ends] = _SPACE
         codes[(codes == _COMMA) & in_list & (depth == 1) & ~is_text] = _NEWLINE
-        return codes.tobytes()
+        # An object outside of a list ends a record: the space behind it becomes a newline; where there is none, as
+        # between objects that were put end to end, one is put in.
+        after = np.flatnonzero((codes == ord("}")) & closes & (depth == 0) & ~in_list) + 1
+        if self._is_after_object:
+            after = np.concatenate([np.zeros(1, np.int64), after])
+        self._is_after_object = bool(len(after) and after[-1] == len(codes))
+        after = after[after < len(codes)]
+        is_space = np.isin(codes[after], _WHITE_SPACE)
+        codes[after[is_space]] = _NEWLINE
+        self.has_inserted |= not is_space.all()
+        return np.insert(codes, after[~is_space], _NEWLINE).tobytes()
 
     def _escaped(self, codes: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Return which bytes an odd run of backslashes precedes."""
