@@ -156,7 +156,9 @@ counted AS (
     CASE WHEN r.called_as LIKE '%ft:%:%' AND r.called_as NOT IN (SELECT alias FROM names)
       THEN coalesce(nullif(regexp_extract(r.called_as, '^((?:[a-z_]+/)?ft:[^:]+):.+', 1), ''), r.called_as)
       ELSE r.called_as END AS name,
-    CASE WHEN coalesce(r.service_tier, 'default') IN ('default', 'standard', 'on_demand', 'auto', '')
+    CASE WHEN lower(coalesce(r.service_tier, '')) IN (
+        '', 'default', 'standard', 'on_demand', 'on-demand', 'ondemand', 'auto', 'spillover', 'payg', 'paygo',
+        'pay_as_you_go', 'pay-as-you-go', 'global_standard', 'globalstandard')
       THEN 'default' ELSE r.service_tier END AS tier,
     list_filter(coalesce(map_entries(r.other_meters), []), lambda one: list_contains(m.known_meters, one.key)) AS meters,
     [

@@ -69,7 +69,7 @@ def listed_in_book(book: pl.DataFrame, models: pl.DataFrame, *, at: datetime) ->
         in_force, is_current,
         pl.col("layer") == "list", pl.col("service_tier") == "default", pl.col("region").is_null(),
         pl.col("schedule").is_null(), pl.col("above_input_tokens").is_null(), pl.col("unit") == "token",
-        pl.col("usd_per_mtok") > 0,
+        pl.col("usd_per_mtok") > 0, ~pl.col("is_assumed"),
     )  # fmt: skip
     rates: Listed = {}
     for provider, model, meter, rate in rows.select("provider", "model", "meter", "usd_per_mtok").iter_rows():

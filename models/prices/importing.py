@@ -80,8 +80,8 @@ class Origin:
 def import_tokens(outside: Outside, sheets: Sequence[TokenSheet], *, origin: Origin) -> Imported:
     """Return the token sheets that add what a list says beyond the book.
 
-    A price without a date of its own holds from the day on which it was read; a model that the book does not
-    have begins on `origin.since`, where that is given.
+    A price without a date of its own holds from the day on which it was read, or from `origin.since` where that is
+    given; for a model that the book has, not before the entry that it corrects.
     """
     done = Imported(refusals=list(outside.refusals))
     aliases = model_aliases(sheets)
@@ -90,16 +90,20 @@ def import_tokens(outside: Outside, sheets: Sequence[TokenSheet], *, origin: Ori
     book = token_book(sheets)
     known_models = set(book.select("provider", "model").unique().iter_rows())
     fresh: dict[str, dict[str, list[TokenOffer]]] = defaultdict(lambda: defaultdict(list))
+    begun: dict[tuple[str, str], date] = {}
     for offer in offers:
         said = stated[offer.provider, offer.model, offer.region, _starts(offer, origin)]
         is_known = (offer.provider, offer.model) in known_models
-        held = _held(book, offer, _instant(_starts(offer, origin))) if is_known else {}
+        rows = _in_force(book, offer, _instant(_starts(offer, origin))) if is_known else book.clear()
+        held = _by_card(rows)
         if held and all(held.get(card) == rate for card, rate in said.items()):
             done.same_count += 1
             continue
         done.changed_count += bool(held)
         done.new_count += not held
         fresh[offer.provider][offer.model].append(offer)
+        if rows.height:
+            begun[offer.provider, offer.model] = rows["valid_from"].max().date()  # type: ignore[union-attr]
     names = set(aliases.select("provider", "alias").iter_rows())
     for provider, models in sorted(fresh.items()):
         lines = [origin.header(outside.source_url).replace("{who}", f"provider: {provider}"), "models:\n"]
@@ -112,14 +116,46 @@ def import_tokens(outside: Outside, sheets: Sequence[TokenSheet], *, origin: Ori
             if own:
                 lines.append(f"    aliases: {json.dumps(own)}\n")
             lines.append("    prices:\n")
-            is_new = (provider, model) not in known_models
+            earliest = begun.get((provider, model), date.min)
             lines += [
                 line
                 for place, offer in enumerate(sorted(entries, key=lambda one: _starts(one, origin)))
-                for line in _entry_lines(offer, origin, begins=is_new and place == 0)
+                for line in _entry_lines(offer, origin, not_before=earliest if place == 0 else None)
             ]
         done.files[f"tokens/{provider}.{origin.kind}-{origin.read_on}.yml"] = "".join(lines)
     return done
+
+
+def lacking(
+    outside: Outside, sheets: Sequence[TokenSheet], *, origin: Origin
+) -> list[tuple[str, str, list[str]]]:
+    """Return the classes and tiers that a list prices and the book does not, for models that both have.
+
+    Returns:
+        Provider, model, and what is lacking, such as `cache_read`, `batch` or `priority cache_read`.
+    """
+    aliases, book = model_aliases(sheets), token_book(sheets)
+    known = set(book.select("provider", "model").unique().iter_rows())
+    found = []
+    offers = _canonical(outside.token_offers, aliases, origin, Imported())
+    stated = _rows(offers, origin)
+    for offer in offers:
+        if (offer.provider, offer.model) in known:
+            said = stated[offer.provider, offer.model, offer.region, _starts(offer, origin)]
+            held = _by_card(_in_force(book, offer, _instant(_starts(offer, origin))))
+            missing = {card for card, rate in said.items() if rate is not None and held.get(card) is None}
+            tiers = {card[3] for card in held}
+            words = {
+                card[3]
+                if card[3] not in tiers
+                else card[7]
+                if card[3] == "default"
+                else f"{card[3]} {card[7]}"
+                for card in missing
+            }
+            if words:
+                found.append((offer.provider, offer.model, sorted(words)))
+    return found
 
 
 def _canonical(
@@ -192,31 +228,33 @@ def _rows(
             }
         )  # fmt: skip
         sheet._document = _NOWHERE  # noqa: SLF001 (how a private attribute is filled)
-        rows = token_book([sheet])
+        rows = token_book([sheet]).filter(~pl.col("is_assumed"))
         found[offer.provider, offer.model, offer.region, start] = _by_card(rows)
     return found
 
 
-def _held(book: pl.DataFrame, offer: TokenOffer, at: datetime) -> dict[Any, int | None]:
-    rows = book.filter(
+def _in_force(book: pl.DataFrame, offer: TokenOffer, at: datetime) -> pl.DataFrame:
+    """Return the rows of the book of a model on a day, without rates that no sheet states."""
+    return book.filter(
         pl.col("provider") == offer.provider,
         pl.col("model") == offer.model,
         pl.col("layer") == "list",
         pl.col("known_to").is_null(),
         pl.col("valid_from") <= at,
         pl.col("valid_to").is_null() | (pl.col("valid_to") > at),
+        ~pl.col("is_assumed"),
     )
-    return _by_card(rows)
 
 
 def _by_card(rows: pl.DataFrame) -> dict[Any, int | None]:
     return {row[:-1]: row[-1] for row in rows.select(*_CARD, "picodollars_per_unit").iter_rows()}
 
 
-def _entry_lines(offer: TokenOffer, origin: Origin, *, begins: bool) -> Iterator[str]:
+def _entry_lines(offer: TokenOffer, origin: Origin, *, not_before: date | None) -> Iterator[str]:
     start = _starts(offer, origin)
-    first = origin.since if begins and origin.since and origin.since < start else start
-    yield f"      - valid_from: {first}\n"
+    if not_before is not None and origin.since and origin.since < start:
+        start = max(origin.since, min(not_before, start))
+    yield f"      - valid_from: {start}\n"
     if offer.region is not None:
         yield f"        region: {json.dumps(offer.region)}\n"
     for key, value in offer.entry.items():

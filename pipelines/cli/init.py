@@ -40,5 +40,6 @@ def command(folder: Path) -> None:
     click.echo(f"Made a project in {folder}. Next:")
     click.echo(f"  1. put LiteLLM exports (.jsonl or .jsonl.gz) into {landing}")
     click.echo(f"     or describe other sources in {folder / SETTINGS_FILE}")
+    click.echo(f"     what ARNs and deployments mean: {folder / 'deployments.yml'} (docs/deployments.md)")
     click.echo(f"  2. nanodollar --project {folder} run")
     click.echo(f'  3. nanodollar --project {folder} sql "FROM mart.cost_per_token_daily LIMIT 5"')

@@ -155,6 +155,9 @@ def diff(obj: Context, first: str, second: str, on: datetime | None, show_all: b
         f"{first} and {second} on {at}: {found.both_count:,} names in both, {found.differing_count:,} differ"
     )
     _show_differences(found, show_all=show_all)
+    for name in (first, second):
+        if name != _BUILT_IN and _BUILT_IN in (first, second):
+            _show_lacking(obj, name, at, show_all=show_all)
     click.echo(
         f"Only in {first}: {len(found.only_first):,}; only in {second}: {len(found.only_second):,} "
         "(of providers that both have)"
@@ -191,6 +194,22 @@ def _show_differences(found: "Comparison", *, show_all: bool) -> None:
         click.echo(f"... and {len(found.disagreements) - len(shown):,} more; --all shows them.")
 
 
+def _show_lacking(obj: Context, name: str, at: date, *, show_all: bool) -> None:
+    """Print the classes and tiers that a list prices and the book lacks, of models that both have."""
+    from models.prices.importing import Origin, lacking
+    from models.prices.sheets import load_token_sheets
+
+    reader, outside, digest = _read(name)
+    origin = Origin(reader.kind, at, name, digest, reader.unit)
+    found = lacking(outside, load_token_sheets(_sheet_texts(obj)[0]), origin=origin)
+    shown = found if show_all else found[:_ROWS_SHOWN]
+    click.echo(f"Classes and tiers that {name} prices and {_BUILT_IN} lacks: {len(found):,} models")
+    for provider, model, words in shown:
+        click.echo(f"  {provider} {model}: {', '.join(words)}")
+    if len(shown) < len(found):
+        click.echo(f"... and {len(found) - len(shown):,} more; --all shows them.")
+
+
 def _listed(obj: Context, name: str, at: date) -> "Listed":
     from models.prices.disagreements import listed_in, listed_in_book
 
@@ -215,7 +234,7 @@ def _book(obj: Context) -> Any:
     "--read-on", type=_DAY, help="Day on which the list was read; by default the date in its file name."
 )
 @click.option(
-    "--since", type=_DAY, help="Begin of models that the book does not have yet; by default the day read."
+    "--since", type=_DAY, help="Day from which undated prices are taken to hold; by default the day read."
 )
 @click.option("--provider", "providers", multiple=True, help="Import this provider only; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")

@@ -15,7 +15,7 @@ from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.disagreements import compare, listed_in, listed_in_book
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
-from models.prices.importing import Imported, Origin, import_gpus, import_tokens
+from models.prices.importing import Imported, Origin, import_gpus, import_tokens, lacking
 from models.prices.offers import Outside
 from models.prices.outside import readers
 from models.prices.sheets import load_token_sheets
@@ -121,6 +121,27 @@ def test_a_model_that_the_book_lacks_can_begin_before_the_list_was_read() -> Non
     rows = token_book(load_token_sheets({"new.yml": done.files["tokens/openai.litellm-2026-07-24.yml"]}))
     assert set(rows["valid_from"]) == {datetime(2024, 1, 1, tzinfo=UTC)}
     assert set(rows["known_from"]) == {datetime(2026, 7, 24, tzinfo=UTC)}
+
+
+def test_a_changed_rate_begins_on_the_day_that_is_named_but_not_before_the_entry_that_it_corrects() -> None:
+    dearer = litellm({"known": LITELLM["known"] | {"output_cost_per_token": 1.2e-05}})
+    for since, begins in ((date(2026, 3, 1), date(2026, 3, 1)), (date(2020, 1, 1), date(2025, 1, 1))):
+        done = imported(dearer, {"book.yml": BOOK}, since=since)
+        (sheet,) = load_token_sheets(done.files)
+        (entry,) = sheet.models[0].prices
+        assert (entry.valid_from.date(), sheet.known_from(entry).date()) == (begins, date(2026, 7, 24))
+
+
+def test_what_a_list_prices_and_the_book_lacks_is_named_by_class_and_tier() -> None:
+    fuller = litellm(
+        {
+            "known": LITELLM["known"]
+            | {"cache_read_input_token_cost": 1e-06, "input_cost_per_token_batches": 1e-06}
+        }
+    )
+    origin = Origin("litellm", date(2026, 7, 24), "map.json", "0" * 64, "USD per token")
+    found = lacking(fuller, load_token_sheets({"book.yml": BOOK}), origin=origin)
+    assert found == [("openai", "known", ["batch", "cache_read"])]
 
 
 def test_two_figures_of_one_list_for_one_model_are_named_and_agreeing_ones_are_united() -> None:

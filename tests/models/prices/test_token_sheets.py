@@ -1,10 +1,11 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from models.errors import ConfigurationError
+from models.prices.ages import age_lines
 from models.prices.builtin import builtin_token_sheets
 from models.prices.providers import canonical_providers, provider_aliases
 from models.prices.sheets import load_token_sheets
@@ -141,3 +142,16 @@ def test_the_ai_sdks_provider_names_are_told_whatever_interface_they_name() -> N
     }  # fmt: skip
     told = canonical_providers(pl.LazyFrame({"provider": list(named)})).collect()["provider"]
     assert dict(zip(named, told, strict=True)) == named
+
+
+def test_only_old_prices_are_told_with_their_age() -> None:
+    read = [
+        ("openai", date(2026, 7, 24), 3),
+        ("openai", date(2026, 8, 1), 2),
+        ("groq", date(2026, 10, 31), 1),
+    ]
+    read += [("cohere", date(2026, 10, 30), 7)]
+    assert age_lines(read, what="attempts", today=date(2026, 11, 29)) == [
+        "prices of openai were read 128 days ago, on 2026-07-24 (5 attempts)",
+        "prices of cohere were read 30 days ago, on 2026-10-30 (7 attempts)",
+    ]
