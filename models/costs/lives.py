@@ -27,6 +27,7 @@ INTERRUPTED = "preempted"
 """The reason of an end that the vendor made."""
 LARGEST_SKEW = timedelta(seconds=60)
 """How far the clocks of two nodes are taken to differ at most; what is further out of order is a wrong event."""
+_TICK = timedelta(microseconds=1)
 _LATE = ("scheduled", "image_pulled", "weights_loaded", "ready")
 _BEGINNINGS = ("requested", "scheduled", "image_pulled", "weights_loaded", "ready")
 
@@ -220,6 +221,13 @@ def _lives(events: pl.LazyFrame) -> pl.DataFrame:
             & pl.col("failed_at").is_null()
             & pl.col("first_at").shift(-1).over("replica").is_not_null()
         ).alias("has_no_stop"),
+    )
+    # A container that starts anew on its pod is told a microsecond after its end, to come after it; it left no gap.
+    before = pl.col("ended_at").shift(1).over("replica")
+    is_at_once = (pl.col("scheduled_at") - before == _TICK).fill_null(value=False)
+    rows = rows.with_columns(
+        pl.when(is_at_once).then(before).otherwise("scheduled_at").alias("scheduled_at"),
+        pl.when(is_at_once).then(before).otherwise("first_at").alias("first_at"),
     )
     rows = _with_nodes(with_notices(rows, notices, largest_skew=LARGEST_SKEW))
     limit = pl.col("ended_at")
