@@ -102,7 +102,9 @@ class Project:
                 kind=item.kind,
                 path=item.path,
                 url=None if item.url is None else text_of(item.url),
-                columns=item.columns,
+                columns=item.renamed,
+                constants=item.constants,
+                dimensions=self.settings.tag_names | item.tag_names,
                 api=item.api.api() if item.api is not None else None,
                 allow_private_addresses=item.allow_private_addresses,
             )

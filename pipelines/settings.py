@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.documents import read_toml
 from models.errors import ConfigurationError
+from models.importers import importers
+from models.schemas import table
 from models.yaml_values import LARGEST
 from pipelines import masking
 from pipelines.limits import ColdStartSettings, CompletenessSettings
@@ -104,12 +107,50 @@ def text_of(value: str | SecretSetting) -> str:
     return value.value() if isinstance(value, SecretSetting) else value
 
 
+class ConstantSetting(_Section):
+    value: str | int | float
+
+
+_DIMENSIONS = ("tenant", "team", "user_id", "session_id", "task_class", "route")
+_TAG_PLACES = ("tag:", "metadata.", "attribute:", "property:")
+_NO_CONSTANTS = frozenset(
+    {
+        "source",
+        "source_kind",
+        "request_id",
+        "started_at",
+        "ingested_at",
+        "file_hash",
+        "line_number",
+        "record_number",
+    }
+)
+"""Columns of which each row has its own."""
+
+
+def _dimensions(named: dict[str, str | list[str]]) -> dict[str, tuple[str, ...]]:
+    """Return for each dimension the names of its tags, without the place that may stand before them."""
+    held: dict[str, tuple[str, ...]] = {}
+    for dimension, names in named.items():
+        if dimension not in _DIMENSIONS:
+            raise ValueError(
+                f"{dimension!r} is no dimension that a tag fills; there are {', '.join(_DIMENSIONS)}"
+            )
+        listed = [names] if isinstance(names, str) else names
+        places = [next((place for place in _TAG_PLACES if name.startswith(place)), "") for name in listed]
+        held[dimension] = tuple(name.removeprefix(place) for name, place in zip(listed, places, strict=True))
+        if any("," in name or not name for name in held[dimension]):
+            raise ValueError(f"{dimension!r} needs the names of tags, each without a comma")
+    return held
+
+
 class SourceSettings(_Section):
     name: str
     kind: str
     path: str | None = None
     url: str | SecretSetting | None = None
-    columns: dict[str, str] = {}
+    columns: dict[str, str | ConstantSetting] = {}
+    dimensions: dict[str, str | list[str]] = {}
     api: ApiSettings | None = None
     allow_private_addresses: bool = False
 
@@ -136,6 +177,48 @@ class SourceSettings(_Section):
         if self.api is not None and self.url is None:
             raise ValueError(f"source {self.name!r} has an api but no url")
         return self
+
+    @model_validator(mode="after")
+    def _says_what_columns_hold(self) -> "SourceSettings":
+        importer = importers()[self.kind]
+        if self.renamed and not importer.takes_columns:
+            name, theirs = next(iter(self.renamed.items()))
+            raise ValueError(
+                f"kind {self.kind!r} takes no other names of columns; a constant is written "
+                f'{name} = {{ value = "{theirs}" }}'
+            )
+        known = {column.name: column for column in table(importer.table).columns}
+        for name, value in self.constants.items():
+            column = known.get(name)
+            if column is None or name in _NO_CONSTANTS:
+                near = difflib.get_close_matches(name, set(known) - _NO_CONSTANTS, 1)
+                hint = f"; did you mean {near[0]!r}" if near else ""
+                raise ValueError(f"{name!r} is no column of {importer.table} that has a constant{hint}")
+            try:
+                pl.Series([value]).cast(column.dtype)
+            except pl.exceptions.PolarsError:
+                raise ValueError(f"{value!r} is no value of {name!r}") from None
+        _dimensions(self.dimensions)
+        return self
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Return canonical name -> the source's name."""
+        return {name: theirs for name, theirs in self.columns.items() if isinstance(theirs, str)}
+
+    @property
+    def constants(self) -> dict[str, str]:
+        """Return column -> what it holds in every row."""
+        return {
+            name: str(value.value)
+            for name, value in self.columns.items()
+            if isinstance(value, ConstantSetting)
+        }
+
+    @property
+    def tag_names(self) -> dict[str, tuple[str, ...]]:
+        """Return dimension -> names of the tags that fill it."""
+        return _dimensions(self.dimensions)
 
 
 class PriceSettings(_Section):
@@ -180,6 +263,7 @@ class Settings(_Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     reporting: ReportingSettings = ReportingSettings()
     sources: list[SourceSettings] = []
+    dimensions: dict[str, str | list[str]] = {}
     prices: PriceSettings = PriceSettings()
     policies: PolicySettings = PolicySettings()
     gpu: GpuSettings = GpuSettings()
@@ -187,6 +271,17 @@ class Settings(_Section):
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()
     notifications: NotificationSettings = NotificationSettings()
+
+    @field_validator("dimensions")
+    @classmethod
+    def _are_dimensions(cls, named: dict[str, str | list[str]]) -> dict[str, str | list[str]]:
+        _dimensions(named)
+        return named
+
+    @property
+    def tag_names(self) -> dict[str, tuple[str, ...]]:
+        """Return dimension -> names of the tags that fill it, in every source that names none itself."""
+        return _dimensions(self.dimensions)
 
     @field_validator("sources")
     @classmethod

@@ -4,6 +4,8 @@ A column that the format fills by itself stays; else the first tag of its list t
 may name other tags in nanodollar.toml, which come before all else.
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from models.records import tried
@@ -75,3 +77,22 @@ def given_tags(*, metadata: str, tags: str) -> str:
         "'value': CASE WHEN contains(t, ':') THEN trim(substr(t, instr(t, ':') + 1)) ELSE 'true' END})"
     )
     return f"list_concat({pairs}, {entries})"
+
+
+def with_dimensions(frame: pl.LazyFrame, dimensions: Mapping[str, tuple[str, ...]]) -> pl.LazyFrame:
+    """Fill columns by the tags that the project names, before what the format fills by itself.
+
+    Args:
+        frame: canonical rows, `tags` among them.
+        dimensions: column -> names of tags, of which the first that a row has counts.
+    """
+    schema = frame.collect_schema()
+    if not dimensions or "tags" not in schema:
+        return frame
+    entries = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
+    tagged = frame.with_columns(pl.col("tags").cast(entries).alias("all_tags"))
+    filled = (
+        pl.coalesce(tag_of(names, "all_tags"), *([name] if name in schema else [])).alias(name)
+        for name, names in dimensions.items()
+    )
+    return tagged.with_columns(filled).drop("all_tags")

@@ -5,7 +5,7 @@ A record that counts tokens and has no id, as in published traces, is known by i
 
 import polars as pl
 
-from models.records import Importer, bad_numbers, first_reason, hashed, instant, integer, text
+from models.records import Importer, bad_numbers, first_reason, hashed, instant, integer, number, text, tried
 from models.schemas.vocabulary import OPERATIONS, STATUSES, TOKEN_COLUMNS
 
 KIND = "requests"
@@ -37,9 +37,34 @@ _TEXTS = (
     "retry_of",
 )
 _INSTANTS = ("started_at", "first_token_at", "finished_at")
-_OTHERS = ("attempt_no", "api_key_id", "provider_reported_cost_usd", "is_fallback", "queue_seconds")
+_BOOLEANS = ("is_fallback", "is_gateway_cache_hit", "is_cost_billed")
+_MAPS = ("tags", "other_meters")
+"""Objects: in CSV as JSON text, in Parquet also as maps, structs or lists of `key` and `value`."""
+_OTHERS = ("attempt_no", "api_key_id", "provider_reported_cost_usd", "queue_seconds", *_BOOLEANS, *_MAPS)
 
 _HASHED = ", ".join(f"coalesce({name}, '')" for name in (*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS))
+
+
+def _entries(name: str) -> str:
+    """SQL of a map as a list of keys and values as text; NULL where it is none. A list of `team:x` is one too."""
+    held = tried(name, """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
+    pairs = tried(name, """from_json({}, '[{{"key": "VARCHAR", "value": "VARCHAR"}}]')""")
+    words = tried(name, """from_json({}, '["VARCHAR"]')""")
+    listed = (
+        f"list_transform({words}, lambda t: {{'key': split_part(t, ':', 1), "
+        "'value': CASE WHEN contains(t, ':') THEN trim(substr(t, instr(t, ':') + 1)) ELSE 'true' END})"
+    )
+    kind = tried(name, "json_type({})")
+    first = tried(name, "json_type({}, '$[0]')")
+    return (
+        f"CASE {kind} WHEN 'OBJECT' THEN map_entries({held}) "
+        f"WHEN 'ARRAY' THEN CASE WHEN {first} = 'OBJECT' THEN {pairs} ELSE {listed} END END"
+    )
+
+
+def _is_odd(name: str) -> str:
+    return f"{text(name)} IS NOT NULL AND lower({name}) <> 'null' AND {_entries(name)} IS NULL"
+
 
 _SELECT = f"""
 SELECT line_number, 1::INTEGER AS record_number,
@@ -51,7 +76,13 @@ SELECT line_number, 1::INTEGER AS record_number,
        CASE WHEN {text("request_id")} IS NULL THEN md5(concat_ws(chr(31), {_HASHED})) END AS content_hash,
        {hashed(text("api_key_id"))} AS api_key_id,
        TRY_CAST(provider_reported_cost_usd AS DECIMAL(38, 12)) AS provider_reported_cost_usd,
-       TRY_CAST(is_fallback AS BOOLEAN) AS is_fallback, TRY_CAST(queue_seconds AS DOUBLE) AS queue_seconds
+       TRY_CAST(is_fallback AS BOOLEAN) AS is_fallback, TRY_CAST(queue_seconds AS DOUBLE) AS queue_seconds,
+       TRY_CAST(is_gateway_cache_hit AS BOOLEAN) AS is_gateway_cache_hit,
+       TRY_CAST(is_cost_billed AS BOOLEAN) AS is_cost_billed,
+       {", ".join(f"{_entries(name)} AS {name}_held" for name in _MAPS)},
+       {", ".join(f"{_is_odd(name)} AS is_odd_{name}" for name in _MAPS)},
+       list_transform({_entries("other_meters")}, lambda e: {{'key': e.key, 'value': {number("e.value")}}})
+         AS meter_entries
 FROM records
 """
 
@@ -73,6 +104,8 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
                 "negative_tokens",
                 "tokens",
             ),
+            *((pl.col(f"is_odd_{name}").fill_null(value=False), "bad_value", name) for name in _MAPS),
+            (_is_bad_meter(), "bad_value", "other_meters"),
             (~status.is_in(STATUSES), "bad_value", "status"),
             (
                 pl.col("operation").is_not_null() & ~pl.col("operation").is_in(OPERATIONS),
@@ -98,9 +131,18 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         usage_source=pl.when(has_usage)
         .then(pl.coalesce("usage_source", pl.lit("provider")))
         .otherwise(pl.lit("missing")),
-        is_gateway_cache_hit=pl.lit(value=False),
+        is_gateway_cache_hit=pl.col("is_gateway_cache_hit").fill_null(value=False),
+        tag_entries=pl.col("tags_held").list.filter(pl.element().struct.field("value").is_not_null()),
         dedupe_key=pl.concat_str(pl.lit("id:"), "request_id"),
     )
+
+
+def _is_bad_meter() -> pl.Expr:
+    """Return whether a meter is stated and no number from 0 on."""
+    value = pl.element().struct.field("value")
+    stated = pl.col("other_meters_held").list.eval(value.is_not_null()).list.sum()
+    counted = pl.col("meter_entries").list.eval((value >= 0).fill_null(value=False)).list.sum()
+    return (stated > counted).fill_null(value=False)
 
 
 IMPORTER = Importer(

@@ -40,6 +40,8 @@ BESIDE_TEXTS = (
     "fallback_cause",
     "retry_of",
 )
+USAGE_TEXT = "usage_text_"
+"""Start of the columns that hold usage objects as text."""
 BESIDE_INSTANTS = ("started_at", "first_token_at", "finished_at")
 _BESIDE = (*BESIDE_TEXTS, *BESIDE_INSTANTS, "attempt_no", "api_key_id", "is_fallback", "queue_seconds")
 _ENVELOPE = ("response", "custom_id", "status_code", "error")
@@ -66,6 +68,26 @@ def _paths(form: ResponseFormat) -> list[str]:
 
 def _top(path: str) -> str:
     return path.removeprefix("$.").split(".")[0].split("[")[0].strip('"')
+
+
+def usage_fields(form: ResponseFormat) -> dict[str, frozenset[str]]:
+    """Return the top-level fields that hold usage objects, each with the paths inside it that are read."""
+    tops = [
+        top
+        for top in dict.fromkeys(map(_top, _paths(form)))
+        if top.lower().replace("_", "").startswith("usage")
+    ]
+    return {
+        top: frozenset(
+            path.removeprefix(f"$.{top}.") for path in _paths(form) if path.startswith(f"$.{top}.")
+        )
+        for top in tops
+    }
+
+
+def _usage_text(top: str) -> str:
+    """SQL of a usage object as text."""
+    return f"CASE WHEN held IS NULL THEN \"{top}\" ELSE TRY(json_extract(body, '$.{top}'))::VARCHAR END"
 
 
 def _containers(paths: list[str]) -> list[str]:
@@ -177,6 +199,7 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {"".join(f"{number(value)} AS {name}, " for name, value in (durations | meters).items())}
        {"".join(f"{text(values(form.tags, name))} AS tag_{name}, " for name in form.tags)}
        {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
+       {"".join(f"{_usage_text(top)} AS {USAGE_TEXT}{top}, " for top in usage_fields(form))}
        coalesce({", ".join(json_field("m", path) for path in paths)}) IS NOT NULL OR "error" IS NOT NULL
          OR status_code IS NOT NULL AS is_known,
        {f"nullif(concat_ws(',', {', '.join(differing)}), '')" if differing else "NULL::VARCHAR"}

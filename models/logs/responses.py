@@ -10,9 +10,17 @@ from collections.abc import Mapping
 import polars as pl
 
 from models.logs.response_format import ResponseFormat
-from models.logs.response_sql import BESIDE_INSTANTS, BESIDE_TEXTS, response_columns, response_select
+from models.logs.response_sql import (
+    BESIDE_INSTANTS,
+    BESIDE_TEXTS,
+    USAGE_TEXT,
+    response_columns,
+    response_select,
+    usage_fields,
+)
 from models.logs.served_by import owner_of, served_by
 from models.logs.tokens import disjoint, total_tokens
+from models.logs.unread import unread_usage
 from models.records import METER, Importer, first_reason, with_map
 
 DEFAULT_TIER = "default"
@@ -160,6 +168,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         .when(pl.col("is_exclusive") | pl.col("is_estimated") | pl.col("differing_counts").is_not_null())
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
+        unread_usage=_unread(form),
         is_fallback=pl.col("beside_is_fallback"),
         queue_seconds=pl.coalesce(
             "beside_queue_seconds", seconds.get("queue", pl.lit(None, dtype=pl.Float64))
@@ -178,6 +187,11 @@ def _provider(form: ResponseFormat) -> pl.Expr:
     if form.provider is not None:
         return pl.coalesce(told, pl.lit(form.provider))
     return pl.coalesce(told, owner_of(pl.coalesce(*_NAMES)))
+
+
+def _unread(form: ResponseFormat) -> pl.Expr:
+    found = [unread_usage(f"{USAGE_TEXT}{top}", top, known) for top, known in usage_fields(form).items()]
+    return pl.coalesce(*found) if found else pl.lit(None, dtype=pl.String)
 
 
 def _sum(seconds: Mapping[str, pl.Expr], names: tuple[str, ...]) -> pl.Expr:

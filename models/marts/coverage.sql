@@ -36,7 +36,8 @@ span AS (
   SELECT min(started_at) AS first_at, max(started_at) AS last_at FROM attempts
 ),
 records AS (
-  SELECT r.source, r.request_id, r.started_at, r.file_hash, r.line_number, r.ingested_at
+  SELECT r.source, r.source_kind, r.request_id, r.started_at, r.file_hash, r.line_number, r.ingested_at,
+    r.unread_usage
   FROM core.requests r, span
   WHERE r.started_at >= span.first_at AND r.started_at <= span.last_at
 ),
@@ -44,6 +45,13 @@ late AS (
   SELECT a.accrued_on, a.source, count(*) AS late_count
   FROM attempts a JOIN records r USING (source, request_id, started_at)
   WHERE a.is_attempt AND r.ingested_at > r.started_at + INTERVAL 1 DAY
+  GROUP BY a.accrued_on, a.source
+),
+unread AS (
+  SELECT a.accrued_on, a.source, count(*) AS unread_usage_count,
+    mode(r.source_kind || ': ' || r.unread_usage ORDER BY r.source_kind, r.unread_usage) AS unread_usage_example
+  FROM attempts a JOIN records r USING (source, request_id, started_at)
+  WHERE r.unread_usage IS NOT NULL
   GROUP BY a.accrued_on, a.source
 ),
 removed AS (
@@ -87,6 +95,8 @@ SELECT accrued_on, source,
   coalesce(duplicate_count, 0) AS duplicate_count,
   CAST(coalesce(quarantined_count, 0) AS BIGINT) AS quarantined_count,
   coalesce(late_count, 0) AS late_count,
+  coalesce(unread_usage_count, 0) AS unread_usage_count,
+  unread_usage_example,
   (priced_count + free_count) / nullif(attempt_count, 0) AS priced_ratio,
   provider_usage_count / nullif(attempt_count, 0) AS measured_ratio
 FROM days
@@ -94,3 +104,4 @@ LEFT JOIN counted USING (accrued_on, source)
 LEFT JOIN removed USING (accrued_on, source)
 LEFT JOIN quarantined USING (accrued_on, source)
 LEFT JOIN late USING (accrued_on, source)
+LEFT JOIN unread USING (accrued_on, source)

@@ -63,6 +63,16 @@ TABLE = Table(
             comment="Attempts first read more than a day after they started",
             required=True,
         ),
+        Column(
+            name="unread_usage_count",
+            dtype=pl.Int64,
+            comment="Attempts whose usage has a field that holds a number and that no rule reads",
+        ),
+        Column(
+            name="unread_usage_example",
+            dtype=pl.String,
+            comment="Kind and path of such a field, the most frequent one; the others are in core.requests",
+        ),
         Column(name="priced_ratio", dtype=pl.Float64, comment="(priced + free) / attempts. Never summed"),
         Column(
             name="measured_ratio",

@@ -220,6 +220,11 @@ def canonical_request_columns() -> tuple[Column, ...]:
             dtype=pl.Boolean,
             comment="Whether that cost is what the provider charged for the call, not an estimate of it",
         ),
+        Column(
+            name="unread_usage",
+            dtype=pl.String,
+            comment="Usage fields that hold a number and that no rule reads, comma-separated: paths, never values",
+        ),
         Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
         Column(
             name="fallback_cause",

@@ -113,7 +113,12 @@ class Workers:
         reader: Reader | None = getattr(self._local, "reader", None)
         if reader is None:
             reader = self._local.reader = Reader(
-                self._con, self._stamp.importer, self._columns, self._hash_key
+                self._con,
+                self._stamp.importer,
+                self._columns,
+                self._hash_key,
+                constants=self._stamp.constants,
+                tag_names=self._stamp.tag_names,
             )
             self._readers.append(reader)
         if isinstance(block, TableBlock):

@@ -1,10 +1,12 @@
 """From canonical rows to rows of the lake: stamped, checked against the table, and what is wrong put aside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
 
+from models.logs.dimensions import with_dimensions
 from models.periods import INSTANT, hour_of
 from models.records import MOST_QUANTITY, Importer
 from models.schemas import table
@@ -42,12 +44,21 @@ class Stamp:
         importer: its format.
         ingested_at: when it is read, UTC.
         not_before: the first instant that the warehouse has hours for.
+        constants: column -> what it holds in every row, whatever the log says.
+        dimensions: column -> names of tags, of which the first that a row has fills it.
     """
 
     source: str
     importer: Importer
     ingested_at: datetime
     not_before: datetime
+    constants: Mapping[str, str] = field(default_factory=dict)
+    dimensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def tag_names(self) -> str:
+        """Return the names of the tags that fill columns, comma-separated."""
+        return ",".join(sorted({name for names in self.dimensions.values() for name in names}))
 
 
 @dataclass(frozen=True)
@@ -158,6 +169,12 @@ def _checked(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
             is_beyond=pl.col("meter_entries").list.eval(too_much).list.any(),
             meter_entries=pl.col("meter_entries").list.filter(~too_much.fill_null(value=False)),
         ).with_columns(other_meters=_mapped("meter_entries", pl.Decimal(18, 6)))
+    if stamp.importer.table == "raw.requests":
+        frame = with_dimensions(frame, stamp.dimensions)
+    dtypes = {column.name: column.dtype for column in table(stamp.importer.table).columns}
+    frame = frame.with_columns(
+        pl.lit(value).cast(dtypes[name]).alias(name) for name, value in stamp.constants.items()
+    )
     cases = _cases(frame.collect_schema(), stamp)
     if "meter_entries" in names:
         cases.append((pl.col("is_beyond"), "bad_value", "a meter is out of range"))

@@ -149,7 +149,14 @@ def land_files(
     Raises:
         OSError: the draft folder cannot be written, as on a full disk; what was committed before stays.
     """
-    stamp = Stamp(source.name, importers()[source.kind], terms.ingested_at, terms.not_before)
+    stamp = Stamp(
+        source.name,
+        importers()[source.kind],
+        terms.ingested_at,
+        terms.not_before,
+        source.constants,
+        source.dimensions,
+    )
     count = max(1, min(os.cpu_count() or 1, 4, terms.memory_bytes // _WORKER_BYTES))
     with Workers(
         stamp, source.columns, terms.hash_key, count=count, memory_bytes=terms.memory_bytes // 2

@@ -9,7 +9,7 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -97,19 +97,30 @@ class Reader:
         importer: what the records are.
         columns: canonical name -> the source's name, where they differ.
         hash_key: key of the API keys' hash.
+        constants: canonical name -> what stands there in every record.
+        tag_names: names of the tags that the project wants beside the known ones, comma-separated.
     """
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, importer: Importer, columns: dict[str, str], hash_key: bytes
+        self,
+        con: duckdb.DuckDBPyConnection,
+        importer: Importer,
+        columns: dict[str, str],
+        hash_key: bytes,
+        *,
+        constants: Mapping[str, str] | None = None,
+        tag_names: str = "",
     ) -> None:
         self._con = con.cursor()
         # One path holds one block after another.
         self._con.execute("SET TimeZone = 'UTC'; SET enable_external_file_cache = false")
         # A parameter of a query makes DuckDB import pandas, which takes longer than a small file.
         self._con.execute(f"SET VARIABLE hash_key = {_word(hash_key.decode())}")
+        self._con.execute(f"SET VARIABLE tag_names = {_word(tag_names)}")
         self._importer = importer
         plain = Reading(columns=importer.columns, select=importer.select)
         self._readings = [plain] if importer.fast is None else [importer.fast, plain]
+        self._constants = dict(constants or {}) if importer.takes_columns else {}
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
         self._fits = fits(self._con, {self._theirs[name]: dtype for name, dtype in importer.columns.items()})
         self._scratch = _Scratch()
@@ -175,7 +186,9 @@ class Reader:
         types = ", ".join(
             f"{_word(self._theirs[name])}: {_word(dtype)}" for name, dtype in reading.columns.items()
         )
-        fields = ", ".join(f'{_name(theirs)} AS "{name}"' for name, theirs in self._theirs.items())
+        fields = ", ".join(
+            f'{self._constant(name) or _name(theirs)} AS "{name}"' for name, theirs in self._theirs.items()
+        )
         return self._rows(
             f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "
             f"format = 'newline_delimited', columns = {{{types}}}, records = true, maximum_object_size = {size}, "
@@ -291,11 +304,16 @@ class Reader:
 
     def _field(self, table: pa.Table, name: str) -> str:
         theirs, dtype = self._theirs[name], self._importer.columns[name]
+        if (constant := self._constant(name)) is not None:
+            return f'{constant}::{dtype} AS "{name}"'
         if theirs not in table.column_names:
             return f'NULL::{dtype} AS "{name}"'
         if dtype == "VARCHAR" and pa.types.is_nested(table.schema.field(theirs).type):
             return f'to_json({_name(theirs)})::VARCHAR AS "{name}"'
         return f'{_name(theirs)}::{dtype} AS "{name}"'
+
+    def _constant(self, name: str) -> str | None:
+        return _word(self._constants[name]) if name in self._constants else None
 
     def _rows(self, relation: str, ordinals: Positions, *, select: str | None = None) -> pl.DataFrame:
         self._con.execute(f"CREATE OR REPLACE TEMP VIEW records AS {relation}")

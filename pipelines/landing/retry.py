@@ -111,7 +111,9 @@ def _read_again(
     warehouse: Warehouse, file: _File, spec: SourceSpec, stored: StoredFile, run_id: str
 ) -> Retried:
     project = warehouse.project
-    stamp = Stamp(spec.name, importers()[spec.kind], datetime.now(UTC), first_instant(project))
+    importer = importers()[spec.kind]
+    known = (spec.constants, spec.dimensions)
+    stamp = Stamp(spec.name, importer, datetime.now(UTC), first_instant(project), *known)
     with landing_turn(warehouse) as drafts, memory_connection() as con:
         with warehouse.reading() as lake:
             only = frame(
@@ -119,7 +121,14 @@ def _read_again(
                 "SELECT line_number, record_number FROM ops.quarantine WHERE file_hash = ? AND source = ?",
                 [file.file_hash, file.source],
             )
-        reader = Reader(con, stamp.importer, spec.columns, project.hash_key())
+        reader = Reader(
+            con,
+            stamp.importer,
+            spec.columns,
+            project.hash_key(),
+            constants=stamp.constants,
+            tag_names=stamp.tag_names,
+        )
         gathered = _Gathered(stamp, drafts, project.landing_memory_bytes)
         try:
             for lines, judged in _judged(

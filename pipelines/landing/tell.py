@@ -42,9 +42,22 @@ def outcome(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
         ]
     if importers()[file["source_kind"]].table == "raw.replica_events":
         told += _unnamed(warehouse, file)
+    if importers()[file["source_kind"]].table == "raw.requests":
+        told += _unread(warehouse, file)
     if file["note"]:
         told.append(file["note"])
     return told
+
+
+def _unread(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
+    """Say how many of a file's records have usage fields that no rule reads."""
+    with warehouse.reading() as con:
+        ((count, names, line),) = con.execute(
+            "SELECT count(*), mode(unread_usage ORDER BY unread_usage), min(line_number) FROM raw.requests "
+            "WHERE file_hash = ? AND source = ? AND unread_usage IS NOT NULL",
+            [file["file_hash"], file["source"]],
+        ).fetchall()
+    return [f"{count:,} have usage fields that are not read: {names}, first on line {line}"] if count else []
 
 
 def _unnamed(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:

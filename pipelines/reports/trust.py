@@ -121,6 +121,10 @@ def trust(
     facts += _prices(coverage)
     if quarantined:
         facts.append(f"{plural(quarantined, 'record')} of its files could not be read")
+    unread = (coverage or {}).get("unread_usage_count") or 0
+    if unread:
+        example = coverage["unread_usage_example"] if coverage else ""
+        facts.append(f"{plural(unread, 'attempt')} have usage fields that no rule reads (such as {example})")
     facts.append(_complete(next(iter(found["completeness"]), None)))
     if not found["checks"]:
         facts.append("no check has looked at it yet")
@@ -135,7 +139,7 @@ def trust(
         facts.append("late finishers can still move it")
     level, verdict = _verdict(
         total,
-        is_whole=not (unpriced or failed or quarantined or pools["unpriced_hour_count"])
+        is_whole=not (unpriced or failed or quarantined or unread or pools["unpriced_hour_count"])
         and (measured or 0) == attempts,
         is_bad=bool(errors or pools["unpriced_hour_count"]),
         is_settled=not is_running and not total["is_provisional"] and bool(found["checks"]),

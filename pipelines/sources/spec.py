@@ -44,12 +44,20 @@ class Api:
 
 @dataclass(frozen=True)
 class SourceSpec:
-    """One configured source: a `path` (glob) or a `url` (with its `api`); `columns` maps canonical names to theirs."""
+    """One configured source: a `path` (glob) or a `url` (with its `api`); what is said of its columns.
+
+    Attributes:
+        columns: canonical name -> the source's name.
+        constants: column -> what it holds in every row.
+        dimensions: column -> names of tags, of which the first that a row has fills it.
+    """
 
     name: str
     kind: str
     path: str | None = None
     url: str | None = field(default=None, repr=False)
     columns: dict[str, str] = field(default_factory=dict)
+    constants: dict[str, str] = field(default_factory=dict)
+    dimensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     api: Api | None = None
     allow_private_addresses: bool = False

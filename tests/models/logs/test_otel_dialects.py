@@ -264,3 +264,25 @@ def test_who_asked_is_told_by_attributes_and_resources() -> None:
         0, named=True
     )
     assert (bare["tenant"], bare["team"]) == ("acme", "api")
+
+
+def test_a_response_and_an_observation_name_what_of_their_usage_is_not_read() -> None:
+    usage = {
+        "prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15, "queue_time": 0.5, "smell": 0,
+        "prompt_tokens_details": {"cached_tokens": 0, "secret_tokens": 3}, "note": 'a "quoted": 5, text',
+    }  # fmt: skip
+    answer = {
+        "id": "chatcmpl-x",
+        "object": "chat.completion",
+        "created": 1781085600,
+        "model": "m",
+        "usage": usage,
+    }
+    known = answer | {
+        "usage": {"prompt_tokens": 10, "input_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    }
+
+    rows = read_records("openai_response", [answer, {"response": answer, "provider": "openai"}, known])
+
+    field = "usage.prompt_tokens_details.secret_tokens"
+    assert rows["unread_usage"].to_list() == [field, field, None]

@@ -6,10 +6,12 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from pipelines.landing.land import Known, Terms, land_files
 from pipelines.sources.spec import SourceSpec
@@ -36,7 +38,7 @@ NOW = datetime(2026, 11, 20, tzinfo=UTC)
 START = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-def landed(content: bytes, columns: dict[str, str], folder: Path) -> tuple[pl.DataFrame, int]:
+def landed(content: bytes, columns: dict[str, str], folder: Path, **more: Any) -> tuple[pl.DataFrame, int]:
     """Return the usable rows of a file, and how many records were refused."""
     file = StoredFile("trace", len(content), NOW, lambda: io.BytesIO(content))
     terms = Terms(
@@ -44,7 +46,9 @@ def landed(content: bytes, columns: dict[str, str], folder: Path) -> tuple[pl.Da
         memory_bytes=256 << 20,
     )  # fmt: skip
     landings = list(
-        land_files(SourceSpec("trace", "requests", columns=columns), [file], known=Known(), terms=terms)
+        land_files(
+            SourceSpec("trace", "requests", columns=columns, **more), [file], known=Known(), terms=terms
+        )
     )
     rows = pl.concat(pl.read_parquet(path) for landing in landings for path in landing.parts["raw.requests"])
     return rows, sum(row["quarantined_count"] for landing in landings for row in landing.files)
@@ -131,3 +135,107 @@ def test_equal_calls_without_ids_are_as_many_as_there_are_and_an_id_is_needed_wh
 
     assert rows["content_hash"].n_unique() == 3
     assert rows["quarantine_reason"].to_list() == [None, None, None, "missing_request_id"]
+
+
+WHOLE: dict[str, Any] = {
+    **{
+        name: name
+        for name in (
+            "logical_request_id", "region", "route", "requested_model", "routed_model", "served_model", "replica_id",
+            "batch_id", "tenant", "team", "user_id", "task_class", "error_class", "session_id", "trace_id",
+            "prefix_hash", "retry_of",
+        )
+    },
+    **{name: 10 + place for place, name in enumerate(TOKEN_COLUMNS)},
+    "request_id": "r1", "attempt_no": 2, "provider": "openai", "service_tier": "flex", "operation": "embedding",
+    "status": "error", "usage_source": "estimated", "is_fallback": True, "fallback_cause": "outage",
+    "queue_seconds": 0.5, "is_gateway_cache_hit": True, "is_cost_billed": True,
+    "provider_reported_cost_usd": "0.25", "api_key_id": "sk-1",
+    "started_at": "2026-11-02T09:00:00Z", "first_token_at": "2026-11-02T09:00:01Z",
+    "finished_at": "2026-11-02T09:00:02Z",
+    "tags": {"feature": "search", "cost_center": "4711"}, "other_meters": {"web_search": 2, "seconds": 1.5},
+}  # fmt: skip
+"""Every canonical column that a caller can state."""
+BOOKKEEPING = {"source", "source_kind", "ingested_at", "file_hash", "line_number", "record_number", "dedupe_key",
+               "span_id", "parent_span_id", "is_sum", "unread_usage"}  # fmt: skip
+
+
+def forms() -> dict[str, bytes]:
+    """Return one record in every form in which it may come."""
+    texts = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in WHOLE.items()}
+    lines = io.StringIO()
+    writer = csv.DictWriter(lines, list(texts))
+    writer.writeheader()
+    writer.writerow(texts)
+    found = {"json": json.dumps(WHOLE).encode() + b"\n", "json in texts": json.dumps(texts).encode() + b"\n",
+             "csv": lines.getvalue().encode()}  # fmt: skip
+    pairs = {
+        name: [{"key": key, "value": item} for key, item in value.items()] for name, value in WHOLE.items()
+        if isinstance(value, dict)
+    }  # fmt: skip
+    maps = {
+        "tags": pl.Series([pairs["tags"]]).cast(pl.Map(pl.String, pl.String)),
+        "other_meters": pl.Series([pairs["other_meters"]], strict=False).cast(pl.Map(pl.String, pl.Float64)),
+    }
+    for name, frame in {
+        "parquet with texts": pl.DataFrame([texts]),
+        "parquet with objects": pl.DataFrame([WHOLE]),
+        "parquet with pairs": pl.DataFrame([WHOLE | pairs], strict=False),
+        "parquet with maps": pl.DataFrame([texts]).with_columns(**maps),
+    }.items():
+        content = io.BytesIO()
+        frame.write_parquet(content)
+        found[name] = content.getvalue()
+    return found
+
+
+def test_every_canonical_column_comes_in_by_every_form(tmp_path: Path) -> None:
+    for form, content in forms().items():
+        rows, refused = landed(content, {}, tmp_path)
+        row = rows.row(0, named=True)
+        assert (form, refused, rows.height) == (form, 0, 1)
+        told = {name for name, value in row.items() if value is not None} - BOOKKEEPING
+        assert told == {column.name for column in table("raw.requests").columns} - BOOKKEEPING, form
+        assert (form, dict(row["tags"])) == (form, WHOLE["tags"])
+        assert (form, {key: float(value) for key, value in row["other_meters"].items()}) == (
+            form,
+            WHOLE["other_meters"],
+        )
+        same = (
+            "request_id",
+            "served_model",
+            "attempt_no",
+            "operation",
+            "is_gateway_cache_hit",
+            *TOKEN_COLUMNS,
+        )
+        assert (form, [row[name] for name in same]) == (form, [WHOLE[name] for name in same])
+        assert str(row["provider_reported_cost_usd"]) == "0.250000000000"
+
+
+def test_a_map_that_is_none_is_refused_and_not_dropped() -> None:
+    call = {"request_id": "r", "started_at": "2026-11-02T09:00:00Z", "output_text_tokens": 5}
+    odd = [{"tags": "red"}, {"other_meters": {"web_search": "many"}}, {"other_meters": {"web_search": -1}}]
+
+    rows = read_records("requests", [call | more for more in odd])
+
+    assert rows.select("quarantine_reason", "quarantine_detail").rows() == [
+        ("bad_value", "tags"), ("bad_value", "other_meters"), ("bad_value", "other_meters"),
+    ]  # fmt: skip
+
+
+def test_constants_stand_in_every_row_and_tags_fill_the_columns_that_the_project_names(
+    tmp_path: Path,
+) -> None:
+    call = {"request_id": "r", "started_at": "2026-11-02T09:00:00Z", "output_text_tokens": 5, "tenant": "old",
+            "tags": ["customer:acme", "squad:ml"]}  # fmt: skip
+    given = {
+        "constants": {"provider": "together", "region": "eu", "served_model": "llama"},
+        "dimensions": {"tenant": ("client", "customer"), "team": ("squad",), "user_id": ("nobody",)},
+    }
+
+    rows, _ = landed(json.dumps(call).encode() + b"\n", {}, tmp_path, **given)
+
+    (row,) = rows.rows(named=True)
+    assert (row["provider"], row["region"], row["served_model"]) == ("together", "eu", "llama")
+    assert (row["tenant"], row["team"], row["user_id"]) == ("acme", "ml", None)

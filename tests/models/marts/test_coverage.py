@@ -36,6 +36,7 @@ def test_coverage_counts_what_is_priced_measured_removed_refused_and_late():
     )  # fmt: skip
     records = [_record(name, line) for line, name in enumerate("abcd", start=1)]
     records[1]["ingested_at"] = utc("2026-05-06T00:00")
+    records[0]["unread_usage"] = "usage.citation_tokens"
     insert(con, "core.requests", records)
     insert(
         con,
@@ -64,6 +65,7 @@ def test_coverage_counts_what_is_priced_measured_removed_refused_and_late():
         "unpriced_count": 1, "unpriced_tokens": 7, "unpriced_estimated_usd": Decimal("0.25"),
         "provider_usage_count": 1, "estimated_usage_count": 1, "missing_usage_count": 1, "duplicate_count": 1,
         "quarantined_count": 3, "late_count": 1, "priced_ratio": 2 / 3, "measured_ratio": 1 / 3,
+        "unread_usage_count": 1, "unread_usage_example": "requests: usage.citation_tokens",
     }  # fmt: skip
 
 
