@@ -71,7 +71,7 @@ def given_tags(*, metadata: str, tags: str) -> str:
     short = f"length(e.value) BETWEEN 1 AND {_LONGEST} AND NOT starts_with(e.value, '{{') AND ({is_known})"
     entries = f"list_filter(map_entries({held}), lambda e: coalesce({short}, false))"
     listed = tried(tags, """from_json({}, '["VARCHAR"]')""")
-    some = f"list_filter({listed}, lambda t: length(t) BETWEEN 1 AND {_LONGEST})"
+    some = f"list_filter({listed}, lambda t: length(t) BETWEEN 1 AND {_LONGEST} AND t NOT LIKE 'User-Agent%')"
     pairs = (
         f"list_transform({some}, lambda t: {{'key': split_part(t, ':', 1), "
         "'value': CASE WHEN contains(t, ':') THEN trim(substr(t, instr(t, ':') + 1)) ELSE 'true' END})"

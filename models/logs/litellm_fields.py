@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import chain
 
 from models.json_fields import json_field, json_struct, json_type
+from models.logs.dimensions import given_tags
 from models.records import hashed, instant, money, text
 
 _PROMPT = "usage_object.prompt_tokens_details"
@@ -91,6 +92,18 @@ METADATA: dict[str, tuple[str, ...]] = {
     "requested": ("router_metadata.requested_model",),
     "replica_id": ("kubernetes_pod_routing.pod_ip",),
     "meta_class": ("spend_logs_metadata.task_class",),
+    "meta_tenant": (
+        "spend_logs_metadata.tenant",
+        "spend_logs_metadata.tenant_id",
+        "spend_logs_metadata.customer",
+        "spend_logs_metadata.customer_id",
+    ),
+    "meta_team": ("spend_logs_metadata.team",),
+    "meta_feature": ("spend_logs_metadata.feature",),
+    "meta_environment": ("spend_logs_metadata.environment",),
+    "team_alias": ("user_api_key_team_alias",),
+    "key_alias": ("user_api_key_alias",),
+    "user_email": ("user_api_key_user_email",),
     "retry_of": ("spend_logs_metadata.retry_of",),
     "fallback_cause": ("spend_logs_metadata.fallback_cause",),
     "prefix_hash": ("spend_logs_metadata.prefix_hash",),
@@ -124,7 +137,9 @@ PLACES = {
     "org_id": "user_api_key_org_id",
 }
 """Fields of `metadata` that a row or a payload may hold elsewhere too."""
-METADATA_PATHS = (*chain.from_iterable(METADATA.values()), *PLACES.values())
+_REQUESTER = "requester_metadata"
+"""What the caller's own metadata held, as LiteLLM hands it on."""
+METADATA_PATHS = (_REQUESTER, *chain.from_iterable(METADATA.values()), *PLACES.values())
 """Everything of `metadata` that is read."""
 
 _ODD_DETAILS = r'_tokens_details"\s*:\s*[^n{\s]'
@@ -179,6 +194,7 @@ SELECT line_number, 1::INTEGER AS record_number,
        {text('"startTime"')} IS NOT NULL AS has_start, {text('"endTime"')} IS NOT NULL AS has_end,
        call_type, prompt_tokens, completion_tokens, total_tokens, model, model_group, model_id,
        custom_llm_provider, api_base, end_user, request_tags, session_id, cache_hit, status,
+       {given_tags(metadata=json_field("held", _REQUESTER), tags="nullif(request_tags, '[]')")} AS tag_entries,
        {", ".join(f"{_first(name)} AS {name}" for name in METADATA)},
        {is_odd} AS is_metadata_odd,
        CASE WHEN {columns["request_id"]} IS NULL AND {columns["call_id"]} IS NULL THEN

@@ -1,7 +1,8 @@
 """What LiteLLM's rows and payloads mean.
 
 `prompt_tokens` includes cache reads and writes, `completion_tokens` includes reasoning, for every provider.
-`tenant` is organization_id, else team_id; the cost is the gateway's own estimate, not an invoice. A row whose id ends
+`tenant` is what the call's tags or metadata name (`tenant:x`), else organization_id, else team_id; `user_id` is the
+key's user, else the end user; the cost is the gateway's own estimate, not an invoice. A row whose id ends
 in `-attempt-N` is an earlier billed attempt (N from 0) of the call whose id stands before.
 Source: litellm's proxy/spend_tracking and proxy/hooks (1.109).
 """
@@ -10,6 +11,7 @@ import polars as pl
 
 from models.logs.bedrock_shape import NAMED_ARN, PROVISIONED
 from models.logs.cache_writes import split_writes
+from models.logs.dimensions import SAME_TAGS, TAGS, tag_of
 from models.logs.litellm_fields import COUNTS
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.records import METER, first_reason, with_map, with_numbers
@@ -60,15 +62,20 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
     error_class = pl.col("error_class").replace("", None)
     request_tags = pl.col("request_tags").replace(["[]", ""], None)
+    # What the caller names a call by comes before what its key is registered under.
     tags = {
         "request_tags": request_tags,
         "end_user": _text("end_user"),
+        "team_alias": _text("team_alias"),
+        "key_alias": _text("key_alias"),
+        "feature": pl.coalesce(tag_of(SAME_TAGS["feature"]), "meta_feature"),
+        "environment": pl.coalesce(tag_of(SAME_TAGS["environment"]), "meta_environment"),
         "deployment_id": _text("model_id"),
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
-    frame = with_map(frame, "tags", tags, pl.String)
+    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", _meters(), METER)
-    return frame.with_columns(
+    done = frame.with_columns(
         *first_reason(
             (pl.col("started_at").is_null() & pl.col("has_start"), "bad_value", "startTime is no instant"),
             (pl.col("started_at").is_null(), "missing_started_at", "startTime"),
@@ -108,7 +115,11 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("fast"))
         .otherwise(pl.coalesce("tier", "usage_tier", pl.lit("default"))),
         batch_id=pl.when(is_batch).then(request_id),
-        tenant=pl.coalesce("organization_id", "team"),
+        tenant=pl.coalesce(tag_of(TAGS["tenant"]), "meta_tenant", "organization_id", "team"),
+        team=pl.coalesce(tag_of(TAGS["team"]), "meta_team", "team", _text("team_alias")),
+        user_id=pl.coalesce("user_id", tag_of(TAGS["user_id"]), _text("end_user"), _text("user_email")),
+        # Two clocks may put an end before the start: then it is not known.
+        finished_at=pl.when(pl.col("finished_at") >= pl.col("started_at")).then(pl.col("finished_at")),
         session_id=_text("session_id"),
         operation=_operation(),
         task_class=pl.coalesce(request_tags.str.extract(_TASK_CLASS, 1), "meta_class"),
@@ -128,6 +139,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         is_gateway_cache_hit=hit,
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
     )
+    return done.drop("tag_entries")
 
 
 def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
