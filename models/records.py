@@ -271,8 +271,12 @@ def _maps_with(maps: pl.Series, more: pl.Series, dtype: pl.DataType | type[pl.Da
         .drop_nulls()
         for listed in (maps.cast(pl.List(pl.Struct({"key": pl.String, "value": dtype}))), more)
     ]
-    both = pl.concat(pairs).unique(["row", "key"], keep="first", maintain_order=True)
-    return _grouped(both, len(maps), dtype)
+    held, added = pairs
+    # Nearly all of what is added has other names than what is held.
+    added = added.unique(["row", "key"], keep="first", maintain_order=True)
+    is_double = pl.col("key").is_in(held["key"].unique().implode())
+    doubles = added.filter(is_double).join(held, on=["row", "key"], how="anti", maintain_order="left")
+    return _grouped(pl.concat([held, added.filter(~is_double), doubles]), len(maps), dtype)
 
 
 def _grouped(pairs: pl.DataFrame, height: int, dtype: pl.DataType | type[pl.DataType]) -> pl.Series:

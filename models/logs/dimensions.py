@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from models.logs.picking import Place, picked
 from models.records import tried
 
 _LONGEST = 200
@@ -37,13 +38,35 @@ SAME_TAGS: dict[str, tuple[str, ...]] = {
 """A tag that has one name in marts, and the names that logs give it."""
 
 
-def tag_of(names: tuple[str, ...], entries: str = "tag_entries") -> pl.Expr:
-    """Return the text of the first of some tags that a list of `key` and `value` has."""
-    key, value = pl.element().struct.field("key"), pl.element().struct.field("value")
-    found = pl.coalesce(
-        pl.col(entries).list.eval(value.filter((key == name) & (value != ""))).list.first() for name in names
+_PLACES = {
+    name: (f"tag_{column}", rank)
+    for column, names in (TAGS | SAME_TAGS).items()
+    for rank, name in enumerate(names)
+}
+_FIELDS = tuple(f"tag_{column}" for column in TAGS | SAME_TAGS)
+
+
+def with_tag_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Add a text column `tag_*` for each column of TAGS and SAME_TAGS: what the record's tags say of it.
+
+    Args:
+        frame: column `tag_entries`, lists of `key` and `value`.
+    """
+    schema = pl.Schema([*frame.collect_schema().items(), *((name, pl.String()) for name in _FIELDS)])
+    return frame.map_batches(
+        lambda rows: rows.with_columns(_said(rows["tag_entries"], _PLACES, _FIELDS)),
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        schema=schema,
     )
-    return pl.when(pl.col(entries).list.len() > 0).then(found)
+
+
+def _said(tags: pl.Series, places: Mapping[str, Place], fields: tuple[str, ...]) -> list[pl.Series]:
+    rows = pl.DataFrame({"entry": tags}).with_row_index("row").filter(pl.col("entry").list.len() > 0)
+    entries = rows.explode("entry").unnest("entry").select("row", k="key", v="value")
+    entries = entries.filter(pl.col("k").is_in(list(places)) & (pl.col("v") != ""))
+    *columns, _ = picked(entries, places, fields, (), len(tags))
+    return columns
 
 
 KNOWN = frozenset(
@@ -89,10 +112,20 @@ def with_dimensions(frame: pl.LazyFrame, dimensions: Mapping[str, tuple[str, ...
     schema = frame.collect_schema()
     if not dimensions or "tags" not in schema:
         return frame
-    entries = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
-    tagged = frame.with_columns(pl.col("tags").cast(entries).alias("all_tags"))
-    filled = (
-        pl.coalesce(tag_of(names, "all_tags"), *([name] if name in schema else [])).alias(name)
-        for name, names in dimensions.items()
+    pairs = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
+    places = {name: (column, rank) for column, names in dimensions.items() for rank, name in enumerate(names)}
+
+    def fill(rows: pl.DataFrame) -> pl.DataFrame:
+        columns = _said(rows["tags"].cast(pairs), places, tuple(dimensions))
+        return rows.with_columns(
+            pl.coalesce(column, *([column.name] if column.name in schema else [])).alias(column.name)
+            for column in columns
+        )
+
+    more = {name: pl.String() for name in dimensions if name not in schema}
+    return frame.map_batches(
+        fill,
+        predicate_pushdown=False,
+        projection_pushdown=False,
+        schema=pl.Schema([*schema.items(), *more.items()]),
     )
-    return tagged.with_columns(filled).drop("all_tags")

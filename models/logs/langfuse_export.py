@@ -9,7 +9,7 @@ Source: langfuse/langfuse, ClickHouse migrations, API definition, blob-storage e
 import polars as pl
 
 from models.logs.cache_writes import split_writes
-from models.logs.dimensions import SAME_TAGS, TAGS, given_tags, tag_of
+from models.logs.dimensions import given_tags, with_tag_columns
 from models.logs.langfuse_shape import inclusive, pick_details
 from models.logs.picking import opened
 from models.logs.tokens import TokenRule, disjoint, total_tokens
@@ -144,10 +144,10 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_error = (pl.col("level") == "ERROR").fill_null(value=False)
     is_early = pl.col("end_time") < pl.col("start_time")
     tags = {name.removeprefix("usage_"): pl.col(name) for name in _TAGS}
-    tags["environment"] = pl.coalesce("environment", tag_of(SAME_TAGS["environment"]))
-    tags["feature"] = tag_of(SAME_TAGS["feature"])
+    tags["environment"] = pl.coalesce("environment", pl.col("tag_environment"))
+    tags["feature"] = pl.col("tag_feature")
     tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
-    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
     done = frame.with_columns(
         *first_reason(
@@ -179,11 +179,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         routed_model=pl.col("model"),
         served_model=pl.col("model"),
         service_tier=pl.coalesce("tier", pl.lit("default")),
-        tenant=tag_of(TAGS["tenant"]),
-        team=pl.coalesce(tag_of(TAGS["team"]), "project_id"),
-        user_id=pl.coalesce("user_id", tag_of(TAGS["user_id"])),
-        session_id=pl.coalesce("session_id", tag_of(TAGS["session_id"])),
-        task_class=tag_of(TAGS["task_class"]),
+        tenant=pl.col("tag_tenant"),
+        team=pl.coalesce(pl.col("tag_team"), "project_id"),
+        user_id=pl.coalesce("user_id", pl.col("tag_user_id")),
+        session_id=pl.coalesce("session_id", pl.col("tag_session_id")),
+        task_class=pl.col("tag_task_class"),
         operation=pl.when(is_embedding).then(pl.lit("embedding")).otherwise(pl.lit("chat")),
         status=pl.when(is_error).then(pl.lit("error")).otherwise(pl.lit("ok")),
         error_class=pl.when(is_error).then(pl.lit("error")),

@@ -11,7 +11,7 @@ import polars as pl
 
 from models.logs.bedrock_shape import NAMED_ARN, PROVISIONED
 from models.logs.cache_writes import split_writes
-from models.logs.dimensions import SAME_TAGS, TAGS, tag_of
+from models.logs.dimensions import with_tag_columns
 from models.logs.litellm_fields import COUNTS
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.records import METER, first_reason, with_map, with_numbers
@@ -68,12 +68,12 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         "end_user": _text("end_user"),
         "team_alias": _text("team_alias"),
         "key_alias": _text("key_alias"),
-        "feature": pl.coalesce(tag_of(SAME_TAGS["feature"]), "meta_feature"),
-        "environment": pl.coalesce(tag_of(SAME_TAGS["environment"]), "meta_environment"),
+        "feature": pl.coalesce(pl.col("tag_feature"), "meta_feature"),
+        "environment": pl.coalesce(pl.col("tag_environment"), "meta_environment"),
         "deployment_id": _text("model_id"),
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
-    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", _meters(), METER)
     done = frame.with_columns(
         *first_reason(
@@ -115,9 +115,9 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("fast"))
         .otherwise(pl.coalesce("tier", "usage_tier", pl.lit("default"))),
         batch_id=pl.when(is_batch).then(request_id),
-        tenant=pl.coalesce(tag_of(TAGS["tenant"]), "meta_tenant", "organization_id", "team"),
-        team=pl.coalesce(tag_of(TAGS["team"]), "meta_team", "team", _text("team_alias")),
-        user_id=pl.coalesce("user_id", tag_of(TAGS["user_id"]), _text("end_user"), _text("user_email")),
+        tenant=pl.coalesce(pl.col("tag_tenant"), "meta_tenant", "organization_id", "team"),
+        team=pl.coalesce(pl.col("tag_team"), "meta_team", "team", _text("team_alias")),
+        user_id=pl.coalesce("user_id", pl.col("tag_user_id"), _text("end_user"), _text("user_email")),
         # Two clocks may put an end before the start: then it is not known.
         finished_at=pl.when(pl.col("finished_at") >= pl.col("started_at")).then(pl.col("finished_at")),
         session_id=_text("session_id"),

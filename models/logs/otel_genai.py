@@ -13,7 +13,7 @@ Source: open-telemetry/semantic-conventions (gen_ai), opentelemetry-proto.
 import polars as pl
 
 from models.logs.cache_writes import split_writes
-from models.logs.dimensions import SAME_TAGS, TAGS, tag_of
+from models.logs.dimensions import with_tag_columns
 from models.logs.otel_attributes import FIELDS, KINDS, SECONDS, pick_attributes
 from models.logs.otel_events import as_calls
 from models.logs.otel_select import COLUMNS, SELECT
@@ -129,12 +129,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     tags = {
         "agent": pl.col("agent"),
         "workflow": pl.col("workflow"),
-        "environment": pl.coalesce("environment", "old_environment", tag_of(SAME_TAGS["environment"])),
-        "feature": tag_of(SAME_TAGS["feature"]),
+        "environment": pl.coalesce("environment", "old_environment", pl.col("tag_environment")),
+        "feature": pl.col("tag_feature"),
         "service": pl.col("service"),
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
-    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER)
     reason, detail = first_reason(
         (
@@ -165,11 +165,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         served_model=pl.coalesce("response_model", "requested_model"),
         replica_id=pl.when(pl.col("span_kind").is_in(_SERVER)).then(pl.coalesce("pod", "instance")),
         service_tier=pl.coalesce("tier", pl.lit("default")),
-        tenant=pl.coalesce(tag_of(TAGS["tenant"]), "resource_tenant"),
-        team=pl.coalesce(tag_of(TAGS["team"]), "resource_team", "service"),
-        user_id=tag_of(TAGS["user_id"]),
-        session_id=pl.coalesce("session_id", tag_of(TAGS["session_id"])),
-        task_class=tag_of(TAGS["task_class"]),
+        tenant=pl.coalesce(pl.col("tag_tenant"), "resource_tenant"),
+        team=pl.coalesce(pl.col("tag_team"), "resource_team", "service"),
+        user_id=pl.col("tag_user_id"),
+        session_id=pl.coalesce("session_id", pl.col("tag_session_id")),
+        task_class=pl.col("tag_task_class"),
         provider_reported_cost_usd=pl.col("cost")
         .cast(pl.Float64, strict=False)
         .cast(pl.Decimal(38, 12), strict=False),
