@@ -65,6 +65,7 @@ def test_coverage_counts_what_is_priced_measured_removed_refused_and_late():
         "unpriced_count": 1, "unpriced_tokens": 7, "unpriced_estimated_usd": Decimal("0.25"),
         "provider_usage_count": 1, "estimated_usage_count": 1, "missing_usage_count": 1, "duplicate_count": 1,
         "quarantined_count": 3, "late_count": 1, "priced_ratio": 2 / 3, "measured_ratio": 1 / 3,
+        "assumed_rate_count": 0, "old_price_count": 0, "oldest_price_on": None,
         "unread_usage_count": 1, "unread_usage_example": "requests: usage.citation_tokens",
     }  # fmt: skip
 
