@@ -28,6 +28,7 @@ _PATTERNS = (
     (_KEYWORD, rf"\1{HIDDEN}"),
     (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1{HIDDEN}"),
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _secrets: dict[str, str] = {}
 
 
@@ -110,15 +111,30 @@ def _alike(error: Exception, text: str) -> Exception:
         return duckdb.Error(text)
 
 
-class MaskedStream:
-    """A text stream that shows no secret; everything but writing is the stream's own."""
+def escaped(text: str) -> str:
+    """Return a text in which no character commands a terminal: of control characters it keeps newline and tab."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+
+class MaskedStream:
+    """A text stream that shows no secret, and control characters as their escapes; all else is the stream's own.
+
+    Args:
+        stream: where the text goes.
+        keeps_controls: for what moves a terminal's cursor itself, and writes no text of others.
+    """
+
+    def __init__(self, stream: TextIO, *, keeps_controls: bool = False) -> None:
+        self._stream, self._keeps_controls = stream, keeps_controls
 
     def write(self, text: str) -> int:
-        self._stream.write(mask(text))
+        shown = mask(text)
+        self._stream.write(shown if self._keeps_controls else escaped(shown))
         return len(text)
+
+    def with_controls(self) -> "MaskedStream":
+        """Return the same stream for a live display."""
+        return MaskedStream(self._stream, keeps_controls=True)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:

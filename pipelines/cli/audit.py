@@ -83,7 +83,7 @@ def _show(answer: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=120, highlight=False)
+    console = Console(width=120, highlight=False, color_system=None)
     totals = answer["totals"]
     click.echo(f"{', '.join(answer['exports'])}: {', '.join(answer['kinds'])}, {totals['row_count']:,} rows")
     click.echo(

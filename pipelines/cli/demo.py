@@ -74,7 +74,7 @@ def command(days: int, requests_per_day: int, folder: Path) -> None:
         project = find_project(folder)
         summary = run(project, on_progress=on_progress)
     truth = json.loads((folder / _TRUTH).read_text(encoding="utf-8"))["facts"]
-    console = Console(width=110, highlight=False)
+    console = Console(width=110, highlight=False, color_system=None)
     with connect_read_only(project) as con:
         _print_spend(con, console)
         _print_found(con, console, truth)

@@ -138,7 +138,7 @@ def _show(attempt: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=140, highlight=False)
+    console = Console(width=140, highlight=False, color_system=None)
     log = attempt["log"]
     click.echo(
         f"Attempt {attempt['request_id']} of {attempt['source']}, {attempt['started_at']:%Y-%m-%d %H:%M:%S} UTC"

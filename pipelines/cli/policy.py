@@ -180,6 +180,6 @@ def _print_choices(found: "list[Choice]", cost: int | None) -> None:
         table.add_row(
             place, choice.offer.model, usd, saved, "yes" if choice.reason is None else f"no: {choice.reason}"
         )
-    Console(width=140, highlight=False).print(table)
+    Console(width=140, highlight=False, color_system=None).print(table)
     if len(found) > _SHOWN:
         click.echo(f"  and {len(found) - _SHOWN} more")

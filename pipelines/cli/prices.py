@@ -186,7 +186,7 @@ def _show_differences(found: "Comparison", *, show_all: bool) -> None:
             f"{row.ratio:.4g}", "" if power is None else f"10^{power}: a unit or a digit",
         )  # fmt: skip
     if shown:
-        Console(width=140, highlight=False).print(table)
+        Console(width=140, highlight=False, color_system=None).print(table)
     traps = sum(row.unit_power is not None for row in found.disagreements)
     if traps:
         click.echo(f"{traps} rates differ by a power of ten: check the units.")

@@ -4,6 +4,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from pipelines.masking import MaskedStream
 
 
 @contextmanager
@@ -30,7 +33,7 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=Console(file=_live(sys.stderr))) as progress:
         tasks: dict[str, int] = {}
 
         def show(step: str, note: str) -> None:
@@ -41,3 +44,8 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
             progress.update(tasks[step], note=note)  # type: ignore[arg-type]
 
         yield show
+
+
+def _live(stream: Any) -> Any:
+    """Return a stream that lets the bar move the cursor."""
+    return stream.with_controls() if isinstance(stream, MaskedStream) else stream

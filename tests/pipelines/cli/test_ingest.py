@@ -8,10 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.pipelines.landing.lake import call, lake, query
+from tests.pipelines.landing.lake import call, count, lake, query
 from tests.pipelines.landing.test_fuzz import EXAMPLES
 from tests.pipelines.small import gateway_row, nanodollar
 
+HELD = (
+    "SELECT request_id, output_text_tokens FROM core.requests UNION ALL "
+    "SELECT reason, line_number FROM ops.quarantine ORDER BY ALL"
+)
 LINES = "".join(f"{json.dumps(call(number))}\n" for number in range(1, 6))
 
 
@@ -189,3 +193,49 @@ def test_settings_of_the_landing_are_checked(tmp_path: Path, settings: str, sent
 
     assert outcome.code == 2
     assert sentence in outcome.err
+
+
+def test_what_landed_as_a_wrong_kind_is_taken_out_and_lands_as_if_it_had_never_been(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(LINES + "{half\n")
+    second.write_text(json.dumps(call(3)) + "\n" + json.dumps(call(7)) + "\n")
+    for path in (first, second):
+        nanodollar(tmp_path, "ingest", str(path))
+    count(warehouse)
+    before = query(warehouse, HELD)
+
+    forgotten = nanodollar(tmp_path, "ingest", "--forget", str(first))
+    count(warehouse)
+    without = query(warehouse, "SELECT request_id, output_text_tokens FROM core.requests ORDER BY ALL")
+    left = query(warehouse, "SELECT path FROM ops.landed_files"), query(warehouse, "FROM ops.quarantine")
+    stale = query(
+        warehouse, "SELECT touched_hour::VARCHAR FROM ops.file_hours WHERE file_hash LIKE 'forgotten:%'"
+    )
+    again = nanodollar(tmp_path, "ingest", str(first))
+    count(warehouse)
+
+    assert stale == [("2026-11-02 09:00:00+00",)]
+    assert (
+        f"{first.name}: 5 records of requests taken out of the source 'calls', and 1 out of the"
+        in forgotten.out
+    )
+    # The record that was a duplicate of a forgotten one is the attempt now.
+    assert without == [("resp-00000003", 3), ("resp-00000007", 7)]
+    assert left == ([("second.jsonl",)], [])
+    assert "read 6 = accepted 4 + duplicate 1 + quarantined 1" in again.out
+    assert query(warehouse, HELD) == before
+    assert nanodollar(tmp_path, "ingest", "--forget", str(tmp_path / "other")).code == 2
+
+
+def test_a_kind_that_could_use_no_record_is_refused_with_the_right_one(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    path = tmp_path / "export.jsonl"
+    path.write_text(json.dumps(gateway_row("r1", "2026-11-02 09:00:00")) + "\n")
+
+    refused = nanodollar(tmp_path, "ingest", "--kind", "openai_response", str(path))
+
+    assert refused.code == 2
+    assert "is litellm_spend_logs (it has call_type, spend, startTime" in refused.err
+    assert "could be used as openai_response. Leave --kind out, or name litellm_spend_logs." in refused.err
+    assert query(warehouse, "FROM ops.landed_files") == []
