@@ -39,3 +39,13 @@ def usd_from_picodollars(picodollars: pl.Expr, dtype: pl.Decimal = USD) -> pl.Ex
 def picodollars_from_usd(usd: pl.Expr) -> pl.Expr:
     """Turn dollars of 12 decimals into Int128 picodollars exactly."""
     return (usd.cast(pl.Decimal(38, 12)) * PICODOLLARS_PER_USD).cast(pl.Int128)
+
+
+def half_even(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
+    """Divide non-negative integers as Int128, rounded half to even; NULL stays NULL."""
+    top = numerator.cast(pl.Int128)
+    bottom = (denominator if isinstance(denominator, pl.Expr) else pl.lit(denominator)).cast(pl.Int128)
+    quotient = top // bottom
+    twice = (top - quotient * bottom) * 2
+    is_up = (twice > bottom) | ((twice == bottom) & (quotient % 2 == 1))
+    return quotient + is_up.cast(pl.Int128)

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field
 
-from models.costs.intervals import half_even, microseconds
+from models.costs.intervals import microseconds
 from models.costs.rates import COST_UNITS, FRACTION_UNITS, PHASES_WITHOUT_SHEET
 from models.documents import Document, Instant, Strict, read_documents
 from models.errors import ConfigurationError
-from models.money import booked_picodollars
+from models.money import booked_picodollars, half_even
 from models.periods import hour_of
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT

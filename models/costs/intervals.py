@@ -32,16 +32,6 @@ def microseconds(instant: pl.Expr) -> pl.Expr:
     return instant.dt.timestamp("us")
 
 
-def half_even(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
-    """Divide non-negative integers as Int128, rounded half to even; NULL stays NULL."""
-    top = numerator.cast(pl.Int128)
-    bottom = (denominator if isinstance(denominator, pl.Expr) else pl.lit(denominator)).cast(pl.Int128)
-    quotient = top // bottom
-    twice = (top - quotient * bottom) * 2
-    is_up = (twice > bottom) | ((twice == bottom) & (quotient % 2 == 1))
-    return quotient + is_up.cast(pl.Int128)
-
-
 def half_even_parts(
     amounts: npt.NDArray[np.int64], parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:

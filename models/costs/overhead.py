@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from models.costs.intervals import MICROSECONDS_PER_HOUR, half_even, microseconds
+from models.costs.intervals import MICROSECONDS_PER_HOUR, microseconds
 from models.documents import Document, Instant, Strict, read_documents
-from models.money import booked_picodollars, picodollars_from_usd, usd_from_picodollars
+from models.money import booked_picodollars, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 

@@ -5,14 +5,14 @@ from datetime import datetime
 import polars as pl
 
 from models.costs.commitments import NO_PURCHASE, SCOPE, covered, unused
-from models.costs.intervals import half_even, microseconds, slots
+from models.costs.intervals import microseconds, slots
 from models.costs.lives import replica_intervals
 from models.costs.nodes import is_on, nodes_of, unheld
 from models.costs.occupancy import POOL, in_flight, occupy
 from models.costs.rates import COST_UNITS, FRACTION_UNITS, units_held
 from models.costs.states import is_billed_phase, priced_slices
 from models.costs.timeline import line_of, with_serving
-from models.money import picodollars_from_usd, usd_from_picodollars
+from models.money import half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT, POOL_PARTS, STARTING_STATES
 

@@ -5,11 +5,11 @@ from datetime import datetime
 import polars as pl
 
 from models.costs.commitments import covered
-from models.costs.intervals import half_even, microseconds, slots
+from models.costs.intervals import microseconds, slots
 from models.costs.lives import replica_intervals
 from models.costs.nodes import nodes_of, unheld, with_over_held
 from models.costs.rates import COST_UNITS, PHASES_WITHOUT_SHEET, POOL_PRICE_KEY, price_pieces
-from models.money import ROW_USD, usd_from_picodollars
+from models.money import ROW_USD, half_even, usd_from_picodollars
 from models.periods import business_day_of, hour_of
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT, STARTING_STATES

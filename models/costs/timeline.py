@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.costs.intervals import half_even
 from models.costs.limbs import Limbs
 from models.costs.occupancy import Occupancy
+from models.money import half_even
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -7,10 +7,10 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from models.costs.intervals import half_even
 from models.costs.token_amounts import Amounts
 from models.costs.token_cards import Integers
 from models.costs.token_slots import Booleans
+from models.money import half_even
 from models.periods import INSTANT
 
 HOME = "USD"

@@ -1,0 +1,266 @@
+"""mart.invoice_reconciliation: a bill against the ledger, and what their difference is made of, to the picodollar."""
+
+from decimal import Decimal
+
+import polars as pl
+
+from models.finance.matching import DIMENSIONS, matched
+from models.money import half_even, picodollars_from_usd, usd_from_picodollars
+from models.schemas import table
+from models.schemas.invoice_columns import UNIT_PRICE
+from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
+
+_INVOICE = (
+    "billed_on", "source", "invoice_issuer_name", "billing_account_id", "invoice_id", "billing_period_start",
+    "billing_period_end",
+)  # fmt: skip
+_SCALE = 1_000_000
+"""Quantities are counted in millionths, so that hours and averages stay whole numbers."""
+_TERMS = tuple(RECONCILIATION_TERMS)
+_PLAIN_TIERS = ("standard", "on_demand", "default", "auto")
+_RATES: dict[str, pl.DataType | type[pl.DataType]] = {
+    "provider": pl.String,
+    "model": pl.String,
+    "meter": pl.String,
+    "book_usd_per_unit": pl.Decimal(38, 12),
+}
+
+
+def invoice_reconciliation(
+    lines: pl.DataFrame,
+    ledger: pl.DataFrame,
+    *,
+    rates: pl.DataFrame | None = None,
+    gaps: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Return the rows of `mart.invoice_reconciliation`.
+
+    Of a cell with a billed quantity q_inv, a ledger's quantity q_led and its unit price p_led (the book's where the
+    ledger has none of it): q_inv - q_led is coverage (no log, or no price), timing (billed in another period) and what
+    was counted otherwise, each at p_led; rate is (p_inv - p_led) x q_inv; currency is the billed amount at the bill's
+    exchange rate less that at the ledger's. Lines that are not usage are fees and taxes, or credits and refunds.
+    What remains is unexplained: rounding, and cells without a quantity.
+
+    Args:
+        lines: core.invoice_lines of whole billing periods.
+        ledger: what the ledger holds for each of them: `source, invoice_issuer_name, billing_account_id,
+            billing_period_start`, the dimensions, `quantity, unpriced_quantity, usd` and `fx_usd_per_unit` (what a unit
+            of the bill's currency cost there; NULL for dollars).
+        rates: what the book asks for a single unit: `provider, model, meter, book_usd_per_unit`.
+        gaps: what independent counters saw and no log tells of: the ledger's keys, and `quantity`.
+    """
+    billed, others = _cells(lines), _not_usage(lines)
+    inside, lacking = _held(billed, ledger, lines)
+    book = pl.DataFrame(schema=_RATES) if rates is None else rates
+    rows = pl.concat(
+        [
+            billed.join(inside, on="cell", how="left")
+            .join(book, on=["provider", "model", "meter"], how="left")
+            .join(_missing(billed, gaps), on="cell", how="left"),
+            lacking,
+        ],
+        how="diagonal_relaxed",
+    )
+    rows = _with_terms(rows)
+    schema = table("mart.invoice_reconciliation")
+    return (
+        pl.concat([schema.conform(part.lazy(), fill=True) for part in (rows, others)])
+        .sort(schema.key, nulls_last=True)
+        .collect()
+    )
+
+
+def _period() -> pl.Expr:
+    names = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
+    return pl.struct(names).hash().alias("period")
+
+
+def _dimensions() -> list[pl.Expr]:
+    """Return what a line tells in the ledger's words: the chip is the meter of a bill for GPUs."""
+    tier = pl.col("service_tier")
+    return [
+        pl.coalesce("canonical_model", "model").alias("model"),
+        pl.when(tier.is_in(_PLAIN_TIERS)).then(pl.lit("default")).otherwise(tier).alias("service_tier"),
+        pl.coalesce("chip", "token_class").alias("meter"),
+    ]
+
+
+def _cells(lines: pl.DataFrame) -> pl.DataFrame:
+    """Add up the lines of usage by what they tell; moved quantities are those of charges outside of their period."""
+    is_usage = (pl.col("charge_category") == "Usage") & pl.col("charge_class").is_null()
+    start = pl.col("charge_period_start")
+    is_moved = (start < pl.col("billing_period_start")) | (start >= pl.col("billing_period_end"))
+    quantity = _whole(pl.col("consumed_quantity"))
+    return (
+        lines.filter(is_usage)
+        .with_columns(*_dimensions())
+        .group_by(*_INVOICE, *DIMENSIONS, pl.col("consumed_unit").alias("unit"), maintain_order=True)
+        .agg(
+            pl.when(pl.col("consumed_quantity").is_not_null().all()).then(quantity.sum()).alias("q_inv"),
+            pl.when(is_moved).then(quantity.fill_null(0)).otherwise(0).sum().alias("q_timing"),
+            _known_sum(picodollars_from_usd(pl.col("usd"))).alias("c_inv"),
+            _known_sum(picodollars_from_usd(pl.col("billed_cost"))).alias("native"),
+            pl.len().cast(pl.Int64).alias("line_count"),
+        )
+        .with_row_index("cell")
+        .cast({"cell": pl.Int64})
+        .with_columns(_period())
+    )
+
+
+def _not_usage(lines: pl.DataFrame) -> pl.DataFrame:
+    """Add up what is not usage: fees and taxes, credits, refunds and corrections."""
+    is_other = (pl.col("charge_category") != "Usage") | pl.col("charge_class").is_not_null()
+    is_fee = pl.col("charge_category").is_in(["Tax", "Purchase"]) & pl.col("charge_class").is_null()
+    nothing = pl.lit(0, dtype=pl.Int128)
+    summed = (
+        lines.filter(is_other)
+        .with_columns(*_dimensions())
+        .group_by(*_INVOICE, "charge_category", *DIMENSIONS, maintain_order=True)
+        .agg(
+            _known_sum(picodollars_from_usd(pl.col("usd"))).alias("c_inv"),
+            picodollars_from_usd(pl.col("usd")).filter(is_fee).sum().alias("fee"),
+            pl.len().cast(pl.Int64).alias("line_count"),
+        )
+    )
+    is_known = pl.col("c_inv").is_not_null()
+    parts = {"fee": pl.col("fee"), "credit": pl.col("c_inv") - pl.col("fee")}
+    return summed.with_columns(
+        usd_from_picodollars(pl.col("c_inv")).alias("invoiced_usd"),
+        usd_from_picodollars(nothing).alias("ledger_usd"),
+        usd_from_picodollars(pl.col("c_inv")).alias("difference_usd"),
+        *(
+            usd_from_picodollars(pl.when(is_known).then(parts.get(name, nothing))).alias(f"{name}_usd")
+            for name in _TERMS
+        ),
+    )
+
+
+def _held(
+    billed: pl.DataFrame, ledger: pl.DataFrame, lines: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Add up the ledger by the cell of the bill that it belongs to; what belongs to none keeps its own dimensions."""
+    parts = (
+        ledger.group_by(
+            "source", "invoice_issuer_name", "billing_account_id", "billing_period_start", *DIMENSIONS,
+            maintain_order=True,
+        )
+        .agg(
+            _whole(pl.col("quantity")).sum().alias("q_led"),
+            _whole(pl.col("unpriced_quantity")).sum().alias("q_unpriced"),
+            picodollars_from_usd(pl.col("usd")).sum().alias("c_led"),
+            pl.col("fx_usd_per_unit").mean(),
+        )
+        .with_columns(_period())
+        .with_row_index("part")
+    )  # fmt: skip
+    at = parts.join(matched(billed, parts), on="part", how="left", maintain_order="left")
+    sums = (
+        pl.col("q_led", "q_unpriced", "c_led").sum(),
+        pl.col("fx_usd_per_unit").mean().alias("fx_led"),
+    )
+    inside = at.drop_nulls("cell").group_by("cell").agg(*sums)
+    # What the bill lacks stands on a row of its own, under the bill's first invoice of the period.
+    invoices = (
+        lines.select(*_INVOICE).with_columns(_period()).unique("period", keep="first", maintain_order=True)
+    )
+    lacking = (
+        at.filter(pl.col("cell").is_null())
+        .group_by("period", *DIMENSIONS, maintain_order=True)
+        .agg(*sums)
+        .join(invoices, on="period")
+        .with_row_index("lacking")
+        .with_columns(cell=-1 - pl.col("lacking").cast(pl.Int64), line_count=pl.lit(0, dtype=pl.Int64))
+        .drop("lacking", "period")
+    )
+    return inside, lacking
+
+
+def _missing(billed: pl.DataFrame, gaps: pl.DataFrame | None) -> pl.DataFrame:
+    """Return `cell, q_gap`: what counters saw of a cell and no log tells of."""
+    if gaps is None or gaps.is_empty():
+        return pl.DataFrame(schema={"cell": pl.Int64, "q_gap": pl.Int128})
+    parts = gaps.with_columns(_period()).with_row_index("part")
+    at = parts.join(matched(billed, parts), on="part")
+    return at.group_by("cell").agg(_whole(pl.col("quantity")).sum().alias("q_gap"))
+
+
+def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
+    zero = pl.lit(0, dtype=pl.Int128)
+    rows = rows.with_columns(
+        pl.col("q_led", "q_unpriced", "c_led", "q_timing", "q_gap").fill_null(zero),
+        pl.when(pl.col("line_count") == 0).then(zero).otherwise("q_inv").alias("q_inv"),
+        pl.when(pl.col("line_count") == 0).then(zero).otherwise("c_inv").alias("c_inv"),
+    )
+    # The bill at the ledger's exchange rate; where the ledger has none, at the bill's own.
+    at_ledger = pl.when(pl.col("fx_led").is_not_null()).then(
+        half_even((pl.col("native") * (pl.col("fx_led") * 10**12).round().cast(pl.Int128)).abs(), 10**12)
+        * pl.col("native").sign()
+    )
+    rows = rows.with_columns(pl.coalesce(at_ledger, "c_inv").alias("c_same")).with_columns(
+        # A unit price as a fraction: dollars over a quantity, so that nothing is rounded before the product.
+        pl.when(pl.col("q_led") > 0).then("c_led")
+        .when(pl.col("book_usd_per_unit").is_not_null())
+        .then((pl.col("book_usd_per_unit") * 10**12).round().cast(pl.Int128))
+        .otherwise("c_same").alias("price_top"),
+        pl.when(pl.col("q_led") > 0).then("q_led")
+        .when(pl.col("book_usd_per_unit").is_not_null()).then(_SCALE)
+        .otherwise("q_inv").cast(pl.Int128).alias("price_bottom"),
+    )  # fmt: skip
+    apart = pl.col("q_inv") - pl.col("q_led") - pl.col("q_timing")
+    unseen = pl.col("q_unpriced") + pl.col("q_gap")
+    rows = rows.with_columns(pl.min_horizontal(pl.max_horizontal(apart, zero), unseen).alias("q_coverage"))
+    rows = rows.with_columns((apart - pl.col("q_coverage")).alias("q_quantity"))
+    is_counted = pl.col("q_inv").is_not_null() & (pl.col("price_bottom") > 0)
+
+    def at_price(quantity: pl.Expr) -> pl.Expr:
+        value = half_even((quantity * pl.col("price_top")).abs(), pl.col("price_bottom"))
+        return pl.when(is_counted).then(value * quantity.sign() * pl.col("price_top").sign()).otherwise(zero)
+
+    terms = {
+        "coverage": at_price(pl.col("q_coverage")),
+        "timing": at_price(pl.col("q_timing")),
+        "quantity": at_price(pl.col("q_quantity")),
+        "rate": pl.when(is_counted).then(pl.col("c_same") - at_price(pl.col("q_inv"))).otherwise(zero),
+        "fx": pl.col("c_inv") - pl.col("c_same"),
+    }
+    rows = rows.with_columns(value.alias(name) for name, value in terms.items())
+    difference = pl.col("c_inv") - pl.col("c_led")
+    explained = pl.sum_horizontal(pl.col(name) for name in terms)
+    rows = rows.with_columns(
+        difference.alias("difference"), (difference - explained).alias("unexplained"), fee=zero, credit=zero
+    )
+    is_known = pl.col("c_inv").is_not_null()
+    return rows.with_columns(
+        *(
+            usd_from_picodollars(pl.when(is_known).then(name)).alias(f"{name}_usd")
+            for name in (*_TERMS, "difference")
+        ),
+        usd_from_picodollars(pl.col("c_inv")).alias("invoiced_usd"),
+        usd_from_picodollars(pl.col("c_led")).alias("ledger_usd"),
+        charge_category=pl.lit("Usage"),
+        invoiced_quantity=_quantity("q_inv"),
+        ledger_quantity=_quantity("q_led"),
+        unpriced_quantity=_quantity("q_unpriced"),
+        invoiced_unit_price_usd=_unit_price("c_inv", "q_inv"),
+        ledger_unit_price_usd=_unit_price("c_led", "q_led"),
+    )
+
+
+def _whole(quantity: pl.Expr) -> pl.Expr:
+    return (quantity.cast(pl.Decimal(38, 6)) * _SCALE).cast(pl.Int128)
+
+
+def _quantity(name: str) -> pl.Expr:
+    return usd_from_picodollars(pl.col(name) * (10**12 // _SCALE))
+
+
+def _unit_price(dollars: str, quantity: str) -> pl.Expr:
+    """Return dollars of a single unit, rounded half-even to 18 decimals; NULL without a quantity."""
+    counted = pl.when(pl.col(quantity) > 0).then(quantity)
+    price = half_even(pl.col(dollars).abs() * _SCALE * 10**6, counted) * pl.col(dollars).sign()
+    return (price.cast(pl.Decimal(38, 0)) * Decimal("0.000000000000000001")).cast(UNIT_PRICE)
+
+
+def _known_sum(amount: pl.Expr) -> pl.Expr:
+    return pl.when(amount.is_not_null().all()).then(amount.sum())

@@ -1,0 +1,50 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import Column, Table
+from models.schemas.invoice_columns import UNIT_PRICE, invoice_line_columns
+
+TABLE = Table(
+    schema="core",
+    name="invoice_lines",
+    grain="One row per line of a bill in force: of a restated month only the latest delivery",
+    columns=(
+        Column(
+            name="billed_on",
+            dtype=pl.Date,
+            comment="First day of the billing period (UTC); the partition",
+            required=True,
+        ),
+        *invoice_line_columns(),
+        Column(
+            name="canonical_model",
+            dtype=pl.String,
+            comment="Model by the price book's name; NULL: the book does not know it",
+        ),
+        Column(
+            name="unit_price",
+            dtype=UNIT_PRICE,
+            comment="billed_cost of a single unit; NULL without a quantity",
+        ),
+        Column(
+            name="usd",
+            dtype=USD,
+            comment="billed_cost in dollars, at the rate of the charge's day; NULL without an exchange rate",
+        ),
+        Column(name="fx_usd_per_unit", dtype=USD, comment="That rate; NULL for a bill in dollars"),
+        Column(name="fx_on", dtype=pl.Date, comment="Date of that rate"),
+        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
+        Column(
+            name="line_number", dtype=pl.Int64, comment="1-based line in that file", required=True, at_least=1
+        ),
+        Column(
+            name="record_number",
+            dtype=pl.Int32,
+            comment="1-based line of the bill in that line of the file",
+            required=True,
+            at_least=1,
+        ),
+    ),
+    key=("file_hash", "line_number", "record_number"),
+    partition="billed_on",
+)

@@ -1,0 +1,62 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="core",
+    name="invoices",
+    grain="One row per issuer x invoice x billing period, the lines in force added up (FOCUS 1.4 Invoice Detail)",
+    columns=(
+        Column(
+            name="billed_on",
+            dtype=pl.Date,
+            comment="First day of the billing period (UTC); the partition",
+            required=True,
+        ),
+        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
+        Column(name="invoice_id", dtype=pl.String, comment="Invoice; NULL until the issuer names it"),
+        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
+        Column(
+            name="invoice_issue_status",
+            dtype=pl.String,
+            comment="Issued where the lines name their invoice, else Pending",
+            required=True,
+            one_of=("Issued", "Pending"),
+        ),
+        Column(name="billing_period_start", dtype=INSTANT, comment="Start of the period, UTC", required=True),
+        Column(name="billing_period_end", dtype=INSTANT, comment="Its end, exclusive", required=True),
+        Column(name="billing_currency", dtype=pl.String, comment="Currency, ISO 4217", required=True),
+        Column(name="line_count", dtype=pl.Int64, comment="Lines in force", required=True),
+        Column(name="billed_cost", dtype=USD, comment="Sum of its lines: what is payable", required=True),
+        *(
+            Column(
+                name=f"{category.lower()}_cost",
+                dtype=USD,
+                comment=f"Part of billed_cost: charges of the category {category}",
+                required=True,
+            )
+            for category in ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
+        ),
+        Column(
+            name="usd", dtype=USD, comment="billed_cost in dollars; NULL where a line has no exchange rate"
+        ),
+        Column(
+            name="delivery_count",
+            dtype=pl.Int64,
+            comment="Deliveries of the period so far; all but the latest are replaced",
+            required=True,
+        ),
+        Column(name="delivered_at", dtype=INSTANT, comment="When the one in force was read", required=True),
+    ),
+    key=(
+        "source",
+        "invoice_issuer_name",
+        "billing_account_id",
+        "invoice_id",
+        "billing_period_start",
+        "billing_currency",
+    ),
+    partition="billed_on",
+)
