@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import models.billing
 import models.counters
 import models.lifecycle
 import models.logs
@@ -18,7 +19,7 @@ from models.records import Importer
 def importers() -> dict[str, Importer]:
     """Return every importer by its kind, in name order."""
     found: dict[str, Importer] = {}
-    for package in (models.counters, models.logs, models.lifecycle):
+    for package in (models.billing, models.counters, models.logs, models.lifecycle):
         for item in pkgutil.iter_modules(package.__path__):
             importer = getattr(importlib.import_module(f"{package.__name__}.{item.name}"), "IMPORTER", None)
             if isinstance(importer, Importer):

@@ -220,9 +220,12 @@ def _cases(schema: pl.Schema, stamp: Stamp) -> list[tuple[pl.Expr, str, str]]:
     return cases
 
 
+_TIMES = {"raw.replica_events": "event_at", "raw.invoice_lines": "charge_period_start"}
+
+
 def time_column(importer: Importer) -> str:
     """Return the column that tells a record's hour."""
-    return "event_at" if importer.table == "raw.replica_events" else "started_at"
+    return _TIMES.get(importer.table, "started_at")
 
 
 def _usable(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
@@ -280,7 +283,8 @@ def _compact(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _end_column(usable: pl.DataFrame, began: str) -> str:
-    return "finished_at" if "finished_at" in usable.columns else began
+    ends = (name for name in ("finished_at", "charge_period_end") if name in usable.columns)
+    return next(ends, began)
 
 
 def _mapped(column: str, value: pl.DataType | type[pl.DataType]) -> pl.Expr:

@@ -1,0 +1,183 @@
+"""Lines of bills as their issuers write them: units in ones, classes of token, decimals exact."""
+
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from models.billing.words import service_tier, single_units, token_class
+from tests.models.logs.reading import read_records
+
+D = Decimal
+
+
+@pytest.mark.parametrize(
+    ("written", "quantity", "unit"),
+    [
+        ("1K tokens", 2000, "tokens"), ("1000 Tokens", 2000, "tokens"), ("1,000 tokens", 2000, "tokens"),
+        ("1M Tokens", 2_000_000, "tokens"), ("1 million tokens", 2_000_000, "tokens"), ("MTok", 2_000_000, "tokens"),
+        ("1K", 2000, "units"), ("1M", 2_000_000, "units"), ("count", 2, "units"), ("Units", 2, "units"),
+        ("requests", 2, "calls"), ("Hrs", 7200, "seconds"), ("1/Hour", 7200, "seconds"),
+        ("100 Hours", 720_000, "seconds"),
+        ("GPU-Hours", 7200, "seconds"), ("Minutes", 120, "seconds"), ("GB-Hours", 2, None), ("mo", 2, None),
+    ],
+)  # fmt: skip
+def test_units_become_single_ones(written, quantity, unit):
+    single, name = single_units(pl.col("q"), pl.col("unit"))
+    rows = pl.DataFrame({"q": [D(2)], "unit": [written]}, schema_overrides={"q": pl.Decimal(38, 12)})
+    assert rows.select(single.alias("q"), name.alias("unit")).rows() == [(quantity, unit)]
+
+
+@pytest.mark.parametrize(
+    ("meter", "bills", "tier"),
+    [
+        # AWS: https://docs.aws.amazon.com/bedrock/latest/userguide/cost-mgmt-understanding-cur-data.html
+        ("USE1-Claude4.6Sonnet-input-tokens", "input_uncached", None),
+        ("USE1-Claude4.6Opus-cache-read-input-token-count-cross-region-global", "cache_read", None),
+        ("USE1-Claude4Sonnet-cache-write-input-token-count-1-hour", "cache_write_1h", None),
+        ("USE1-Llama4-Maverick-17B-input-tokens-batch", "input_uncached", "batch"),
+        ("USE1-gpt-oss-120b-output-tokens-priority", "output_text", "priority"),
+        ("USE1-MP:USE1_CacheReadInputTokenCount-Units", "cache_read", None),
+        ("USE1-MP:USE1_CacheWriteInputTokenCount-Units", "cache_write_5m", None),
+        ("USE1-MP:USE1_CacheWrite1hInputTokenCount_Global-Units", "cache_write_1h", None),
+        ("USE1-MP:USE1_ProvisionedThroughput_1MonthCommit_ModelUnits_Usage-Units", None, "provisioned"),
+        # Azure: names of the retail price list, https://prices.azure.com/api/retail/prices
+        ("gpt 4o 0806 cached Inp glbl Tokens", "cache_read", None),
+        ("5.4 mini Opt Gl 1M Tokens", "output_text", None),
+        ("5.4 pp cd inp Dz 1M Tokens", "cache_read", "priority"),
+        ("5.6 sol ShortCo Cd Wr Std Gl 1M Tokens", "cache_write_5m", None),
+        ("gpt-5-codex-ccchd-inp-glbl Tokens", "cache_read", None),
+        ("gpt-4o-0806-FT-Hstng-glbl Unit", None, None),
+        # Google: https://cloud.google.com/skus/sku-groups/gen-ai-v2
+        ("Gemini 2.5 Flash GA Text Input - Predictions", "input_uncached", None),
+        ("Gemini 2.5 Flash GA Thinking Text Output - Predictions", "reasoning", None),
+        ("Gemini 2.5 Flash GA Input Text Caching", "cache_read", None),
+        ("Gemini 3 Flash Text Input Caching Storage", None, None),
+        ("Gemini 2.5 Flash Text Output (Thinking On) - Batch Predictions", "output_text", "batch"),
+        ("Gemini 2.5 Flash Audio Input", "audio_input", None),
+        # OpenAI's line items and Anthropic's token types
+        ("gpt-4o-2024-08-06, cached input", "cache_read", None),
+        ("cache_creation.ephemeral_1h_input_tokens", "cache_write_1h", None),
+        ("uncached_input_tokens", "input_uncached", None),
+        ("Amazon S3 requests", None, None),
+    ],
+)
+def test_a_meters_words_tell_what_it_bills(meter, bills, tier):
+    rows = pl.DataFrame({"meter": [meter]})
+    told = rows.select(
+        token_class(pl.col("meter")).alias("class"), service_tier(pl.col("meter")).alias("tier")
+    )
+    assert told.rows() == [(bills, tier)]
+
+
+FOCUS = {
+    "BilledCost": "0.36", "EffectiveCost": "3.6e-1", "ListCost": "0.40", "BillingCurrency": "USD",
+    "BillingAccountId": "111122223333", "BillingPeriodStart": "2026-10-01T00:00:00Z",
+    "BillingPeriodEnd": "2026-11-01T00:00:00Z", "ChargePeriodStart": "2026-10-03T10:00:00Z",
+    "ChargePeriodEnd": "2026-10-03T11:00:00Z", "ChargeCategory": "Usage", "InvoiceIssuerName": "Amazon Web Services, Inc.",
+    "ServiceProviderName": "AWS", "ServiceName": "Amazon Bedrock", "SkuMeter": "input-tokens",
+    "PricingQuantity": "120", "PricingUnit": "1K tokens", "RegionId": "us-east-1",
+}  # fmt: skip
+CUR = {
+    "line_item_line_item_type": "Usage", "line_item_product_code": "AmazonBedrockFoundationModels",
+    "line_item_usage_type": "USE1-MP:USE1_OutputTokenCount-Units", "line_item_usage_amount": "2.5",
+    "pricing_unit": "Units", "line_item_unblended_cost": "37.5", "line_item_currency_code": "USD",
+    "line_item_usage_start_date": "2026-10-03T10:00:00.000Z", "line_item_usage_end_date": "2026-10-03T11:00:00.000Z",
+    "bill_billing_period_start_date": "2026-10-01T00:00:00.000Z", "bill_payer_account_id": "111122223333",
+    "product_region_code": "us-east-1",
+}  # fmt: skip
+LEGACY = {
+    "lineItem/LineItemType": "Credit", "lineItem/ProductCode": "AmazonBedrock",
+    "lineItem/UsageType": "USE1-Claude4.6Sonnet-input-tokens", "lineItem/UsageAmount": "0",
+    "lineItem/UnblendedCost": "-12.000000000001", "lineItem/CurrencyCode": "USD",
+    "lineItem/UsageStartDate": "2026-10-03T10:00:00Z", "bill/BillingPeriodStartDate": "2026-10-01T00:00:00Z",
+    "bill/InvoiceId": "E1", "pricing/unit": "1K tokens",
+}  # fmt: skip
+OPENAI = {
+    "object": "page",
+    "data": [
+        {
+            "object": "bucket", "start_time": 1790812800, "end_time": 1790899200,
+            "results": [
+                {
+                    "object": "organization.costs.result", "amount": {"value": 0.06, "currency": "usd"},
+                    "line_item": "gpt-5-mini-2025-08-07, cached input", "project_id": "proj_1", "quantity": 2400000,
+                },
+                {
+                    "object": "organization.costs.result", "amount": {"value": 0.75, "currency": "usd"},
+                    "line_item": "web search tool calls",
+                },
+            ],
+        }
+    ],
+}  # fmt: skip
+ANTHROPIC = {
+    "data": [
+        {
+            "starting_at": "2026-10-01T00:00:00Z", "ending_at": "2026-10-02T00:00:00Z",
+            "results": [
+                {
+                    "amount": "123.45", "currency": "USD", "description": "Claude Sonnet Usage - Input Tokens",
+                    "cost_type": "tokens", "model": "claude-sonnet-4-5-20250929", "service_tier": "standard",
+                    "token_type": "cache_creation.ephemeral_1h_input_tokens",
+                }
+            ],
+        }
+    ],
+    "has_more": False,
+}  # fmt: skip
+GENERIC = {
+    "invoice_issuer_name": "Example Inc.", "billed_cost": "19.80", "currency": "eur",
+    "charge_period_start": "2026-10-01", "provider": "example", "model": "gpt-x", "token_class": "output_text",
+    "consumed_quantity": "9", "consumed_unit": "1M tokens", "charge_category": "usage",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "lines"),
+    [
+        ("focus", FOCUS, [("Usage", "AWS", None, "input_uncached", D(120_000), "tokens", D("0.36"), "USD")]),
+        ("aws_cur", CUR, [("Usage", "aws.bedrock", None, "output_text", D(2_500_000), "tokens", D("37.5"), "USD")]),
+        (
+            "aws_cur",
+            LEGACY,
+            [("Credit", "aws.bedrock", "Claude4.6Sonnet", "input_uncached", D(0), "tokens", D("-12.000000000001"), "USD")],
+        ),
+        (
+            "openai_costs",
+            OPENAI,
+            [
+                ("Usage", "openai", "gpt-5-mini-2025-08-07", "cache_read", D(2_400_000), "tokens", D("0.06"), "USD"),
+                ("Usage", "openai", None, "web_search", None, None, D("0.75"), "USD"),
+            ],
+        ),
+        (
+            "anthropic_cost_report",
+            ANTHROPIC,
+            [("Usage", "anthropic", "claude-sonnet-4-5-20250929", "cache_write_1h", None, None, D("1.2345"), "USD")],
+        ),
+        ("invoice_lines", GENERIC, [("Usage", "example", "gpt-x", "output_text", D(9_000_000), "tokens", D("19.8"), "EUR")]),
+    ],
+)  # fmt: skip
+def test_a_line_says_what_was_billed(kind, record, lines):
+    rows = read_records(kind, [record])
+    assert rows.get_column("quarantine_reason").to_list() == [None] * len(lines)
+    told = rows.select(
+        "charge_category", "provider", "model", "token_class", "consumed_quantity", "consumed_unit", "billed_cost",
+        "currency",
+    )  # fmt: skip
+    assert told.rows() == lines
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        ({"billed_cost": "nineteen"}, "billed_cost"),
+        ({"billed_cost": None}, "billed_cost is missing"),
+        ({"currency": None}, "currency is missing"),
+        ({"charge_period_end": "2026-09-01"}, "charge_period_end is before its start"),
+    ],
+)
+def test_a_line_that_cannot_be_read_says_why(change, detail):
+    (row,) = read_records("invoice_lines", [GENERIC | change]).to_dicts()
+    assert row["quarantine_detail"] == detail
