@@ -74,7 +74,7 @@ FOCUS = {
     "BilledCost": "0.36", "EffectiveCost": "3.6e-1", "ListCost": "0.40", "BillingCurrency": "USD",
     "BillingAccountId": "111122223333", "BillingPeriodStart": "2026-10-01T00:00:00Z",
     "BillingPeriodEnd": "2026-11-01T00:00:00Z", "ChargePeriodStart": "2026-10-03T10:00:00Z",
-    "ChargePeriodEnd": "2026-10-03T11:00:00Z", "ChargeCategory": "Usage", "InvoiceIssuerName": "Amazon Web Services, Inc.",
+    "ChargePeriodEnd": "2026-10-03T11:00:00Z", "ChargeCategory": "Usage", "InvoiceIssuerName": "AWS Inc.",
     "ServiceProviderName": "AWS", "ServiceName": "Amazon Bedrock", "SkuMeter": "input-tokens",
     "PricingQuantity": "120", "PricingUnit": "1K tokens", "RegionId": "us-east-1",
 }  # fmt: skip
@@ -89,7 +89,7 @@ CUR = {
 LEGACY = {
     "lineItem/LineItemType": "Credit", "lineItem/ProductCode": "AmazonBedrock",
     "lineItem/UsageType": "USE1-Claude4.6Sonnet-input-tokens", "lineItem/UsageAmount": "0",
-    "lineItem/UnblendedCost": "-12.000000000001", "lineItem/CurrencyCode": "USD",
+    "lineItem/UnblendedCost": "-12.00000000001", "lineItem/CurrencyCode": "USD",
     "lineItem/UsageStartDate": "2026-10-03T10:00:00Z", "bill/BillingPeriodStartDate": "2026-10-01T00:00:00Z",
     "bill/InvoiceId": "E1", "pricing/unit": "1K tokens",
 }  # fmt: skip
@@ -141,7 +141,7 @@ GENERIC = {
         (
             "aws_cur",
             LEGACY,
-            [("Credit", "aws.bedrock", "Claude4.6Sonnet", "input_uncached", D(0), "tokens", D("-12.000000000001"), "USD")],
+            [("Credit", "aws.bedrock", "Claude4.6Sonnet", "input_uncached", D(0), "tokens", D("-12.00000000001"), "USD")],
         ),
         (
             "openai_costs",
