@@ -89,7 +89,7 @@ CUR = {
 LEGACY = {
     "lineItem/LineItemType": "Credit", "lineItem/ProductCode": "AmazonBedrock",
     "lineItem/UsageType": "USE1-Claude4.6Sonnet-input-tokens", "lineItem/UsageAmount": "0",
-    "lineItem/UnblendedCost": "-12.0000000001", "lineItem/CurrencyCode": "USD",
+    "lineItem/UnblendedCost": "-12.000001", "lineItem/CurrencyCode": "USD",
     "lineItem/UsageStartDate": "2026-10-03T10:00:00Z", "bill/BillingPeriodStartDate": "2026-10-01T00:00:00Z",
     "bill/InvoiceId": "E1", "pricing/unit": "1K tokens",
 }  # fmt: skip
@@ -141,7 +141,7 @@ GENERIC = {
         (
             "aws_cur",
             LEGACY,
-            [("Credit", "aws.bedrock", "Claude4.6Sonnet", "input_uncached", D(0), "tokens", D("-12.0000000001"), "USD")],
+            [("Credit", "aws.bedrock", "Claude4.6Sonnet", "input_uncached", D(0), "tokens", D("-12.000001"), "USD")],
         ),
         (
             "openai_costs",
@@ -156,7 +156,11 @@ GENERIC = {
             ANTHROPIC,
             [("Usage", "anthropic", "claude-sonnet-4-5-20250929", "cache_write_1h", None, None, D("1.2345"), "USD")],
         ),
-        ("invoice_lines", GENERIC, [("Usage", "example", "gpt-x", "output_text", D(9_000_000), "tokens", D("19.8"), "EUR")]),
+        (
+            "invoice_lines",
+            GENERIC,
+            [("Usage", "example", "gpt-x", "output_text", D(9_000_000), "tokens", D("19.8"), "EUR")],
+        ),
     ],
 )  # fmt: skip
 def test_a_line_says_what_was_billed(kind, record, lines):
