@@ -22,7 +22,7 @@ TOLD = {
     # Independent counters.
     "log-openai-usage/usage_completions.json": "openai_usage_api",
     "log-openai-usage/usage_embeddings.json": "openai_usage_api",
-    "log-openai-usage/costs.json": "openai_usage_api",  # money only: passed over
+    "log-openai-usage/costs.json": "openai_costs",
     "log-vllm-metrics/vllm_metrics_slice.txt": "prometheus",
 }
 

@@ -18,6 +18,7 @@ from models.importers import importers
 from pipelines.landing.land import Known, Landing, Terms, land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
+from tests.pipelines.landing.bills import BILLS, bill
 from tests.pipelines.landing.lake import call
 from tests.pipelines.small import gateway_row, lifecycle
 
@@ -222,6 +223,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         for n in range(12)
     ],
 }
+for kind in BILLS:
+    EXAMPLES[kind] = [bill(kind, number) for number in range(1, 13)]
 ANSWER = {
     "id": "resp-000001",
     "created": 1793610000,

@@ -16,6 +16,7 @@ from pipelines.assets.raw import raw_assets
 from pipelines.automation.runner import dagster_home
 from pipelines.landing.retry import retry
 from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.landing.bills import BILLS, bill
 from tests.pipelines.landing.lake import call, lake, query
 from tests.pipelines.landing.test_fuzz import Outcome, span
 from tests.pipelines.small import gateway_row, make_project
@@ -205,6 +206,8 @@ def records(kind: str) -> list[dict[str, Any]]:
         start, end = "2026-11-02T09:00:00Z", "2026-11-02T10:00:00Z"
         span = {"start_time": start, "end_time": end, "starting_at": start, "ending_at": end}
         return [span | {"results": [counted], "prompt": PROMPT}]
+    if kind in BILLS:
+        return [bill(kind, 1) | {"prompt": PROMPT}]
     if kind == "usage_counters":
         span = {"started_at": "2026-11-02T09:00:00Z", "finished_at": "2026-11-02T10:00:00Z"}
         return [span | {"provider": "p", "request_count": 1, "api_key_id": KEY, "prompt": PROMPT}]
@@ -232,7 +235,8 @@ def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
     yield json.dumps(PROMPT)
     yield json.dumps([PROMPT])
     for name in importers()[kind].columns:
-        if name not in _NAMES:
+        # What a bill says of a charge is kept as it is written.
+        if name not in _NAMES and kind not in BILLS:
             yield json.dumps(whole[0] | {name: PROMPT})
             yield json.dumps(whole[0] | {name: {"content": PROMPT}})
 

@@ -1,0 +1,35 @@
+"""A line of a bill of every kind, as its issuer writes it."""
+
+from typing import Any
+
+_FOCUS = {
+    "BilledCost": "0.36", "BillingCurrency": "USD", "ChargePeriodStart": "2026-11-02T09:00:00Z",
+    "ChargeCategory": "Usage", "InvoiceIssuerName": "AWS Inc.",
+}  # fmt: skip
+_CUR = {
+    "line_item_usage_type": "USE1-x-input-tokens", "line_item_unblended_cost": "0.1", "line_item_currency_code": "USD",
+    "line_item_usage_start_date": "2026-11-02T09:00:00Z", "line_item_line_item_type": "Usage",
+}  # fmt: skip
+_GENERIC = {
+    "invoice_issuer_name": "Example Inc.", "billed_cost": "1", "currency": "USD", "charge_period_start": "2026-11-02",
+}  # fmt: skip
+BILLS = ("anthropic_cost_report", "aws_cur", "focus", "invoice_lines", "openai_costs")
+
+
+def bill(kind: str, number: int) -> dict[str, Any]:
+    """Return a record of a kind; those of the cost APIs are buckets with one result."""
+    if kind == "openai_costs":
+        cost = {"object": "organization.costs.result", "amount": {"value": number, "currency": "usd"}}
+        return {
+            "start_time": 1793577600,
+            "end_time": 1793664000,
+            "results": [cost | {"line_item": f"m{number}, input"}],
+        }
+    if kind == "anthropic_cost_report":
+        cost = {"amount": f"{number}.5", "currency": "USD", "model": f"m{number}"}
+        return {"starting_at": "2026-11-02T00:00:00Z", "ending_at": "2026-11-03T00:00:00Z", "results": [cost]}
+    if kind == "aws_cur":
+        return _CUR | {"line_item_usage_amount": str(number)}
+    return (
+        _FOCUS | {"ConsumedQuantity": str(number)} if kind == "focus" else _GENERIC | {"model": f"m{number}"}
+    )
