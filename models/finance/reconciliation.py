@@ -1,13 +1,11 @@
 """mart.invoice_reconciliation: a bill against the ledger, and what their difference is made of, to the picodollar."""
 
-from decimal import Decimal
-
 import polars as pl
 
+from models.finance.invoices import unit_price
 from models.finance.matching import DIMENSIONS, matched
 from models.money import half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
-from models.schemas.invoice_columns import UNIT_PRICE
 from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
 
 _INVOICE = (
@@ -242,8 +240,8 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
         invoiced_quantity=_quantity("q_inv"),
         ledger_quantity=_quantity("q_led"),
         unpriced_quantity=_quantity("q_unpriced"),
-        invoiced_unit_price_usd=_unit_price("c_inv", "q_inv"),
-        ledger_unit_price_usd=_unit_price("c_led", "q_led"),
+        invoiced_unit_price_usd=unit_price(pl.col("c_inv"), pl.col("q_inv")),
+        ledger_unit_price_usd=unit_price(pl.col("c_led"), pl.col("q_led")),
     )
 
 
@@ -253,13 +251,6 @@ def _whole(quantity: pl.Expr) -> pl.Expr:
 
 def _quantity(name: str) -> pl.Expr:
     return usd_from_picodollars(pl.col(name) * (10**12 // _SCALE))
-
-
-def _unit_price(dollars: str, quantity: str) -> pl.Expr:
-    """Return dollars of a single unit, rounded half-even to 18 decimals; NULL without a quantity."""
-    counted = pl.when(pl.col(quantity) > 0).then(quantity)
-    price = half_even(pl.col(dollars).abs() * _SCALE * 10**6, counted) * pl.col(dollars).sign()
-    return (price.cast(pl.Decimal(38, 0)) * Decimal("0.000000000000000001")).cast(UNIT_PRICE)
 
 
 def _known_sum(amount: pl.Expr) -> pl.Expr:

@@ -1,0 +1,159 @@
+"""core.invoice_lines and core.invoices: of every bill the delivery in force, with the book's names, in dollars."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import polars as pl
+
+from models.money import USD, half_even, picodollars_from_usd, usd_from_picodollars
+from models.schemas import table
+from models.schemas.invoice_columns import CHARGE_CATEGORIES, UNIT_PRICE
+
+_BILL = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
+_ONE_DELIVERY = timedelta(seconds=1)
+"""Files that one landing reads are stamped microseconds apart; two landings are further apart than this."""
+_WHOLE_BILL = "line"
+"""The `dedupe_key` of lines that are replaced with their whole period."""
+_ONE = 10**12
+
+
+def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines of the latest delivery of every bill, with `delivered_at` and `delivery_count` of it.
+
+    What one landing brings of a source, issuer, account and billing period is one delivery and replaces the last one.
+    Lines of the cost APIs replace themselves one by one, by their key.
+
+    Args:
+        landed: raw.invoice_lines, every delivery of their billing periods.
+    """
+    stamped = landed.sort("ingested_at", "file_hash", "line_number", "record_number").with_columns(
+        (pl.col("ingested_at") - pl.col("ingested_at").shift(1).over(_BILL) > _ONE_DELIVERY)
+        .fill_null(value=False)
+        .cum_sum()
+        .over(_BILL)
+        .alias("delivery")
+    )
+    stamped = stamped.with_columns(
+        pl.col("ingested_at").max().over(_BILL).alias("delivered_at"),
+        (pl.col("delivery").max().over(_BILL) + 1).cast(pl.Int64).alias("delivery_count"),
+    )
+    is_whole = pl.col("dedupe_key") == _WHOLE_BILL
+    latest = stamped.filter(is_whole, pl.col("delivery") == pl.col("delivery").max().over(_BILL))
+    keyed = stamped.filter(~is_whole).unique(["source", "dedupe_key"], keep="last", maintain_order=True)
+    return pl.concat([latest, keyed]).drop("delivery")
+
+
+def invoice_lines(lines: pl.DataFrame, *, names: pl.DataFrame, fx: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `core.invoice_lines`.
+
+    Args:
+        lines: what `lines_in_force` returns, with provider ids.
+        names: ref.models; the model's name at the start of the charge counts.
+        fx: ref.fx_rates; the latest rate on or before the day of the charge counts.
+    """
+    rows = lines.with_row_index("row").with_columns(
+        pl.col("charge_period_start").dt.date().alias("charged_on"),
+        pl.col("billing_period_start").dt.date().alias("billed_on"),
+    )
+    rows = rows.join(_named(rows, names), on="row", how="left").join(_rated(rows, fx), on="row", how="left")
+    is_home = pl.col("currency") == "USD"
+    cost = picodollars_from_usd(pl.col("billed_cost"))
+    rate = picodollars_from_usd(pl.col("usd_per_unit"))
+    quantity = (pl.col("consumed_quantity").cast(pl.Decimal(38, 6)) * 10**6).cast(pl.Int128)
+    rows = rows.with_columns(
+        usd=usd_from_picodollars(
+            pl.when(is_home).then(cost).otherwise(half_even(cost.abs() * rate, _ONE) * cost.sign())
+        ),
+        fx_usd_per_unit=pl.when(~is_home).then("usd_per_unit"),
+        fx_on=pl.when(~is_home).then("rate_on"),
+        unit_price=unit_price(cost, quantity),
+    )
+    return table("core.invoice_lines").conform(rows.lazy(), fill=True).collect()
+
+
+def invoices(lines: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `core.invoices`: lines added up by invoice, all and by category.
+
+    Args:
+        lines: rows of core.invoice_lines.
+        deliveries: what `lines_in_force` returned for them.
+    """
+    told = deliveries.group_by(_BILL).agg(pl.col("delivery_count").max(), pl.col("delivered_at").max())
+    key = (
+        *_BILL,
+        "billing_period_end",
+        "billed_on",
+        "invoice_id",
+        pl.col("currency").alias("billing_currency"),
+    )
+    cost = pl.col("billed_cost")
+    summed = lines.group_by(key, maintain_order=True).agg(
+        pl.len().cast(pl.Int64).alias("line_count"),
+        cost.sum(),
+        *(
+            cost.filter(pl.col("charge_category") == category).sum().alias(f"{category.lower()}_cost")
+            for category in CHARGE_CATEGORIES
+        ),
+        pl.when(pl.col("usd").is_not_null().all()).then(pl.col("usd").sum()).alias("usd"),
+    )
+    is_issued = pl.col("invoice_id").is_not_null()
+    rows = summed.join(told, on=_BILL, how="left", nulls_equal=True).with_columns(
+        pl.when(is_issued).then(pl.lit("Issued")).otherwise(pl.lit("Pending")).alias("invoice_issue_status")
+    )
+    return table("core.invoices").conform(rows.lazy()).collect()
+
+
+def unit_price(cost: pl.Expr, quantity: pl.Expr) -> pl.Expr:
+    """Return the price of a single unit, rounded half-even to 18 decimals; NULL without a quantity.
+
+    Args:
+        cost: in 1e-12 of the currency.
+        quantity: in millionths of a unit.
+    """
+    price = half_even(cost.abs() * _ONE, pl.when(quantity > 0).then(quantity)) * cost.sign()
+    return (price.cast(pl.Decimal(38, 0)) * Decimal("0.000000000000000001")).cast(UNIT_PRICE)
+
+
+def _named(rows: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
+    """Return `row, canonical_model` of the lines whose model the book knows by that name at that instant."""
+    known = names.filter(pl.col("known_to").is_null()).select(
+        "provider",
+        pl.col("alias").str.to_lowercase(),
+        pl.col("model").alias("canonical_model"),
+        "valid_from",
+        "valid_to",
+    )
+    start = pl.col("charge_period_start")
+    return (
+        rows.select(
+            "row", "provider", pl.col("model").str.to_lowercase().alias("alias"), "charge_period_start"
+        )
+        .join(known, on=["provider", "alias"])
+        .filter(pl.col("valid_from") <= start, pl.col("valid_to").is_null() | (start < pl.col("valid_to")))
+        .group_by("row")
+        .agg(pl.col("canonical_model").min())
+    )
+
+
+def _rated(rows: pl.DataFrame, fx: pl.DataFrame) -> pl.DataFrame:
+    """Return `row, rate_on, usd_per_unit` of the lines in other currencies than dollars."""
+    rates = (
+        fx.sort("known_from")
+        .unique(["currency", "rate_on"], keep="last")
+        .select("currency", "rate_on", pl.col("usd_per_unit").cast(USD))
+        .sort("rate_on")
+    )
+    return (
+        rows.select("row", "currency", "charged_on")
+        .filter(pl.col("currency") != "USD")
+        .sort("charged_on")
+        .join_asof(
+            rates,
+            left_on="charged_on",
+            right_on="rate_on",
+            by="currency",
+            coalesce=False,
+            check_sortedness=False,
+        )
+        .select("row", "rate_on", "usd_per_unit")
+    )

@@ -1,0 +1,14 @@
+-- One row per accrued_on x UTC day x provider x model x region x service_tier x meter: token-priced usage by what is counted
+WITH attempts AS (
+  SELECT source, request_id, started_at, accrued_hour, accrued_on, region, service_tier, price_state
+  FROM core.request_costs
+  WHERE cost_basis = 'token' AND accrued_on >= $from_on AND accrued_on < $to_on
+)
+SELECT l.accrued_on, CAST(l.accrued_hour AT TIME ZONE 'UTC' AS DATE) AS utc_on, l.provider, l.model, a.region,
+  a.service_tier, l.meter,
+  coalesce(sum(l.quantity) FILTER (a.price_state <> 'unpriced'), 0) AS quantity,
+  coalesce(sum(l.quantity) FILTER (a.price_state = 'unpriced'), 0) AS unpriced_quantity,
+  coalesce(sum(l.effective_usd), 0) AS usage_usd
+FROM core.cost_lines l JOIN attempts a USING (source, request_id, started_at, accrued_hour, accrued_on)
+WHERE l.meter <> 'gpu' AND l.accrued_on >= $from_on AND l.accrued_on < $to_on
+GROUP BY ALL

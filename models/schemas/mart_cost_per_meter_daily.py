@@ -1,0 +1,31 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import Column, Table
+
+TABLE = Table(
+    schema="mart",
+    name="cost_per_meter_daily",
+    grain="One row per business day x UTC day x provider x model x region x service tier x meter: what bills are held against",
+    columns=(
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        Column(name="utc_on", dtype=pl.Date, comment="UTC date, by which most issuers bill", required=True),
+        Column(name="provider", dtype=pl.String, comment="Who ran it"),
+        Column(name="model", dtype=pl.String, comment="Model"),
+        Column(name="region", dtype=pl.String, comment="Where it ran"),
+        Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        Column(
+            name="meter",
+            dtype=pl.String,
+            comment="Token class, or a meter that is not tokens (web_search, ...)",
+            required=True,
+        ),
+        Column(name="quantity", dtype=pl.Decimal(38, 6), comment="Priced and free units", required=True),
+        Column(
+            name="unpriced_quantity", dtype=pl.Decimal(38, 6), comment="Units without a price", required=True
+        ),
+        Column(name="usage_usd", dtype=USD, comment="Dollars of the priced units", required=True),
+    ),
+    key=("accrued_on", "utc_on", "provider", "model", "region", "service_tier", "meter"),
+    partition="accrued_on",
+)

@@ -1,0 +1,52 @@
+"""What a bill asks for is what the ledger holds, or the difference has a name."""
+
+import duckdb
+
+from pipelines.checks.domain import Bound, DomainCheck, Outcome
+
+UNEXPLAINED_RATIO = 0.01
+"""Share of a bill that may be unexplained."""
+UNEXPLAINED_USD = 1
+"""Dollars of a bill that may be, whatever its share."""
+_QUERY = """
+SELECT concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m'))) AS bill,
+  sum(invoiced_usd) AS invoiced_usd, sum(ledger_usd) AS ledger_usd, sum(abs(unexplained_usd)) AS unexplained_usd,
+  count(*) FILTER (invoiced_usd IS NULL) AS unknown_count
+FROM mart.invoice_reconciliation WHERE billed_on >= $start AND billed_on < $end
+GROUP BY ALL ORDER BY unexplained_usd DESC NULLS FIRST, bill
+"""
+
+
+def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
+    rows = con.execute(_QUERY, {"start": start, "end": end}).fetchall()
+    if not rows:
+        return Outcome(is_passed=True, summary="No bill of these days has landed.", severity="warn")
+    off = [
+        row
+        for row in rows
+        if row[4] or row[3] > max(UNEXPLAINED_USD, UNEXPLAINED_RATIO * float(abs(row[1] or 0)))
+    ]
+    return Outcome(
+        is_passed=not off,
+        failed_count=len(off),
+        failed_ids=[
+            f"{bill}: ${unexplained:,.2f} of ${invoiced or 0:,.2f} unexplained"
+            + (f", {unknown} rows without an exchange rate" if unknown else "")
+            for bill, invoiced, _, unexplained, unknown in off
+        ],
+        summary=(
+            f"{len(off)} of {len(rows)} bills differ from the ledger by what nothing explains; "
+            f"see mart.invoice_reconciliation."
+            if off
+            else f"Of {len(rows)} bills every difference from the ledger has a name."
+        ),
+    )
+
+
+CHECK = DomainCheck(
+    name="invoice_reconciles",
+    table="mart.invoice_reconciliation",
+    grain="daily",
+    description="the difference between a bill and the ledger is explained",
+    judge=_judge,
+)

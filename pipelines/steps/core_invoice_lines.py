@@ -1,0 +1,27 @@
+"""core.invoice_lines and core.invoices: the bills in force."""
+
+from models.finance.invoices import invoice_lines, invoices, lines_in_force
+from models.prices.providers import canonical_providers
+from pipelines.steps.base import Frames, Step, Window
+from pipelines.steps.bills import around, whole_months
+from pipelines.steps.inputs import Inputs
+
+STEP = Step(
+    table="core.invoice_lines",
+    also=("core.invoices",),
+    reads=(around("raw.invoice_lines"), "ref.models", "ref.fx_rates"),
+    covers=whole_months,
+)
+
+
+def compute(inputs: Inputs, window: Window) -> Frames:
+    """Take the latest delivery of every bill whose period begins in the window."""
+    landed = inputs.query(
+        "FROM raw.invoice_lines WHERE (billing_period_start AT TIME ZONE 'UTC')::DATE >= ? "
+        "AND (billing_period_start AT TIME ZONE 'UTC')::DATE < ?",
+        [window.from_on, window.to_on],
+    )
+    lines = lines_in_force(landed)
+    named = canonical_providers(lines.lazy()).collect()
+    rows = invoice_lines(named, names=inputs.whole("ref.models"), fx=inputs.whole("ref.fx_rates"))
+    return {"core.invoice_lines": rows, "core.invoices": invoices(rows, lines)}

@@ -1,0 +1,121 @@
+"""A bill lands like a log, is held against the ledger of its month, and a bill that comes again replaces it."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from pipelines.project import Project
+from tests.pipelines.small import make_project, nanodollar, query, write_lines
+
+SETTINGS = """\
+[warehouse]
+start_on = 2026-09-01
+[[sources]]
+name = "calls"
+kind = "requests"
+path = "landing/calls/*.jsonl"
+[[sources]]
+name = "bill"
+kind = "openai_costs"
+path = "landing/bill/*.json"
+[[sources]]
+name = "tax"
+kind = "invoice_lines"
+path = "landing/tax/*.csv"
+"""
+MIDNIGHT = 1790812800  # 2026-10-01
+
+
+def costs(*results: tuple[str, float, int | None], day: int = 1) -> str:
+    """Return a page of OpenAI's costs API with one day."""
+    lines = [
+        {
+            "object": "organization.costs.result",
+            "amount": {"value": usd, "currency": "usd"},
+            "line_item": item,
+            "quantity": quantity,
+        }
+        for item, usd, quantity in results
+    ]
+    start = MIDNIGHT + 86_400 * (day - 1)
+    bucket = {"object": "bucket", "start_time": start, "end_time": start + 86_400, "results": lines}
+    return json.dumps({"object": "page", "data": [bucket], "has_more": False})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A day of gpt-4o at $2.50 in, $1.25 cached and $10 out a million, and its bill."""
+    project = make_project(tmp_path_factory.mktemp("bills") / "company", SETTINGS)
+    calls = [
+        {
+            "request_id": f"r{number}", "started_at": f"2026-10-01T10:{number:02}:00Z",
+            "finished_at": f"2026-10-01T10:{number:02}:05Z", "provider": "openai", "served_model": "gpt-4o-2024-08-06",
+            "input_uncached_tokens": 100_000, "cache_read_tokens": 50_000, "output_text_tokens": 10_000,
+        }
+        for number in range(10)
+    ]  # fmt: skip
+    write_lines(project.folder / "landing/calls/october.jsonl", calls)
+    bill = project.folder / "landing/bill/first.json"
+    bill.parent.mkdir(parents=True)
+    # A tenth more input than the logs have, and output at $11 a million.
+    bill.write_text(
+        costs(
+            ("gpt-4o-2024-08-06, input", 2.75, 1_100_000),
+            ("gpt-4o-2024-08-06, cached input", 0.625, 500_000),
+            ("gpt-4o-2024-08-06, output", 1.1, 100_000),
+        ),
+        encoding="utf-8",
+    )
+    tax = project.folder / "landing/tax/october.csv"
+    tax.parent.mkdir()
+    tax.write_text(
+        "invoice_issuer_name,invoice_id,charge_period_start,charge_category,billed_cost,currency\n"
+        "OpenAI,INV-7,2026-10-01,Tax,0.85,USD\n",
+        encoding="utf-8",
+    )
+    assert nanodollar(project, "run").code in {0, 1}
+    return project
+
+
+def test_every_difference_has_a_name(project: Project) -> None:
+    rows = query(
+        project,
+        "SELECT coalesce(meter, charge_category), invoiced_usd - ledger_usd, quantity_usd, rate_usd, fee_usd, "
+        "unexplained_usd FROM mart.invoice_reconciliation ORDER BY 1",
+    )
+    nothing = Decimal(0)
+    assert rows == [
+        ("Tax", Decimal("0.85"), nothing, nothing, Decimal("0.85"), nothing),
+        ("cache_read", nothing, nothing, nothing, nothing, nothing),
+        ("input_uncached", Decimal("0.25"), Decimal("0.25"), nothing, nothing, nothing),
+        ("output_text", Decimal("0.1"), nothing, Decimal("0.1"), nothing, nothing),
+    ]
+
+
+def test_invoices_are_their_lines_added_up(project: Project) -> None:
+    rows = query(
+        project,
+        "SELECT source, invoice_id, invoice_issue_status, line_count, billed_cost, tax_cost FROM core.invoices ORDER BY 1",
+    )
+    assert rows == [
+        ("bill", None, "Pending", 3, Decimal("4.475"), Decimal(0)),
+        ("tax", "INV-7", "Issued", 1, Decimal("0.85"), Decimal("0.85")),
+    ]
+
+
+def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None:
+    again = project.folder / "landing/bill/second.json"
+    again.write_text(costs(("gpt-4o-2024-08-06, output", 1.0, 100_000)), encoding="utf-8")
+
+    assert nanodollar(project, "run").code in {0, 1}
+
+    rows = query(
+        project, "SELECT meter, billed_cost FROM core.invoice_lines WHERE source = 'bill' ORDER BY ALL"
+    )
+    assert [cost for _, cost in rows] == [Decimal("0.625"), Decimal("2.75"), Decimal(1)]
+    left = query(
+        project,
+        "SELECT meter, difference_usd FROM mart.invoice_reconciliation WHERE difference_usd <> 0 ORDER BY 1",
+    )
+    assert left == [("input_uncached", Decimal("0.25")), (None, Decimal("0.85"))]
