@@ -96,7 +96,8 @@ def test_every_difference_has_a_name(project: Project) -> None:
 def test_invoices_are_their_lines_added_up(project: Project) -> None:
     rows = query(
         project,
-        "SELECT source, invoice_id, invoice_issue_status, line_count, billed_cost, tax_cost FROM core.invoices ORDER BY 1",
+        "SELECT source, invoice_id, invoice_issue_status, line_count, billed_cost, tax_cost FROM core.invoices "
+        "ORDER BY 1",
     )
     assert rows == [
         ("bill", None, "Pending", 3, Decimal("4.475"), Decimal(0)),

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.schemas.invoice_columns import CHARGE_CATEGORIES
@@ -40,6 +40,7 @@ HELD = st.builds(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=12), ledger=st.lists(HELD, max_size=12))
 def test_parts_sum_to_the_bill_and_to_the_ledger(lines, ledger):
     rows = reconcile(lines, ledger)  # holds the identity of every row
@@ -50,6 +51,7 @@ def test_parts_sum_to_the_bill_and_to_the_ledger(lines, ledger):
     assert rows.filter(pl.col("billing_period_start") != OCTOBER).is_empty()
 
 
+@settings(max_examples=40, deadline=None)
 @given(ledger=st.lists(HELD, min_size=1, max_size=12))
 def test_a_bill_that_says_what_the_ledger_holds_differs_in_nothing(ledger):
     priced = [row | {"unpriced_quantity": Decimal(0)} for row in ledger if row["quantity"]]
