@@ -18,7 +18,8 @@ def command(obj: Context, month: str | None, is_list: bool) -> None:
     Late rows and changed prices then book corrections; the rows of the month stay as they are.
     """
     from pipelines.automation.closing import close_month, closed_months
-    from pipelines.warehouse.resource import Warehouse
+    from pipelines.reports.trust import trust_of_days
+    from pipelines.warehouse.resource import Warehouse, days_between
 
     if (month is None) != is_list:
         raise click.UsageError("Name one month, such as `nanodollar close 2026-10`, or ask for --list.")
@@ -41,3 +42,7 @@ def command(obj: Context, month: str | None, is_list: bool) -> None:
             f"{word} {item.period}, {item.closed_from} to {item.closed_to} (exclusive) in {item.time_zone}, at "
             f"{item.closed_at:%Y-%m-%d %H:%M} UTC: ${item.spend_usd:,.6f} and {item.correction_count:,} corrections."
         )
+        with warehouse.reading() as con:
+            days = days_between(item.closed_from, item.closed_to)
+            found = trust_of_days(con, days, time_zone=item.time_zone, now=datetime.now(UTC))
+        click.echo(found.of(item.period))

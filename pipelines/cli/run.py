@@ -96,6 +96,11 @@ def command(
         if is_whole:
             watch.keep()
     click.echo(f"Computed {summary.hours} hours and {summary.days} days; published {project.published}.")
+    from pipelines.reports.standing import standing
+
+    with warehouse.reading() as con:
+        for line in standing(con, project, now=datetime.now(UTC)):
+            click.echo(line)
     _tell_standing(warehouse)
 
 

@@ -23,11 +23,17 @@ _READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend
 
 @dataclass(frozen=True)
 class Trust:
-    """A level (which colours the sentence) and the sentence."""
+    """A level (which colours the sentence), the sentence, and what is priced."""
 
     level: Level
     verdict: str
     facts: str
+    spend_usd: Decimal | None = None
+
+    def of(self, span: str) -> str:
+        """Return the sentence about a span of time, with its spend."""
+        spent = "nothing is priced" if self.spend_usd is None else f"{_usd(self.spend_usd)} spent"
+        return f"{span}: {spent}. {self.verdict}: {self.facts}"
 
 
 def trust_of_days(
@@ -144,7 +150,7 @@ def trust(
         is_bad=bool(errors or pools["unpriced_hour_count"]),
         is_settled=not is_running and not total["is_provisional"] and bool(found["checks"]),
     )
-    return Trust(level, verdict, "; ".join(facts) + ".")
+    return Trust(level, verdict, "; ".join(facts) + ".", spend_usd)
 
 
 def _left_out(total: Row, pools: Row, spend_usd: Decimal | None) -> list[str]:

@@ -1,0 +1,57 @@
+"""How the warehouse stands after a run, in a few lines: what was spent, how far to trust it, what has no price."""
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from pipelines.project import Project
+from pipelines.reports.trust import trust_of_days
+
+_DAYS_AT_MOST = 31
+_MODELS_AT_MOST = 3
+_BUILT = "SELECT min(accrued_on), max(accrued_on) FROM mart.cost_per_token_daily"
+_UNPRICED = """
+SELECT coalesce(provider, 'an unknown provider') AS provider,
+  coalesce(served_model, requested_model, '(no model)') AS model, count(*) AS attempts, min(request_id) AS example
+FROM core.request_costs
+WHERE price_state = 'unpriced' AND is_first_accrual AND accrued_on >= $first AND accrued_on <= $last
+GROUP BY ALL ORDER BY attempts DESC, provider, model LIMIT $most
+"""
+
+
+def standing(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[str]:
+    """Return lines for the end of a run; none where no business day is built yet.
+
+    Args:
+        con: a session on the lake.
+        project: its settings.
+        now: aware.
+    """
+    ((first, last),) = con.execute(_BUILT).fetchall()
+    if last is None:
+        return []
+    first = max(first, last - timedelta(days=_DAYS_AT_MOST - 1))
+    days = [first + timedelta(days=step) for step in range((last - first).days + 1)]
+    found = trust_of_days(con, days, time_zone=project.time_zone, now=now)
+    span = {"first": first, "last": last, "most": _MODELS_AT_MOST}
+    lines = [found.of(_named(first, last))]
+    lines += [
+        f"  no price: {model} of {provider} in {attempts:,} attempts; "
+        f"`nanodollar explain {example}` says what to add."
+        for provider, model, attempts, example in con.execute(_UNPRICED, span).fetchall()
+    ]
+    report = project.reports / "daily" / f"{last.isoformat()}.html"
+    if report.exists():
+        lines.append(f"Report: {_short(report)}; ask more with `nanodollar sql`.")
+    return lines
+
+
+def _named(first: date, last: date) -> str:
+    return f"{last}" if first == last else f"{first} to {last}"
+
+
+def _short(path: Path) -> Path:
+    """Return a path as seen from here, where it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
