@@ -259,6 +259,10 @@ class NotificationSettings(_Section):
         return webhook
 
 
+class AutomationSettings(_Section):
+    enabled: bool = True
+
+
 class Settings(_Section):
     warehouse: WarehouseSettings = WarehouseSettings()
     reporting: ReportingSettings = ReportingSettings()
@@ -271,6 +275,7 @@ class Settings(_Section):
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()
     notifications: NotificationSettings = NotificationSettings()
+    automation: AutomationSettings = AutomationSettings()
 
     @field_validator("dimensions")
     @classmethod

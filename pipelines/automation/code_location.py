@@ -9,7 +9,7 @@ from pipelines.assets.computed import computed_assets
 from pipelines.assets.raw import raw_assets
 from pipelines.assets.reference import reference
 from pipelines.assets.reports import published_warehouse, report_assets
-from pipelines.automation.jobs import JOBS
+from pipelines.automation.jobs import JOBS, close
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
 from pipelines.checks.asset_checks import asset_checks
@@ -27,13 +27,14 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
             *report_assets(days),
         ]
     assets = [*raw_assets(project), reference, *facts_and_marts, published_warehouse]
+    is_automatic = project.settings.automation.enabled
     tables = {".".join(key.path) for asset in assets for key in asset.keys}
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks(tables, hourly=hours, daily=days),
-        jobs=JOBS,
-        schedules=SCHEDULES,
-        sensors=SENSORS,
+        jobs=[*JOBS, close],
+        schedules=SCHEDULES if is_automatic else [],
+        sensors=SENSORS if is_automatic else [],
         executor=dg.in_process_executor,
         resources={"warehouse": Warehouse(project), **(resource_overrides or {})},
     )

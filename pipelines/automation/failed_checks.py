@@ -4,7 +4,7 @@ import json
 
 import dagster as dg
 
-from pipelines.automation.notices import send
+from pipelines.automation.notices import RUNNING, send
 from pipelines.warehouse.resource import Warehouse
 
 _LATEST = """
@@ -15,7 +15,7 @@ ORDER BY check_name, table_name
 """
 
 
-@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"})
+@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING)
 def failed_checks(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of every check whose latest result is an error: a log line and the webhook.
 

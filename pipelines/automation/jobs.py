@@ -1,9 +1,12 @@
 """One job per grain: sources and sheets, hourly facts, daily marts and reports, publication."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from pipelines.assets.computed import JOB_OF, asset_tables, key_of
+from pipelines.automation.closing import close_month
 from pipelines.steps.base import Grain
 
 _GROUPS = dg.AssetSelection.groups
@@ -27,3 +30,17 @@ JOBS: list[UnresolvedAssetJobDefinition] = [
     dg.define_asset_job("publish", _PUBLISHED, description="Bring the plain DuckDB file up to date."),
 ]
 """In the order in which a run takes them; one job holds assets of one partitioning."""
+
+
+@dg.op(name="close_month", config_schema={"month": str}, required_resource_keys={"warehouse"}, pool="lake")
+def _close_month(context: dg.OpExecutionContext) -> None:
+    """Close a month of business days, for good; fails with all that stands against it."""
+    month = str(context.op_config["month"])
+    is_new = close_month(context.resources.warehouse, month, now=datetime.now(UTC))
+    context.log.info("%s is closed%s.", month, "" if is_new else " already")
+
+
+@dg.job(name="close", description="Close a month of business days, for good.")
+def close() -> None:
+    """Close the month that the run names."""
+    _close_month()

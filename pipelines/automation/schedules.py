@@ -7,11 +7,12 @@ import dagster as dg
 
 from pipelines.partitions import day_range, hour_range
 
+_RUNNING = dg.DefaultScheduleStatus.RUNNING
 _ALSO_HOURS = 2
 """An hour is closed again twice: a request may finish an hour after it began, and logs arrive late."""
 
 
-@dg.schedule(cron_schedule="10 * * * *", job_name="facts", execution_timezone="UTC")
+@dg.schedule(cron_schedule="10 * * * *", job_name="facts", execution_timezone="UTC", default_status=_RUNNING)
 def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Ten minutes after the hour, rebuild it and the hours that its finishers crossed, in one run."""
     end = context.scheduled_execution_time.replace(minute=0, second=0, microsecond=0)
@@ -19,19 +20,21 @@ def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReques
     yield dg.RunRequest(run_key=f"facts-{end:%Y-%m-%d-%H}", tags=tags)
 
 
-@dg.schedule(cron_schedule="30 6 * * *", job_name="marts", execution_timezone="UTC")
+@dg.schedule(cron_schedule="30 6 * * *", job_name="marts", execution_timezone="UTC", default_status=_RUNNING)
 def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Every morning, rebuild yesterday's marts (and the day before, for late rows) and write the report."""
     today = context.scheduled_execution_time.date()
     yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today))
 
 
-@dg.schedule(cron_schedule="0 8 3 * *", job_name="marts", execution_timezone="UTC")
+@dg.schedule(cron_schedule="0 8 3 * *", job_name="close", execution_timezone="UTC", default_status=_RUNNING)
 def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """On the third, rebuild every day of the month before, so that finance closes on final rows."""
+    """On the third, close the month before; where something stands against it, the run fails and says what."""
     end = context.scheduled_execution_time.date().replace(day=1)
-    first = (end - timedelta(days=1)).replace(day=1)
-    yield dg.RunRequest(run_key=f"month-{first:%Y-%m}", tags=day_range(first, end))
+    month = f"{end - timedelta(days=1):%Y-%m}"
+    yield dg.RunRequest(
+        run_key=f"close-{month}", run_config={"ops": {"close_month": {"config": {"month": month}}}}
+    )
 
 
 SCHEDULES = [hourly_close, daily_flash, month_close]

@@ -9,18 +9,22 @@ from datetime import UTC, date, datetime, timedelta
 import dagster as dg
 
 from models.cold_starts.notices import Notice, burst_notices
-from models.errors import DataError, NanodollarError
+from models.errors import DataError
 from models.periods import day_spans, spans
 from pipelines.assets.computed import key_of
+from pipelines.automation.failed_checks import failed_checks
+from pipelines.automation.notices import RUNNING, send
 from pipelines.automation.open_day import open_bursts
+from pipelines.automation.publication import publication
 from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.landing.land import source_files
-from pipelines.notify.webhook import post
 from pipelines.partitions import day_range, hour_range
 from pipelines.warehouse.resource import Warehouse
 
 
-@dg.sensor(job_name="land", minimum_interval_seconds=60, required_resource_keys={"warehouse"})
+@dg.sensor(
+    job_name="land", minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING
+)
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for one landing whenever the files of a source changed in name, size or time."""
     warehouse: Warehouse = context.resources.warehouse
@@ -38,7 +42,12 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     yield dg.RunRequest(run_key=f"land-{state[:16]}")
 
 
-@dg.sensor(job_name="facts", minimum_interval_seconds=120, required_resource_keys={"warehouse"})
+@dg.sensor(
+    job_name="facts",
+    minimum_interval_seconds=120,
+    required_resource_keys={"warehouse"},
+    default_status=RUNNING,
+)
 def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the closed hours that late rows, or a changed price, put out of date; each state once."""
     warehouse: Warehouse = context.resources.warehouse
@@ -55,7 +64,12 @@ def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     yield from _ask(context, ranges, state)
 
 
-@dg.sensor(job_name="marts", minimum_interval_seconds=120, required_resource_keys={"warehouse"})
+@dg.sensor(
+    job_name="marts",
+    minimum_interval_seconds=120,
+    required_resource_keys={"warehouse"},
+    default_status=RUNNING,
+)
 def outdated_days(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the past business days whose hours changed after their marts were built; each state once."""
     warehouse: Warehouse = context.resources.warehouse
@@ -94,7 +108,7 @@ SELECT (SELECT max(landed_at) FROM ops.landed_files),
 """What landed or changed last: a sensor asks once for each."""
 
 
-@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"})
+@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING)
 def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of bursts while they happen, each once: an observation of the mart, a log line and the webhook.
 
@@ -114,7 +128,8 @@ def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResul
             notices = burst_notices(open_bursts(con, warehouse.project, now=now), told)
     except DataError as error:
         return dg.SensorResult(skip_reason=str(error))
-    sent, trouble = _tell(context, warehouse, notices)
+    count, trouble = send(context, warehouse, [notice.text for notice in notices])
+    sent = notices[:count]
     after = {
         "state": None if trouble else state,
         "told": {series: at.isoformat() for series, at in (told | _ends(sent)).items()},
@@ -133,24 +148,6 @@ def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResul
     )
 
 
-def _tell(
-    context: dg.SensorEvaluationContext, warehouse: Warehouse, notices: list[Notice]
-) -> tuple[list[Notice], str | None]:
-    """Send notices until one cannot be sent; return those that were told, and what went wrong."""
-    webhook = warehouse.project.settings.notifications.webhook
-    for place, notice in enumerate(notices):
-        try:
-            if webhook is not None:
-                post(webhook, notice.text)
-        except NanodollarError as error:
-            waiting = " ".join(notice.text for notice in notices[place:])
-            trouble = f"{error} The next look tries again to tell: {waiting}"
-            context.log.warning(trouble)
-            return notices[:place], trouble
-        context.log.warning(notice.text)
-    return notices, None
-
-
 def _ends(notices: list[Notice]) -> dict[str, datetime]:
     return {notice.series: notice.ended_at for notice in notices}
 
@@ -158,4 +155,4 @@ def _ends(notices: list[Notice]) -> dict[str, datetime]:
 _REMEMBERED = timedelta(days=2)
 """Bursts that ended before are not judged again, so that what was told of them may be forgotten."""
 
-SENSORS = [new_files, outdated_hours, outdated_days, bursts_of_cold_starts]
+SENSORS = [new_files, outdated_hours, outdated_days, publication, bursts_of_cold_starts, failed_checks]

@@ -31,6 +31,11 @@ def company(company: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     """A copy that the browser's backfills may change."""
     folder = tmp_path_factory.mktemp("ui") / "company"
     shutil.copytree(company.folder, folder)
+    # The browser's backfills are to be the only runs.
+    settings = folder / "nanodollar.toml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8") + "[automation]\nenabled = false\n", encoding="utf-8"
+    )
     return find_project(folder)
 
 
