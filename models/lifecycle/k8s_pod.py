@@ -1,4 +1,4 @@
-"""Kubernetes pods (KServe, Knative, plain) as lifecycle: `kubectl get pods -o json`, watch streams, audit logs.
+"""Kubernetes pods and nodes as lifecycle: `kubectl get nodes,pods -o json`, watch streams, audit logs.
 
 A replica is a pod that holds accelerators, by its uid; a node with accelerators is one of the deployment `(none)`, by
 its name, from its creation until it is deleted; other pods and nodes, and bookmarks, are ignored. Labels of a node
@@ -27,6 +27,9 @@ from models.lifecycle.kubernetes import (
     NODE_COUNTS,
     NODE_MEMORY,
     NODE_REPLICAS,
+    NOTED_COUNT,
+    NOTED_MEMORY,
+    NOTED_SHARE,
     PERCENT,
     REGION,
     RELEASE,
@@ -45,7 +48,7 @@ from models.lifecycle.kubernetes import (
     share,
     words,
 )
-from models.records import Importer, bad_numbers, first_reason, instant, integer, tried
+from models.records import Importer, bad_numbers, first_reason, instant, integer, number, tried
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 
 _MAP = "MAP(VARCHAR, VARCHAR)"
@@ -63,7 +66,7 @@ _SHAPE: dict[str, Any] = {
     "kind": _TEXT,
     "metadata": {
         "uid": _TEXT, "name": _TEXT, "namespace": _TEXT, "creationTimestamp": _TEXT, "deletionTimestamp": _TEXT,
-        "deletionGracePeriodSeconds": _TEXT, "labels": _MAP, "ownerReferences": [{"name": _TEXT}],
+        "deletionGracePeriodSeconds": _TEXT, "labels": _MAP, "annotations": _MAP, "ownerReferences": [{"name": _TEXT}],
     },
     "spec": {
         "nodeName": _TEXT, "restartPolicy": _TEXT, "providerID": _TEXT, "nodeSelector": _MAP,
@@ -213,17 +216,22 @@ facts AS NOT MATERIALIZED (
          list_filter(pod.status.initContainerStatuses, lambda c: c.name = 'storage-initializer')[1].state AS loader,
          list_concat(pod.status.containerStatuses, list_filter(pod.status.initContainerStatuses,
            lambda c: list_contains(list_transform({_SIDECARS}, lambda s: s.name), c.name))) AS statuses,
-         pod.metadata.namespace AS namespace,
+         pod.metadata.namespace AS namespace, pod.metadata.annotations AS notes,
+         flatten(list_transform(pod.spec.initContainers, lambda c: {_ASKED})) AS init_limits,
          CASE WHEN pod.kind = 'Node' THEN pod.metadata.labels ELSE map_concat(
            coalesce({_REQUIRED}, {_EMPTY}),
            coalesce(pod.spec.nodeSelector, {_EMPTY})) END AS labels
   FROM pods
 ),
 loaded AS NOT MATERIALIZED (
-  SELECT * EXCLUDE (loader, limits, owned), list_filter(limits, lambda e: {is_unit("e.key")}) AS own_units,
+  SELECT * EXCLUDE (loader, limits, init_limits, owned, notes),
+         list_filter(limits, lambda e: {is_unit("e.key")}) AS own_units,
          list_filter(limits, lambda e: regexp_matches(e.key, '{SHARED}') AND e.key NOT LIKE '%mig-%') AS shared,
-         len(list_filter(limits, lambda e: {is_vague("e.key")} AND NOT regexp_matches(e.key, '{SHARED}')
-           AND ({integer("e.value")}) IS DISTINCT FROM 0)) > 0 AS is_vague,
+         len(list_filter(list_concat(limits, init_limits), lambda e: {is_vague("e.key")}
+           AND NOT regexp_matches(e.key, '{SHARED}') AND ({integer("e.value")}) IS DISTINCT FROM 0)) > 0 AS is_vague,
+         {number(f"notes['{NOTED_SHARE}']")} AS noted_share, {number(f"notes['{NOTED_MEMORY}']")} AS noted_memory,
+         coalesce({integer(f"notes['{NOTED_COUNT}']")}, 1) AS noted_count,
+         notes['{NOTED_SHARE}'] IS NOT NULL OR notes['{NOTED_MEMORY}'] IS NOT NULL AS is_noted,
          {", ".join(f"{_most('limits', key)} AS {name}" for name, key in PERCENT.items())},
          {_most("limits", MEMORY)} AS memory,
          coalesce({_NODE_COUNT}) AS node_count,
@@ -260,6 +268,7 @@ SELECT line_number, is_object, object_kind, change, nullif(replica_id, '') AS re
        {is_head("own")} AS is_group_head,
        {family("labels")} AS family, {integer(f"labels['{NODE_REPLICAS}']")} AS share_count,
        {integer(f"labels['{NODE_MEMORY}']")} AS chip_memory, cores, memory_percent, memory, is_vague,
+       noted_share, noted_memory, noted_count, is_noted,
        list_transform(shared, lambda e: {integer("e.value")}) AS shared_numbers, first_count, node_count,
        coalesce({chip_of("units[1].key")}, node_chip) AS resource_chip,
        {label("own", MODEL)} AS model, {label("labels", CHIP)} AS chip, {label("labels", REGION)} AS region,
@@ -303,7 +312,13 @@ def _held() -> tuple[pl.Expr, pl.Expr]:
     """
     is_node = (pl.col("object_kind") == "Node").fill_null(value=False)
     own, shared = (pl.col(name).list.sum().fill_null(0) for name in ("numbers", "shared_numbers"))
-    count = pl.max_horizontal(pl.when(own > 0).then(own).otherwise(shared), "first_count")
+    is_noted = pl.col("is_noted").fill_null(value=False) & (own + shared == 0)
+    count = (
+        pl.when(is_noted)
+        .then("noted_count")
+        .otherwise(pl.max_horizontal(pl.when(own > 0).then(own).otherwise(shared), "first_count"))
+    )
+    noted = pl.coalesce("noted_share", pl.col("noted_memory") / pl.col("chip_memory"))
     share = pl.coalesce(pl.col("shares").list.first(), pl.lit("1/1")).str.split("/")
     cores = pl.col("family").replace_strict(CORES, default=None, return_dtype=pl.Int64)
     parts = pl.when(share.list.get(1) == "core").then(cores).otherwise(
@@ -319,6 +334,7 @@ def _held() -> tuple[pl.Expr, pl.Expr]:
     is_limited = pl.any_horizontal(pl.col(n).is_not_null() for n in ("cores", "memory_percent", "memory"))
     fraction = (
         pl.when(is_node).then(1.0)
+        .when(is_noted).then(pl.when(noted > 0).then(pl.min_horizontal(noted, 1.0)))
         .when(is_limited).then(pl.when(limited > 0).then(pl.min_horizontal(limited, 1.0)))
         .when((own > 0) & is_whole & is_cut).then(of_time)
         .when((own == 0) & (shared > 0)).then(of_time)

@@ -128,14 +128,18 @@ PERCENT = {"cores": "nvidia.com/gpucores", "memory_percent": "nvidia.com/gpumem-
 """What HAMi lets a container have of each virtual accelerator, in percent."""
 MEMORY = "nvidia.com/gpumem"
 """The same in MiB."""
+NOTED_SHARE, NOTED_MEMORY, NOTED_COUNT = "gpu-fraction", "gpu-memory", "gpu-fraction-num-devices"
+"""Annotations by which the schedulers Run:ai and KAI give a pod a share of each of some accelerators, or MiB of it."""
 SHARED = r"^nvidia\.com/(gpu\.shared|mig-.*\.shared)$"
 """Time-sliced accelerators: how much of one a replica holds, only the node tells."""
 LIKE = (
-    r"gpu|npu|tpu|mlu|gcu|dcu|vcuda|neuron|gaudi|habana|ascend|qaic|qualcomm|accelerat|mig[-_]|xpu|ppu|hpu|furiosa|"
-    r"rebellions|tenstorrent|mthreads|metax|iluvatar|biren|kunlun|deviceclass[._]resource|^amd[._]com.[cdqst]px_|"
-    r"^nvidia[._]com.[a-z]{1,2}\d"
+    r"gpu|npu|tpu|mlu|gcu|dcu|ipu|vpu|xpu|ppu|hpu|fpga|cuda|directx|neuron|gaudi|habana|ascend|qaic|qualcomm|accelerat|"
+    r"mig[-_]|furiosa|rebellions|tenstorrent|mthreads|metax|iluvatar|biren|kunlun|vastai|graphcore|hailo|coral|"
+    r"sambanova|groq|cerebras|deviceclass[._]resource|^amd[._]com.[cdqst]px_|^nvidia[._]com"
 )
 """What the name of a resource has that asks for an accelerator; what it counts may be published nowhere."""
+FABRIC = r"hostdev|rdma|roce|sriov|infiniband|mlnx|[/_.]ib|nic$|[/_.]bf\d"
+"""What the name of a resource has that is a network of accelerators."""
 SIDECARS = ("queue-proxy", "istio-proxy", "istio-init", "linkerd-proxy", "vault-agent")
 
 
@@ -193,7 +197,8 @@ def is_vague(resource: str) -> str:
     """SQL of whether a resource asks for accelerators, but what it counts is not known."""
     known = words((*WHOLE, CORE, *PERCENT.values(), MEMORY))
     return (
-        f"regexp_matches(lower({resource}), '{LIKE}') AND NOT list_contains({known}, {resource}) "
+        f"regexp_matches(lower({resource}), '{LIKE}') AND NOT regexp_matches(lower({resource}), '{FABRIC}') "
+        f"AND NOT list_contains({known}, {resource}) "
         f"AND NOT ({is_unit(resource)})"
     )
 

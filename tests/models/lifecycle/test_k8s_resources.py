@@ -68,6 +68,8 @@ REFUSED = {
     "amd.com/cpx_nps4": "1",
     "gpu.intel.com/millicores": "500",
     "iluvatar.ai/vcuda-core": "10",
+    "nvidia.com/NVIDIA_A10-24Q": "1",
+    "graphcore.ai/ipu": "4",
 }
 
 
@@ -91,11 +93,29 @@ def test_what_asks_for_no_accelerator_is_passed_over() -> None:
     limits = {
         "vpc.amazonaws.com/efa": "32",
         "rdma/hca": "1",
+        "nvidia.com/hostdev": "8",
         "hugepages-2Mi": "5Gi",
         "smarter-devices/fuse": "1",
     }
     found = read(limited(limits), limited({"nvidia.com/gpu": "0"}))
     assert found["is_ignored"].all()
+
+
+def test_a_share_that_an_annotation_gives_is_read_and_memory_of_an_unknown_accelerator_refused() -> None:
+    """Run:ai and KAI give shares by annotation; the pod asks for no resource."""
+    pods = [limited({"cpu": "8"}) for _ in range(3)]
+    for each, notes in zip(
+        pods, ({"gpu-fraction": "0.25"}, {"gpu-memory": "20000"}, {"gpu-memory": "20000"}), strict=True
+    ):
+        each["metadata"]["annotations"] = notes
+    pods[1]["spec"]["nodeName"] = "n9"
+    found = read(node({}, **{f"{GFD}.memory": "80000"}), *pods)
+    found = found.filter(pl.col("replica_id") == "u-1", pl.col("event") == "requested")
+    assert found.select("fraction", "quarantine_reason").rows() == [
+        (Decimal("0.25"), None),
+        (None, "missing_chip_count"),
+        (Decimal("0.25"), None),
+    ]
 
 
 @pytest.mark.parametrize(
