@@ -7,7 +7,7 @@ multi-node engine never do (ray-project/kuberay#2552).
 
 import polars as pl
 
-from models.costs.rates import FRACTION_UNITS, units_held
+from models.costs.rates import FRACTION_UNITS, UNKNOWN, units_held
 from models.schemas.vocabulary import STARTING_STATES
 
 GROUP = ("replica_group", "is_group_head")
@@ -29,6 +29,12 @@ def grouped(intervals: pl.DataFrame) -> pl.DataFrame:
         intervals: of all replicas, with the columns of GROUP; in order of time.
     """
     key = [*_KEY]
+    # A watch does not tell the region of a pod that no list holds; its group is in one.
+    known = pl.when(pl.col("region") != UNKNOWN).then("region")
+    of_group = pl.when(pl.col("replica_group").is_not_null()).then(
+        known.drop_nulls().first().over("replica_group")
+    )
+    intervals = intervals.with_columns(pl.coalesce(known, of_group, "region").alias("region"))
     is_ready = (pl.col("state") == "ready").any().over("replica")
     is_own = pl.col("replica_group").str.starts_with(_RAY) & ~pl.col("is_group_head") & is_ready
     has_head = pl.col("is_group_head").any().over(key)

@@ -6,13 +6,13 @@ import polars as pl
 
 from models.costs.groups import GROUP, grouped
 from models.costs.notices import parted, with_notices
-from models.costs.rates import units_held
+from models.costs.rates import UNKNOWN, units_held
 from models.schemas.vocabulary import NONE_DEPLOYMENT, REPLICA_EVENTS
 
 _ASSUMED: dict[str, str | int] = {
-    "provider": "unknown",
-    "region": "unknown",
-    "chip": "unknown",
+    "provider": UNKNOWN,
+    "region": UNKNOWN,
+    "chip": UNKNOWN,
     "commitment": "on_demand",
     "chip_count": 1,
 }

@@ -11,6 +11,8 @@ import polars as pl
 from models.costs.intervals import MICROSECONDS_PER_HOUR, microseconds
 from models.periods import business_day_of, hour_of
 
+UNKNOWN = "unknown"
+"""The provider, region or chip of a replica of which nothing states it."""
 POOL_PRICE_KEY = ("provider", "region", "chip", "commitment")
 FRACTION_UNITS = 63_000_000
 """Parts of an accelerator: millionths, and exact sevenths, ninths and twelfths."""

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from models.costs.rates import UNKNOWN
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 
 CAPACITY_CHIP = "capacity_unit"
@@ -10,7 +11,6 @@ CAPACITY_TIER = "provisioned"
 SPILLOVER_TIER = "spillover"
 ENGINES = ("vllm", "sglang", "ray_serve", "tgi", "ollama", "triton", "lmdeploy", "self_hosted")
 """Providers of logs that name what serves the model, not who bills it: they fit every pool."""
-_UNKNOWN = "unknown"
 
 
 def tied(
@@ -82,7 +82,7 @@ def _pools(replicas: pl.DataFrame) -> pl.DataFrame:
 def _fits() -> pl.Expr:
     """Return whether a row's provider, tier and model fit a pool."""
     stated, pool = pl.col("provider"), pl.col("pool_provider")
-    is_any = stated.is_null() | stated.is_in(ENGINES) | pool.is_null() | (pool == _UNKNOWN)
+    is_any = stated.is_null() | stated.is_in(ENGINES) | pool.is_null() | (pool == UNKNOWN)
     is_capacity, tier = pl.col("is_capacity"), pl.col("service_tier")
     is_tier = pl.when(is_capacity).then(tier.fill_null(CAPACITY_TIER) == CAPACITY_TIER).otherwise(
         tier.fill_null("") != SPILLOVER_TIER

@@ -278,12 +278,12 @@ def group(*happened, replica_id, is_head=False, chips=8, name="lws/llm/deepseek/
 def test_pods_of_a_group_are_one_replica_that_does_what_its_head_does():
     """Head and worker of 8 GPUs each; the worker comes ten minutes earlier and never turns ready."""
     happened = [
-        *group(("requested", NOON), ("scheduled", NOON), replica_id="worker"),
+        *group(("requested", NOON), ("scheduled", NOON), replica_id="worker", region=None),
         *group(
             ("requested", NOON), ("scheduled", NOON + 10 * MINUTE), ("ready", NOON + 20 * MINUTE),
             ("stopped", NOON + 50 * MINUTE), replica_id="head", is_head=True,
         ),
-        *group(("stopped", NOON + HOUR), replica_id="worker"),
+        *group(("stopped", NOON + HOUR), replica_id="worker", region=None),
     ]  # fmt: skip
     asked = attempt("q", NOON + 20 * MINUTE, NOON + 35 * MINUTE)
     asked["route"] = "llama"
