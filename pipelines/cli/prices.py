@@ -123,13 +123,15 @@ def _sheet_texts(obj: Context) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def _texts_at(paths: tuple[Path, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    from pipelines.settings import written_text
+
     tokens: dict[str, str] = {}
     gpus: dict[str, str] = {}
     for path in paths:
         for file in sorted(path.rglob("*.yml")) if path.is_dir() else [path]:
             if not file.exists():
                 raise click.BadParameter(f"{file} does not exist; check the path", param_hint="PATHS")
-            text = file.read_text(encoding="utf-8")
+            text = written_text(file, shown=str(file))
             (gpus if re.search(r"^vendor:", text, re.MULTILINE) else tokens)[str(file)] = text
     return tokens, gpus
 
