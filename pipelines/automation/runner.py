@@ -186,7 +186,20 @@ def _execute(
             word = evaluation.severity.value.lower()
             summary.failed_checks.append(f"{word}: {name}: {evaluation.description}")
     if not result.success:
+        if _is_interrupted(result):
+            raise KeyboardInterrupt
         raise DataError(f"The step `{job}` failed: {_why(result)}")
+
+
+def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Return whether Ctrl-C ended a step: Dagster, or the engine that was asked, makes an error of it."""
+    for event in result.all_events:
+        error = event.step_failure_data.error if event.is_step_failure else None
+        while error is not None:
+            if "Interrupt" in str(error.cls_name):
+                return True
+            error = error.cause
+    return False
 
 
 def _why(result: dg.ExecuteInProcessResult) -> str:

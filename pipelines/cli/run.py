@@ -19,7 +19,7 @@ def parse_instant(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        value = datetime.fromisoformat(text)
+        value = datetime.fromisoformat(text.strip().strip("\"'"))
     except ValueError as error:
         raise click.BadParameter(
             f"{text!r} is no date or instant; write it like 2026-11-02 or 2026-11-02T13:00"
@@ -49,6 +49,7 @@ def command(
             )
         _rebuild_past(obj, known_text)
         return
+    from models.documents import nearest
     from pipelines.automation.up_to_date import Watch, up_to_date
     from pipelines.sources.places import files_at
     from pipelines.warehouse.resource import Warehouse
@@ -58,7 +59,12 @@ def command(
     known = [item.name for item in project.sources]
     if source is not None and source not in known:
         raise click.BadParameter(
-            f"{source!r} is no source of {project.folder / 'nanodollar.toml'}; it has {', '.join(known)}"
+            f"{source!r} is no source of {project.folder / 'nanodollar.toml'}; {nearest(source, known)}"
+        )
+    from_at, to_at = parse_instant(from_text), parse_instant(to_text)
+    if from_at is not None and to_at is not None and from_at >= to_at:
+        raise click.UsageError(
+            f"--from {from_text} is not before --to {to_text}, which is exclusive; turn them round."
         )
     with run_turn(project, on_wait=lambda note: click.echo(note, err=True)):
         now = datetime.now(UTC)
@@ -88,8 +94,8 @@ def command(
         with showing_progress() as on_progress:
             summary = run(
                 project,
-                from_at=parse_instant(from_text),
-                to_at=parse_instant(to_text),
+                from_at=from_at,
+                to_at=to_at,
                 source=source,
                 on_progress=on_progress,
             )

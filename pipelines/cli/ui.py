@@ -1,26 +1,50 @@
 """nanodollar ui: Dagster's webserver and daemon on this machine."""
 
 import os
+import socket
 import subprocess
 import sys
 
 import click
 
+from models.errors import ConfigurationError
 from pipelines.cli.main import Context
 
 
 @click.command(name="ui")
-@click.option("--port", default=3000, show_default=True, help="Port on 127.0.0.1.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port on 127.0.0.1."
+)
 @click.pass_obj
 def command(obj: Context, port: int) -> None:
     """Serve the Dagster UI with schedules, sensors and backfills, until interrupted."""
     from pipelines.automation.runner import dagster_home
 
     project = obj.project()
+    _check_port(port)
     environment = os.environ | {
         "DAGSTER_HOME": str(dagster_home(project)),
         "NANODOLLAR_PROJECT": str(project.folder),
     }
     click.echo(f"Dagster for {project.folder}: http://127.0.0.1:{port}   (Ctrl-C ends it)")
     arguments = ["-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    raise SystemExit(subprocess.call([sys.executable, *arguments], env=environment))  # noqa: S603  our own words
+    with subprocess.Popen([sys.executable, *arguments], env=environment) as dagster:  # noqa: S603  our own words
+        try:
+            code = dagster.wait()
+        except KeyboardInterrupt:
+            # Dagster is told by the terminal too, and takes its servers and its daemon down with it.
+            dagster.wait()
+            raise
+    raise SystemExit(code)
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port on which something else answers, before anything is started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} on 127.0.0.1 is in use or may not be used; choose another, such as --port {port + 1}."
+            ) from error

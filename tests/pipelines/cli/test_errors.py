@@ -108,7 +108,10 @@ def test_an_unknown_source_lists_the_known(tmp_path: Path) -> None:
     outcome = nanodollar(make_project(tmp_path), "run", "--source", "gatway")
 
     assert outcome.code == 2
-    assert "gateway, fleet, replicas" in outcome.err
+    assert "'gatway' is no source of" in outcome.err
+    assert "did you mean 'gateway'?" in outcome.err
+    unlike = nanodollar(make_project(tmp_path), "run", "--source", "xyz")
+    assert "gateway, fleet, replicas" in unlike.err
 
 
 def test_a_wrong_instant_shows_how_to_write_it(tmp_path: Path) -> None:

@@ -174,7 +174,10 @@ def test_the_other_files_land_when_one_cannot(tmp_path: Path) -> None:
     ("settings", "sentence"),
     [
         ("[landing]\nmemory = 5\n", "line 2: unknown key 'memory'; did you mean 'memory_mb'?"),
-        ("[landing]\nmemory_mb = 5\n", "landing.memory_mb: Input should be greater than or equal to 256; mend it"),
+        (
+            "[landing]\nmemory_mb = 5\n",
+            "landing.memory_mb: Input should be greater than or equal to 256; mend it",
+        ),
         ('[[sources]]\nname = "a"\nkind = "requests"\n', "needs a path or a url, and not both"),
         (
             '[[sources]]\nname = "a"\nkind = "requests"\nurl = "https://h"\n[sources.api]\npage_params = "p"\n',
