@@ -1,5 +1,6 @@
 """A project: a folder with its settings, and the files and places that they name."""
 
+import contextlib
 import hashlib
 import os
 from dataclasses import dataclass
@@ -172,12 +173,30 @@ class Project:
         """Return the routing policy, empty when the project has none."""
         return self._text_of(self.policy_path)
 
+    def keep_private(self) -> None:
+        """Close the folders that this program fills to everyone but their user, also those of an earlier version."""
+        local = "" if "://" in self.data_path else self.data_path
+        for folder in (
+            self.dagster_home,
+            self.published.parent,
+            self.reports,
+            Path(local) if local else None,
+        ):
+            if (
+                folder is not None
+                and folder.is_dir()
+                and folder != self.folder
+                and folder.stat().st_mode & 0o077
+            ):
+                with contextlib.suppress(PermissionError):  # a folder of someone else is theirs to close
+                    folder.chmod(0o700)
+
     def hash_key(self) -> bytes:
         """Return the project's own key for hashing API keys; made once, never committed."""
         file = self.folder / _KEY_FILE
         if not file.exists():
+            file.touch(mode=0o600)
             file.write_bytes(hashlib.sha256(os.urandom(32)).hexdigest().encode())
-            file.chmod(0o600)
         return file.read_bytes()
 
     def _sheet_texts(self, folders: list[str]) -> dict[str, str]:

@@ -55,6 +55,7 @@ def dagster_home(project: Project) -> Path:
     """Return the project's DAGSTER_HOME with its dagster.yaml in place, and let Dagster log in batches."""
     home = project.dagster_home
     home.mkdir(parents=True, exist_ok=True)
+    project.keep_private()
     file = home / "dagster.yaml"
     text = _DAGSTER_YAML.replace("BASE_DIR", json.dumps(str(home / "history" / "runs")))
     before = file.read_text(encoding="utf-8") if file.exists() else None

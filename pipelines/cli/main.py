@@ -67,7 +67,7 @@ def cli(ctx: click.Context, folder: Path | None, debug: bool) -> None:
 def main() -> None:
     """Run a command: exit 0 done, 1 a check or a run failed, 2 wrong usage or configuration, 130 interrupted."""
     words, is_debugging = _options_anywhere(sys.argv[1:])
-    with _masked_streams():
+    with _masked_streams(), _private_files():
         try:
             cli(words, standalone_mode=False)
         except click.ClickException as error:
@@ -119,6 +119,16 @@ def _masked_streams() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = out, err
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Make what a command writes readable for its user only: logs and costs name tenants, keys and prices."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _meant(error: click.ClickException) -> str | None:

@@ -146,6 +146,15 @@ def test_sources_that_fail_show_no_secret(tmp_path: Path, echo: str) -> None:
         assert said in records
 
     assert nanodollar(project, "run", "--source", "gateway").code == 0
+    # What it wrote is its user's alone; Dagster's folder, made above with this process's own mask, was closed since.
+    made = [project.folder / name for name in (".dagster", "warehouse", "reports", ".hash_key")]
+    made += [
+        *(project.folder / "warehouse").rglob("*.parquet"),
+        project.published,
+        *project.reports.rglob("*.html"),
+    ]
+    assert len(made) > 10
+    assert [path for path in made if path.stat().st_mode & 0o077] == []
     for query in (f"SELECT '{TOKEN}' AS x", "FROM duckdb_secrets()", "FROM ops.landed_files"):
         for form in ("table", "csv", "json"):
             asked = nanodollar(project, "sql", query, "--format", form)
