@@ -61,7 +61,7 @@ def _alias(raw: object) -> object:
     return {"name": raw} if isinstance(raw, str) else raw
 
 
-Clock = Annotated[int, BeforeValidator(_clock)]
+Clock = Annotated[int, BeforeValidator(_clock, json_schema_input_type=str)]
 NonNegative = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Rates = Annotated[dict[str, NonNegative | None], AfterValidator(_known_meters)]
 Multiplier = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -190,7 +190,7 @@ class Model(Strict):
 
     model: str = Field(min_length=1)
     family: str | None = None
-    aliases: tuple[Annotated[Alias, BeforeValidator(_alias)], ...] = ()
+    aliases: tuple[Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)], ...] = ()
     checked_on: Instant | None = None
     prices: tuple[Entry, ...] = ()
 

@@ -67,7 +67,7 @@ def _entry(value: object) -> object:
     return {"score": value} if is_number else value
 
 
-Scored = Annotated[ScoreEntry, BeforeValidator(_entry)]
+Scored = Annotated[ScoreEntry, BeforeValidator(_entry, json_schema_input_type=NotNegative | ScoreEntry)]
 
 
 class QualityFile(Strict):

@@ -22,6 +22,7 @@ def command(folder: Path) -> None:
 
     from models.errors import ConfigurationError
     from pipelines.settings import SETTINGS_FILE
+    from pipelines.written_files import write_schemas
 
     if (folder / SETTINGS_FILE).exists():
         raise ConfigurationError(
@@ -35,11 +36,12 @@ def command(folder: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(text, encoding="utf-8")
+    write_schemas(folder / "schemas")
     landing = folder / "landing" / "gateway"
     landing.mkdir(parents=True, exist_ok=True)
     click.echo(f"Made a project in {folder}. Next:")
     click.echo(f"  1. put LiteLLM exports (.jsonl or .jsonl.gz) into {landing}")
     click.echo(f"     or describe other sources in {folder / SETTINGS_FILE}")
     click.echo(f"     what ARNs and deployments mean: {folder / 'deployments.yml'} (docs/deployments.md)")
-    click.echo(f"  2. nanodollar --project {folder} run")
-    click.echo(f'  3. nanodollar --project {folder} sql "FROM mart.cost_per_token_daily LIMIT 5"')
+    click.echo(f"  2. nanodollar run --project {folder}")
+    click.echo(f'  3. nanodollar sql --project {folder} "FROM mart.cost_per_token_daily LIMIT 5"')

@@ -1,8 +1,13 @@
 """nanodollar init: a project that opens at once, whose comments are true, and that is never overwritten."""
 
+import json
 import re
+from datetime import date
 from pathlib import Path
 
+import jsonschema
+
+from models.documents import read_documents, read_toml
 from pipelines.project import find_project
 from pipelines.settings import SecretSetting, Settings
 from pipelines.steps.reference import reference_frames
@@ -39,7 +44,7 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
 def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
-    keys = "name|kind|path|url|columns|token|params|records|page_param|next_page|since_param|time_field"
+    keys = "name|kind|path|url|columns|token|params|records|page_param|next_page|since_param|time_field|max_page|allow"
     block = re.compile(rf"^# ((?:\[|{keys}).*)$", re.MULTILINE)
     file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -113,3 +118,33 @@ def test_a_file_is_no_place_for_a_project(tmp_path: Path) -> None:
 
     assert outcome.code == 2
     assert "is a file" in outcome.err
+
+
+def test_schemas_accept_what_ships_and_refuse_a_typo(tmp_path: Path) -> None:
+    nanodollar(None, "init", str(tmp_path))
+    shipped = {
+        "nanodollar": [tmp_path / "nanodollar.toml"],
+        "routing": [*Path("data").rglob("routing.yml")],
+        "quality": [Path("data/policies/quality.yml")],
+        "token_prices": [
+            *Path("data/prices/tokens").glob("*.yml"),
+            tmp_path / "prices/tokens/example.yml.txt",
+        ],
+        "gpu_prices": [*Path("data/prices/gpu").glob("*.yml"), tmp_path / "prices/gpu/example.yml.txt"],
+    }
+    for name, files in shipped.items():
+        check = jsonschema.Draft202012Validator(json.loads((tmp_path / f"schemas/{name}.json").read_text()))
+        for file in files:
+            text = file.read_text(encoding="utf-8")
+            read = [read_toml(text, path="")] if name == "nanodollar" else read_documents(text, path="")
+            for document in read:
+                plain = json.loads(json.dumps(document.value, default=_plain))
+                assert [error.message for error in check.iter_errors(plain)] == [], file
+                assert not check.is_valid(plain | {"typo": 1})
+    assert nanodollar(tmp_path, "schemas", str(tmp_path / "again")).code == 0
+    again = {path.name: path.read_bytes() for path in (tmp_path / "again").iterdir()}
+    assert again == {path.name: path.read_bytes() for path in (tmp_path / "schemas").iterdir()}
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else float(str(value))
