@@ -1,6 +1,7 @@
 """What every file of prices shares: all its errors at once, each naming file, line, key and remedy."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -33,6 +34,18 @@ def readable(
         for item in items
         if item["type"] != "too_short"
         or not any(place[: len(item["loc"])] == item["loc"] != place for place in places)
+    ]
+    # A key that is written wrong says more than the one that it leaves missing.
+    unknown = [item["loc"] for item in items if item["type"] == "extra_forbidden"]
+    items = [
+        item
+        for item in items
+        if item["type"] != "missing"
+        or not any(
+            place[:-1] == item["loc"][:-1]
+            and get_close_matches(str(place[-1]), [str(item["loc"][-1])], 1, 0.5)
+            for place in unknown
+        )
     ]
     found = [_sentence(item, document, top, sections) for item in items]
     return [ConfigurationError(text) for _, text in sorted(found, key=lambda pair: pair[0])]

@@ -54,13 +54,13 @@ FILES = [
     ("prices/tokens/own.yml", HEAD.replace("01-01", "01-45"), "line 8: '2026-01-45' is no date"),
     (
         "prices/gpu/own.yml",
-        "vendor: x\ncurency: USD\n",
+        "vendor: x\ncurency: USD\nsource_url: https://example.com\nchecked_on: 2026-11-01\nrates: []\n",
         "line 2: unknown key 'curency'; did you mean 'currency'?",
     ),
     (
         "contracts.yml",
-        "version: 1\ncontract: []\n",
-        "line 2: unknown key 'contract'; did you mean 'contracts'?",
+        "checkd_on: 2026-11-01\ncontracts: []\n",
+        "line 1: unknown key 'checkd_on'; did you mean 'checked_on'?",
     ),
     (
         "commitments.yml",
@@ -71,7 +71,7 @@ FILES = [
     (
         "fx.csv",
         "currency,rate_at,usd_per_unit,source_url\nEUR,2026-01-01,1.1,https://e.com\n",
-        "fx.csv, line 1: column",
+        "line 1: column",
     ),
     (
         "fx.csv",
