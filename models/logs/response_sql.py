@@ -62,8 +62,9 @@ _FIELDS = (
 def _paths(form: ResponseFormat) -> list[str]:
     groups = (form.fields, form.counts, form.seconds, form.meters, form.tags)
     named = chain.from_iterable(chain.from_iterable(group.values() for group in groups))
+    parted = () if form.breakdown is None else (form.breakdown,)
     marks = mark_paths() if form.provider is None else ()
-    return list(dict.fromkeys([*named, *form.lists, *marks]))
+    return list(dict.fromkeys([*named, *form.lists, *marks, *parted]))
 
 
 def _top(path: str) -> str:
@@ -172,14 +173,15 @@ WITH holding AS NOT MATERIALIZED (SELECT *, {held} AS held FROM records),
 listed AS NOT MATERIALIZED (SELECT *, {events_of("held")} AS events FROM holding),
 answers AS NOT MATERIALIZED (SELECT *, {answer} AS answer FROM listed),
 bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM answers),
-typed AS NOT MATERIALIZED (SELECT *, TRY(json_type(body, {lists})) AS types FROM bodies),
+split AS NOT MATERIALIZED ({_split(form)}),
+typed AS NOT MATERIALIZED (SELECT *, TRY(json_type(body, {lists})) AS types FROM split),
 parsed AS NOT MATERIALIZED (
   SELECT *, {json_struct("body", paths)} AS m,
          list_filter({lists}, lambda c, i: types[i] NOT IN ('OBJECT', 'NULL')) AS odd
   FROM typed
 ),
 found AS NOT MATERIALIZED (SELECT *, {", ".join(f"{value} AS {name}" for name, value in texts.items())} FROM parsed)
-SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, body IS NOT NULL AS is_readable,
+SELECT line_number, record_number, held IS NOT NULL AS is_held, body IS NOT NULL AS is_readable,
        {", ".join(f"{text(name)} AS beside_{name}" for name in BESIDE_TEXTS)},
        {", ".join(f"{instant(name)} AS beside_{name}" for name in BESIDE_INSTANTS)},
        {", ".join(f"{text(name)} IS NOT NULL AS has_{name}" for name in BESIDE_INSTANTS)},
@@ -212,6 +214,23 @@ SELECT line_number, 1::INTEGER AS record_number, held IS NOT NULL AS is_held, bo
        {row_hash} AS row_hash
 FROM found
 """
+
+
+def _split(form: ResponseFormat) -> str:
+    """SQL of a row a call: an answer that breaks its usage down by model is as many calls."""
+    if form.breakdown is None:
+        return "SELECT *, 1::INTEGER AS record_number FROM bodies"
+    listed = f"""TRY(from_json(json_extract(body, '{form.breakdown}'), '["JSON"]'))"""
+    own = "json_object('model', json_extract(call, '$.model'), 'usage', json_extract(call, '$.usage'))"
+    calls = (
+        f"list_transform(calls, lambda call, i: {{'number': i::INTEGER, "
+        f"'body': json_merge_patch(body, '{{\"usage\": null}}'::JSON, {own})}})"
+    )
+    whole = "[{'number': 1::INTEGER, 'body': body::JSON}]"
+    return f"""
+  SELECT * EXCLUDE (calls, part) REPLACE (part.body AS body), part.number AS record_number
+  FROM (SELECT *, unnest(CASE WHEN len(calls) > 0 THEN {calls} ELSE {whole} END) AS part
+        FROM (SELECT *, {listed} AS calls FROM bodies))"""
 
 
 def _count(paths: tuple[str, ...]) -> str:

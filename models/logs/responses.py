@@ -104,9 +104,13 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         *(pl.col(f"has_{name}") & pl.col(f"beside_{name}").is_null() for name in BESIDE_INSTANTS),
         *(pl.col(f"has_{name}") & pl.col(name).is_null() for name in ("created", "ended")),
     )
-    request_id = pl.coalesce(
+    whole_id = pl.coalesce(
         pl.when(pl.col("response_id").str.contains(form.id_pattern)).then(pl.col("response_id")),
         "beside_request_id",
+    )
+    is_further = pl.col("record_number") > 1
+    request_id = (
+        pl.when(is_further).then(pl.concat_str(whole_id, pl.lit("#"), "record_number")).otherwise(whole_id)
     )
     tier = pl.coalesce("tier", "beside_service_tier")
     tags = {name: pl.col(f"tag_{name}") for name in form.tags}
@@ -133,7 +137,9 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         request_id=request_id,
         content_hash=pl.when(request_id.is_null()).then(pl.col("row_hash")),
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
-        logical_request_id=pl.coalesce("beside_logical_request_id", "custom_id", "batch_key"),
+        logical_request_id=pl.coalesce(
+            "beside_logical_request_id", "custom_id", "batch_key", pl.when(is_further).then(whole_id)
+        ),
         attempt_no=pl.col("beside_attempt_no").fill_null(1),
         finished_at=pl.coalesce("beside_finished_at", finished),
         first_token_at=pl.coalesce(

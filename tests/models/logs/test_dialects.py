@@ -146,6 +146,26 @@ def test_every_place_and_spelling_of_a_count_is_read() -> None:
         assert (name, row["usage_source"]) == (name, "provider")
 
 
+def test_a_compound_answer_is_a_call_of_each_model_that_it_used() -> None:
+    # console.groq.com/docs/compound: usage is the sum of usage_breakdown, and each model has its own price
+    models = [
+        {"model": model, "usage": {"prompt_tokens": into, "completion_tokens": 50, "total_tokens": into + 50}}
+        for model, into in (("openai/gpt-oss-120b", 700), ("meta-llama/llama-4-scout-17b-16e-instruct", 300))
+    ]
+    whole = answer("groq/compound", usage_breakdown={"models": models}, x_groq={"id": "req_1"})
+
+    rows = read_records("groq_response", [whole, answer("llama-3.3-70b-versatile", id="a-2")])
+
+    assert rows.select(
+        "request_id", "logical_request_id", "served_model", "input_uncached_tokens"
+    ).rows() == [
+        ("a-1", None, "openai/gpt-oss-120b", 700),
+        ("a-1#2", "a-1", "meta-llama/llama-4-scout-17b-16e-instruct", 300),
+        ("a-2", None, "llama-3.3-70b-versatile", 1000),
+    ]
+    assert rows["quarantine_reason"].null_count() == 3
+
+
 def test_two_counts_that_differ_are_an_estimate_that_says_so() -> None:
     row = read_records(
         "openai_response", [answer(usage=details(cached_tokens=640) | {"prompt_cache_hit_tokens": 500})]
