@@ -13,6 +13,7 @@ import polars as pl
 from models.json_fields import json_field, json_struct, json_type
 from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, NAMED_ARN, PROVISIONED, RULE, SECONDS, TIER
 from models.logs.cache_writes import split_writes
+from models.logs.dimensions import given_tags
 from models.logs.streams import events_of, merged
 from models.logs.tokens import disjoint, total_tokens
 from models.records import (
@@ -67,7 +68,8 @@ _COUNTS = {
 } | COUNTS_SQL
 _SECONDS = {f"milliseconds_{name}": _in_body(paths) for name, paths in SECONDS.items()}
 _ARN = "coalesce(TRY(json_extract_string(identity, '$.arn')), TRY(json_extract_string(identity, '$[0].arn')))"
-_METADATA = """map_entries(TRY(from_json(requestMetadata, '"MAP(VARCHAR, VARCHAR)"')))"""
+_METADATA = given_tags(metadata="requestMetadata", tags="NULL")
+"""Of the caller's own metadata, which may hold anything, the known names; the project names more."""
 
 
 def _select(parsed: str, *, is_odd: str) -> str:

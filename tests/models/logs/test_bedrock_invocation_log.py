@@ -107,9 +107,8 @@ def test_the_published_example_has_its_tokens() -> None:
 
 
 def test_times_tier_caller_region_and_tags_are_read() -> None:
-    row = read_one(
-        KIND, record(CONVERSE, counts=WRITES, inferenceRegion="us-west-2", requestMetadata={"app": "x"})
-    )
+    given = {"app": "x", "letter": "Dear"}
+    row = read_one(KIND, record(CONVERSE, counts=WRITES, inferenceRegion="us-west-2", requestMetadata=given))
 
     assert row["started_at"].isoformat() == "2026-11-02T09:00:00+00:00"
     assert row["finished_at"].isoformat() == "2026-11-02T09:00:02.100000+00:00"
