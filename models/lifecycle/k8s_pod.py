@@ -296,12 +296,17 @@ def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
             "line_number",
             pl.col("object_name").alias("node"),
             *(pl.col(n).alias(f"node_{n}") for n in _OF_NODE if n != "chip"),
-            pl.coalesce("resource_chip", "chip").alias("node_chip"),
+            pl.coalesce("resource_chip", "chip", _neuron_chip()).alias("node_chip"),
         )
     )
     return frame.join(nodes, on=["line_number", "node"], how="left", maintain_order="left").with_columns(
         pl.coalesce(f"node_{name}", name).alias(name) for name in _OF_NODE
     )
+
+
+def _neuron_chip() -> pl.Expr:
+    """Return the accelerator of AWS' Inferentia and Trainium machines, whose family is named after it."""
+    return pl.col("family").str.extract(r"^(inf\d|trn\d)")
 
 
 def _held() -> tuple[pl.Expr, pl.Expr]:
@@ -412,7 +417,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         ),
         replica_id=replica,
         deployment=deployment,
-        chip=pl.coalesce("resource_chip", "chip"),
+        chip=pl.coalesce("resource_chip", "chip", _neuron_chip()),
         chip_count=pl.col("held_count").fill_null(0),
         is_group_head=pl.when(pl.col("replica_group").is_not_null()).then(is_head),
         dedupe_key=pl.concat_str(

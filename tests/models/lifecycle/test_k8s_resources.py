@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from models.prices.chips import canonical_chips
 from tests.models.lifecycle.pods import condition, plain, pod, status_of
 from tests.models.lifecycle.test_k8s_ksm import KIND as KSM
 from tests.models.logs.reading import read_records
@@ -116,6 +117,20 @@ def test_a_share_that_an_annotation_gives_is_read_and_memory_of_an_unknown_accel
         (None, "missing_chip_count"),
         (Decimal("0.25"), None),
     ]
+
+
+def test_the_chip_is_that_of_the_resource_or_of_the_family_of_the_machine() -> None:
+    told = {
+        "neuroncore": ({"aws.amazon.com/neuroncore": "2"}, INF2),
+        "tpu": ({"cloud-tpus.google.com/v3": "8"}, {}),
+    }
+    found = {
+        name: canonical_chips(read(node({}, **labels), limited(limits)).lazy())
+        .collect()["chip"]
+        .drop_nulls()[-1]
+        for name, (limits, labels) in told.items()
+    }
+    assert found == {"neuroncore": "Inferentia2", "tpu": "TPU-v3"}
 
 
 @pytest.mark.parametrize(
