@@ -13,8 +13,24 @@ _NAMES = pl.col("node").str.split(",").list.eval(pl.element().str.strip_chars())
 
 
 def nodes_of(intervals: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part intervals into those of nodes (`(none)`; each one's name is its `replica_id`) and those of replicas."""
-    return intervals.filter(_IS_NODE), intervals.filter(~_IS_NODE)
+    """Part intervals into those of nodes (`(none)`; each one's name is its `replica_id`) and those of replicas.
+
+    What a vendor takes back is the node: `interrupted_after` of replicas on one is its own.
+    """
+    nodes, replicas = intervals.filter(_IS_NODE), intervals.filter(~_IS_NODE)
+    if nodes.is_empty():
+        return nodes, replicas
+    of_node = nodes.group_by(pl.col("replica_id").alias("first_node")).agg(
+        pl.col("interrupted_after").drop_nulls().first().alias("node_interrupted_after"),
+        pl.lit(value=True).alias("is_on_node"),
+    )
+    after = pl.when("is_on_node").then("node_interrupted_after").otherwise("interrupted_after")
+    return nodes, (
+        replicas.with_columns(_NAMES.list.first().alias("first_node"))
+        .join(of_node, on="first_node", how="left", maintain_order="left")
+        .with_columns(after.alias("interrupted_after"))
+        .drop("first_node", "node_interrupted_after", "is_on_node")
+    )
 
 
 def is_on(nodes: pl.DataFrame) -> pl.Expr:
@@ -39,6 +55,7 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         pl.col("replica", "replica_id", "source", "cluster").first(),
         pl.col("provider", "region", "chip", "commitment", "model").first(),
         pl.col("life_started_at").min(),
+        pl.col("interrupted_after").drop_nulls().first(),
     )
     found = (
         held_of_nodes(nodes, replicas)

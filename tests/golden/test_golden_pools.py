@@ -240,6 +240,27 @@ def test_what_the_vendor_takes_back_in_the_first_hour_costs_nothing_where_its_sh
     ).is_empty()
 
 
+def test_what_a_vendor_takes_back_is_the_node_and_not_what_ran_on_it():
+    sheet = book(["chip: H100, commitment: spot, usd_per_gpu_hour: 1, valid_from: 2025-01-01"])
+    waived = sheet.with_columns(free_if_interrupted_within_seconds=pl.lit(3600, dtype=pl.Int64))
+    happened = []
+    for name, first in (("old", -60), ("new", 0)):
+        spans = {"replica_id": name, "deployment": "(none)"}, {"replica_id": f"on-{name}", "node": name}
+        for facts, since in zip(spans, (first, 0), strict=True):
+            lived = events(
+                ("ready", NOON + since * MINUTE), ("stopped", NOON + 30 * MINUTE), commitment="spot", **facts
+            )
+            happened += [
+                event | {"reason": "preempted" if event["event"] == "stopped" else None} for event in lived
+            ]
+    states, pools, _ = settle(happened, [], waived)
+    assert dict(states.select("replica_id", "billed_usd").rows()) == {
+        "on-old": usd("0.5"),
+        "on-new": usd("0"),
+    }
+    assert pools["billed_usd"].sum() == usd("0.5")
+
+
 def test_seven_sevenths_and_three_thirds_are_one_gpu():
     happened = [
         each
