@@ -56,6 +56,20 @@ def close_november(company: Project) -> None:
         )
 
 
+def test_a_name_that_deployments_yml_maps_is_priced_again_under_what_it_means(company: Project) -> None:
+    (company.folder / "deployments.yml").write_text(
+        "deployments: [{alias: house-model, provider: openai, model: gpt-4o-mini}]\n", encoding="utf-8"
+    )
+    (row,) = json.loads(nanodollar(company, "reprice", "--format", "json").out)
+
+    # 90 x $0.15 + 200 x $0.60 per million.
+    assert (row["model"], row["newly_priced"], Decimal(row["difference_usd"])) == (
+        "gpt-4o-mini",
+        1,
+        Decimal("0.0001335"),
+    )
+
+
 def test_nothing_is_written_before_it_is_asked_for(company: Project) -> None:
     add_price(company, 10)
     before = query(company, FACTS)
