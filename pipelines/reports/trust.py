@@ -80,10 +80,12 @@ def _summed(rows: Rows) -> Row | None:
     summed: Row = {}
     for name in rows[0]:
         values = [row[name] for row in rows if row[name] is not None]
-        if all(isinstance(value, bool) for value in values):
+        if not values:
+            summed[name] = None
+        elif all(isinstance(value, bool) for value in values):
             summed[name] = any(values)
         elif all(isinstance(value, int | Decimal | float) for value in values):
-            summed[name] = sum(values[1:], start=values[0]) if values else None
+            summed[name] = sum(values[1:], start=values[0])
         else:
             summed[name] = ", ".join(dict.fromkeys(str(value) for value in values))
     return summed
