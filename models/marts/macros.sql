@@ -120,7 +120,11 @@ own_regions AS (
   WHERE region IS NOT NULL AND layer = 'list' GROUP BY ALL
 ),
 meter_names AS (
-  SELECT coalesce(list(DISTINCT meter), []) AS known_meters FROM ref.token_prices
+  -- Fees that logs report are known whether or not a sheet has them: models/schemas/vocabulary.py, FEE_METERS.
+  SELECT list_distinct(list_concat(coalesce(list(DISTINCT meter), []), [
+    'web_search', 'x_search', 'document_search', 'file_search', 'code_interpreter', 'image_generation', 'maps_grounding',
+    'live_search_sources', 'search_context_medium', 'search_context_high', 'audio_seconds', 'video_seconds', 'search_units'
+  ])) AS known_meters FROM ref.token_prices
   WHERE unit = 'call' AND known_from <= known_at AND (known_to IS NULL OR known_to > known_at)
 ),
 fx AS (
@@ -253,6 +257,9 @@ token_costs AS (
         + CASE WHEN 2 * (amount * fx % 1000000000000) > 1000000000000
             OR (2 * (amount * fx % 1000000000000) = 1000000000000 AND (amount * fx // 1000000000000) % 2 = 1)
           THEN 1 ELSE 0 END
+      -- What the provider says that it charged is the price of what the book has none for.
+      WHEN is_cost_billed AND provider_reported_cost_usd BETWEEN 0 AND 900000 THEN
+        (TRY_CAST(provider_reported_cost_usd AS DECIMAL(18,12)) * 1000000000000)::HUGEINT
     END AS picodollars,
     CASE WHEN has_usage AND is_covered AND fx IS NOT NULL THEN price_id END AS price_id, true AS is_exact
   FROM exchanged

@@ -123,6 +123,8 @@ ROW = st.fixed_dictionaries(
         "output_text_tokens": st.integers(0, 2000),
         "reasoning_tokens": st.sampled_from([0, 7]),
         "searches": st.sampled_from([None, Decimal(0), Decimal("1.5"), Decimal("0.000033")]),
+        "other_fee": st.sampled_from([None, None, None, "web_search", "file_search"]),
+        "bill": st.sampled_from([None, None, Decimal("0.012345678901"), Decimal(0)]),
         "status": st.sampled_from(["ok", "ok", "error"]),
         "usage_source": st.sampled_from(["provider", "provider", "missing"]),
     }
@@ -175,7 +177,9 @@ def test_the_macro_costs_what_the_engine_costs_as_known_at_any_instant(
             "started_at": START + timedelta(minutes=row["minutes"]), "started_hour": START,
             "finished_at": START + timedelta(minutes=row["minutes"] + row["lasts"]), "is_gateway_cache_hit": False,
             "ingested_at": START + timedelta(days=row["ingested"]), "file_hash": "f", "line_number": 1,
-            "record_number": 1, "other_meters": None if row["searches"] is None else {"web_search": row["searches"]},
+            "record_number": 1, "is_cost_billed": row["bill"] is not None,
+            "provider_reported_cost_usd": row["bill"],
+            "other_meters": None if row["searches"] is None else {row["other_fee"] or "web_search": row["searches"]},
         } | {name: value for name, value in row.items() if name.endswith("_tokens")}
         for number, row in enumerate(rows)
     )  # fmt: skip
