@@ -16,11 +16,11 @@ from typing import Any
 
 import polars as pl
 
+from models.lifecycle.k8s_shares import accelerators_held, neuron_chip, with_nodes
 from models.lifecycle.kubernetes import (
     APP,
     CHIP,
     COMPONENT,
-    CORES,
     DEPLOYMENT,
     MEMORY,
     MODEL,
@@ -284,75 +284,12 @@ SELECT * EXCLUDE (found, events), found.event AS event, found.at AS at_text, fou
        {instant("found.at")} + to_microseconds(found.shift) AS event_at, {bad_numbers({"grace": "grace"})} AS bad_grace
 FROM (SELECT *, unnest(CASE WHEN len(events) > 0 THEN events ELSE [NULL] END) AS found FROM ({_ROWS}))
 """
-_OF_NODE = ("chip", "region", "commitment", "provider", "family", "share_count", "chip_memory")
-
-
-def _with_nodes(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Give pods the facts of their node where the list holds it, in place of those that they select."""
-    nodes = (
-        frame.filter(pl.col("object_kind") == "Node")
-        .unique(["line_number", "object_name"], keep="first", maintain_order=True)
-        .select(
-            "line_number",
-            pl.col("object_name").alias("node"),
-            *(pl.col(n).alias(f"node_{n}") for n in _OF_NODE if n != "chip"),
-            pl.coalesce("resource_chip", "chip", _neuron_chip()).alias("node_chip"),
-        )
-    )
-    return frame.join(nodes, on=["line_number", "node"], how="left", maintain_order="left").with_columns(
-        pl.coalesce(f"node_{name}", name).alias(name) for name in _OF_NODE
-    )
-
-
-def _neuron_chip() -> pl.Expr:
-    """Return the accelerator of AWS' Inferentia and Trainium machines, whose family is named after it."""
-    return pl.col("family").str.extract(r"^(inf\d|trn\d)")
-
-
-def _held() -> tuple[pl.Expr, pl.Expr]:
-    """Return how many accelerators, or parts of one, a pod or node has, and what share of one each is.
-
-    A share that is not known is NULL: a core where nothing tells the machine, memory where nothing tells the
-    accelerator's, time slices where nothing tells how many there are.
-    """
-    is_node = (pl.col("object_kind") == "Node").fill_null(value=False)
-    own, shared = (pl.col(name).list.sum().fill_null(0) for name in ("numbers", "shared_numbers"))
-    is_noted = pl.col("is_noted").fill_null(value=False) & (own + shared == 0)
-    count = (
-        pl.when(is_noted)
-        .then("noted_count")
-        .otherwise(pl.max_horizontal(pl.when(own > 0).then(own).otherwise(shared), "first_count"))
-    )
-    noted = pl.coalesce("noted_share", pl.col("noted_memory") / pl.col("chip_memory"))
-    share = pl.coalesce(pl.col("shares").list.first(), pl.lit("1/1")).str.split("/")
-    cores = pl.col("family").replace_strict(CORES, default=None, return_dtype=pl.Int64)
-    parts = pl.when(share.list.get(1) == "core").then(cores).otherwise(
-        share.list.get(1).cast(pl.Int64, strict=False)
-    )  # fmt: skip
-    of_shares = share.list.get(0).cast(pl.Int64, strict=False).cast(pl.Float64) / parts
-    is_whole = pl.col("shares").list.get(0, null_on_oob=True).fill_null("1/1") == "1/1"
-    is_cut = (pl.col("share_count") > 1).fill_null(value=False)
-    of_time = pl.when(is_cut).then(1 / pl.col("share_count"))
-    limited = pl.max_horizontal(
-        pl.col("cores") / 100, pl.col("memory_percent") / 100, pl.col("memory") / pl.col("chip_memory")
-    )
-    is_limited = pl.any_horizontal(pl.col(n).is_not_null() for n in ("cores", "memory_percent", "memory"))
-    fraction = (
-        pl.when(is_node).then(1.0)
-        .when(is_noted).then(pl.when(noted > 0).then(pl.min_horizontal(noted, 1.0)))
-        .when(is_limited).then(pl.when(limited > 0).then(pl.min_horizontal(limited, 1.0)))
-        .when((own > 0) & is_whole & is_cut).then(of_time)
-        .when((own == 0) & (shared > 0)).then(of_time)
-        .otherwise(of_shares)
-    )  # fmt: skip
-    held = pl.when(is_node).then("node_count").otherwise(count).cast(pl.Int64)
-    return held, fraction.round(6).cast(pl.Decimal(9, 6))
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn events of pods and nodes into canonical columns; `is_ignored` marks what holds no accelerator."""
-    count, fraction = _held()
-    frame = _with_nodes(frame).with_columns(count.alias("held_count"), fraction.alias("fraction"))
+    count, fraction = accelerators_held()
+    frame = with_nodes(frame).with_columns(count.alias("held_count"), fraction.alias("fraction"))
     row = pl.int_range(pl.len(), dtype=pl.Int32)
     is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     kind = pl.coalesce("object_kind", pl.lit("Pod"))
@@ -417,7 +354,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         ),
         replica_id=replica,
         deployment=deployment,
-        chip=pl.coalesce("resource_chip", "chip", _neuron_chip()),
+        chip=pl.coalesce("resource_chip", "chip", neuron_chip()),
         chip_count=pl.col("held_count").fill_null(0),
         is_group_head=pl.when(pl.col("replica_group").is_not_null()).then(is_head),
         dedupe_key=pl.concat_str(
