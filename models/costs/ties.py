@@ -9,7 +9,11 @@ CAPACITY_CHIP = "capacity_unit"
 """The chip of provisioned throughput: its pools have a tier of their own."""
 CAPACITY_TIER = "provisioned"
 SPILLOVER_TIER = "spillover"
-ENGINES = ("vllm", "sglang", "ray_serve", "tgi", "ollama", "triton", "lmdeploy", "self_hosted")
+ENGINES = (
+    "vllm", "sglang", "ray_serve", "tgi", "huggingface_tgi", "text-generation-inference", "ollama", "ollama_chat",
+    "triton", "tensorrt_llm", "nvidia_nim", "lmdeploy", "llamafile", "lm_studio", "xinference", "infinity", "kserve",
+    "custom", "custom_openai", "self_hosted",
+)  # fmt: skip
 """Providers of logs that name what serves the model, not who bills it: they fit every pool."""
 
 
@@ -82,7 +86,7 @@ def _pools(replicas: pl.DataFrame) -> pl.DataFrame:
 def _fits() -> pl.Expr:
     """Return whether a row's provider, tier and model fit a pool."""
     stated, pool = pl.col("provider"), pl.col("pool_provider")
-    is_any = stated.is_null() | stated.is_in(ENGINES) | pool.is_null() | (pool == UNKNOWN)
+    is_any = stated.is_null() | stated.str.to_lowercase().is_in(ENGINES) | pool.is_null() | (pool == UNKNOWN)
     is_capacity, tier = pl.col("is_capacity"), pl.col("service_tier")
     is_tier = pl.when(is_capacity).then(tier.fill_null(CAPACITY_TIER) == CAPACITY_TIER).otherwise(
         tier.fill_null("") != SPILLOVER_TIER

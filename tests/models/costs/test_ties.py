@@ -35,6 +35,7 @@ CASES = {
     "the other pool of the deployment": ({"route": "chat", "provider": "coreweave"}, True),
     "nothing stated": ({"route": "chat"}, True),
     "an engine bills nobody": ({"route": "chat", "provider": "vllm", "service_tier": "default"}, True),
+    "an engine by LiteLLM's name": ({"route": "chat", "provider": "nvidia_nim"}, True),
     "another provider": ({"route": "chat", "provider": "openai", "served_model": "gpt-4o-mini"}, False),
     "another provider without a price": ({"route": "chat", "provider": "openai", "served_model": "x"}, False),
     "token-priced where nobody is known to bill": (
