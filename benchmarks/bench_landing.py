@@ -20,7 +20,9 @@ import duckdb
 
 from benchmarks.measure import Measured, machine, measured
 from models.importers import importers
-from pipelines.landing.land import Known, Terms, land_files
+from pipelines.landing.batch import Terms
+from pipelines.landing.known import Known
+from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import stored_file
 

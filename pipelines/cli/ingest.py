@@ -93,7 +93,7 @@ def _source(warehouse: "Warehouse", kind: str) -> "SourceSpec":
 def _ingest(warehouse: "Warehouse", shown: str, file: "StoredFile", source: "SourceSpec") -> int:
     """Land one file, tell its outcome, and return the exit code."""
     from pipelines.landing.drive import land
-    from pipelines.landing.land import UNREADABLE
+    from pipelines.landing.known import UNREADABLE
     from pipelines.landing.tell import outcome
 
     done = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}", files=[file])

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any
 
-from pipelines.landing.land import Terms, land_files, source_files
-from pipelines.landing.store import bring_in, forget_unreadable, known_of, landing_turn
+from pipelines.landing.batch import Terms
+from pipelines.landing.land import land_files, source_files
+from pipelines.landing.store import commit_landing, forget_unreadable, known_of, landing_turn
 from pipelines.project import Project
 from pipelines.sources.pull import pull
 from pipelines.sources.spec import SourceSpec
@@ -80,7 +81,7 @@ def land(
                 terms=terms,
                 on_progress=lambda note: warehouse.progress(f"raw/{source.name}", note),
             ):
-                bring_in(warehouse, source.name, landing, run_id=run_id)
+                commit_landing(warehouse, source.name, landing, run_id=run_id)
                 done.files += landing.files
     return done
 

@@ -16,13 +16,18 @@ from pipelines.landing.blocks import overlong
 from pipelines.landing.drive import first_instant, land
 from pipelines.landing.identity import Identity, identify
 from pipelines.landing.judge import FileMark, Judged, Stamp, judge, time_column
-from pipelines.landing.land import UNREADABLE
+from pipelines.landing.known import UNREADABLE
 from pipelines.landing.layout import is_table, open_table, open_text
 from pipelines.landing.parts import Parts
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Overlong
-from pipelines.landing.store import Comeback, bring_back, landing_turn, resolve
+from pipelines.landing.store import (
+    SecondReading,
+    commit_second_reading,
+    landing_turn,
+    take_out_of_quarantine,
+)
 from pipelines.sources.places import file_at
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
@@ -91,7 +96,7 @@ def _retry(warehouse: Warehouse, file: _File) -> Retried:
     if file.landed_count and not _repeats(warehouse, file, spec, identity.file_hash):
         note = "the path holds another file now; bring the old one back to read it again"
         return Retried(file.path, 0, file.quarantined_count, note)
-    resolve(warehouse, file.file_hash, file.source, by=identity.file_hash, run_id=run_id)
+    take_out_of_quarantine(warehouse, file.file_hash, file.source, by=identity.file_hash, run_id=run_id)
     return Retried(file.path, 0, 0, f"replaced by {identity.file_hash[:8]}, which was read instead")
 
 
@@ -137,9 +142,9 @@ def _read_again(
                 gathered.add(lines, judged)
         finally:
             reader.close()
-        back = gathered.comeback(file, only)
-        bring_back(warehouse, back, run_id=run_id)
-    return Retried(file.path, back.landed_count, back.kept_count, "")
+        reading = gathered.second_reading(file, only)
+        commit_second_reading(warehouse, reading, run_id=run_id)
+    return Retried(file.path, reading.landed_count, reading.kept_count, "")
 
 
 def _judged(
@@ -202,11 +207,11 @@ class _Gathered:
             if column in judged.tallies.columns:
                 self._counts[name] += int(judged.tallies[column].sum())
 
-    def comeback(self, file: _File, only: pl.DataFrame) -> Comeback:
+    def second_reading(self, file: _File, only: pl.DataFrame) -> SecondReading:
         self._rows.flush()
         self._bad.flush()
         unread = sorted({*only["line_number"]} - self._lines)
-        return Comeback(
+        return SecondReading(
             file_hash=file.file_hash,
             source=file.source,
             parts={self._stamp.importer.table: self._rows.paths, "ops.quarantine": self._bad.paths},

@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from models.schemas import table
-from pipelines.landing.land import UNREADABLE, Known, Landing, Look
+from pipelines.landing.batch import Landing
+from pipelines.landing.known import UNREADABLE, Known, PathState
 from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import Commit
 from pipelines.warehouse.data_files import staging
@@ -34,11 +35,11 @@ def known_of(warehouse: Warehouse, source: str) -> Known:
             else:
                 known.hashes.add(file_hash)
                 known.by_path.setdefault(path, []).append((file_hash, size))
-        for path, *look in con.execute(
+        for path, *state in con.execute(
             "SELECT path, file_hash, size_bytes, modified_at, looked_at FROM ops.file_paths WHERE source = ?",
             [source],
         ).fetchall():
-            known.looks[path] = Look(*look)
+            known.paths[path] = PathState(*state)
     return known
 
 
@@ -83,7 +84,7 @@ def landing_turn(warehouse: Warehouse) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def bring_in(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str) -> None:
+def commit_landing(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str) -> None:
     """Commit a landing: its rows, its quarantine and the file index, all or nothing.
 
     Raises:
@@ -97,8 +98,8 @@ def bring_in(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str
             "AND list_contains(?, path)",
             [source, paths],
         )
-        for mended in landing.mended:
-            at = [mended.file_hash, source, mended.line_number]
+        for line in landing.healed:
+            at = [line.file_hash, source, line.line_number]
             commit.execute(
                 "UPDATE ops.landed_files SET read_count = read_count - 1, quarantined_count = quarantined_count - 1 "
                 "WHERE file_hash = $1 AND source = $2 AND EXISTS (FROM ops.quarantine q "
@@ -122,7 +123,7 @@ def bring_in(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str
 
 
 @dataclass(frozen=True)
-class Comeback:
+class SecondReading:
     """What a second reading of quarantined records brings.
 
     Attributes:
@@ -148,7 +149,7 @@ class Comeback:
     read_at: datetime
 
 
-def bring_back(warehouse: Warehouse, back: Comeback, *, run_id: str) -> None:
+def commit_second_reading(warehouse: Warehouse, back: SecondReading, *, run_id: str) -> None:
     """Commit a second reading: what is good lands and leaves the quarantine in one transaction.
 
     Raises:
@@ -188,7 +189,9 @@ def bring_back(warehouse: Warehouse, back: Comeback, *, run_id: str) -> None:
         commit.append("ops.file_hours", hours)
 
 
-def resolve(warehouse: Warehouse, file_hash: str, source: str, *, by: str, run_id: str) -> None:
+def take_out_of_quarantine(
+    warehouse: Warehouse, file_hash: str, source: str, *, by: str, run_id: str
+) -> None:
     """Take a file's records out of the quarantine because another file has brought them again."""
     with warehouse.committing(run_id=run_id, job="raw") as commit:
         commit.execute(

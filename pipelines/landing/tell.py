@@ -10,7 +10,7 @@ from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
 from models.periods import spans
 from pipelines.landing.judge import time_column
-from pipelines.landing.land import UNREADABLE
+from pipelines.landing.known import UNREADABLE
 from pipelines.warehouse.resource import Warehouse, frame
 
 

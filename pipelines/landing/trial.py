@@ -53,9 +53,12 @@ def _first(file: StoredFile, source: SourceSpec) -> Judged | None:
     """Return what would become of the first records; None where there are none."""
     now = datetime.now(UTC)
     importer = importers()[source.kind]
-    stamp, marks = Stamp(source.name, importer, now, _EARLIEST), [FileMark("", file.path, now)]
+    stamp = Stamp(source.name, importer, now, _EARLIEST, source.constants, source.dimensions)
+    marks = [FileMark("", file.path, now)]
     with memory_connection() as con, file.open() as handle:
-        reader = Reader(con, importer, source.columns, b"trial")
+        reader = Reader(
+            con, importer, source.columns, b"trial", constants=stamp.constants, tag_names=stamp.tag_names
+        )
         try:
             if is_table(handle):
                 rows = next(open_table(handle, importer, source.columns), None)

@@ -24,7 +24,9 @@ from models.logs.dedupe import dedupe
 from models.periods import HOUR, floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
-from pipelines.landing.land import Known, Terms, land_files
+from pipelines.landing.batch import Terms
+from pipelines.landing.known import Known
+from pipelines.landing.land import land_files
 from pipelines.reports import wording
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile

@@ -13,7 +13,9 @@ import pytest
 
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
-from pipelines.landing.land import Known, Terms, land_files
+from pipelines.landing.batch import Terms
+from pipelines.landing.known import Known
+from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from tests.models.logs.reading import read_records, shared

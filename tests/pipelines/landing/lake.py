@@ -1,8 +1,10 @@
 """A project whose sources are landed and whose records become attempts, without the rest of the main job."""
 
 import atexit
+import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -57,11 +59,13 @@ def call(number: int, **changes: Any) -> dict[str, Any]:
     } | changes  # fmt: skip
 
 
-def put(warehouse: Warehouse, name: str, data: bytes | str) -> Path:
-    """Write a file where the source `calls` looks."""
+def put(warehouse: Warehouse, name: str, data: bytes | str, *, is_growing: bool = False) -> Path:
+    """Write a file where the source `calls` looks: one that has settled, unless it is growing."""
     path = warehouse.project.folder / "landing" / "calls" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data.encode() if isinstance(data, str) else data)
+    written_at = time.time() - (0 if is_growing else 10)
+    os.utime(path, (written_at, written_at))
     return path
 
 

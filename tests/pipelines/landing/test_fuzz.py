@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.importers import importers
-from pipelines.landing.land import Known, Landing, Terms, land_files
+from pipelines.landing.batch import Landing, Terms
+from pipelines.landing.known import Known
+from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from tests.pipelines.landing.bills import BILLS, bill

@@ -24,13 +24,13 @@ def killed(self):
 parts.Parts.flush = killed
 """,
     "one of two batches is committed": f"""
-land._COMMIT_FILES = 1
-bring_in, seen = drive.bring_in, []
+batch._COMMIT_FILES = 1
+commit_landing, seen = drive.commit_landing, []
 def killed(*arguments, **options):
     if seen: {KILL}
     seen.append(1)
-    bring_in(*arguments, **options)
-drive.bring_in = killed
+    commit_landing(*arguments, **options)
+drive.commit_landing = killed
 """,
     "parts are in the lake's folder and the transaction is open": f"""
 def killed(self): {KILL}
@@ -44,7 +44,7 @@ commit.Commit._apply = killed
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-from pipelines.landing import drive, land, parts
+from pipelines.landing import batch, drive, parts
 from pipelines.project import find_project
 from pipelines.warehouse import commit
 from pipelines.warehouse.resource import Warehouse

@@ -122,6 +122,19 @@ def test_a_grown_file_is_read_from_where_it_grew(tmp_path: Path) -> None:
     assert notes[1][0].startswith("grown: its first 10 lines were read as ")
 
 
+def test_of_a_log_that_is_being_written_whole_lines_are_read_once(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    whole = lines(CALLS)
+    for end in range(300, len(whole) + 1000, 1000):
+        put(warehouse, "log.jsonl", whole[:end], is_growing=True)
+        land_all(warehouse)
+
+    assert reasons(warehouse) == []
+    assert query(warehouse, "SELECT sum(read_count), count(*) > 5 FROM ops.landed_files") == [(39, True)]
+    assert query(warehouse, "SELECT count(*), count(DISTINCT line_number) FROM raw.requests") == [(39, 39)]
+    assert query(warehouse, "SELECT max(size_bytes) FROM ops.landed_files") == [(len(whole),)]
+
+
 def test_equal_records_without_ids_stay_apart_when_their_file_has_grown(tmp_path: Path) -> None:
     warehouse = lake(tmp_path)
     nameless = [{**call(1), "request_id": None}] * 3
