@@ -74,7 +74,7 @@ def trust_of_days(
 
 
 def _summed(rows: Rows) -> Row | None:
-    """Add up rows: numbers are summed, flags joined by or, names listed; None of no row."""
+    """Add up rows: numbers are summed, flags joined by or, names listed, the last date kept; None of no row."""
     if not rows:
         return None
     summed: Row = {}
@@ -84,6 +84,8 @@ def _summed(rows: Rows) -> Row | None:
             summed[name] = None
         elif all(isinstance(value, bool) for value in values):
             summed[name] = any(values)
+        elif all(isinstance(value, date) for value in values):
+            summed[name] = min(values) if name.startswith("oldest") else max(values)
         elif all(isinstance(value, int | Decimal | float) for value in values):
             summed[name] = sum(values[1:], start=values[0])
         else:
