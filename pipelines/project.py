@@ -174,20 +174,10 @@ class Project:
         return self._text_of(self.policy_path)
 
     def keep_private(self) -> None:
-        """Close the folders that this program fills to everyone but their user, also those of an earlier version."""
-        local = "" if "://" in self.data_path else self.data_path
-        for folder in (
-            self.dagster_home,
-            self.published.parent,
-            self.reports,
-            Path(local) if local else None,
-        ):
-            if (
-                folder is not None
-                and folder.is_dir()
-                and folder != self.folder
-                and folder.stat().st_mode & 0o077
-            ):
+        """Close the folders inside the project that this program fills to everyone but their user."""
+        for folder in {self.dagster_home, self.published.parent, self.reports, self.folder / self.data_path}:
+            is_own = folder != self.folder and folder.is_relative_to(self.folder) and folder.is_dir()
+            if is_own and folder.stat().st_mode & 0o077:
                 with contextlib.suppress(PermissionError):  # a folder of someone else is theirs to close
                     folder.chmod(0o700)
 

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 
@@ -20,6 +20,9 @@ from pipelines.cli.wording import explained
 from pipelines.masking import MaskedStream
 from pipelines.project import Project, find_project
 from pipelines.settings import SETTINGS_FILE
+
+_INTERRUPTED = "Query interrupted"
+"""What DuckDB says in Python when Ctrl-C ends a query."""
 
 
 class Context:
@@ -76,18 +79,24 @@ def main() -> None:
                 click.echo(hint, err=True)
             sys.exit(2)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("Stopped. What was committed stays; the same command goes on from there.", err=True)
-            sys.exit(130)
+            _stop()
         except BrokenPipeError:
             # Whoever reads the output, such as `head`, has enough; nothing is left to be flushed to them.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.exit(0)
         except Exception as error:  # noqa: BLE001
+            if str(error) == _INTERRUPTED:
+                _stop()
             if is_debugging:
                 click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
             code, sentence = explained(error)
             click.echo(f"Error: {sentence}", err=True)
             sys.exit(code)
+
+
+def _stop() -> NoReturn:
+    click.echo("Stopped. What was committed stays; the same command goes on from there.", err=True)
+    sys.exit(130)
 
 
 def _options_anywhere(words: list[str]) -> tuple[list[str], bool]:

@@ -86,6 +86,8 @@ def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> 
         if len(statements) > 1:
             raise click.UsageError(f"There are {len(statements)} statements; {output_format} takes one.")
         _export(con, statements[0], output_format)
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
     except duckdb.Error as error:
         raise DataError(_readable(str(error))) from error
 
@@ -157,7 +159,7 @@ def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
                 _answer(con, "\n".join(lines), "table")
             except (DataError, click.UsageError) as error:
                 click.echo(f"Error: {error}", err=True)
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, RuntimeError):
                 click.echo("Stopped.", err=True)
             lines = []
 
