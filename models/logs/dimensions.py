@@ -39,7 +39,7 @@ SAME_TAGS: dict[str, tuple[str, ...]] = {
 
 
 _PLACES = {
-    name: (f"tag_{column}", rank)
+    name.lower(): (f"tag_{column}", rank)
     for column, names in (TAGS | SAME_TAGS).items()
     for rank, name in enumerate(names)
 }
@@ -63,7 +63,9 @@ def with_tag_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def _said(tags: pl.Series, places: Mapping[str, Place], fields: tuple[str, ...]) -> list[pl.Series]:
     rows = pl.DataFrame({"entry": tags}).with_row_index("row").filter(pl.col("entry").list.len() > 0)
-    entries = rows.explode("entry").unnest("entry").select("row", k="key", v="value")
+    entries = (
+        rows.explode("entry").unnest("entry").select("row", k=pl.col("key").str.to_lowercase(), v="value")
+    )
     entries = entries.filter(pl.col("k").is_in(list(places)) & (pl.col("v") != ""))
     *columns, _ = picked(entries, places, fields, (), len(tags))
     return columns
@@ -89,8 +91,10 @@ def given_tags(*, metadata: str, tags: str) -> str:
         tags: SQL of a JSON list of texts; a tag without a value has the value `true`.
     """
     held = tried(metadata, """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
-    known = ", ".join(f"'{name}'" for name in sorted(KNOWN))
-    is_known = f"e.key IN ({known}) OR coalesce(contains(',' || {WANTED} || ',', ',' || e.key || ','), false)"
+    known = ", ".join(f"'{name}'" for name in sorted({name.lower() for name in KNOWN}))
+    is_known = (
+        f"lower(e.key) IN ({known}) OR coalesce(contains(',' || {WANTED} || ',', ',' || e.key || ','), false)"
+    )
     short = f"length(e.value) BETWEEN 1 AND {_LONGEST} AND NOT starts_with(e.value, '{{') AND ({is_known})"
     entries = f"list_filter(map_entries({held}), lambda e: coalesce({short}, false))"
     listed = tried(tags, """from_json({}, '["VARCHAR"]')""")
@@ -113,7 +117,11 @@ def with_dimensions(frame: pl.LazyFrame, dimensions: Mapping[str, tuple[str, ...
     if not dimensions or "tags" not in schema:
         return frame
     pairs = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
-    places = {name: (column, rank) for column, names in dimensions.items() for rank, name in enumerate(names)}
+    places = {
+        name.lower(): (column, rank)
+        for column, names in dimensions.items()
+        for rank, name in enumerate(names)
+    }
 
     def fill(rows: pl.DataFrame) -> pl.DataFrame:
         columns = _said(rows["tags"].cast(pairs), places, tuple(dimensions))

@@ -8,6 +8,7 @@ Source: Helicone/helicone, `request_response_rmt` migrations and the HeliconeReq
 
 import polars as pl
 
+from models.logs.dimensions import given_tags, with_tag_columns
 from models.logs.tokens import TokenRule, disjoint
 from models.records import (
     Importer,
@@ -86,8 +87,8 @@ SELECT line_number, 1::INTEGER AS record_number, {text("request_id")} AS request
          CASE WHEN {_BILLIONTHS} IS NOT NULL THEN ({_BILLIONTHS})::DECIMAL(38, 12) / 1000000000 END,
          {money(text("cost"))})::DECIMAL(38, 12) AS provider_reported_cost_usd,
        coalesce({_property("Helicone-Session-Id")}, {_property("session")}) AS session_id,
-       {_property("team")} AS team, {_property("task_class")} AS task_class,
-       {_property("environment")} AS environment
+       {tried("response_body", "json_extract_string({}, '$.id')")} AS response_body_id,
+       {given_tags(metadata=_first("properties"), tags="NULL::VARCHAR")} AS tag_entries
 FROM records
 """
 
@@ -114,8 +115,10 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_cancelled = (code == _CANCELLED).fill_null(value=False)
     is_error = ((code >= _FIRST_ERROR_CODE) | ((code < 0) & ~is_cancelled)).fill_null(value=False)
     is_hit = pl.col("is_hit").fill_null(value=False)
-    frame = with_map(frame, "tags", {"environment": pl.col("environment")}, pl.String)
-    return frame.with_columns(
+    frame = with_tag_columns(frame)
+    tags = {"environment": pl.col("tag_environment"), "feature": pl.col("tag_feature")}
+    frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    done = frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null(), "missing_request_id", "request_id"),
             (started.is_null() & pl.col("has_start"), "bad_value", "request_created_at is no instant"),
@@ -152,8 +155,20 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_gateway_cache_hit=is_hit,
-        dedupe_key=pl.concat_str(pl.lit("id:"), "request_id"),
+        tenant=pl.coalesce("tag_tenant", "tenant"),
+        team=pl.col("tag_team"),
+        user_id=pl.coalesce("user_id", "tag_user_id"),
+        session_id=pl.coalesce("session_id", "tag_session_id"),
+        task_class=pl.col("tag_task_class"),
+        # The provider's own id, where the answer is exported too: a gateway behind Helicone logs the same call.
+        dedupe_key=pl.concat_str(
+            pl.lit("id:"),
+            pl.coalesce(
+                pl.when(~is_hit & (pl.col("response_body_id") != "")).then("response_body_id"), "request_id"
+            ),
+        ),
     )
+    return done.drop("tag_entries")
 
 
 def _milliseconds(column: str) -> pl.Expr:
@@ -165,7 +180,9 @@ _COLUMNS = [field for fields in _NAMES.values() for field in fields]
 IMPORTER = Importer(
     kind="helicone_export",
     table="raw.requests",
-    columns=dict.fromkeys(dict.fromkeys(["request_id", *_COLUMNS, "costUSD", "cost"]), "VARCHAR"),
+    columns=dict.fromkeys(
+        dict.fromkeys(["request_id", *_COLUMNS, "costUSD", "cost", "response_body"]), "VARCHAR"
+    ),
     select=_SELECT,
     canonical=_canonical,
     formats=("jsonl", "csv", "parquet"),
