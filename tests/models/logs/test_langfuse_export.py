@@ -170,3 +170,59 @@ def test_an_error_is_told_without_its_message() -> None:
 
     assert rows.select("status", "error_class").row(0) == ("error", "error")
     assert "zebra" not in rows.write_json()
+
+
+def test_a_providers_own_object_is_read_by_its_total_or_its_spelling() -> None:
+    """Sources: ai.google.dev (usageMetadata), Anthropic's, Bedrock's and DeepSeek's usage objects."""
+    gemini = {"promptTokenCount": 1000, "candidatesTokenCount": 200, "thoughtsTokenCount": 90,
+              "cachedContentTokenCount": 400}  # fmt: skip
+    thought = {"input_uncached": 600, "cache_read": 400, "output_text": 200, "reasoning": 90}
+    openai = {"prompt_tokens": 1000, "completion_tokens": 290, "prompt_tokens_details": {"cached_tokens": 400},
+              "completion_tokens_details": {"reasoning_tokens": 90}}  # fmt: skip
+    written = {"input_uncached": 5, "cache_read": 400, "cache_write_5m": 100, "output_text": 200}
+    objects = {
+        "Gemini": (gemini, thought),
+        "Gemini with its total": (gemini | {"totalTokenCount": 1290}, thought),
+        "Gemini of Vertex, snake case": (
+            {"prompt_token_count": 1000, "candidates_token_count": 200, "thoughts_token_count": 90,
+             "cached_content_token_count": 400}, thought),
+        "OpenAI": (openai, thought),
+        "OpenAI with its total": (openai | {"total_tokens": 1290}, thought),
+        "Anthropic": (
+            {"input_tokens": 5, "output_tokens": 200, "cache_read_input_tokens": 400,
+             "cache_creation_input_tokens": 100}, written),
+        "Anthropic, writes by lifetime": (
+            {"input": 5, "output": 200, "input_cache_read": 400, "input_cache_creation_5m": 60,
+             "input_cache_creation_1h": 40, "total": 705},
+            {"input_uncached": 5, "cache_read": 400, "cache_write_5m": 60, "cache_write_1h": 40, "output_text": 200}),
+        "Bedrock": (
+            {"inputTokens": 5, "outputTokens": 200, "cacheReadInputTokens": 400, "cacheWriteInputTokens": 100,
+             "totalTokens": 705}, written),
+        "DeepSeek": (
+            {"prompt_tokens": 1000, "completion_tokens": 290, "prompt_cache_hit_tokens": 400,
+             "prompt_cache_miss_tokens": 600},
+            {"input_uncached": 600, "cache_read": 400, "output_text": 290}),
+        "a 0 beside a count": (
+            {"input": 600, "output": 200, "cache_read_input_tokens": 0, "input_cached_tokens": 400, "total": 1200},
+            {"input_uncached": 600, "cache_read": 400, "output_text": 200}),
+    }  # fmt: skip
+
+    rows = read_records(KIND, [ROW | {"usage_details": usage} for usage, _ in objects.values()])
+
+    for (name, (_, tokens)), row in zip(objects.items(), rows.rows(named=True), strict=True):
+        assert (name, row["quarantine_detail"], tokens_of(row)) == (name, None, tokens)
+
+
+def test_what_litellm_exports_has_the_id_of_its_response_and_who_asked_is_told() -> None:
+    generation = ROW | {
+        "id": "time-10-00-00-000000_chatcmpl-9hYb2", "tags": ["customer:acme", "beta"], "user_id": None,
+        "metadata": {"user_id": "u7", "team": "ml", "note": "secret words", "ls_provider": "openai"},
+        "parent_observation_id": "p",
+    }  # fmt: skip
+
+    row = read_one(KIND, generation)
+
+    assert (row["dedupe_key"], row["parent_span_id"]) == ("id:chatcmpl-9hYb2", "p")
+    assert (row["tenant"], row["team"], row["user_id"], row["provider"]) == ("acme", "ml", "u7", "openai")
+    assert dict(row["tags"])["beta"] == "true"
+    assert "secret" not in str(row)
