@@ -12,6 +12,7 @@ import polars as pl
 from models.json_fields import json_field, json_struct
 from models.logs.cache_writes import split_writes
 from models.logs.tokens import TokenRule, disjoint
+from models.logs.unread import unread_usage
 from models.records import METER, Importer, first_reason, instant, money, text, tried, with_map, with_numbers
 
 KIND = "claude_code_transcript"
@@ -29,6 +30,7 @@ _TEXTS = {"tier": "service_tier", "speed": "speed", "geo": "inference_geo"}
 _PATHS = {name: f"$.usage.{path}" for name, path in (_USAGE | _TEXTS).items()}
 _PATHS |= {"message_id": "$.id", "model": "$.model"}
 _COUNTS = tuple(_USAGE)
+_READ = frozenset({*_USAGE.values(), "iterations"})
 _COLUMNS = (
     "type",
     "uuid",
@@ -52,7 +54,7 @@ SELECT line_number, 1::INTEGER AS record_number, "type" AS line_type, {text("uui
        regexp_extract("cwd", '([^/\\\\]+)[/\\\\]*$', 1) AS project, "isSidechain" = 'true' AS is_sidechain,
        {text('"agentId"')} AS agent_id, "isApiErrorMessage" = 'true' AS is_own_error,
        {money('"costUSD"')} AS provider_reported_cost_usd,
-       {tried('"message"', "json_type({}, '$.usage')")} = 'OBJECT' AS has_object,
+       {tried('"message"', "json_extract({}, '$.usage')::VARCHAR")} AS usage_text,
        {", ".join(f"{json_field('m', path)} AS {name}" for name, path in _PATHS.items())}
 FROM parsed
 """
@@ -106,6 +108,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         usage_source=pl.when(pl.col("prompt").is_null() | pl.col("completion").is_null())
         .then(pl.lit("missing"))
         .otherwise(pl.lit("provider")),
+        unread_usage=unread_usage("usage_text", "message.usage", _READ),
         is_gateway_cache_hit=pl.lit(value=False),
         dedupe_key=pl.concat_str(pl.lit("id:"), request_id),
     )

@@ -12,6 +12,7 @@ from models.logs.cache_writes import split_writes
 from models.logs.dimensions import given_tags, with_tag_columns
 from models.logs.langfuse_shape import inclusive, pick_details
 from models.logs.picking import opened
+from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.usage_names import COUNTS
 from models.records import (
@@ -67,6 +68,7 @@ _PROVIDER = (
     "ai.model.provider",
     "custom_llm_provider",
 )
+_SPAN_ID, _TRACE_ID = "^[0-9a-f]{16}$", "^[0-9a-f]{32}$"
 _LITELLM_ID = r"^time-[0-9]{2}-[0-9]{2}-[0-9]{2}-[0-9]+_(.+)$"
 """LiteLLM names its generation by the time and the response's id."""
 KEPT_PATHS = {
@@ -98,6 +100,11 @@ _OLD = (
 _PROVIDERS = ", ".join(
     _extracted("metadata", f'{where}."{name}"') for where in ("$", "$.attributes") for name in _PROVIDER
 )
+_RESPONSE_IDS = ", ".join(
+    text(_extracted("metadata", f'{where}."{name}"'))
+    for where in ("$.attributes", "$")
+    for name in ("gen_ai.response.id", "ai.response.id")
+)
 _MORE = pl.List(pl.Struct({"key": pl.String, "value": pl.Float64}))
 _SELECT = f"""
 WITH named AS NOT MATERIALIZED (
@@ -116,6 +123,7 @@ SELECT line_number, 1::INTEGER AS record_number, {text("id")} AS request_id,
        {money(f"coalesce({text(_first('total_cost'))}, {_map(_first('cost_details'))}['total'])")}
          AS provider_reported_cost_usd,
        details IS NOT NULL AND usage_map IS NULL AS is_odd,
+       coalesce({_RESPONSE_IDS}) AS response_id,
        list_transform(map_entries(usage_map), lambda e: {{'k': e.key, 'v': e.value}}) AS usage_entries,
        {given_tags(metadata=_first("metadata"), tags="tags")} AS tag_entries
 FROM counted
@@ -147,6 +155,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     tags["environment"] = pl.coalesce("environment", pl.col("tag_environment"))
     tags["feature"] = pl.col("tag_feature")
     tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))
+    is_generation = kind.is_in(["generation", "embedding"]).fill_null(value=True)
+    frame = with_parents(
+        frame.with_columns(
+            span_id=pl.col("request_id"), parent_id=pl.col("parent_observation_id"), is_usable=is_generation
+        )
+    )
     frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
     frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
     done = frame.with_columns(
@@ -167,8 +181,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         ),
         is_ignored=(~kind.is_in(["generation", "embedding"])).fill_null(value=False)
         | pl.col("is_deleted").fill_null(value=False),
-        span_id=pl.col("request_id"),
-        parent_span_id=pl.col("parent_observation_id"),
+        parent_span_id=pl.col("parent_span_id"),
         logical_request_id=pl.col("trace_id"),
         attempt_no=pl.lit(1, dtype=pl.Int32),
         started_at=pl.col("start_time"),
@@ -193,9 +206,14 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
         is_gateway_cache_hit=pl.lit(value=False),
-        dedupe_key=pl.concat_str(
-            pl.lit("id:"), pl.coalesce(pl.col("request_id").str.extract(_LITELLM_ID, 1), "request_id")
-        ),
+        dedupe_key=pl.when(pl.col("request_id").str.contains(_LITELLM_ID))
+        .then(pl.concat_str(pl.lit("id:"), pl.col("request_id").str.extract(_LITELLM_ID, 1)))
+        .when(pl.col("response_id").is_not_null())
+        .then(pl.concat_str(pl.lit("id:"), "response_id"))
+        # Langfuse keeps the ids of spans that it was sent: a collector's file may hold the same span.
+        .when(pl.col("request_id").str.contains(_SPAN_ID) & pl.col("trace_id").str.contains(_TRACE_ID))
+        .then(pl.concat_str(pl.lit("span:"), "trace_id", pl.lit(":"), "request_id"))
+        .otherwise(pl.concat_str(pl.lit("id:"), "request_id")),
     )
     return done.drop("tag_entries", "more")
 

@@ -95,8 +95,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     who = who.str.to_lowercase()
     frame = settle_totals(
         split_writes(frame),
-        # The AI SDK hands on what these providers count, which is without the cache; its version 6 tells the rest too.
-        cache_apart=(pl.col("is_ai_sdk") & who.str.contains_any(_APART)).fill_null(value=False),
+        # The AI SDK and Strands hand on what these providers count, which is without the cache; version 6 of the SDK
+        # tells the rest too.
+        cache_apart=(
+            (pl.col("is_ai_sdk") | pl.col("scope").str.contains("strands").fill_null(value=False))
+            & who.str.contains_any(_APART)
+        ).fill_null(value=False),
         reasoning_apart=who.str.contains_any(_REASONING_APART).fill_null(value=False),
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))

@@ -21,7 +21,9 @@ _LOG = (
     f"attributes {_ATTRIBUTES})"
 )
 COLUMNS = {
-    "resourceSpans": f"STRUCT(resource {_RESOURCE_TYPE}, scopeSpans STRUCT(spans {_SPAN}[])[])[]",
+    "resourceSpans": (
+        f"STRUCT(resource {_RESOURCE_TYPE}, scopeSpans STRUCT(scope STRUCT(name VARCHAR), spans {_SPAN}[])[])[]"
+    ),
     "resourceLogs": f"STRUCT(resource {_RESOURCE_TYPE}, scopeLogs STRUCT(logRecords {_LOG}[])[])[]",
     # Of metrics it is enough to know that they are there.
     "resourceMetrics": "VARCHAR",
@@ -56,7 +58,7 @@ scopes AS NOT MATERIALIZED (
   FROM resources
 ),
 spans AS NOT MATERIALIZED (
-  SELECT line_number, {_NAMES}, coalesce(len(s.spans), 0) = 0 AS is_empty,
+  SELECT line_number, {_NAMES}, s.scope.name AS scope, coalesce(len(s.spans), 0) = 0 AS is_empty,
          unnest(CASE WHEN len(s.spans) > 0 THEN s.spans ELSE [NULL] END) AS span
   FROM scopes
 ),
@@ -65,7 +67,7 @@ log_scopes AS NOT MATERIALIZED (
   SELECT line_number, {_RESOURCE}, unnest(r.scopeLogs) AS s FROM log_resources
 ),
 logs AS NOT MATERIALIZED (SELECT line_number, {_NAMES}, unnest(s.logRecords) AS l FROM log_scopes)
-SELECT line_number, {_NAMES}, is_empty, {WANTED} AS wanted_tags, false AS is_event,
+SELECT line_number, {_NAMES}, scope, is_empty, {WANTED} AS wanted_tags, false AS is_event,
        NULL::VARCHAR AS event_body, NULL::VARCHAR AS content_hash,
        span.traceId AS trace_id, span.spanId AS span_id, nullif(span.parentSpanId, '') AS parent_id,
        span.kind AS span_kind,
@@ -73,7 +75,7 @@ SELECT line_number, {_NAMES}, is_empty, {WANTED} AS wanted_tags, false AS is_eve
        list_transform(span.attributes, lambda a: {{'k': a."key", 'v': {_TEXT}}}) AS attributes
 FROM spans
 UNION ALL
-SELECT line_number, {_NAMES}, false, {WANTED}, true,
+SELECT line_number, {_NAMES}, NULL, false, {WANTED}, true,
        coalesce(l.eventName, {_BODY}), md5(concat_ws(chr(31), l.timeUnixNano, to_json(l.attributes))),
        NULL, NULL, NULL, NULL, coalesce(nullif(l.timeUnixNano, '0'), l.observedTimeUnixNano),
        coalesce(nullif(l.timeUnixNano, '0'), l.observedTimeUnixNano), NULL,

@@ -10,7 +10,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import duckdb
@@ -21,7 +21,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from models.records import Importer, Reading
-from pipelines.landing.records import Records
+from pipelines.landing.records import Records, decodable, is_utf8, not_blank, without_nul
 from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
 from pipelines.landing.shape import fits
 from pipelines.landing.split import Positions
@@ -33,7 +33,6 @@ _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
 _NUMBER = r"^\s*[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*$"
 _FOREIGN_NUMBER = r"^\s*[-+]?(?:\d+,\d+|\d{1,3}(?:\.\d{3})+(?:,\d+)?)\s*$"
-_WHITE_SPACE = np.frombuffer(b" \t\r\n", np.uint8)
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
@@ -132,7 +131,7 @@ class Reader:
     def read(self, records: Records, layout: Layout) -> Read:
         """Read records; every one that is not blank is in the result."""
         if layout.form != "text":
-            records = _without_nul(records)
+            records = without_nul(records)
         found = Read(records)
         if layout.form == "csv":
             self._read_csv(found, records, layout)
@@ -150,7 +149,7 @@ class Reader:
         return found
 
     def _read_json(self, found: Read, records: Records) -> None:
-        alive = _not_blank(records)
+        alive = not_blank(records)
         try:
             rows = self._json_rows(records, alive)
         except _READING_ERRORS:
@@ -199,7 +198,7 @@ class Reader:
 
     def _fitting(self, records: Records, alive: Positions, found: Read) -> Positions:
         """Return which records are JSON objects of the format's shape, all in one go; the others are refused."""
-        decoded = _decodable(records, alive)
+        decoded = decodable(records, alive)
         taken = records.take(decoded)
         lines = pa.table({"ordinal": decoded, "line": taken.strings()})
         # Every function of the condition holds the parsed records of a batch, and the rare long one is tried alone.
@@ -216,11 +215,11 @@ class Reader:
         return np.asarray(fitting, np.int64)
 
     def _read_csv(self, found: Read, records: Records, layout: Layout) -> None:
-        alive = _not_blank(records)
+        alive = not_blank(records)
         table, refused = _csv_table(records.take(alive), layout)
         if table is None or refused or table.num_rows != len(alive):
             found.records = records = _unquoted(records, layout)
-            alive = _not_blank(records)
+            alive = not_blank(records)
             good = []
             for index in alive:
                 rows = _csv_rows(records.text(index), layout)
@@ -242,8 +241,8 @@ class Reader:
         self._finish(found, alive, rows_of, lambda _: ("invalid_csv", "the row cannot be read"))
 
     def _read_text(self, found: Read, records: Records) -> None:
-        alive = _not_blank(records)
-        decoded = _decodable(records, alive)
+        alive = not_blank(records)
+        decoded = decodable(records, alive)
         for index in np.setdiff1d(alive, decoded):
             found.refused[int(index)] = broken_json(records.text(index))
 
@@ -351,45 +350,6 @@ class _Scratch:
         self._file.close()
 
 
-def _without_nul(records: Records) -> Records:
-    """Return records whose texts hold U+FFFD in place of U+0000, which neither the lake nor its catalog can keep."""
-    written = rb"\u0000"
-    return (
-        replace(records, data=records.data.replace(written, rb"\ufffd"))
-        if written in records.data
-        else records
-    )
-
-
-def _not_blank(records: Records) -> Positions:
-    """Return which records hold more than white space."""
-    if not len(records):
-        return np.empty(0, np.int64)
-    codes = np.frombuffer(records.data, np.uint8)
-    is_text = np.logical_or.reduceat(codes > ord(" "), records.starts)
-    if not is_text.all():
-        # Control characters are below the space too, and no white space.
-        is_text = np.logical_or.reduceat(~np.isin(codes, _WHITE_SPACE), records.starts)
-    return np.flatnonzero(is_text).astype(np.int64)
-
-
-def _decodable(records: Records, alive: Positions) -> Positions:
-    """Return which of some records are UTF-8."""
-    try:
-        records.take(alive).data.decode("utf-8")
-    except UnicodeDecodeError:
-        return np.array([index for index in alive if _is_utf8(records.text(index))], np.int64)
-    return alive
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _wrong_shape(_index: int) -> Reason:
     return "wrong_shape", "a field holds another type than the format's"
 
@@ -438,7 +398,7 @@ def _with_decimal_points(table: pa.Table) -> pa.Table:
 
 
 def _csv_rows(text: bytes, layout: Layout) -> list[list[str]]:
-    if not _is_utf8(text):
+    if not is_utf8(text):
         return []
     try:
         return list(

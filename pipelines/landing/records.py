@@ -1,7 +1,7 @@
 """Records on their way to a reader: whole records of one file or several, and where each of them lies."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +9,8 @@ import polars as pl
 import pyarrow as pa
 
 from pipelines.landing.split import Piece, Positions
+
+_WHITE_SPACE = np.frombuffer(b" \t\r\n", np.uint8)
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,42 @@ class Records:
 
 def _joined(parts: list[Positions]) -> Positions:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def without_nul(records: Records) -> Records:
+    """Return records whose texts hold U+FFFD in place of U+0000, which neither the lake nor its catalog can keep."""
+    written = rb"\u0000"
+    return (
+        replace(records, data=records.data.replace(written, rb"\ufffd"))
+        if written in records.data
+        else records
+    )
+
+
+def not_blank(records: Records) -> Positions:
+    """Return which records hold more than white space."""
+    if not len(records):
+        return np.empty(0, np.int64)
+    codes = np.frombuffer(records.data, np.uint8)
+    is_text = np.logical_or.reduceat(codes > ord(" "), records.starts)
+    if not is_text.all():
+        # Control characters are below the space too, and no white space.
+        is_text = np.logical_or.reduceat(~np.isin(codes, _WHITE_SPACE), records.starts)
+    return np.flatnonzero(is_text).astype(np.int64)
+
+
+def decodable(records: Records, alive: Positions) -> Positions:
+    """Return which of some records are UTF-8."""
+    try:
+        records.take(alive).data.decode("utf-8")
+    except UnicodeDecodeError:
+        return np.array([index for index in alive if is_utf8(records.text(index))], np.int64)
+    return alive
+
+
+def is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

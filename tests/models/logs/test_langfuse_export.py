@@ -226,3 +226,23 @@ def test_what_litellm_exports_has_the_id_of_its_response_and_who_asked_is_told()
     assert (row["tenant"], row["team"], row["user_id"], row["provider"]) == ("acme", "ml", "u7", "openai")
     assert dict(row["tags"])["beta"] == "true"
     assert "secret" not in str(row)
+
+
+def test_a_generation_that_was_a_span_is_known_as_one_and_names_the_generation_above() -> None:
+    trace, root, between, leaf = "5b8efff798038103d269b633813fc60c", "a" * 16, "b" * 16, "c" * 16
+    rows = read_records(
+        KIND,
+        [
+            ROW | {"id": root, "trace_id": trace},
+            ROW | {"id": between, "trace_id": trace, "parent_observation_id": root, "type": "SPAN"},
+            ROW | {"id": leaf, "trace_id": trace, "parent_observation_id": between},
+            ROW | {"id": "o9", "metadata": {"attributes": {"gen_ai.response.id": "chatcmpl-9hYb2"}}},
+        ],
+    ).filter(~pl.col("is_ignored"))
+
+    assert rows["dedupe_key"].to_list() == [
+        f"span:{trace}:{root}",
+        f"span:{trace}:{leaf}",
+        "id:chatcmpl-9hYb2",
+    ]
+    assert rows["parent_span_id"].to_list() == [None, root, None]
