@@ -40,6 +40,7 @@ _BOOKKEEPING = (
     "record_number",
     "dedupe_key",
 )
+_HELP = ("is_double", "is_short", "tokens", "call_key")
 _CONTENT = "content:"
 _COUNTER = r"^id:\d{1,12}$"
 _SHORT = r"^id:(?:[A-Za-z][A-Za-z0-9]{0,15}[-_:.])*\d{1,12}(?:@.*)?$"
@@ -63,7 +64,7 @@ def dedupe(
         range is in exactly one of them.
     """
     columns = requests.collect_schema().names()
-    order = ["dedupe_key", "started_at", "source", "file_hash", "line_number", "record_number"]
+    order = ["call_key", "started_at", "source", "file_hash", "line_number", "record_number"]
     requests = _keyed(requests)
     # Only keys that occur twice need a second look.
     ranked = requests.with_columns(is_double=pl.len().over("dedupe_key") > 1)
@@ -72,11 +73,11 @@ def dedupe(
     double = double.sort(order).with_columns(
         usage_rank=_usage_rank(),
         trust_rank=_trust_rank(),
-        content=pl.struct(pl.exclude(*_BOOKKEEPING, "is_double", "is_short", "tokens")).hash(),
+        content=pl.struct(pl.exclude(*_BOOKKEEPING, *_HELP)).hash(),
     )
     double = double.with_columns(
         is_anchor=_is_another_call(window), record=pl.int_range(pl.len())
-    ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill().over("dedupe_key"))
+    ).with_columns(anchor=pl.when("is_anchor").then("record").forward_fill())
     anchors = double.filter("is_anchor").select("record", anchor_at="started_at")
     # In order, for the record before.
     chained = double.join(anchors, left_on="anchor", right_on="record", how="left", maintain_order="left")
@@ -105,8 +106,7 @@ def dedupe(
     is_near = pl.col("started_at") - pl.col("anchor_at") <= window
     losers = (
         chained.with_columns(
-            pl.col(name).shift(1).over("dedupe_key").alias(f"previous_{name}")
-            for name in ("source", "file_hash", "line_number")
+            _before(name).alias(f"previous_{name}") for name in ("source", "file_hash", "line_number")
         )
         .join(winner, on="anchor", how="left")
         .filter(pl.col("record") != pl.col("best_record"))
@@ -120,9 +120,13 @@ def dedupe(
             .otherwise(pl.lit("seen_by_another_source")),
         )
     )
-    winners, sums = without_sums(winners, requests.select(columns), window=window)
+    # What is filtered in several ways from here on is computed once.
+    whole, lost, landed = (
+        frame.lazy() for frame in pl.collect_all([winners, losers, requests.select(columns)])
+    )
+    winners, sums = without_sums(whole, landed, window=window)
     removed = table("ops.duplicates").conform(
-        pl.concat([losers, sums], how="diagonal").with_columns(started_hour=hour_of(pl.col("started_at")))
+        pl.concat([lost, sums], how="diagonal").with_columns(started_hour=hour_of(pl.col("started_at")))
     )
     winners = winners.with_columns(started_hour=hour_of(pl.col("started_at")))
     in_range = (pl.col("started_hour") >= from_hour) & (pl.col("started_hour") < to_hour)
@@ -147,7 +151,7 @@ def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _told_apart(double: pl.LazyFrame) -> pl.LazyFrame:
-    """Add `tokens` and `is_short`, and to a short id's key what its record counts: other counts are another call."""
+    """Add `tokens`, `is_short` and `call_key`: a short id's holds what is counted, as other counts are another call."""
     has_usage = pl.any_horizontal(pl.col(name).is_not_null() for name in TOKEN_COLUMNS)
     double = double.with_columns(
         tokens=pl.when(has_usage).then(pl.sum_horizontal(TOKEN_COLUMNS)),
@@ -156,38 +160,38 @@ def _told_apart(double: pl.LazyFrame) -> pl.LazyFrame:
     # Of one source and one instant there is one call.
     counted = pl.col("tokens").max().over("dedupe_key", "source", "started_at")
     return double.with_columns(
-        dedupe_key=pl.when("is_short")
+        call_key=pl.when("is_short")
         .then(pl.concat_str("dedupe_key", pl.lit("#"), counted.fill_null(-1)))
         .otherwise("dedupe_key")
     )
 
 
+def _before(name: str) -> pl.Expr:
+    """Return what the record before it, in the order of keys, has; NULL for the first record of a key."""
+    return pl.when(pl.col("call_key") == pl.col("call_key").shift(1)).then(pl.col(name).shift(1))
+
+
 def _is_another_call(window: timedelta) -> pl.Expr:
-    """Return whether a record, in the order of its key, is not of the call of the record before it."""
-
-    def before(name: str, *keys: str) -> pl.Expr:
-        return pl.col(name).shift(1).over("dedupe_key", *keys)
-
+    """Return whether a record, in the order of keys, is not of the call of the record before it."""
     at, tokens = pl.col("started_at"), pl.col("tokens")
-    gap, own_gap = at - before("started_at"), at - before("started_at", "source")
-    is_first = before("started_at").is_null()
-    by_provider = (pl.col("usage_source") == "provider") & (before("usage_source", "source") == "provider")
-    is_told_again = (tokens == before("tokens")) & (gap <= _AGREE_WITHIN)
+    # The record before it of the same source.
+    own = pl.struct("started_at", "tokens", "usage_source").shift(1).over("call_key", "source").struct
+    gap, own_gap = at - _before("started_at"), at - own.field("started_at")
+    by_provider = (pl.col("usage_source") == "provider") & (own.field("usage_source") == "provider")
+    is_told_again = (tokens == _before("tokens")) & (gap <= _AGREE_WITHIN)
     is_reused = (
         (own_gap > timedelta(0))
         & (own_gap <= window)
         & by_provider
         & ~pl.col("source_kind").is_in(GROWING_KINDS)
-        & (tokens != before("tokens", "source"))
+        & (tokens != own.field("tokens"))
         & ~is_told_again.fill_null(value=False)
     )
     is_short_again = (gap > _AGREE_WITHIN) | ((own_gap > timedelta(0)) & (own_gap == gap))
     return (
-        is_first
+        gap.is_null()
         | (gap > window)
-        | pl.when("is_short")
-        .then(is_short_again.fill_null(value=False))
-        .otherwise(is_reused.fill_null(value=False))
+        | pl.when("is_short").then(is_short_again).otherwise(is_reused).fill_null(value=False)
     )
 
 
