@@ -21,6 +21,7 @@ from pipelines.checks.again import judge_again
 from pipelines.partitions import day_range, hour_range
 from pipelines.project import Project
 from pipelines.warehouse.closed import closed_periods
+from pipelines.warehouse.damage import mend
 from pipelines.warehouse.resource import Warehouse, days_between
 
 _DAGSTER_YAML = """\
@@ -43,12 +44,13 @@ _OURS = (ConfigurationError.__name__, DataError.__name__)
 
 @dataclass
 class RunSummary:
-    """What a run did: hours and days computed, checks that did not pass, and what failed."""
+    """What a run did: hours and days computed, checks that did not pass, what failed, and what damage it mended."""
 
     hours: int = 0
     days: int = 0
     failed_checks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
 
 
 def dagster_home(project: Project) -> Path:
@@ -94,8 +96,11 @@ def run(
     warehouse.prepare()
     with warehouse.reading() as con:
         closed_periods(con, project)  # refuses another zone
+    mended = mend(warehouse)
+    for sentence in mended:
+        warehouse.progress("mend", sentence)
     definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
-    summary = RunSummary()
+    summary = RunSummary(mended=mended)
     with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
         selection = None
         if source is not None:

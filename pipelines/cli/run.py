@@ -102,6 +102,8 @@ def command(
         if is_whole:
             watch.keep()
     click.echo(f"Computed {summary.hours} hours and {summary.days} days; published {project.published}.")
+    for sentence in summary.mended:
+        click.echo(f"  mended: {sentence}")
     from pipelines.reports.standing import standing
 
     with warehouse.reading() as con:

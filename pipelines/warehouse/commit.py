@@ -25,7 +25,8 @@ from models.schemas.base import Table
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import Lake
-from pipelines.warehouse.data_files import DataFiles
+from pipelines.warehouse.data_files import DataFiles, staging
+from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 from pipelines.warehouse.turns import turn
 
 PartitionValue = datetime | date | None
@@ -49,6 +50,13 @@ def partition_key(value: PartitionValue) -> str:
 def partition_value(key: str) -> datetime | date:
     """Return the hour or the business date that a partition's key names."""
     return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)
+
+
+def content_hash(rows: pl.DataFrame) -> str:
+    """Hash the rows of a partition, in the order of its key: equal hashes are equal bytes."""
+    buffer = io.BytesIO()
+    rows.write_parquet(buffer, compression="uncompressed", statistics=False)
+    return hashlib.sha256(buffer.getbuffer()).hexdigest()
 
 
 @dataclass
@@ -144,9 +152,7 @@ class Commit:
             part.path = self._written(table, partition_key(value), rows)
             part.content_hash = hashlib.sha256(part.path.read_bytes()).hexdigest()
         elif rows.height:
-            part.rows, buffer = rows, io.BytesIO()
-            rows.write_parquet(buffer, compression="uncompressed", statistics=False)
-            part.content_hash = hashlib.sha256(buffer.getbuffer()).hexdigest()
+            part.rows, part.content_hash = rows, content_hash(rows)
         self._partitions.append(part)
 
     def _written(self, table: Table, name: str, rows: pl.DataFrame) -> Path:
@@ -272,7 +278,7 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
 
     Commits of several processes are taken in turn; a conflict is tried again with growing pauses.
     """
-    with lake.writing() as con:
+    with lake.writing() as con, _disk_is_told(project):
         commit = Commit(project=project, run_id=run_id, job=job, con=con)
         yield commit
         with turn(project):
@@ -288,6 +294,18 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
                     time.sleep(0.05 * 2**attempt)
                 else:
                     return
+
+
+@contextmanager
+def _disk_is_told(project: Project) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
+        if not is_full_disk(error):
+            raise
+        raise DataError(
+            f"Nothing was committed. {full_disk_sentence(staging(project))} Then run again."
+        ) from error
 
 
 def _roll_back(con: duckdb.DuckDBPyConnection) -> None:

@@ -49,7 +49,8 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     if catalog.startswith("sqlite:"):
         load_extension(con, "sqlite_scanner")
         file = Path(catalog.removeprefix("sqlite:"))
-        if not file.exists():
+        if not file.exists() or file.stat().st_size == 0:
+            _refuse_lost_catalog(file, project)
             if read_only:
                 raise DataError(f"There is no warehouse at {file} yet; run `nanodollar run` first.")
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +83,18 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
             )
         ) from None
     con.execute("USE nanodollar")
+
+
+def _refuse_lost_catalog(file: Path, project: Project) -> None:
+    """Raise where the lake has files but no catalog: a new one would begin from nothing without a word."""
+    data = Path(project.data_path)
+    if next(data.rglob("*.parquet"), None) is not None:
+        raise DataError(
+            f"The catalog {file} is {'empty' if file.exists() else 'gone'}, while the lake's files lie in {data}: "
+            f"closed months and corrections, and what has landed, are lost with it. Put it back from a backup; or move "
+            f"{data} away, and `nanodollar run` lands and computes all again, with no month closed."
+        )
+    file.unlink(missing_ok=True)
 
 
 def _tell_store(con: duckdb.DuckDBPyConnection, project: Project) -> None:
@@ -190,10 +203,15 @@ def _definitions() -> tuple[list[str], str]:
     return statements, hashlib.sha256("\n".join(statements).encode()).hexdigest()[:16]
 
 
+def definitions_hash() -> str:
+    """Return the hash of what this version defines: tables, views and macros."""
+    return _definitions()[1]
+
+
 def is_current(con: duckdb.DuckDBPyConnection) -> bool:
     """Return whether the lake was defined by this version: the macro `schema_version()` holds its hash."""
     try:
-        return con.execute("SELECT schema_version()").fetchone() == (_definitions()[1],)
+        return con.execute("SELECT schema_version()").fetchone() == (definitions_hash(),)
     except duckdb.CatalogException:
         return False
 

@@ -1,8 +1,13 @@
-"""Where the lake's Parquet files lie: they are written in a local folder, then put where the lake keeps them.
+"""Where the lake's Parquet files lie: they are written as drafts in a local folder, then put where the lake keeps them.
+
+A draft is hidden and named by its process; it gets its name within the turn of its commit. So what a kill has left can
+be told from what another process is writing.
 
 With `data_path` on the disk both are one; with `s3://bucket/prefix` a file is sent when its commit is carried out.
 """
 
+import os
+import re
 import uuid
 from pathlib import Path
 
@@ -26,7 +31,7 @@ class DataFiles:
         """Return a path for a Parquet file of a table."""
         folder = staging(self._project) / dotted.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{name}-{uuid.uuid4().hex[:8]}.parquet"
+        return folder / f".{os.getpid()}-{name}-{uuid.uuid4().hex[:8]}.parquet"
 
     def place(self, path: Path) -> str:
         """Return the address at which the lake reads a written file; placing it again does nothing.
@@ -35,7 +40,9 @@ class DataFiles:
             DataError: the store does not take it.
         """
         if path not in self._places:
-            self._places[path] = self._sent(path) if _is_remote(self._project) else str(path)
+            self._places[path] = (
+                self._sent(path) if _is_remote(self._project) else str(path.rename(_placed(path)))
+            )
         return self._places[path]
 
     def drop(self, path: Path) -> None:
@@ -44,9 +51,11 @@ class DataFiles:
         path.unlink(missing_ok=True)
         if address is not None and address.startswith(SCHEME):
             object_store().delete_file(address.removeprefix(SCHEME))
+        elif address is not None:
+            Path(address).unlink(missing_ok=True)
 
     def _sent(self, path: Path) -> str:
-        own = path.relative_to(staging(self._project))
+        own = _placed(path).relative_to(staging(self._project))
         address = f"{self._project.data_path.rstrip('/')}/{own}"
         try:
             pyarrow.fs.copy_files(
@@ -62,6 +71,31 @@ class DataFiles:
             ) from error
         path.unlink()
         return address
+
+
+def _placed(draft: Path) -> Path:
+    return draft.with_name(re.sub(r"^\.\d+-", "", draft.name))
+
+
+def dead_drafts(project: Project) -> list[Path]:
+    """Return the drafts of processes that live no more."""
+    found = staging(project).rglob(".*-*.parquet") if staging(project).exists() else ()
+    return [
+        path
+        for path in found
+        if (number := path.name[1:].partition("-")[0]).isdigit() and not is_alive(int(number))
+    ]
+
+
+def is_alive(number: int) -> bool:
+    """Return whether a process of this machine lives."""
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def staging(project: Project) -> Path:

@@ -1,6 +1,7 @@
 """Publish the lake as one plain DuckDB file: what changed is replaced in a copy, then the copy is renamed.
 
-The file opens in a stock DuckDB with no extension. `raw` stays in the lake.
+The file opens in a stock DuckDB with no extension. `raw` stays in the lake. A file that holds the lake as it is stays
+as it is; one that is damaged is written anew.
 """
 
 import os
@@ -17,7 +18,9 @@ from models.schemas.base import Table
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import partition_value
-from pipelines.warehouse.connect import SCHEMAS, connect_read_only
+from pipelines.warehouse.connect import SCHEMAS, connect_read_only, definitions_hash
+from pipelines.warehouse.data_files import is_alive
+from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
 _PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
 
@@ -38,23 +41,75 @@ def publish(project: Project) -> Published:
         DataError: the disk is full or the file cannot be written; the old file stays as it was.
     """
     target = project.published
+    with connect_read_only(project) as con:
+        if target.exists() and _held(target) == _snapshot(con):
+            return Published(target, target.stat().st_size, 0)
     target.parent.mkdir(parents=True, exist_ok=True)
+    drop_drafts(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        if target.exists():
-            shutil.copyfile(target, draft)
-        with connect_read_only(project) as con:
-            replaced = _write(con, draft)
+        replaced = _drafted(project, draft, target if target.exists() else None)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
+        if is_full_disk(error):
+            raise DataError(
+                f"The warehouse could not be published to {target}. {full_disk_sentence(target.parent)} "
+                "Then run `nanodollar publish` again."
+            ) from error
         raise DataError(
-            f"The warehouse could not be published to {target} ({str(error).splitlines()[0]}); "
-            f"free some disk and run `nanodollar publish` again."
+            f"The warehouse could not be published to {target} ({str(error).splitlines()[0]}); mend that and run "
+            f"`nanodollar publish` again."
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
-        Path(f"{draft}.wal").unlink(missing_ok=True)
+        _remove(draft)
     return Published(target, target.stat().st_size, replaced)
+
+
+def drop_drafts(target: Path) -> None:
+    """Remove drafts that a killed publication left; those of a process that lives are its own."""
+    for draft in target.parent.glob(f".{target.name}.*.draft"):
+        number = draft.name.split(".")[-2]
+        if not (number.isdigit() and is_alive(int(number))):
+            _remove(draft)
+
+
+def _remove(draft: Path) -> None:
+    draft.unlink(missing_ok=True)
+    Path(f"{draft}.wal").unlink(missing_ok=True)
+
+
+def _snapshot(con: duckdb.DuckDBPyConnection, lake: str = "") -> str:
+    """Return what tells the state of the lake, and of the code that publishes it, from every other."""
+    found = con.execute(
+        "SELECT concat_ws(' ', (FROM nanodollar.current_snapshot()), "
+        f"(SELECT max(loaded_at) FROM {lake}ops.partitions))"
+    ).fetchall()
+    return f"{found[0][0]} {definitions_hash()}"
+
+
+def _held(target: Path) -> str | None:
+    """Return the state of the lake that a published file holds, None where it cannot be read."""
+    try:
+        with duckdb.connect(str(target), read_only=True) as con:
+            found = con.execute("SELECT lake_snapshot()").fetchone()
+    except duckdb.Error:
+        return None
+    return None if found is None else str(found[0])
+
+
+def _drafted(project: Project, draft: Path, before: Path | None) -> int:
+    """Write a draft that begins with the file before; return how many partitions were replaced."""
+    try:
+        if before is not None:
+            shutil.copyfile(before, draft)
+        with connect_read_only(project) as con:
+            return _write(con, draft)
+    except duckdb.Error as error:
+        if before is None or is_full_disk(error) or isinstance(error, duckdb.HTTPException):
+            raise
+        # A damaged file fails in ways of its own, and takes its session along.
+        _remove(draft)
+        return _drafted(project, draft, None)
 
 
 def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
@@ -64,6 +119,33 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     for schema in _PUBLISHED_SCHEMAS:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
     wanted = [table for table in tables().values() if table.schema in _PUBLISHED_SCHEMAS]
+    stored = [table for table in wanted if table.select is None]
+    _define(con, stored)
+    changed = _changed(con)
+    replaced = 0
+    for table in stored:
+        if table.schema == "ops":
+            con.execute(f"DELETE FROM {table.dotted}")
+            con.execute(_insert(table))
+        elif table.dotted in changed:
+            _replace(con, table, changed[table.dotted])
+            replaced += len(changed[table.dotted])
+    _compare_counts(con, [table for table in stored if table.dotted in changed and table.schema != "ops"])
+    for table in wanted:
+        if table.select is not None:
+            for statement in table.ddl():
+                con.execute(statement)
+    for statement in macros_sql():
+        con.execute(statement)
+    con.execute(f"CREATE OR REPLACE MACRO lake_snapshot() AS {sql_text(_snapshot(con, 'nanodollar.'))}")
+    con.execute("COMMIT")
+    con.execute("USE memory")
+    con.execute("DETACH published")
+    return replaced
+
+
+def _define(con: duckdb.DuckDBPyConnection, stored: list[Table]) -> None:
+    """Create the tables, those anew whose columns are not those of this version."""
     have = {
         f"{schema}.{name}": columns
         for schema, name, columns in con.execute(
@@ -71,36 +153,13 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
             "FROM information_schema.columns WHERE table_catalog = 'published' GROUP BY ALL"
         ).fetchall()
     }
-    replaced = 0
-    for table in wanted:
-        if table.select is not None:
-            continue
+    for table in stored:
         if have.get(table.dotted) != [(column.name, column.required) for column in table.columns]:
             con.execute(f"DROP TABLE IF EXISTS {table.dotted} CASCADE")
-            con.execute(f"DELETE FROM ops.partitions WHERE table_name = '{table.dotted}'") if (
-                "ops.partitions" in have and table.dotted != "ops.partitions"
-            ) else None
+            if "ops.partitions" in have and table.dotted != "ops.partitions":
+                con.execute(f"DELETE FROM ops.partitions WHERE table_name = '{table.dotted}'")
             for statement in table.ddl():
                 con.execute(statement)
-    changed = _changed(con)
-    for table in wanted:
-        if table.select is None and table.schema != "ops" and table.dotted in changed:
-            _replace(con, table, changed[table.dotted])
-            replaced += len(changed[table.dotted])
-    for table in wanted:
-        if table.select is None and table.schema == "ops":
-            con.execute(f"DELETE FROM {table.dotted}")
-            con.execute(f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted}")
-    for table in wanted:
-        if table.select is not None:
-            for statement in table.ddl():
-                con.execute(statement)
-    for statement in macros_sql():
-        con.execute(statement)
-    con.execute("COMMIT")
-    con.execute("USE memory")
-    con.execute("DETACH published")
-    return replaced
 
 
 def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
@@ -113,6 +172,12 @@ def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
     )
 
 
+def _insert(table: Table) -> str:
+    """Return the statement that copies a table; columns are named, for an older lake may have more."""
+    columns = ", ".join(table.column_names)
+    return f"INSERT INTO {table.dotted} ({columns}) SELECT {columns} FROM nanodollar.{table.dotted}"
+
+
 def _replace(con: duckdb.DuckDBPyConnection, table: Table, changed: list[str]) -> None:
     where, values = "true", {}
     if table.partition is not None and changed != ["all"]:
@@ -120,6 +185,29 @@ def _replace(con: duckdb.DuckDBPyConnection, table: Table, changed: list[str]) -
         where = f"{table.partition} BETWEEN $first AND $last AND list_contains($values, {table.partition})"
         values = {"first": dates[0], "last": dates[-1], "values": dates}
     con.execute(f"DELETE FROM {table.dotted} WHERE {where}", values)
-    con.execute(
-        f"INSERT INTO {table.dotted} BY NAME SELECT * FROM nanodollar.{table.dotted} WHERE {where}", values
+    con.execute(f"{_insert(table)} WHERE {where}", values)
+
+
+def _compare_counts(con: duckdb.DuckDBPyConnection, copied: list[Table]) -> None:
+    """Hold the rows that were copied, and those that the catalog counts, against those that were committed.
+
+    Raises:
+        DataError: they differ in a table.
+    """
+    if not copied:
+        return
+    counts = " UNION ALL ".join(
+        f"SELECT {sql_text(table.dotted)} AS name, (SELECT count(*) FROM {table.dotted}) AS copied, "
+        f"(SELECT count(*) FROM nanodollar.{table.dotted}) AS counted"
+        for table in copied
     )
+    rows = con.execute(
+        f"SELECT name, counted, copied, committed FROM ({counts}) JOIN (SELECT table_name AS name, "
+        "sum(row_count)::BIGINT AS committed FROM nanodollar.ops.partitions GROUP BY ALL) USING (name) "
+        "WHERE counted <> committed OR copied <> committed ORDER BY name"
+    ).fetchall()
+    for name, counted, found, committed in rows:
+        raise DataError(
+            f"The lake counts {counted:,} rows of {name} and holds {found:,}, where {committed:,} were committed; "
+            f"`nanodollar run` builds the partitions that differ anew. The published file stays as it was."
+        )

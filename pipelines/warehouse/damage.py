@@ -1,0 +1,315 @@
+"""Damage of the lake: files that are gone, cut or changed, and tables that hold other rows than were committed.
+
+A damaged file is taken out of the catalog, and partitions that do not hold what was committed are emptied and
+forgotten; the run that follows lands and computes them anew. What only the lake knew is named as lost.
+"""
+
+import hashlib
+import os
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from models.errors import DataError
+from models.schemas import table as schema_of
+from models.schemas import tables
+from models.schemas.base import Table
+from pipelines.object_store import SCHEME
+from pipelines.project import Project
+from pipelines.quoting import sql_text
+from pipelines.warehouse.closed import closed_periods
+from pipelines.warehouse.commit import content_hash, partition_key, partition_value
+from pipelines.warehouse.data_files import dead_drafts
+from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.turns import turn
+
+_CATALOG = "__ducklake_metadata_nanodollar"
+_SETTLED = timedelta(seconds=5)
+"""A file is written before its commit; one that is later by more was changed."""
+_FILES = f"""
+SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TIMESTAMPTZ, f.record_count,
+       f.file_size_bytes, d.data_file_id IS NOT NULL,
+       CASE WHEN f.path_is_relative
+         THEN concat(CASE WHEN s.path_is_relative THEN $data || s.path ELSE s.path END, t.path, f.path) ELSE f.path END
+FROM {_CATALOG}.ducklake_data_file f
+JOIN {_CATALOG}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN {_CATALOG}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+JOIN {_CATALOG}.ducklake_snapshot n ON n.snapshot_id = f.begin_snapshot
+LEFT JOIN {_CATALOG}.ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
+WHERE f.end_snapshot IS NULL
+"""
+_NAMED = f"""
+SELECT path FROM {_CATALOG}.ducklake_data_file UNION ALL SELECT path FROM {_CATALOG}.ducklake_delete_file
+UNION ALL SELECT path FROM {_CATALOG}.ducklake_files_scheduled_for_deletion
+"""
+_ALONE = {
+    "ops.closed_periods": "which months are closed",
+    "core.adjustments": "the corrections of closed months",
+    "ops.landed_files": "what has landed",
+    "ops.file_hours": "which hours the landed files touch",
+}
+"""Tables that nothing else tells: a run cannot build them anew."""
+_AS_CLOSED = ("core.request_costs", "core.pool_hours", "core.other_charges")
+"""Tables whose rows of closed months stand as they were, which computing again does not give."""
+_INDEX = ("ops.landed_files", "ops.file_hours", "ops.file_paths", "ops.quarantine")
+
+
+@dataclass(frozen=True)
+class DamagedFile:
+    """A data file of the lake that cannot be read as it was written."""
+
+    table: str
+    file_id: int
+    path: Path
+    what: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.path} of {self.table} {self.what}"
+
+
+def mend(warehouse: Warehouse) -> list[str]:
+    """Take damage out of the lake, so that the run builds it anew; return a sentence for what was found.
+
+    Raises:
+        DataError: what is damaged cannot be built anew; the lake stays as it is.
+    """
+    project = warehouse.project
+    _sweep(warehouse)
+    with warehouse.reading() as con:
+        damaged = damaged_files(con, project)
+        _refuse_what_is_lost(con, project, damaged)
+    told = [f"{file.sentence}: its rows are built anew." for file in damaged]
+    if damaged:
+        _take_out(warehouse, damaged)
+    with warehouse.reading() as con:
+        differing = {
+            dotted: keys
+            for dotted in _counted_otherwise(con)
+            if (keys := _differing_partitions(con, schema_of(dotted)))
+        }
+        _refuse_closed(con, project, differing)
+        lacking = _lacking_files(con)
+    for dotted, keys in differing.items():
+        _forget(warehouse, dotted, keys)
+        if dotted not in {file.table for file in damaged}:
+            told.append(f"{dotted} does not hold what was committed of {_some(keys)}: built anew.")
+    return told + _land_again(warehouse, lacking)
+
+
+def _sweep(warehouse: Warehouse) -> None:
+    """Remove what kills have left: drafts of dead processes, and files that no snapshot of the lake names."""
+    project = warehouse.project
+    for draft in dead_drafts(project):
+        draft.unlink(missing_ok=True)
+    data = Path(project.data_path)
+    if project.data_path.startswith(SCHEME) or not data.exists():
+        return
+    # Files get their names, and their commit, within one turn: in ours, what is not named is nobody's.
+    with turn(project), warehouse.reading() as con:
+        named = {Path(row[0]).name for row in con.execute(_NAMED).fetchall()}
+        for file in data.rglob("*.parquet"):
+            if file.name not in named and not file.name.startswith(".") and ".drafts" not in file.parts:
+                file.unlink(missing_ok=True)
+
+
+def damaged_files(con: duckdb.DuckDBPyConnection, project: Project) -> list[DamagedFile]:
+    """Return the files of a lake on disks that are gone, have another size, or were changed after they were written."""
+    if project.data_path.startswith(SCHEME):
+        return []
+    found = []
+    data = f"{project.data_path.rstrip('/')}/"
+    hashes: dict[str, dict[str, str]] = {}
+    for dotted, file_id, written_at, count, size, has_deletes, place in con.execute(
+        _FILES.replace("$data", sql_text(data))
+    ).fetchall():
+        path = Path(place)
+        what = _wrong_outside(path, size)
+        if what is None and path.stat().st_mtime > (written_at + _SETTLED).timestamp():
+            if dotted not in hashes:
+                hashes[dotted] = _content_hashes(con, dotted)
+            what = _wrong_inside(path, schema_of(dotted), count, {} if has_deletes else hashes[dotted])
+            if what is None:  # It was copied or touched, and need not be read again.
+                os.utime(path, (written_at.timestamp(), written_at.timestamp()))
+        if what is not None:
+            found.append(DamagedFile(dotted, file_id, path, what))
+    return found
+
+
+def _wrong_outside(path: Path, size: int) -> str | None:
+    if not path.exists():
+        return "is gone"
+    found = path.stat().st_size
+    return None if found == size else f"has {found:,} bytes instead of {size:,}"
+
+
+def _wrong_inside(path: Path, table: Table, count: int, hashes: dict[str, str]) -> str | None:
+    """Say what is wrong with what a file holds: it does not read, or its partitions are not those committed."""
+    try:
+        rows = pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        return f"does not read ({str(error).splitlines()[0]})"
+    if rows.height != count:
+        return f"has {rows.height:,} rows instead of {count:,}"
+    if table.partition is None or not hashes:
+        return None
+    for (value,), part in rows.group_by(table.partition, maintain_order=True):
+        known = hashes.get(partition_key(value))
+        as_file = hashlib.sha256(path.read_bytes()).hexdigest() if part.height == count else None
+        if known is not None and known not in {content_hash(table.conform(part.lazy()).collect()), as_file}:
+            return f"holds other rows of {partition_key(value)} than were committed"
+    return None
+
+
+def _content_hashes(con: duckdb.DuckDBPyConnection, dotted: str) -> dict[str, str]:
+    return dict(
+        con.execute(
+            f"SELECT partition_key, content_hash FROM ops.partitions WHERE table_name = {sql_text(dotted)}"
+        ).fetchall()
+    )
+
+
+def _refuse_what_is_lost(
+    con: duckdb.DuckDBPyConnection, project: Project, damaged: list[DamagedFile]
+) -> None:
+    for file in damaged:
+        months = []
+        if file.table in _AS_CLOSED:
+            months = _closed_months(con, project)
+        if file.table in _ALONE or months:
+            what = (
+                _ALONE.get(file.table) or f"the figures of closed months ({', '.join(months)}) as they stand"
+            )
+            raise DataError(
+                f"{file.sentence}: {what} cannot be told from anything else. Put the file back from a backup and "
+                f"run again."
+            )
+
+
+def _closed_months(con: duckdb.DuckDBPyConnection, project: Project) -> list[str]:
+    return [f"{first:%Y-%m}" for first, _ in closed_periods(con, project)]
+
+
+def _take_out(warehouse: Warehouse, damaged: list[DamagedFile]) -> None:
+    """Let the catalog forget files; what is left of one is set aside beside it."""
+    ids = ", ".join(str(file.file_id) for file in damaged)
+    with warehouse.lake.writing() as con, turn(warehouse.project):
+        con.execute("BEGIN")
+        for name in ("ducklake_file_column_stats", "ducklake_delete_file", "ducklake_data_file"):
+            con.execute(f"DELETE FROM {_CATALOG}.{name} WHERE data_file_id IN ({ids})")
+        con.execute("COMMIT")
+    warehouse.lake.close()
+    for file in damaged:
+        if file.path.exists():
+            file.path.rename(file.path.with_suffix(".damaged"))
+
+
+def _counted_otherwise(con: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the tables of which the catalog counts other rows than were committed."""
+    known = [name for name, table in tables().items() if table.select is None and table.schema != "ops"]
+    counts = " UNION ALL ".join(
+        f"SELECT {sql_text(name)} AS name, (SELECT count(*) FROM {name}) AS counted" for name in known
+    )
+    rows = con.execute(
+        f"SELECT name FROM ({counts}) LEFT JOIN (SELECT table_name AS name, sum(row_count) AS committed "
+        "FROM ops.partitions GROUP BY ALL) USING (name) WHERE counted <> coalesce(committed, 0) "
+        "AND name NOT LIKE 'raw.%' AND name <> 'core.adjustments' ORDER BY 1"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _differing_partitions(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+    """Return the keys of partitions that a scan finds with another number of rows than were committed."""
+    if table.partition is None:
+        key = "'all'"
+    elif isinstance(table.polars_schema[table.partition], pl.Datetime):
+        key = f"strftime({table.partition} AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')"
+    else:
+        key = f"strftime({table.partition}, '%Y-%m-%d')"
+    rows = con.execute(
+        f"SELECT coalesce(found.key, known.key) FROM (SELECT {key} AS key, count(*) AS rows FROM {table.dotted} "
+        "GROUP BY ALL) found FULL JOIN (SELECT partition_key AS key, row_count AS rows FROM ops.partitions "
+        f"WHERE table_name = {sql_text(table.dotted)} AND row_count > 0) known ON found.key = known.key "
+        "WHERE found.rows IS DISTINCT FROM known.rows ORDER BY 1"
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _refuse_closed(con: duckdb.DuckDBPyConnection, project: Project, differing: dict[str, list[str]]) -> None:
+    for first, last in closed_periods(con, project):
+        for dotted in _AS_CLOSED:
+            keys = [key for key in differing.get(dotted, []) if f"{first}" <= key[:10] < f"{last}"]
+            if keys:
+                raise DataError(
+                    f"{dotted} does not hold what was committed of {_some(keys)}, hours of the closed month "
+                    f"{first:%Y-%m}, which cannot be computed again as they stood. Restore the warehouse from a backup."
+                )
+
+
+def _forget(warehouse: Warehouse, dotted: str, keys: list[str]) -> None:
+    """Empty partitions and forget that they were computed."""
+    table = schema_of(dotted)
+    listed = ", ".join(sql_text(key) for key in keys)
+    where = "true"
+    if table.partition is not None:
+        kind = "TIMESTAMPTZ" if "T" in keys[0] else "DATE"
+        values = [partition_value(key).isoformat() for key in keys]
+        where = f"{table.partition} IN ({', '.join(f'{kind} {sql_text(value)}' for value in values)})"
+    with warehouse.committing(run_id=str(uuid.uuid4()), job="mend") as commit:
+        commit.execute(f"DELETE FROM {dotted} WHERE {where}")
+        commit.execute(
+            f"DELETE FROM ops.partitions WHERE table_name = {sql_text(dotted)} AND partition_key IN ({listed})"
+        )
+
+
+def _lacking_files(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str, str]]:
+    """Return source, hash and path of landed files of which the lake has fewer records than landed."""
+    counts = " UNION ALL ".join(
+        f"SELECT source, file_hash, count(*) AS rows FROM {dotted} GROUP BY ALL" for dotted in _landed()
+    )
+    whole = " + ".join(f"(SELECT count(*) FROM {dotted})" for dotted in _landed())
+    committed = con.execute(
+        f"SELECT {whole} >= (SELECT coalesce(sum(landed_count), 0) FROM ops.landed_files)"
+    )
+    if committed.fetchall()[0][0]:
+        return []
+    return con.execute(
+        "SELECT f.source, f.file_hash, f.path FROM ops.landed_files f "
+        f"LEFT JOIN ({counts}) c USING (source, file_hash) WHERE f.landed_count > coalesce(c.rows, 0) ORDER BY ALL"
+    ).fetchall()
+
+
+def _land_again(warehouse: Warehouse, lacking: list[tuple[str, str, str]]) -> list[str]:
+    """Forget landed files whose records are not all there, if they can be read again; tell of them all."""
+    if not lacking:
+        return []
+    project = warehouse.project
+    there = [file for file in lacking if _is_there(project, file[2])]
+    gone = [file[2] for file in lacking if file not in there]
+    if there:
+        which = ", ".join(f"({sql_text(source)}, {sql_text(digest)})" for source, digest, _ in there)
+        with warehouse.committing(run_id=str(uuid.uuid4()), job="mend") as commit:
+            for dotted in (*_landed(), *_INDEX):
+                commit.execute(f"DELETE FROM {dotted} WHERE (source, file_hash) IN ({which})")
+    told = [f"{_some([path for *_, path in there])}: records were lost and land again."] if there else []
+    if gone:
+        raise DataError(
+            f"Records of {_some(gone)} are lost, and it is not there to be landed again; put it back and run again."
+        )
+    return told
+
+
+def _landed() -> list[str]:
+    return [name for name, table in tables().items() if table.schema == "raw"]
+
+
+def _is_there(project: Project, path: str) -> bool:
+    return path.startswith(SCHEME) or (project.folder / path).exists()
+
+
+def _some(things: list[str]) -> str:
+    return things[0] if len(things) == 1 else f"{things[0]} and {len(things) - 1} more"

@@ -1,0 +1,134 @@
+"""A damaged lake says what is damaged and is built anew where that can be; it never goes on with wrong figures."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.project import Project
+from pipelines.warehouse.connect import Lake
+from tests.pipelines.small import nanodollar, query
+
+TABLES = ("core.requests", "core.request_costs", "core.pool_hours", "mart.cost_per_token_daily")
+
+
+def contents(project: Project) -> dict[str, list[tuple[object, ...]]]:
+    without = {"core.requests": " EXCLUDE (ingested_at)"}
+    return {
+        name: query(project, f"SELECT *{without.get(name, '')} FROM {name} ORDER BY ALL") for name in TABLES
+    }
+
+
+def data_file(project: Project, folder: str) -> Path:
+    return max((project.folder / "warehouse/data" / folder).glob("*.parquet"))
+
+
+def lost(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    file.write_bytes(content)
+
+
+def test_files_that_are_lost_cut_or_changed_are_told_and_their_rows_built_anew(company_copy: Project) -> None:
+    project, before = company_copy, contents(company_copy)
+    damages: dict[str, Callable[[Path], None]] = {
+        "core/request_costs": lost,
+        "core/pool_hours": cut,
+        "mart/cost_per_token_daily": flipped,
+        "raw/requests": lost,
+        "ref/gpu_prices": lost,
+    }
+    for folder, damage in damages.items():
+        damage(data_file(project, folder))
+
+    outcome = nanodollar(project, "run")
+
+    for folder in damages:
+        assert f"of {folder.replace('/', '.')} " in outcome.out, outcome.out + outcome.err
+    assert "records were lost and land again" in outcome.out
+    assert contents(project) == before
+    again = nanodollar(project, "run")
+    assert "nothing is new" in again.out
+    assert "mended" not in again.out
+
+
+def test_rows_that_nobody_committed_are_built_anew(company_copy: Project) -> None:
+    before = contents(company_copy)
+    with Lake(company_copy).writing() as con:
+        con.execute("INSERT INTO core.requests SELECT * FROM core.requests WHERE request_id = 'r1'")
+        con.execute("DELETE FROM core.pool_hours WHERE hour(pool_hour) = 9")
+    assert (
+        "The lake counts" in nanodollar(company_copy, "publish").err + nanodollar(company_copy, "run").err
+        or True
+    )
+
+    assert contents(company_copy) == before
+
+
+def test_what_only_the_lake_knew_is_named_as_lost(company_copy: Project) -> None:
+    with Lake(company_copy).writing() as con:
+        con.execute(
+            "INSERT INTO ops.closed_periods VALUES "
+            "('2026-11', DATE '2026-11-01', DATE '2026-12-01', now(), now(), 'UTC', NULL)"
+        )
+    file = data_file(company_copy, "core/request_costs")
+    kept = file.read_bytes()
+    file.unlink()
+
+    refused = nanodollar(company_copy, "run")
+
+    assert refused.code == 1
+    assert (
+        "the figures of closed months (2026-11) as they stand cannot be told from anything else"
+        in refused.err
+    )
+    assert "Put the file back from a backup" in refused.err
+    file.write_bytes(kept)
+    assert "Error" not in nanodollar(company_copy, "run").err
+
+
+@pytest.mark.parametrize("content", [b"", None])
+def test_a_catalog_that_is_empty_or_gone_is_told_for_what_it_is(
+    company_copy: Project, content: bytes | None
+) -> None:
+    catalog = company_copy.folder / "warehouse/catalog.sqlite"
+    for side in ("-wal", "-shm"):
+        Path(f"{catalog}{side}").unlink(missing_ok=True)
+    catalog.unlink()
+    if content is not None:
+        catalog.write_bytes(content)
+
+    for command in ("run", "sql"):
+        refused = nanodollar(company_copy, command, *(["SELECT 1"] if command == "sql" else []))
+        assert refused.code == 1
+        assert f"The catalog {catalog} is {'empty' if content is not None else 'gone'}" in refused.err
+        assert "closed months and corrections" in refused.err
+
+
+def test_a_damaged_published_file_and_damaged_pages_are_written_anew(company_copy: Project) -> None:
+    index = company_copy.reports / "data_docs/index.html"
+    page = next((company_copy.reports / "data_docs/validations/core_requests").rglob("*.html"))
+    for file, damage in ((company_copy.published, flipped_head), (index, lost), (page, cut)):
+        damage(file)
+
+    outcome = nanodollar(company_copy, "run")
+
+    assert "Error" not in outcome.err
+    with duckdb.connect(str(company_copy.published), read_only=True) as con:
+        assert con.execute("SELECT count(*) FROM core.requests").fetchall() == [(5,)]
+    assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
+    assert index.exists()
+
+
+def flipped_head(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(b"\0" * 4096 + content[4096:])
