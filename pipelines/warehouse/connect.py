@@ -7,10 +7,12 @@ import hashlib
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import duckdb_extensions
@@ -23,7 +25,11 @@ from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 from pipelines.quoting import sql_text
+from pipelines.warehouse.claim import claim
 from pipelines.warehouse.turns import turn
+
+if TYPE_CHECKING:
+    import psycopg
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
@@ -152,6 +158,7 @@ class Lake:
         self._project = project
         self._reader: duckdb.DuckDBPyConnection | None = None
         self._writer: duckdb.DuckDBPyConnection | None = None
+        self._claim: psycopg.Connection | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -168,6 +175,9 @@ class Lake:
         """Yield a session that may commit, with every table, view and macro in place."""
         with self._lock:
             if self._writer is None:
+                self._claim = claim(self._project)
+                if self._claim is not None:
+                    weakref.finalize(self, self._claim.close)
                 self._writer = self._open(read_only=False)
         with self._session(self._writer) as con:
             yield con
@@ -192,7 +202,9 @@ class Lake:
         for con in (self._reader, self._writer):
             if con is not None:
                 con.close()
-        self._reader = self._writer = None
+        if self._claim is not None:
+            self._claim.close()
+        self._reader = self._writer = self._claim = None
 
 
 @cache

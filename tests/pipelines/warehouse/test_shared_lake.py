@@ -1,5 +1,6 @@
 """A lake that a team shares: its catalog in PostgreSQL, its Parquet in an S3-compatible store."""
 
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +11,7 @@ import duckdb
 import pytest
 
 from pipelines.project import Project, find_project
+from pipelines.warehouse.connect import Lake
 from tests.pipelines.servers import AWS, postgres_server, s3_server
 from tests.pipelines.small import (
     HOUSE_SHEET,
@@ -81,3 +83,20 @@ def test_a_lake_in_a_store_is_built_corrected_and_published_like_one_on_the_disk
     assert refused.code == 1
     assert "The lake's files under s3://lake/house cannot be had (IO Error: Could not connect" in refused.err
     assert "AWS_ENDPOINT_URL and the AWS keys in the environment, and run it again." in refused.err
+
+
+def test_a_second_folder_that_would_write_to_the_catalog_is_refused_until_the_first_has_ended(
+    company: Project, tmp_path: Path
+) -> None:
+    shutil.copytree(company.folder, tmp_path / "elsewhere")
+    elsewhere = find_project(tmp_path / "elsewhere")
+    first, beside = Lake(company), Lake(company)
+    with first.writing(), beside.writing():  # processes of one folder take turns
+        refused = nanodollar(elsewhere, "run")
+    first.close()
+    beside.close()
+
+    assert refused.code == 1
+    assert "company): one machine and one project folder write to a catalog at a time" in refused.err
+    with Lake(elsewhere).writing() as con:
+        assert con.execute("SELECT count(*) FROM raw.requests").fetchall() == [(0,)]
