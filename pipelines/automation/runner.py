@@ -39,6 +39,8 @@ event_log_storage:
 """
 
 
+CUT_OFF = timedelta(days=2)
+"""How far back rows are looked for that a run which was cut off has left unjudged."""
 _OURS = (ConfigurationError.__name__, DataError.__name__)
 
 
@@ -75,6 +77,7 @@ def run(
     source: str | None = None,
     now: datetime | None = None,
     is_publishing: bool = True,
+    judged_until: datetime | None = None,
     on_progress: Callable[[str, str], None] | None = None,
 ) -> RunSummary:
     """Bring the warehouse up to date, or rebuild a range.
@@ -86,6 +89,7 @@ def run(
         source: land this source only; the touched hours are still built from all sources.
         now: hours that have not ended by then are left alone.
         is_publishing: whether the published file is brought up to date at the end.
+        judged_until: rows that were written before have been judged by checks.
         on_progress: told the step and how far it is.
 
     Raises:
@@ -116,6 +120,7 @@ def run(
             from_at=from_at,
             to_at=to_at,
             is_publishing=is_publishing,
+            judged_until=judged_until,
         )
     return summary
 
@@ -130,6 +135,7 @@ def build(
     from_at: datetime | None = None,
     to_at: datetime | None = None,
     is_publishing: bool = True,
+    judged_until: datetime | None = None,
 ) -> None:
     """Build facts, marts and reports of what has landed: what is out of date, or a range; told in the summary."""
     project = warehouse.project
@@ -160,7 +166,8 @@ def build(
     for first_on, end_on in day_spans(sorted(days)):
         _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
         summary.days += (end_on - first_on).days
-    judge_again(warehouse, run_id=str(uuid.uuid4()))
+    since = judged_until or datetime.now(UTC) - CUT_OFF
+    judge_again(warehouse, run_id=str(uuid.uuid4()), since=since)
     if is_publishing:
         _execute(definitions, instance, "publish", summary)
 

@@ -79,6 +79,9 @@ class Watch:
         self._project = project
         self._looked_at = now
         self._inputs = _inputs(project, files, now)
+        before = _read(project)
+        self.judged_until = datetime.fromisoformat(before.looked_at) if before else None
+        """What was written before has been judged by checks."""
         (project.folder / _FILE).unlink(missing_ok=True)
 
     def keep(self) -> None:

@@ -97,6 +97,7 @@ def command(
                 from_at=from_at,
                 to_at=to_at,
                 source=source,
+                judged_until=watch.judged_until,
                 on_progress=on_progress,
             )
         if is_whole:
