@@ -210,8 +210,10 @@ class Commit:
         for dotted, paths in to_add.items():
             schema, name = dotted.split(".")
             listed = ", ".join(sql_text(self._data_files.place(path)) for path in paths)
+            # What a lake of another version has beyond the schema is NULL in new rows.
             self.con.execute(
-                f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}')"
+                f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}', "
+                "allow_missing => true)"
             )
         for action in self._actions:
             action()

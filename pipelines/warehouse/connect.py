@@ -248,8 +248,10 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
             for column in table.columns:
                 if column.name not in have:
                     con.execute(f"ALTER TABLE {table.dotted} ADD COLUMN {table.column_ddl(column)}")
-                elif have[column.name] and not column.required:
-                    con.execute(f"ALTER TABLE {table.dotted} ALTER COLUMN {column.name} DROP NOT NULL")
+            known = {column.name: column.required for column in table.columns}
+            for name, is_required in have.items():
+                if is_required and not known.get(name, False):
+                    con.execute(f"ALTER TABLE {table.dotted} ALTER COLUMN {name} DROP NOT NULL")
     statements, version = _definitions()
     for statement in statements:
         con.execute(statement)
