@@ -12,6 +12,7 @@ from pipelines.automation.up_to_date import Watch, up_to_date
 from pipelines.project import Project, find_project
 from pipelines.sources.places import files_at
 from pipelines.sources.stored import StoredFile
+from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
 
@@ -124,3 +125,20 @@ def test_a_mended_failure_passes_as_a_whole(company_copy: Project) -> None:
     assert "prices_cover_usage" not in mended.out
     assert mended.code == 0
     assert nanodollar(company_copy, "run").code == 0
+
+
+def test_rows_that_a_run_which_was_cut_off_has_left_unjudged_are_judged_by_the_next(
+    company_copy: Project,
+) -> None:
+    with Lake(company_copy).writing() as con:
+        con.execute("DELETE FROM ops.check_results WHERE table_name LIKE 'core.%'")
+
+    outcome = nanodollar(company_copy, "run")
+
+    assert "Computed 0 hours and 0 days" in outcome.out
+    assert "error: core.request_costs: prices_cover_usage: 1 attempts" in outcome.out
+    judged = query(
+        company_copy,
+        "SELECT count(DISTINCT table_name) FROM ops.check_results WHERE table_name LIKE 'core.%'",
+    )
+    assert judged[0][0] > 4
