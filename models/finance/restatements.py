@@ -9,6 +9,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas import table
+from models.schemas.vocabulary import TOKEN_COLUMNS
 
 Periods = Sequence[tuple[date, date]]
 """Closed periods of business dates, each [from, to)."""
@@ -21,7 +22,8 @@ _POOL_PARTS = (
 """What a pool costs beside the attempts that it served; their cost is in core.request_costs."""
 _NO_USD = Decimal(0)
 _NO_VERSION = pl.lit(None, dtype=pl.String)
-_TOKENS = ("input_uncached_tokens", "cache_read_tokens", "output_text_tokens", "reasoning_tokens")
+_RECORD = ("provider", "region", "service_tier", "requested_model", "routed_model", "served_model")
+"""What a record says of a call, beside its tokens."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,22 @@ def restate_requests(
         pl.col("cost_basis").first(),
         pl.col("price_id").sort().implode(),
         pl.col("sheet_version").drop_nulls().max(),
-        pl.sum_horizontal(pl.col(_TOKENS).fill_null(0)).sum().alias("tokens"),
+        pl.when(pl.col("cost_basis") == "gpu").then("chip").drop_nulls().min().alias("gpu_chip"),
+        pl.concat_str(pl.col(_RECORD).fill_null("-"), separator="|").first().alias("record"),
+        pl.sum_horizontal(pl.col(TOKEN_COLUMNS).fill_null(0)).sum().alias("tokens"),
     )
-    is_repriced = pl.col("price_id").ne_missing(pl.col("price_id_new"))
+    is_repriced = pl.col("price_id").ne_missing(pl.col("price_id_new")) | (pl.col("cost_basis") == "token")
+    # Another record of the call, or a replica that was not known: rows came late, whatever they cost.
+    is_late = pl.any_horizontal(
+        pl.col(name).ne_missing(pl.col(f"{name}_new"))
+        for name in ("record", "tokens", "cost_basis", "gpu_chip")
+    )
     reason = (
-        pl.when(pl.col("was") & pl.col("is") & (is_repriced | (pl.col("cost_basis") == "token")))
-        .then(
-            pl.when((pl.col("cost_basis") == "token") & (pl.col("tokens") != pl.col("tokens_new")))
-            .then(pl.lit("late_row"))
-            .otherwise(pl.lit("reprice"))
-        )
-        .when(pl.col("was") & pl.col("is"))
-        .then(pl.lit("resplit"))
-        .otherwise(pl.lit("late_row"))
+        pl.when(~pl.col("was") | ~pl.col("is") | is_late)
+        .then(pl.lit("late_row"))
+        .when(is_repriced)
+        .then(pl.lit("reprice"))
+        .otherwise(pl.lit("resplit"))
     )
     return _restate(
         old,
@@ -90,13 +95,16 @@ def restate_pools(
         pl.sum_horizontal(pl.col(name).cast(USD) for name in _POOL_PARTS).sum().alias("beside_usd"),
         pl.col("billed_usd").null_count().alias("unknown"),
         pl.col("billed_gpu_seconds").sum(),
+        pl.col("billed_usd").sum(),
     )
+    # The same GPU time for another bill is another price; all else is what a late request or replica changed.
+    is_repriced = (pl.col("billed_gpu_seconds") == pl.col("billed_gpu_seconds_new")) & pl.col(
+        "billed_usd"
+    ).ne_missing(pl.col("billed_usd_new"))
     reason = (
-        pl.when(~pl.col("was") | ~pl.col("is"))
-        .then(pl.lit("late_row"))
-        .when(pl.col("billed_gpu_seconds") == pl.col("billed_gpu_seconds_new"))
+        pl.when(pl.col("was") & pl.col("is") & is_repriced)
         .then(pl.lit("reprice"))
-        .otherwise(pl.lit("resplit"))
+        .otherwise(pl.lit("late_row"))
     )
     return _restate(
         old,

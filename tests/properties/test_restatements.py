@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,11 +152,42 @@ def test_a_pool_is_corrected_by_what_it_cost_beside_its_attempts() -> None:
     ).adjustments.is_empty()
 
 
-def test_a_pool_whose_time_is_split_anew_says_so_and_one_without_a_price_corrects_nothing() -> None:
+def test_a_pool_with_a_late_replica_says_so_and_one_without_a_price_corrects_nothing() -> None:
     anew = restate_pools(pools(2), pools(3, 1800), NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON)
     unknown = restate_pools(
         pools(2), pools(2, is_priced=False), NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON
     )
 
-    assert anew.adjustments["reason"].to_list() == ["resplit"]
+    assert anew.adjustments["reason"].to_list() == ["late_row"]
     assert unknown.adjustments.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "reason"),
+    [
+        ({}, {"sheet_version": "v2", "price_id": "v2"}, "reprice"),
+        # The same tokens, told by a better record: of another tier, or counted in another class.
+        ({}, {"service_tier": "batch"}, "late_row"),
+        ({}, {"cache_read_tokens": 1, "input_uncached_tokens": 0, "output_text_tokens": 9}, "late_row"),
+        ({"cost_basis": "gpu", "chip": "H100"}, {"cost_basis": "gpu", "chip": "H100"}, "resplit"),
+        ({"cost_basis": "gpu", "chip": "H100"}, {"cost_basis": "gpu", "chip": "H100", "price_id": "v2"}, "reprice"),
+        # A replica, or its deployment, that nobody had told of.
+        ({"cost_basis": "gpu", "price_id": None}, {"cost_basis": "gpu", "chip": "H100"}, "late_row"),
+        ({}, {"cost_basis": "gpu", "chip": "H100"}, "late_row"),
+    ],
+)  # fmt: skip
+def test_a_correction_says_why_it_is(was: dict[str, Any], now: dict[str, Any], reason: str) -> None:
+    def cost(usd: int, changes: dict[str, Any]) -> pl.DataFrame:
+        (row,) = costs({("r", DAYS[0]): Decimal(usd)}).to_dicts()
+        return table("core.request_costs").frame([row | changes])
+
+    found = restate_requests(cost(1, was), cost(2, now), NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON)
+    assert found.adjustments["reason"].to_list() == [reason]
+
+
+def test_a_late_request_on_a_pool_is_a_late_row_of_the_pool() -> None:
+    busier = pools(2).with_columns(idle_usd=pl.lit(1).cast(pl.Decimal(38, 12)))
+
+    found = restate_pools(pools(2), busier, NO_CORRECTION, closed=CLOSED, booked_on=BOOKED_ON)
+
+    assert found.adjustments["reason"].to_list() == ["late_row"]
