@@ -150,7 +150,7 @@ def _numbered(events: pl.LazyFrame) -> pl.LazyFrame:
     )
     numbered = (
         events.with_columns(ranks.alias("rank"))
-        .sort("replica", "event_at", "rank", "ingested_at", "file_hash", "line_number", "record_number")
+        .sort("replica", "event_at", "rank", "file_hash", "line_number", "record_number")
         .with_columns(begins.alias("begins"))
         .with_columns(pl.col("begins").cast(pl.Int32).cum_sum().over("replica").alias("life"))
     )

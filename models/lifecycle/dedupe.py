@@ -2,8 +2,8 @@
 
 A replica is its source, its cluster or else its region, and its id; a pod of Kubernetes is its uid, whoever tells it.
 
-The one delivered last stays, unless it only repeats an earlier one. What it does not know (a watch tells no chip, a
-list that holds the nodes does) it takes from the others, in the same order.
+The one that knows most stays; of those that know as much, one by content, never by the order of arrival. What it does
+not know (a watch tells no chip, a list that holds the nodes does) it takes from the others, in the same order.
 """
 
 from datetime import datetime
@@ -47,19 +47,13 @@ def dedupe_events(
     hours = (
         hours.with_columns(content=content)
         .with_columns(dedupe_key=pl.concat_str("dedupe_key", identity, separator="|", ignore_nulls=True))
-        .with_columns(delivered_at=pl.col("ingested_at").min().over("dedupe_key", "content"))
+        .with_columns(known=pl.sum_horizontal(pl.col(name).is_not_null() for name in _FACTS))
         .sort(
-            *(
-                "dedupe_key",
-                "delivered_at",
-                "ingested_at",
-                "source",
-                "file_hash",
-                "line_number",
-                "record_number",
-            ),
+            *("dedupe_key", "known", "content", "source", "file_hash", "line_number", "record_number"),
             descending=[False, True, False, False, False, True, True],
         )
+        # What it says was known when it was read first.
+        .with_columns(ingested_at=pl.col("ingested_at").min().over("dedupe_key", "content"))
     )
     is_first = pl.int_range(pl.len()).over("dedupe_key") == 0
     first = {

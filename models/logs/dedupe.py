@@ -85,11 +85,13 @@ def dedupe(
         chained.filter(pl.col("started_at") - pl.col("anchor_at") <= window)
         .sort(
             *("usage_rank", "trust_rank", "finished_at", "tokens", "content", "source"),
-            # Of equal records the first that was read is named.
-            *("ingested_at", "file_hash", "line_number", "record_number"),
-            descending=[False, False, True, True, False, False, False, False, False, False],
+            # Of equal records one is named, whichever came first.
+            *("file_hash", "line_number", "record_number"),
+            descending=[False, False, True, True, False, False, False, False, False],
             nulls_last=True,
         )
+        # What it says was known when it was read first.
+        .with_columns(ingested_at=pl.col("ingested_at").min().over("anchor", "content"))
         .group_by("anchor", maintain_order=True)
         .first()
         .with_columns(started_at="anchor_at", best_record="record")

@@ -129,14 +129,14 @@ def test_a_span_that_repeats_the_calls_beneath_it_is_listed_and_no_attempt() -> 
         assert winners.height + losers.height == len(rows), name
 
 
-def test_a_repeated_delivery_leaves_the_first_reading_in_place() -> None:
+def test_a_repeated_delivery_is_known_since_the_first_and_names_one_file_whichever_came_first() -> None:
     first = record("id:chatcmpl-x1", file_hash="f9")
     again = first | {"file_hash": "f1", "ingested_at": NOON + HOUR}
 
     winners, losers = split(first, again)
 
-    assert winners.select("file_hash", "ingested_at").rows() == [("f9", NOON)]
-    assert losers["file_hash"].to_list() == ["f1"]
+    assert winners.select("file_hash", "ingested_at").rows() == [("f1", NOON)]
+    assert losers["file_hash"].to_list() == ["f9"]
 
 
 def test_an_early_export_of_a_running_call_loses_to_the_whole_one() -> None:
