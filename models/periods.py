@@ -7,7 +7,7 @@ import polars as pl
 
 INSTANT = pl.Datetime("us", "UTC")
 HOUR = timedelta(hours=1)
-_GAP = timedelta(hours=6)
+SPAN_GAP = timedelta(hours=6)
 """Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""
 
 
@@ -57,7 +57,7 @@ def spans(hours: list[datetime]) -> list[tuple[datetime, datetime]]:
     """Join hours into half-open ranges, over gaps of a few hours."""
     found: list[tuple[datetime, datetime]] = []
     for hour in hours:
-        if found and hour - found[-1][1] <= _GAP:
+        if found and hour - found[-1][1] <= SPAN_GAP:
             found[-1] = (found[-1][0], hour + HOUR)
         else:
             found.append((hour, hour + HOUR))

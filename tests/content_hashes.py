@@ -19,7 +19,7 @@ WHEN = ("ingested_at", "quarantined_at", "landed_at", "is_provisional", "booked_
 """Columns that depend on the clock."""
 BOOKKEEPING = (
     "ops.check_results", "ops.closed_periods", "ops.file_hours", "ops.file_paths", "ops.landed_files", "ops.partitions",
-    "ops.runs",
+    "ops.progress", "ops.runs",
 )  # fmt: skip
 
 

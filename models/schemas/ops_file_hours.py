@@ -21,6 +21,11 @@ TABLE = Table(
             name="record_count", dtype=pl.Int64, comment="Usable records, duplicates included", required=True
         ),
         Column(name="landed_at", dtype=INSTANT, comment="When the file was landed, UTC", required=True),
+        Column(
+            name="landed_snapshot",
+            dtype=pl.Int64,
+            comment="Snapshot of the lake in which the records came, or went; NULL: not kept",
+        ),
     ),
     key=("file_hash", "source", "touched_hour"),
 )

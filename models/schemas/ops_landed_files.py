@@ -44,6 +44,11 @@ TABLE = Table(
         Column(name="last_at", dtype=INSTANT, comment="Latest instant in the file"),
         Column(name="landed_at", dtype=INSTANT, comment="When it was landed, UTC", required=True),
         Column(
+            name="landed_snapshot",
+            dtype=pl.Int64,
+            comment="Snapshot of the lake in which its records came, those of the quarantine included; NULL: not kept",
+        ),
+        Column(
             name="note",
             dtype=pl.String,
             comment="What a reader should know: truncated, replaced, unreadable; NULL when clean",

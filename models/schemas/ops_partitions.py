@@ -24,6 +24,13 @@ TABLE = Table(
         Column(name="run_id", dtype=pl.String, comment="Run that wrote it last", required=True),
         Column(name="loaded_at", dtype=INSTANT, comment="When it was computed last, UTC", required=True),
         Column(name="changed_at", dtype=INSTANT, comment="When its content changed last, UTC", required=True),
+        Column(
+            name="read_snapshot",
+            dtype=pl.Int64,
+            comment="Newest snapshot of the lake that it was computed from; -1: to be computed again; NULL: not kept",
+        ),
+        Column(name="written_snapshot", dtype=pl.Int64, comment="Snapshot in which it was computed last"),
+        Column(name="changed_snapshot", dtype=pl.Int64, comment="Snapshot in which its content changed last"),
     ),
     key=("table_name", "partition_key"),
 )

@@ -3,6 +3,7 @@
 Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds and descriptions derive from it.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -13,7 +14,7 @@ from models.schemas import table, tables
 from pipelines.partitions import DAY_FROM_HOURS, days_of, hours_of
 from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
-from pipelines.steps.base import Grain, Step, Window, grain_of
+from pipelines.steps.base import Grain, Read, Window, grain_of
 from pipelines.steps.computing import Task, chunks, compute, computed_ahead
 from pipelines.warehouse.resource import Warehouse
 
@@ -82,20 +83,27 @@ def _spec(dotted: str, sources: list[dg.AssetKey]) -> dg.AssetSpec:
     return dg.AssetSpec(
         key_of(dotted),
         group_name=schema if schema in _SHOWN else {"hourly": "core", "daily": "mart"}[step.grain],
-        deps=_upstream(step, sources),
+        deps=upstream(step.inputs, step.grain, sources),
         kinds={"sql" if is_sql else "polars", "duckdb"},
         description=table(dotted).grain + ".",
         skippable=True,
     )
 
 
-def _upstream(step: Step, sources: list[dg.AssetKey]) -> list[dg.AssetDep]:
-    """Return the assets that a step reads: all sources for `raw`, and each table that is one."""
+def day_keys(names: Iterable[str]) -> list[dg.AssetKey]:
+    """Return the assets of steps."""
+    tables_of = {dotted for name in names for dotted in steps()[name].tables}
+    return [key_of(dotted) for dotted in asset_tables("daily") if dotted in tables_of]
+
+
+def upstream(reads: Iterable[Read], grain: Grain, sources: list[dg.AssetKey]) -> list[dg.AssetDep]:
+    """Return the assets that are read: all sources for `raw`, and each table that is one."""
+    names = list(dict.fromkeys(read.table for read in reads))
     computed = {dotted for grain in JOB_OF for dotted in asset_tables(grain)}
-    deps = [dg.AssetDep(key) for key in sources if any(read.table.startswith("raw.") for read in step.inputs)]
-    for dotted in dict.fromkeys(read.table for read in step.inputs):
+    deps = [dg.AssetDep(key) for key in sources if any(name.startswith("raw.") for name in names)]
+    for dotted in names:
         if dotted in computed:
-            is_finer = step.grain == "daily" and grain_of(dotted) == "hourly"
+            is_finer = grain == "daily" and grain_of(dotted) == "hourly"
             deps.append(dg.AssetDep(key_of(dotted), partition_mapping=DAY_FROM_HOURS if is_finer else None))
         elif dotted.startswith("ref.") and tables()[dotted].select is None:
             deps.append(dg.AssetDep(key_of(dotted)))

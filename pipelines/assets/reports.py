@@ -1,37 +1,54 @@
 """reports/*: what finance reads, rendered from the live lake."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
+from pipelines.assets.computed import upstream
 from pipelines.checks.expectations import render_data_docs
-from pipelines.partitions import DAY_FROM_HOURS, days_of
+from pipelines.partitions import days_of
+from pipelines.project import Project
 from pipelines.reports.daily import render_days
+from pipelines.reports.figures import PLOTTED_DAYS
+from pipelines.steps.base import Read
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between
+
+DAILY_REPORT = dg.AssetKey(["reports", "daily"])
+DAILY_TASK = "reports.daily"
+_PLOTTED = timedelta(days=PLOTTED_DAYS - 1)
+DAILY_READS = (
+    Read("mart.cost_per_token_daily", before=_PLOTTED),
+    Read("core.other_charges", before=_PLOTTED),
+    *map(
+        Read,
+        (
+            "core.request_costs", "core.pool_hours", "mart.break_even", "mart.gpu_bill_daily", "mart.cost_by_chip",
+            "mart.prefill_weights", "mart.routing_mistakes", "mart.routing_regret_daily", "mart.cold_starts",
+            "mart.cold_start_bursts", "ops.coverage", "ops.completeness",
+        ),
+    ),
+)  # fmt: skip
+"""What the page of a business day shows, and of how many days before."""
+
+
+def days_written(project: Project) -> list[date]:
+    """Return the business days whose page is there."""
+    return [date.fromisoformat(path.stem) for path in (project.reports / "daily").glob("????-??-??.html")]
 
 
 def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefinition]:
     """Return the scheduled reports."""
 
     @dg.asset(
-        key=["reports", "daily"],
+        key=DAILY_REPORT,
         group_name="reports",
         # A report shows what the checks found, so that it is written when nothing else is left to do.
         op_tags={"dagster/priority": "-1"},
-        deps=[
-            dg.AssetKey(["mart", "cost_per_token_daily"]),
-            dg.AssetKey(["mart", "break_even"]),
-            dg.AssetKey(["mart", "gpu_bill_daily"]),
-            dg.AssetKey(["mart", "cost_by_chip"]),
-            dg.AssetKey(["mart", "routing_mistakes"]),
-            dg.AssetKey(["mart", "cold_start_bursts"]),
-            dg.AssetKey(["ops", "coverage"]),
-            dg.AssetDep(dg.AssetKey(["ops", "completeness"]), partition_mapping=DAY_FROM_HOURS),
-        ],
+        deps=upstream(DAILY_READS, "daily", []),
         partitions_def=daily,
         backfill_policy=dg.BackfillPolicy.single_run(),
         kinds={"html"},
@@ -40,7 +57,10 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult[Any]:
         """One self-contained page a business day: spend, cost per token, mistakes, bursts, coverage."""
-        paths = write_daily(warehouse, days_between(*days_of(context)))
+        days = days_between(*days_of(context))
+        with warehouse.committing(run_id=context.run.run_id, job="reports") as commit:
+            paths = write_daily(warehouse, days)
+            commit.mark(DAILY_TASK, [on.isoformat() for on in days])
         return dg.MaterializeResult(
             metadata={"path": dg.MetadataValue.path(str(paths[-1])), "reports": len(paths)}
         )

@@ -20,7 +20,8 @@ _FIRST_UNBUILT_HOUR = """
 SELECT min(touched_hour) FROM ops.file_hours h JOIN ops.landed_files f USING (file_hash, source)
 LEFT JOIN ops.partitions p ON p.table_name = $table
   AND p.partition_key = strftime(h.touched_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
-WHERE f.source_kind = ANY($kinds) AND h.touched_hour >= $early AND (p.loaded_at IS NULL OR p.loaded_at < h.landed_at)
+WHERE f.source_kind = ANY($kinds) AND h.touched_hour >= $early
+  AND (p.loaded_at IS NULL OR p.read_snapshot < h.landed_snapshot)
 """
 
 

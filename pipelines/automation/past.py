@@ -16,7 +16,7 @@ import duckdb
 import polars as pl
 
 from models.errors import DataError
-from models.schemas import tables
+from models.schemas import table, tables
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.runner import RunSummary, build, dagster_home
 from pipelines.project import Project
@@ -83,7 +83,11 @@ def rebuild_past(
 def _bring_in(con: duckdb.DuckDBPyConnection, warehouse: Warehouse, known_at: datetime) -> None:
     with warehouse.committing(run_id=str(uuid.uuid4()), job="as_known") as commit:
         for dotted, column in _landed_tables().items():
-            query = f"FROM {dotted} WHERE {column} <= TIMESTAMPTZ '{known_at.isoformat()}'"
+            columns = "*"
+            if "landed_snapshot" in table(dotted).column_names:
+                # Snapshots of the live lake say nothing of this one.
+                columns = "* REPLACE (0 AS landed_snapshot)"
+            query = f"SELECT {columns} FROM {dotted} WHERE {column} <= TIMESTAMPTZ '{known_at.isoformat()}'"
             path = commit.new_file(dotted, "as_known")
             con.execute(f"COPY ({query}) TO {sql_text(path)} (FORMAT parquet)")
             commit.add_files(dotted, [path])

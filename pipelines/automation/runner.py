@@ -5,7 +5,7 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -13,13 +13,22 @@ import dagster as dg
 
 from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, day_spans, floor_hour, spans
-from pipelines.assets.computed import key_of
+from pipelines.assets.computed import day_keys, key_of
+from pipelines.assets.reports import DAILY_READS, DAILY_REPORT, DAILY_TASK, days_written
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.event_log import BATCH_SIZE
-from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
+from pipelines.automation.late_lives import outdate_lives
+from pipelines.automation.staleness import (
+    day_runs,
+    stale_counted_hours,
+    stale_days,
+    stale_hours,
+    stale_reports,
+)
 from pipelines.checks.again import judge_again
 from pipelines.partitions import day_range, hour_range
 from pipelines.project import Project
+from pipelines.steps import steps_of
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.damage import mend
 from pipelines.warehouse.resource import Warehouse, days_between
@@ -139,6 +148,7 @@ def build(
 ) -> None:
     """Build facts, marts and reports of what has landed: what is out of date, or a range; told in the summary."""
     project = warehouse.project
+    outdate_lives(warehouse, run_id=str(uuid.uuid4()))
     with warehouse.reading() as con:
         hours = stale_hours(con, project, now=now)
     ranges = spans(hours)
@@ -154,22 +164,68 @@ def build(
     for start, end in spans(counted):
         tags = hour_range(start, end)
         _execute(definitions, instance, "facts", summary, tags=tags, selection=[key_of("ops.completeness")])
-    with warehouse.reading() as con:
-        days = set(stale_days(con, project, now=now))
+    asked: set[date] = set()
     if from_at is not None or to_at is not None:
         zone = ZoneInfo(project.time_zone)
         for start, end in ranges:
             first_on = start.astimezone(zone).date()
             last_on = (end - timedelta.resolution).astimezone(zone).date()
-            days |= set(days_between(first_on, last_on + timedelta(days=1)))
-        days = {day for day in days if project.start_on <= day < now.date()}
-    for first_on, end_on in day_spans(sorted(days)):
-        _execute(definitions, instance, "marts", summary, tags=day_range(first_on, end_on))
-        summary.days += (end_on - first_on).days
+            asked |= {*days_between(first_on, last_on + timedelta(days=1))}
+        asked = {day for day in asked if project.start_on <= day < now.date()}
+    summary.days = len(_build_days(warehouse, definitions, instance, summary, asked, now=now))
     since = judged_until or datetime.now(UTC) - CUT_OFF
     judge_again(warehouse, run_id=str(uuid.uuid4()), since=since)
+    _write_reports(warehouse, definitions, instance, summary, asked, now=now)
     if is_publishing:
         _execute(definitions, instance, "publish", summary)
+
+
+def _build_days(
+    warehouse: Warehouse,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    summary: RunSummary,
+    asked: set[date],
+    *,
+    now: datetime,
+) -> set[date]:
+    """Build the days that were asked for, and what is out of date until nothing is: one mart may change another."""
+    built: set[date] = set()
+    everything = tuple(sorted(steps_of("daily")))
+    for _ in everything:
+        with warehouse.reading() as con:
+            due = stale_days(con, warehouse.project, now=now)
+        if not built:
+            due = dict(sorted((due | dict.fromkeys(asked, everything)).items()))
+        for first_on, end_on, names in day_runs(due):
+            tags = day_range(first_on, end_on)
+            _execute(definitions, instance, "marts", summary, tags=tags, selection=day_keys(names))
+        if not due:
+            break
+        built |= due.keys()
+    return built
+
+
+def _write_reports(
+    warehouse: Warehouse,
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    summary: RunSummary,
+    asked: set[date],
+    *,
+    now: datetime,
+) -> None:
+    with warehouse.reading() as con:
+        days = stale_reports(
+            con,
+            warehouse.project,
+            report=DAILY_TASK,
+            reads=DAILY_READS,
+            there=days_written(warehouse.project),
+            now=now,
+        )
+    for span in day_spans(sorted({*days, *asked})):
+        _execute(definitions, instance, "marts", summary, tags=day_range(*span), selection=[DAILY_REPORT])
 
 
 def _ceil_hour(instant: datetime) -> datetime:

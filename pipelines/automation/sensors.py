@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +11,15 @@ import dagster as dg
 
 from models.cold_starts.notices import Notice, burst_notices
 from models.errors import DataError
-from models.periods import day_spans, spans
-from pipelines.assets.computed import key_of
+from models.periods import spans
+from pipelines.assets.computed import day_keys, key_of
+from pipelines.assets.reports import DAILY_REPORT
 from pipelines.automation.failed_checks import failed_checks
+from pipelines.automation.late_lives import outdate_lives
 from pipelines.automation.notices import RUNNING, send
 from pipelines.automation.open_day import open_bursts
 from pipelines.automation.publication import publication
-from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
+from pipelines.automation.staleness import day_runs, stale_counted_hours, stale_days, stale_hours
 from pipelines.landing.land import source_files
 from pipelines.partitions import day_range, hour_range
 from pipelines.warehouse.resource import Warehouse
@@ -54,13 +57,17 @@ def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     warehouse.prepare()
     # The hour that has just ended belongs to the hourly close.
     closed = datetime.now(UTC) - timedelta(hours=1)
+    outdate_lives(warehouse, run_id=str(uuid.uuid4()))
     with warehouse.reading() as con:
         hours = stale_hours(con, warehouse.project, now=closed)
         counted = stale_counted_hours(con, warehouse.project, now=closed)
         state = con.execute(_STATE).fetchone()
     ranges = [_Range(hour_range(*span), span[0]) for span in spans(hours)]
     # A new count is held against the logs; it changes no other fact.
-    ranges += [_Range(hour_range(*span), span[0], (key_of("ops.completeness"),)) for span in spans(counted)]
+    ranges += [
+        _Range(hour_range(*span), span[0], (key_of("ops.completeness"),), "counts ")
+        for span in spans(counted)
+    ]
     yield from _ask(context, ranges, state)
 
 
@@ -75,9 +82,13 @@ def outdated_days(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest
     warehouse: Warehouse = context.resources.warehouse
     warehouse.prepare()
     with warehouse.reading() as con:
-        days = stale_days(con, warehouse.project, now=datetime.now(UTC))
+        due = stale_days(con, warehouse.project, now=datetime.now(UTC))
         state = con.execute(_STATE).fetchone()
-    yield from _ask(context, [_Range(day_range(*span), span[0]) for span in day_spans(days)], state)
+    ranges = [
+        _Range(day_range(first, end), first, (*day_keys(names), DAILY_REPORT))
+        for first, end, names in day_runs(due)
+    ]
+    yield from _ask(context, ranges, state)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,7 @@ class _Range:
     tags: dict[str, str]
     first: date
     assets: tuple[dg.AssetKey, ...] | None = None
+    what: str = ""
 
 
 def _ask(
@@ -97,13 +109,13 @@ def _ask(
         return
     context.update_cursor(str(state))
     for one in ranges:
-        key = f"{one.first.isoformat()} {'counts ' if one.assets else ''}{state}"
+        key = f"{one.first.isoformat()} {one.what}{state}"
         yield dg.RunRequest(run_key=key, tags=one.tags, asset_selection=one.assets)
 
 
 _STATE = """
-SELECT (SELECT max(landed_at) FROM ops.landed_files),
-       (SELECT max(changed_at) FROM ops.partitions WHERE table_name LIKE 'ref.%' OR table_name LIKE 'core.%')
+SELECT (SELECT max(landed_snapshot) FROM ops.landed_files),
+       (SELECT max(changed_snapshot) FROM ops.partitions WHERE table_name NOT LIKE 'ops.%')
 """
 """What landed or changed last: a sensor asks once for each."""
 

@@ -1,43 +1,77 @@
-"""Which hours and days are out of date: what landed after they were last computed."""
+"""What is out of date: hours, business days and reports whose inputs changed since they were computed.
 
-from datetime import UTC, date, datetime
+What is new is known by the lake's snapshots, never by a clock: a partition says which snapshot it was computed from
+(`read_snapshot`) and which one changed it last, a landed file in which it came. How far a table reads beyond its own
+hour or day is what its step declares.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 
 import duckdb
 
 from models.errors import ConfigurationError
 from models.importers import importers
-from models.periods import floor_hour
+from models.periods import SPAN_GAP, floor_hour
 from pipelines.project import Project
-from pipelines.steps import steps_of
+from pipelines.steps import step_of, steps_of
+from pipelines.steps.base import Read
+from pipelines.steps.lives import LONGEST_ATTEMPT
 
-_STALE_HOURS = """
+_NOT_READ = """
+coalesce({changed}.snapshot, 0) > coalesce({computed}.read_snapshot, 0)
+  OR ({changed}.snapshot IS NULL AND {computed}.read_snapshot IS NULL AND {changed}.changed_at > {computed}.loaded_at)
+"""
+"""Whether something changed after it was read; before snapshots were kept, instants told."""
+
+_STALE_HOURS = f"""
 WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
+by_hour AS (
+  SELECT touched_hour, max(h.landed_snapshot) AS snapshot,
+         max(h.landed_at) FILTER (h.landed_snapshot IS NULL) AS changed_at,
+         -- An attempt that lost to a late record may have run longer than that one.
+         least(max(greatest(touched_hour, last_finished_at)), touched_hour + to_seconds($longest)) AS reaches_to
+  -- What was taken out again has hours, and no file.
+  FROM ops.file_hours h LEFT JOIN ops.landed_files f USING (file_hash, source)
+  -- A count changes no fact.
+  WHERE f.source_kind IS NULL OR NOT f.source_kind = ANY($counters)
+  GROUP BY touched_hour
+),
 touched AS (
   SELECT touched_hour - to_seconds($window) AS starts_at,
-         greatest(touched_hour, coalesce(last_finished_at, touched_hour)) + to_seconds($window) AS ends_at, landed_at
-  FROM ops.file_hours
-  -- A count changes no fact.
-  WHERE NOT EXISTS (FROM ops.landed_files f WHERE f.file_hash = file_hours.file_hash AND f.source = file_hours.source
-                    AND f.source_kind = ANY($counters))
+         max(reaches_to) OVER (
+           ORDER BY touched_hour RANGE BETWEEN to_seconds($window) PRECEDING AND to_seconds($window) FOLLOWING
+         ) + to_seconds($window) AS ends_at, snapshot, changed_at
+  FROM by_hour
   UNION ALL
   -- A replica lives on after its last event, so a lifecycle file reaches to the end of what has landed.
-  SELECT first_at, greatest(last_at, (SELECT ends_at FROM horizon)), landed_at
+  SELECT first_at, greatest(last_at, (SELECT ends_at FROM horizon)), landed_snapshot,
+         CASE WHEN landed_snapshot IS NULL THEN landed_at END
   FROM ops.landed_files WHERE source_kind = ANY($lifecycle) AND first_at IS NOT NULL
 ),
 wanted AS (
   SELECT unnest(generate_series(date_trunc('hour', starts_at), date_trunc('hour', ends_at), INTERVAL 1 HOUR)) AS hour,
-         landed_at
+         snapshot, changed_at
   FROM touched
 ),
-newest AS (SELECT hour, max(landed_at) AS landed_at FROM wanted GROUP BY hour),
+newest AS (SELECT hour, max(snapshot) AS snapshot, max(changed_at) AS changed_at FROM wanted GROUP BY hour),
+-- Short gaps belong to what is built, whatever was built first.
+filled AS (
+  FROM newest
+  UNION ALL
+  SELECT unnest(generate_series(hour + INTERVAL 1 HOUR, following - INTERVAL 1 HOUR, INTERVAL 1 HOUR)), NULL, NULL
+  FROM (SELECT hour, lead(hour) OVER (ORDER BY hour) AS following FROM newest)
+  WHERE following - hour > INTERVAL 1 HOUR AND following - hour <= to_seconds($gap) + INTERVAL 1 HOUR
+),
 computed AS (
   SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
-         min(loaded_at) AS loaded_at, count(*) AS table_count
+         min(loaded_at) AS loaded_at, min(read_snapshot) AS read_snapshot, count(*) AS table_count
   FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
 )
-SELECT hour FROM newest LEFT JOIN computed USING (hour)
+SELECT hour FROM filled LEFT JOIN computed USING (hour)
 WHERE hour >= $first AND hour < $last
-  AND (loaded_at IS NULL OR table_count < $table_count OR loaded_at < landed_at)
+  AND (table_count IS NULL OR table_count < $table_count OR read_snapshot < 0
+       OR {_NOT_READ.format(changed="filled", computed="computed")})
 ORDER BY hour
 """
 
@@ -48,7 +82,7 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
     Raises:
         ConfigurationError: records lie before the first partition.
     """
-    first = datetime.combine(project.start_on, datetime.min.time(), UTC)
+    first = _first_hour(project)
     earliest = con.execute(
         "SELECT path, first_at FROM ops.landed_files WHERE first_at < ? ORDER BY first_at LIMIT 1", [first]
     ).fetchone()
@@ -58,12 +92,15 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
             f"set [warehouse] start_on = {earliest[1]:%Y-%m-%d} (or earlier) in {project.folder / 'nanodollar.toml'}."
         )
     facts = list(steps_of("hourly"))
+    window = max(_reach("core.requests", "raw.requests", project))
     rows = con.execute(
         _STALE_HOURS,
         {
-            "window": 2 * project.dedupe_window.total_seconds(),
-            "lifecycle": _kinds("raw.replica_events"),
-            "counters": _kinds("raw.usage_counters"),
+            "window": window.total_seconds(),
+            "longest": LONGEST_ATTEMPT.total_seconds(),
+            "gap": SPAN_GAP.total_seconds(),
+            "lifecycle": kinds_of("raw.replica_events"),
+            "counters": kinds_of("raw.usage_counters"),
             "facts": facts,
             "table_count": len(facts),
             "first": first,
@@ -73,76 +110,208 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
     return [row[0].astimezone(UTC) for row in rows]
 
 
-def _kinds(table: str) -> list[str]:
-    return [kind for kind, importer in importers().items() if importer.table == table]
+def kinds_of(raw_table: str) -> list[str]:
+    """Return the kinds of sources whose records land in a table."""
+    return [kind for kind, importer in importers().items() if importer.table == raw_table]
 
 
-_STALE_COUNTED_HOURS = """
+def _first_hour(project: Project) -> datetime:
+    return datetime.combine(project.start_on, datetime.min.time(), UTC)
+
+
+def _reach(dotted: str, read_table: str, project: Project) -> tuple[timedelta, timedelta]:
+    (found,) = [read for read in step_of(dotted).inputs if read.table == read_table]
+    return found.reach(project)
+
+
+_STALE_COUNTED_HOURS = f"""
 WITH wanted AS (
-  SELECT unnest(generate_series(touched_hour, greatest(touched_hour, last_finished_at - INTERVAL 1 MICROSECOND),
-                                INTERVAL 1 HOUR)) AS hour, h.landed_at
+  SELECT unnest(generate_series(
+           date_trunc('hour', touched_hour - to_seconds($after)),
+           date_trunc('hour', greatest(touched_hour, last_finished_at - INTERVAL 1 MICROSECOND) + to_seconds($before)),
+           INTERVAL 1 HOUR)) AS hour,
+         h.landed_snapshot AS snapshot, CASE WHEN h.landed_snapshot IS NULL THEN h.landed_at END AS changed_at,
+         touched_hour, last_finished_at
   FROM ops.file_hours h JOIN ops.landed_files f USING (file_hash, source) WHERE f.source_kind = ANY($counters)
 ),
-newest AS (SELECT hour, max(landed_at) AS landed_at FROM wanted GROUP BY hour),
+newest AS (
+  SELECT hour, max(snapshot) AS snapshot, max(changed_at) AS changed_at,
+         bool_or(hour >= touched_hour AND hour <= coalesce(last_finished_at, touched_hour)) AS is_counted
+  FROM wanted GROUP BY hour
+),
 computed AS (
-  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour, loaded_at
+  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour, loaded_at, read_snapshot
   FROM ops.partitions WHERE table_name = 'ops.completeness'
 )
 SELECT hour FROM newest LEFT JOIN computed USING (hour)
-WHERE hour >= $first AND hour < $last AND (loaded_at IS NULL OR loaded_at < landed_at)
+WHERE hour >= $first AND hour < $last AND CASE WHEN loaded_at IS NULL THEN is_counted ELSE
+  {_NOT_READ.format(changed="newest", computed="computed")} END
 ORDER BY hour
 """
 
 
 def stale_counted_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[datetime]:
     """Return the UTC hours that were counted anew since their logs were held against the count, in order."""
+    before, after = _reach("ops.completeness", "raw.usage_counters", project)
     rows = con.execute(
         _STALE_COUNTED_HOURS,
         {
-            "counters": _kinds("raw.usage_counters"),
-            "first": datetime.combine(project.start_on, datetime.min.time(), UTC),
+            "before": before.total_seconds(),
+            "after": after.total_seconds(),
+            "counters": kinds_of("raw.usage_counters"),
+            "first": _first_hour(project),
             "last": floor_hour(now),
         },
     ).fetchall()
     return [row[0].astimezone(UTC) for row in rows]
 
 
-_STALE_DAYS = """
-WITH hours AS (
-  SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour,
-         max(changed_at) AS changed_at
-  FROM ops.partitions WHERE table_name = ANY($facts) GROUP BY 1
+_CHANGES = """
+WITH changes AS (
+  SELECT table_name, starts_at, starts_at + INTERVAL 1 HOUR AS ends_at, changed_snapshot AS snapshot,
+         CASE WHEN changed_snapshot IS NULL THEN changed_at END AS changed_at
+  FROM (
+    SELECT *, try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS starts_at
+    FROM ops.partitions WHERE table_name = ANY($hourly)
+  )
+  UNION ALL
+  SELECT table_name, on_day::TIMESTAMP AT TIME ZONE $zone, (on_day + 1)::TIMESTAMP AT TIME ZONE $zone, changed_snapshot,
+         CASE WHEN changed_snapshot IS NULL THEN changed_at END
+  FROM (SELECT *, partition_key::DATE AS on_day FROM ops.partitions WHERE table_name = ANY($daily))
+  UNION ALL
+  SELECT k.table_name, touched_hour, greatest(touched_hour, last_finished_at) + INTERVAL 1 HOUR, h.landed_snapshot,
+         CASE WHEN h.landed_snapshot IS NULL THEN h.landed_at END
+  FROM ops.file_hours h JOIN ops.landed_files f USING (file_hash, source)
+  JOIN (SELECT unnest($kinds) AS source_kind, unnest($kind_tables) AS table_name) k USING (source_kind)
 ),
+needed AS (
+  SELECT r.name, unnest(generate_series(
+           ((c.starts_at - to_seconds(r.after)) AT TIME ZONE $zone)::DATE,
+           ((c.ends_at + to_seconds(r.before) - INTERVAL 1 MICROSECOND) AT TIME ZONE $zone)::DATE, INTERVAL 1 DAY
+         ))::DATE AS on_day, c.snapshot, c.changed_at
+  FROM changes c JOIN (
+    SELECT unnest($names) AS name, unnest($read_tables) AS table_name,
+           unnest($befores) AS before, unnest($afters) AS after
+  ) r USING (table_name)
+),
+-- Business days that have hours.
 days AS (
-  SELECT accrued_on, max(changed_at) AS changed_at FROM (
-    SELECT (hour AT TIME ZONE $zone)::DATE AS accrued_on, changed_at FROM hours
-    UNION ALL
-    SELECT ((hour + INTERVAL '59 minutes 59 seconds') AT TIME ZONE $zone)::DATE, changed_at FROM hours
-  ) GROUP BY 1
+  SELECT DISTINCT unnest([
+    (starts_at AT TIME ZONE $zone)::DATE, ((ends_at - INTERVAL 1 MICROSECOND) AT TIME ZONE $zone)::DATE
+  ]) AS on_day
+  FROM changes WHERE table_name = ANY($hourly)
 ),
-computed AS (
-  SELECT partition_key::DATE AS accrued_on, min(loaded_at) AS loaded_at, count(*) AS table_count
-  FROM ops.partitions WHERE table_name = ANY($marts) GROUP BY 1
-)
-SELECT accrued_on FROM days LEFT JOIN computed USING (accrued_on)
-WHERE accrued_on >= $first AND accrued_on < $last
-  AND (loaded_at IS NULL OR table_count < $table_count OR loaded_at < changed_at)
-ORDER BY accrued_on
 """
+_STALE_DAYS = (
+    _CHANGES
+    + f"""
+needed_beyond AS ({{beyond}}),
+computed AS (
+  SELECT table_name AS name, partition_key::DATE AS on_day, loaded_at, read_snapshot, written_snapshot
+  FROM ops.partitions WHERE table_name = ANY($steps)
+),
+changed AS (FROM needed UNION ALL BY NAME FROM needed_beyond),
+outdated AS (
+  SELECT DISTINCT needed.name, on_day FROM changed AS needed JOIN computed USING (name, on_day)
+  -- What was computed together was read together.
+  WHERE needed.snapshot IS DISTINCT FROM computed.written_snapshot
+    AND ({_NOT_READ.format(changed="needed", computed="computed")})
+  UNION
+  SELECT name, on_day FROM computed WHERE read_snapshot < 0
+  UNION
+  SELECT name, on_day FROM (SELECT unnest($steps) AS name) CROSS JOIN days ANTI JOIN computed USING (name, on_day)
+)
+SELECT on_day, list(name ORDER BY name) FROM outdated JOIN days USING (on_day)
+WHERE on_day >= $first AND on_day < $last GROUP BY on_day ORDER BY on_day
+"""
+)
 
 
-def stale_days(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> list[date]:
-    """Return the business dates whose marts are older than the facts of their hours, in order."""
-    marts = list(steps_of("daily"))
-    rows = con.execute(
-        _STALE_DAYS,
-        {
-            "facts": list(steps_of("hourly")),
-            "marts": marts,
-            "table_count": len(marts),
-            "zone": project.time_zone,
-            "first": project.start_on,
-            "last": now.date(),
-        },
-    ).fetchall()
-    return [row[0] for row in rows]
+def stale_days(
+    con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime
+) -> dict[date, tuple[str, ...]]:
+    """Return the business dates of which something is out of date, in order, each with the steps that are."""
+    reads = {name: step.inputs for name, step in steps_of("daily").items()}
+    beyond = " UNION ALL ".join(
+        f"SELECT '{name}' AS name, on_day, snapshot FROM ({step.changed_beyond})"
+        for name, step in steps_of("daily").items()
+        if step.changed_beyond
+    )
+    query = _STALE_DAYS.replace("{beyond}", beyond)
+    rows = con.execute(query, {**_asked(reads, project, now=now), "steps": list(reads)}).fetchall()
+    return {on: tuple(names) for on, names in rows}
+
+
+_STALE_REPORTS = (
+    _CHANGES
+    + """
+written AS (
+  SELECT key::DATE AS on_day, read_snapshot FROM ops.progress WHERE task = $report
+)
+SELECT DISTINCT on_day FROM days LEFT JOIN written USING (on_day)
+WHERE on_day >= $first AND on_day < $last AND (
+  written.read_snapshot IS NULL OR NOT list_contains($there::DATE[], on_day)
+  OR EXISTS (FROM needed WHERE needed.on_day = days.on_day AND coalesce(needed.snapshot, 0) > written.read_snapshot)
+)
+ORDER BY on_day
+"""
+)
+
+
+def stale_reports(
+    con: duckdb.DuckDBPyConnection,
+    project: Project,
+    *,
+    report: str,
+    reads: Iterable[Read],
+    there: Iterable[date],
+    now: datetime,
+) -> list[date]:
+    """Return the business dates, in order, whose report was not written since what it shows has changed.
+
+    Args:
+        con: session on the lake.
+        project: its settings.
+        report: the task by which ops.progress knows it.
+        reads: the tables that it shows.
+        there: the days whose page is there.
+        now: later days are left out.
+    """
+    parameters = {**_asked({report: tuple(reads)}, project, now=now), "report": report, "there": list(there)}
+    return [on for (on,) in con.execute(_STALE_REPORTS, parameters).fetchall()]
+
+
+def _asked(reads: dict[str, tuple[Read, ...]], project: Project, *, now: datetime) -> dict[str, object]:
+    """Return the parameters of `_CHANGES`."""
+    hourly, daily = (
+        sorted({dotted for step in steps_of(grain).values() for dotted in step.tables})
+        for grain in ("hourly", "daily")
+    )
+    kinds = {kind: importer.table for kind, importer in importers().items()}
+    known = {*hourly, *daily, *kinds.values()}
+    each = [(name, read) for name, all_reads in reads.items() for read in all_reads if read.table in known]
+    reaches = [read.reach(project) for _, read in each]
+    return {
+        "hourly": hourly,
+        "daily": daily,
+        "zone": project.time_zone,
+        "kinds": list(kinds),
+        "kind_tables": list(kinds.values()),
+        "names": [name for name, _ in each],
+        "read_tables": [read.table for _, read in each],
+        "befores": [before.total_seconds() for before, _ in reaches],
+        "afters": [after.total_seconds() for _, after in reaches],
+        "first": project.start_on,
+        "last": now.date(),
+    }
+
+
+def day_runs(due: dict[date, tuple[str, ...]]) -> list[tuple[date, date, tuple[str, ...]]]:
+    """Join days in a row that lack the same steps into half-open ranges."""
+    found: list[tuple[date, date, tuple[str, ...]]] = []
+    for on, names in due.items():
+        if found and found[-1][1] == on and found[-1][2] == names:
+            found[-1] = (found[-1][0], on + timedelta(days=1), names)
+        else:
+            found.append((on, on + timedelta(days=1), names))
+    return found

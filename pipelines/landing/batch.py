@@ -197,7 +197,11 @@ class Batch:
         landing.hours = (
             pl.concat([landing.hours, *rows.hours])
             .group_by("file_hash", "source", "touched_hour")
-            .agg(pl.col("last_finished_at").max(), pl.col("record_count").sum(), pl.col("landed_at").max())
+            .agg(
+                pl.col("last_finished_at").max(),
+                pl.col("record_count").sum(),
+                pl.col("landed_at", "landed_snapshot").max(),
+            )
             .select(landing.hours.columns)
             .sort("file_hash", "touched_hour")
         )

@@ -9,7 +9,6 @@ import polars as pl
 
 from models.importers import importers
 from models.periods import HOUR, floor_hour
-from models.schemas import table
 from models.schemas.base import INSTANT
 from pipelines.landing.identity import identify
 from pipelines.landing.store import landing_turn
@@ -108,4 +107,4 @@ def _take_out(
             .with_columns(file_hash=pl.lit(mark), source=pl.lit(source), record_count=pl.lit(0))
             .with_columns(landed_at=pl.lit(datetime.now(UTC)))
         )
-        commit.append("ops.file_hours", table("ops.file_hours").conform(marks.lazy()).collect())
+        commit.append("ops.file_hours", marks)

@@ -254,7 +254,7 @@ def _hours(usable: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
     )
     return (
         table("ops.file_hours")
-        .conform(hours.with_columns(landed_at=pl.lit(stamp.ingested_at)).lazy())
+        .conform(hours.with_columns(landed_at=pl.lit(stamp.ingested_at)).lazy(), fill=True)
         .collect()
     )
 

@@ -15,7 +15,7 @@ from models.schemas import table
 from pipelines.landing.batch import Landing
 from pipelines.landing.known import UNREADABLE, Known, PathState
 from pipelines.quoting import sql_text
-from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.commit import THIS_SNAPSHOT, Commit
 from pipelines.warehouse.data_files import staging
 from pipelines.warehouse.resource import Warehouse, frame
 
@@ -164,7 +164,13 @@ def commit_second_reading(warehouse: Warehouse, back: SecondReading, *, run_id: 
         hours = (
             pl.concat([before.select(new.columns).cast(new.schema), new])
             .group_by("file_hash", "source", "touched_hour")
-            .agg(pl.col("last_finished_at").max(), pl.col("record_count").sum(), pl.col("landed_at").max())
+            .agg(
+                pl.col("last_finished_at").max(),
+                pl.col("record_count").sum(),
+                pl.col("landed_at").max(),
+                # What came now has no number yet: the commit's.
+                pl.when(~pl.col("landed_snapshot").is_null().any()).then(pl.col("landed_snapshot").max()),
+            )
         )
         _register(commit, back.parts)
         commit.execute(
@@ -175,7 +181,8 @@ def commit_second_reading(warehouse: Warehouse, back: SecondReading, *, run_id: 
         commit.execute(
             "UPDATE ops.landed_files SET landed_count = landed_count + $3, ignored_count = ignored_count + $4, "
             "quarantined_count = $5, read_count = landed_count + $3 + $5, "
-            "first_at = least(first_at, $6), last_at = greatest(last_at, $7) WHERE file_hash = $1 AND source = $2",
+            "first_at = least(first_at, $6), last_at = greatest(last_at, $7), "
+            f"landed_snapshot = {THIS_SNAPSHOT} WHERE file_hash = $1 AND source = $2",
             [
                 *key,
                 back.landed_count,

@@ -95,6 +95,8 @@ class Step:
         also: tables that the same computation fills.
         restate: how a closed period is corrected, instead of computed anew.
         outdated_by: what, besides changed input rows, puts partitions out of date.
+        changed_beyond: of a daily step, a query of `on_day, snapshot`: which snapshot changed last what a business day
+            reads beyond the reach of `reads`.
         covers: the window that it replaces when it is asked for another.
         is_computed_ahead: other steps read its rows of later hours; of a range that is worked off in chunks it is
             computed as a whole first.
@@ -106,6 +108,7 @@ class Step:
     also: tuple[str, ...] = ()
     restate: Callable[..., Restated] | None = None
     outdated_by: tuple[Outdated, ...] = ()
+    changed_beyond: str | None = None
     covers: Callable[[Window, Project], Window] | None = None
     is_computed_ahead: bool = False
     compute: Callable[["Inputs", Window], Frames] | None = None

@@ -6,6 +6,19 @@ from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
 from pipelines.steps.starts import LONGEST_WAIT, START_LOOKBACK, waiting_requests
 
+_LIVES = """
+SELECT started_on AS on_day, max(changed_snapshot) AS snapshot
+FROM mart.cold_starts JOIN core.replica_events USING (replica_id)
+JOIN ops.partitions ON table_name = 'core.replica_events'
+  AND partition_key = strftime(event_hour AT TIME ZONE 'UTC', '%Y-%m-%dT%H:%MZ')
+WHERE event_at >= requested_at AND (stopped_at IS NULL OR event_at <= stopped_at)
+GROUP BY ALL
+UNION ALL
+SELECT DISTINCT started_on, (SELECT max(changed_snapshot) FROM ops.partitions WHERE table_name = 'core.replica_states')
+FROM mart.cold_starts WHERE outcome = 'pending'
+"""
+"""A start is told whole on the day on which it was asked for, however late its replica is ready or stopped."""
+
 STEP = Step(
     table="mart.cold_starts",
     reads=(
@@ -14,6 +27,7 @@ STEP = Step(
         Read("core.replica_events", before=START_LOOKBACK, after=LONGEST_WAIT),
         "ref.gpu_prices",
     ),
+    changed_beyond=_LIVES,
 )
 
 

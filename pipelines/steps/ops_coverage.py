@@ -10,7 +10,8 @@ STEP = Step(
         "core.requests",
         "core.request_costs",
         Read("ops.duplicates", after=lambda project: project.dedupe_window),
-        "ops.landed_files",
+        # A file that is read again has other counts of quarantined records.
+        "raw.requests",
     ),
 )
 

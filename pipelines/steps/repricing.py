@@ -10,9 +10,8 @@ from pipelines.steps import steps
 from pipelines.steps.base import Outdated
 from pipelines.warehouse.commit import Commit, partition_key
 
-_OUTDATE = """
-UPDATE ops.partitions SET loaded_at = TIMESTAMPTZ '1970-01-01 00:00:00+00'
-WHERE table_name = ? AND list_contains(?, partition_key)
+OUTDATE = """
+UPDATE ops.partitions SET read_snapshot = -1 WHERE table_name = ? AND list_contains(?, partition_key)
 """
 
 
@@ -47,5 +46,5 @@ def outdate(
         return {}
     moved = moved_partitions(con, frames)
     for dotted, partitions in moved.items():
-        commit.execute(_OUTDATE, [dotted, [partition_key(one) for one in partitions]])
+        commit.execute(OUTDATE, [dotted, [partition_key(one) for one in partitions]])
     return {dotted: len(partitions) for dotted, partitions in moved.items()}

@@ -86,6 +86,8 @@ class Commit:
 
     def __post_init__(self) -> None:
         self._data_files = DataFiles(self.project)
+        self.read_snapshot = newest_snapshot(self.con)
+        """What is read from now on holds at least this snapshot of the lake."""
 
     def replace(
         self, dotted: str, frame: pl.DataFrame, *, partitions: Sequence[PartitionValue] = (None,)
@@ -122,13 +124,18 @@ class Commit:
         self._files += [(schema_of(dotted), path) for path in paths]
 
     def append(self, dotted: str, frame: pl.DataFrame) -> None:
-        """Insert a few rows of an `ops` table."""
+        """Insert a few rows of an `ops` table; a `landed_snapshot` that is not known is that of this commit."""
         table = schema_of(dotted)
         rows = table.conform(frame.lazy(), fill=True).collect()
+        stamped = (
+            f" REPLACE (coalesce(landed_snapshot, {THIS_SNAPSHOT}) AS landed_snapshot)"
+            if "landed_snapshot" in table.column_names
+            else ""
+        )
 
         def insert() -> None:
             self.con.register("appended", rows)
-            self.con.execute(f"INSERT INTO {dotted} BY NAME SELECT * FROM appended")
+            self.con.execute(f"INSERT INTO {dotted} BY NAME SELECT *{stamped} FROM appended")
             self.con.unregister("appended")
 
         if rows.height:
@@ -141,6 +148,13 @@ class Commit:
             self.con.execute(statement, list(parameters))
 
         self._actions.append(execute)
+
+    def mark(self, task: str, keys: Sequence[str]) -> None:
+        """Say in ops.progress that a task is done from the snapshot that this commit was begun on."""
+        table = schema_of("ops.progress")
+        rows = [{"task": task, "key": key, "read_snapshot": self.read_snapshot} for key in keys]
+        self.execute("DELETE FROM ops.progress WHERE task = ? AND list_contains(?, key)", [task, list(keys)])
+        self.append("ops.progress", table.frame(rows))
 
     def new_file(self, dotted: str, name: str) -> Path:
         """Return a path at which a Parquet file of a table can be written, to be added."""
@@ -163,6 +177,9 @@ class Commit:
     def _apply(self) -> None:
         known = self._known()
         now = datetime.now(UTC)
+        # Commits are made in turn, so that the next snapshot is this one's.
+        snapshot = newest_snapshot(self.con) + 1
+        self.con.execute(f"SET VARIABLE commit_snapshot = {snapshot}")
         records: list[dict[str, object]] = []
         unchanged_count = 0
         to_delete: dict[str, list[PartitionValue]] = {}
@@ -193,6 +210,9 @@ class Commit:
                     # What lands while the rows are computed is newer than they are.
                     "loaded_at": self.begun_at,
                     "changed_at": before[1] if unchanged and before else now,
+                    "read_snapshot": self.read_snapshot,
+                    "written_snapshot": snapshot,
+                    "changed_snapshot": before[2] if unchanged and before else snapshot,
                 }
             )
         for table, path in self._files:
@@ -231,14 +251,14 @@ class Commit:
                 [self.run_id, self.job, now, version("nanodollar")],
             )
 
-    def _known(self) -> dict[tuple[str, str], tuple[str, datetime]]:
+    def _known(self) -> dict[tuple[str, str], tuple[str, datetime, int | None]]:
         names = sorted({part.table.dotted for part in self._partitions})
         rows = self.con.execute(
-            "SELECT table_name, partition_key, content_hash, changed_at FROM ops.partitions "
+            "SELECT table_name, partition_key, content_hash, changed_at, changed_snapshot FROM ops.partitions "
             "WHERE list_contains(?, table_name)",
             [names],
         ).fetchall()
-        return {(name, key): (content_hash, changed_at) for name, key, content_hash, changed_at in rows}
+        return {(name, key): (content, at, snapshot) for name, key, content, at, snapshot in rows}
 
     def _delete(self, table: Table, values: list[PartitionValue]) -> None:
         if values == [None]:
@@ -251,6 +271,16 @@ class Commit:
             f"AND list_contains(?, {table.partition})",
             [present[0], present[-1], present],
         )
+
+
+THIS_SNAPSHOT = "getvariable('commit_snapshot')"
+"""In a statement of a commit: the number of the snapshot that it makes."""
+
+
+def newest_snapshot(con: duckdb.DuckDBPyConnection) -> int:
+    """Return the number of the lake's newest snapshot, which grows by one with each commit."""
+    ((snapshot,),) = con.execute("FROM nanodollar.current_snapshot()").fetchall()
+    return int(snapshot)
 
 
 def _check(table: Table, rows: pl.DataFrame, partitions: Sequence[PartitionValue]) -> None:

@@ -12,6 +12,7 @@ import duckdb
 
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
+from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (
     fleet_row,
     gateway_row,
@@ -173,6 +174,17 @@ def test_the_report_of_the_day_is_written(company: Project) -> None:
 
     assert "7.25" in page
     assert "house-model" in page
+
+
+def test_a_report_that_a_kill_cut_off_is_written_by_the_next_run(copy: Project) -> None:
+    page = copy.reports / "daily" / "2026-11-02.html"
+    page.write_text("of an earlier state", encoding="utf-8")
+    with Warehouse(copy).committing(run_id="killed", job="reports") as commit:
+        commit.execute("DELETE FROM ops.progress WHERE task = 'reports.daily'")
+
+    nanodollar(copy, "run")
+
+    assert "7.25" in page.read_text(encoding="utf-8")
 
 
 def test_analysts_read_whole_days_while_a_run_writes(company_copy: Project) -> None:
