@@ -176,13 +176,13 @@ def test_the_report_of_the_day_is_written(company: Project) -> None:
     assert "house-model" in page
 
 
-def test_a_report_that_a_kill_cut_off_is_written_by_the_next_run(copy: Project) -> None:
-    page = copy.reports / "daily" / "2026-11-02.html"
+def test_a_report_that_a_kill_cut_off_is_written_by_the_next_run(company_copy: Project) -> None:
+    page = company_copy.reports / "daily" / "2026-11-02.html"
     page.write_text("of an earlier state", encoding="utf-8")
-    with Warehouse(copy).committing(run_id="killed", job="reports") as commit:
+    with Warehouse(company_copy).committing(run_id="killed", job="reports") as commit:
         commit.execute("DELETE FROM ops.progress WHERE task = 'reports.daily'")
 
-    nanodollar(copy, "run")
+    nanodollar(company_copy, "run")
 
     assert "7.25" in page.read_text(encoding="utf-8")
 
