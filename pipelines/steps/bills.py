@@ -5,7 +5,7 @@ from datetime import timedelta
 from pipelines.project import Project
 from pipelines.steps.base import Read, Window
 
-LONGEST_PERIOD = timedelta(days=62)
+LONGEST_PERIOD = timedelta(days=31)
 """How far from the first day of its billing period a charge may lie."""
 
 

@@ -46,7 +46,7 @@ def test_a_lake_of_an_earlier_version_with_a_closed_month_runs_and_corrects(comp
     # The late call costs what its like do; the model that had no price has one now.
     assert ("late", Decimal("0.00024")) in booked
     assert ("r2", Decimal("0.0049")) in booked
-    for command in (("sql", "SELECT count(*) FROM core.requests"), ("publish",), ("explain", "late")):
+    for command in (("sql", "SELECT count(*) FROM core.requests"), ("publish",), ("explain", "r2")):
         done = nanodollar(company_copy, *command)
         assert done.code == 0, done.err
     past = nanodollar(company_copy, "run", "--as-known-at", "2026-11-28T00:00")
