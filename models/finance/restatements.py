@@ -184,7 +184,7 @@ def price_delta(old: pl.DataFrame, new: pl.DataFrame, *, closed: Periods, figure
     """
     keys = _KEYS if figure == "effective_usd" else table("core.replica_states").key
     both = old.select(*keys, figure).join(
-        new.select(*{*keys, figure, *_CELL, "accrued_on"}), on=keys, suffix="_new"
+        new.select(*{*keys, figure, *_CELL, "accrued_on"}), on=keys, suffix="_new", nulls_equal=True
     )
     was, now = pl.col(figure).cast(USD), pl.col(f"{figure}_new").cast(USD)
     return (

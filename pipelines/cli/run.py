@@ -71,10 +71,10 @@ def command(
         files = {
             item.name: files_at(item.path, project=project.folder)
             for item in project.sources
-            if item.path is not None
+            if item.path is not None and source in {None, item.name}
         }
         for item in project.sources:
-            if item.path is not None and source in {None, item.name} and not files[item.name]:
+            if item.name in files and not files[item.name]:
                 click.echo(
                     f"The source {item.name!r} matches no file: {item.path}; check its path.", err=True
                 )

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from models.schemas import table
-from pipelines.checks import domain_checks
+from pipelines.checks.listing import domain_checks
 from pipelines.checks.domain import Outcome
 from pipelines.project import Settings
 

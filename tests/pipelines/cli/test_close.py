@@ -94,7 +94,8 @@ def test_a_month_is_closed_once_it_is_whole_and_then_moves_by_corrections_alone_
     # r2 is 90 x $10 + 200 x $20 per million; r1 600 x 0.15 + 400 x 0.075 + 200 x 0.60; r3 10 x 0.60.
     assert closed.code == 0
     assert closed.out.startswith("Closed 2026-10, 2026-10-01 to 2026-11-01 (exclusive) in UTC, at ")
-    assert closed.out.endswith(": $0.005146 and 0 corrections.\n")
+    assert ": $0.005146 and 0 corrections.\n2026-10: $0.0051 spent. " in closed.out
+    assert closed.out.endswith("every check of the data passed.\n")
     again = nanodollar(company, "close", "2026-10")
     assert (again.code, again.out[:23]) == (0, "Closed already: 2026-10")
     assert len(query(company, "FROM ops.closed_periods")) == 1
