@@ -24,6 +24,20 @@ UNCACHED = {
 DEFAULT_TIERS = ("default", "standard", "on_demand", "auto", "")
 """Spellings of the tier that a provider serves unless asked for another."""
 DEFAULT_TIER = "default"
+VARIANTS = (
+    "batch",
+    "beta",
+    "exacto",
+    "extended",
+    "flex",
+    "floor",
+    "free",
+    "nitro",
+    "online",
+    "priority",
+    "thinking",
+)
+"""Ends of OpenRouter's names that mean another service than the plain model's, https://openrouter.ai/docs."""
 
 Mask = npt.NDArray[np.bool_]
 Place = tuple[str | None, str | None]
@@ -180,7 +194,7 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
                     model=model,
                     family=card["family"] or model,
                     chip=chips.get((provider, model)),
-                    tier=DEFAULT_TIER if tier in DEFAULT_TIERS else tier,
+                    tier=_tier(model, tier),
                     valid_from=valid_from,
                     valid_to=valid_to,
                     above=above,
@@ -191,6 +205,14 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
                 )
             )
     return found
+
+
+def _tier(model: str, tier: str) -> str:
+    """Return the tier that a card is compared on: a variant such as `openai/gpt-4o:batch` is served as its name says."""
+    _, _, variant = model.rpartition(":")
+    if variant in VARIANTS and variant != model:
+        return variant
+    return DEFAULT_TIER if tier in DEFAULT_TIERS else tier
 
 
 def rate_matrix(offered: Iterable[Offer], columns: Iterable[tuple[str, bool]]) -> npt.NDArray[np.float64]:

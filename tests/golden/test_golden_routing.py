@@ -252,6 +252,14 @@ def test_a_tier_is_compared_with_the_same_tier():
     assert row["alternative_usd"] == Decimal("0.0004925")
 
 
+def test_a_variant_that_is_served_later_is_no_alternative_to_an_answer_at_once():
+    cheap = llama("openrouter", "meta/llama-3.3-70b:batch", 0.1, 0.1)
+    assert judge([TOGETHER], [*LLAMA[:2], *cheap]) == ([], [])
+    batch = TOGETHER | {"service_tier": "batch"}
+    (row,), _ = judge([batch], [*LLAMA[:2], *cheap])
+    assert row["alternative_model"] == "meta/llama-3.3-70b:batch"
+
+
 def test_meters_are_equal_on_both_sides():
     (row,), _ = judge(
         [TOGETHER | {"meters_usd": Decimal("0.01"), "effective_usd": Decimal("0.01132")}], LLAMA

@@ -35,11 +35,13 @@ def test_events_make_lives_that_need_no_repair(
 ) -> None:
     lives = [*background, *planted[0]]
     events = event_rows(lives).with_columns(
-        source=pl.lit("replicas"), source_kind=pl.lit("replica_events"), fraction=pl.lit(1), node=pl.lit(None, dtype=pl.String), file_hash=pl.lit("f"),
+        source=pl.lit("replicas"), source_kind=pl.lit("replica_events"), fraction=pl.lit(1),
+        node=pl.lit(None, dtype=pl.String), file_hash=pl.lit("f"),
         line_number=pl.int_range(pl.len()), record_number=pl.lit(1), ingested_at=pl.col("event_at"),
     )  # fmt: skip
 
-    intervals = replica_intervals(events.lazy())
+    schema = table("core.replica_events")
+    intervals = replica_intervals(schema.conform(events.lazy(), fill=True))
 
     assert intervals.select("replica_id", "life").unique().height == len(lives)
     assert intervals.get_column("repair").null_count() == intervals.height

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from models.schemas import table
-from pipelines.checks.listing import domain_checks
 from pipelines.checks.domain import Outcome
+from pipelines.checks.listing import domain_checks
 from pipelines.project import Settings
 
 HOUR = datetime(2026, 11, 2, tzinfo=UTC)
