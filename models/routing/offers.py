@@ -208,7 +208,7 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
 
 
 def _tier(model: str, tier: str) -> str:
-    """Return the tier that a card is compared on: a variant such as `openai/gpt-4o:batch` is served as its name says."""
+    """Return the tier that a card is compared on; `openai/gpt-4o:batch` is served as its name says."""
     _, _, variant = model.rpartition(":")
     if variant in VARIANTS and variant != model:
         return variant
