@@ -4,7 +4,7 @@ import gzip
 import io
 import json
 import tempfile
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Outcome:
     """What became of some bytes."""
 
     def __init__(self, kind: str, content: bytes, *, name: str = "file") -> None:
-        file = StoredFile(name, len(content), NOW, lambda: io.BytesIO(content))
+        file = StoredFile(name, len(content), NOW - timedelta(hours=1), lambda: io.BytesIO(content))
         with tempfile.TemporaryDirectory() as folder:
             terms = Terms(
                 drafts=Path(folder), ingested_at=NOW, not_before=datetime(2025, 1, 1, tzinfo=UTC), hash_key=b"k",
