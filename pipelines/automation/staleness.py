@@ -191,7 +191,7 @@ needed AS (
          ))::DATE AS on_day, c.snapshot, c.changed_at
   FROM changes c JOIN (
     SELECT unnest($names) AS name, unnest($read_tables) AS table_name,
-           unnest($befores) AS before, unnest($afters) AS after
+           unnest($earlier) AS before, unnest($afters) AS after
   ) r USING (table_name)
 ),
 -- Business days that have hours.
@@ -299,7 +299,7 @@ def _asked(reads: dict[str, tuple[Read, ...]], project: Project, *, now: datetim
         "kind_tables": list(kinds.values()),
         "names": [name for name, _ in each],
         "read_tables": [read.table for _, read in each],
-        "befores": [before.total_seconds() for before, _ in reaches],
+        "earlier": [before.total_seconds() for before, _ in reaches],
         "afters": [after.total_seconds() for _, after in reaches],
         "first": project.start_on,
         "last": now.date(),

@@ -81,7 +81,11 @@ def land_files(
     listed = list(files)
     count = max(1, min(os.cpu_count() or 1, 4, terms.memory_bytes // _WORKER_BYTES))
     with Workers(
-        stamp, source.columns, terms.hash_key, count=count, memory_bytes=terms.memory_bytes // 2
+        stamp,
+        source.columns,
+        terms.hash_key,
+        count=count,
+        memory_bytes=max(terms.memory_bytes // 2, 256 << 20),
     ) as workers:
         work = _Work(source, stamp, known, terms, workers, on_progress)
         batch = Batch(source, stamp, terms, workers)

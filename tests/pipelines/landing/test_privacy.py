@@ -256,7 +256,7 @@ _NAMES = {
     "gateway_deployment_target", "gateway_router_id", "rid", "weight_version", "endpoint", "router", "provider_name",
     "data_region", "external_user", "workspace_id", "upstream_id",
     "parent_observation_id", "parentObservationId", "uuid", "agentId", "cwd",
-    "created_by", "serviceTier", "object", "status", "error", "counter", "project",
+    "created_by", "recordId", "key", "cluster", "serviceTier", "object", "status", "error", "counter", "project",
 }  # fmt: skip
 
 
