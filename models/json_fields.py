@@ -17,7 +17,12 @@ def json_struct(text: str, paths: Iterable[str]) -> str:
         text: SQL of the JSON text.
         paths: JSON paths such as `$.usage."a-b".items[0].count`; none leads through the end of another.
     """
-    return f"TRY(from_json({text}, '{json.dumps(_shape(paths))}'))"
+    return f"TRY(from_json({text}, '{json_shape(paths)}'))"
+
+
+def json_shape(paths: Iterable[str]) -> str:
+    """Return the shape of that struct as `from_json` takes it, such as `{"usage": {"count": "VARCHAR"}}`."""
+    return json.dumps(_shape(paths))
 
 
 def json_type(paths: Iterable[str]) -> str:

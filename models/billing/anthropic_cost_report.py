@@ -30,13 +30,6 @@ IMPORTER = cost_api(
         kind="anthropic_cost_report",
         start="starting_at",
         end="ending_at",
-        shape=dict.fromkeys(
-            (
-                "amount", "currency", "workspace_id", "description", "cost_type", "model", "service_tier", "token_type",
-                "context_window", "inference_geo",
-            ),
-            "VARCHAR",
-        ),
         fields={
             "amount": "amount",
             "currency": "currency",

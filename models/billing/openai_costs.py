@@ -31,14 +31,6 @@ IMPORTER = cost_api(
         kind="openai_costs",
         start="start_time",
         end="end_time",
-        shape={
-            "object": "VARCHAR",
-            "amount": {"value": "VARCHAR", "currency": "VARCHAR"},
-            "line_item": "VARCHAR",
-            "project_id": "VARCHAR",
-            "quantity": "VARCHAR",
-            "quantity_unit": "VARCHAR",
-        },
         fields={
             "billed_cost": "amount.value",
             "currency": "amount.currency",

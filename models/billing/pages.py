@@ -1,12 +1,12 @@
 """What the cost APIs have in common: pages of buckets of a day, each with amounts per group of keys."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from models.billing.lines import completed
+from models.bucket_pages import BUCKET_PAGE_FIELDS, bucket_results
 from models.json_fields import json_field
 from models.records import Importer, instant, text
 
@@ -18,7 +18,6 @@ class CostApi:
     Attributes:
         kind: name in nanodollar.toml.
         start, end: fields of a bucket's bounds.
-        shape: a result's fields, nested as in the answer.
         fields: name of ours -> path in a result.
         signature: what tells a page or a bucket.
         amend: from the fields as texts to those of a line.
@@ -28,7 +27,6 @@ class CostApi:
     kind: str
     start: str
     end: str
-    shape: Mapping[str, object]
     fields: Mapping[str, str]
     signature: tuple[frozenset[str], ...]
     amend: Callable[[pl.LazyFrame], pl.LazyFrame]
@@ -37,30 +35,12 @@ class CostApi:
 
 def cost_api(api: CostApi) -> Importer:
     """Return the importer of a cost API; a bucket without results bills nothing and is passed over."""
-    shape = json.dumps(api.shape)
-    bucket = f'{{"{api.start}": "VARCHAR", "{api.end}": "VARCHAR", "results": [{shape}]}}'
     chosen = ", ".join(
         f"{text(json_field('result', f'$.{path}'))} AS {name}" for name, path in api.fields.items()
     )
     select = f"""
-WITH parsed AS NOT MATERIALIZED (
-  SELECT line_number, data IS NULL AND results IS NULL AS is_strange,
-         CASE WHEN data IS NOT NULL THEN TRY(from_json(data, '[{bucket}]'))
-              ELSE [{{'{api.start}': {api.start}, '{api.end}': {api.end},
-                      'results': TRY(from_json(results, '[{shape}]'))}}] END AS buckets
-  FROM records
-),
-bucketed AS NOT MATERIALIZED (
-  SELECT line_number, is_strange, buckets IS NULL AS is_broken,
-         unnest(CASE WHEN len(buckets) > 0 THEN buckets ELSE [NULL] END) AS bucket
-  FROM parsed
-),
-resulted AS NOT MATERIALIZED (
-  SELECT line_number, is_strange, is_broken, bucket.{api.start} AS started, bucket.{api.end} AS ended,
-         unnest(CASE WHEN len(bucket.results) > 0 THEN bucket.results ELSE [NULL] END) AS result
-  FROM bucketed
-)
-SELECT line_number, is_strange, is_broken, result IS NULL AS is_empty,
+WITH {bucket_results(api.start, api.end, api.fields.values())}
+SELECT line_number, is_strange, is_broken, is_empty,
        {instant("started")} AS charge_period_start, {instant("ended")} AS charge_period_end, {chosen}
 FROM resulted
 """
@@ -84,7 +64,7 @@ FROM resulted
     return Importer(
         kind=api.kind,
         table="raw.invoice_lines",
-        columns=dict.fromkeys(("data", api.start, api.end, "results"), "VARCHAR"),
+        columns=dict.fromkeys((*BUCKET_PAGE_FIELDS, api.start, api.end), "VARCHAR"),
         select=select,
         canonical=canonical,
         formats=("jsonl",),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from models.bucket_pages import BUCKET_PAGE_FIELDS, bucket_results
 from models.json_fields import json_field
 from models.records import Importer, first_reason, hashed, instant, text, with_numbers
 
@@ -47,14 +48,6 @@ class UsageApi:
 
 def usage_api(api: UsageApi) -> Importer:
     """Return the importer of a usage API."""
-    shape: dict[str, object] = {}
-    for path in api.fields.values():
-        node: dict[str, object] = shape
-        *parents, leaf = path.split(".")
-        for parent in parents:
-            node = node.setdefault(parent, {})  # type: ignore[assignment]
-        node[leaf] = "VARCHAR"
-    bucket = f'{{"{api.start}": "VARCHAR", "{api.end}": "VARCHAR", "results": [{_json(shape)}]}}'
     chosen = ", ".join(
         f"{text(json_field('result', f'$.{path}'))} AS {name}"
         for name, path in api.fields.items()
@@ -62,26 +55,8 @@ def usage_api(api: UsageApi) -> Importer:
     )
     key = text(json_field("result", f"$.{api.fields['api_key_id']}"))
     select = f"""
-WITH parsed AS NOT MATERIALIZED (
-  SELECT line_number, data IS NULL AND results IS NULL AS is_strange,
-         CASE WHEN data IS NOT NULL THEN TRY(from_json(data, '[{bucket}]'))
-              ELSE [{{'{api.start}': {api.start}, '{api.end}': {api.end},
-                      'results': TRY(from_json(results, '[{_json(shape)}]'))}}] END AS buckets
-  FROM records
-),
-bucketed AS NOT MATERIALIZED (
-  SELECT line_number, is_strange, buckets IS NULL AS is_broken, coalesce(len(buckets), 0) = 0 AS is_empty,
-         unnest(CASE WHEN len(buckets) > 0 THEN buckets ELSE [NULL] END) AS bucket
-  FROM parsed
-),
-resulted AS NOT MATERIALIZED (
-  SELECT line_number, is_strange, is_broken OR (NOT is_empty AND bucket.results IS NULL) AS is_broken,
-         is_empty OR len(bucket.results) = 0 AS is_empty,
-         bucket.{api.start} AS started, bucket.{api.end} AS ended,
-         unnest(CASE WHEN len(bucket.results) > 0 THEN bucket.results ELSE [NULL] END) AS result
-  FROM bucketed
-)
-SELECT line_number, is_strange, is_broken, coalesce(is_empty, false) AS is_empty,
+WITH {bucket_results(api.start, api.end, api.fields.values())}
+SELECT line_number, is_strange, is_broken, is_empty,
        {instant("started")} AS started_at, {instant("ended")} AS finished_at, {chosen},
        {hashed(key)} AS api_key_id
 FROM resulted
@@ -112,7 +87,7 @@ FROM resulted
     return Importer(
         kind=api.kind,
         table="raw.usage_counters",
-        columns=dict.fromkeys(("data", api.start, api.end, "results"), "VARCHAR"),
+        columns=dict.fromkeys((*BUCKET_PAGE_FIELDS, api.start, api.end), "VARCHAR"),
         select=select,
         canonical=canonical,
         formats=("jsonl",),
@@ -172,9 +147,3 @@ def judged(frame: pl.LazyFrame, *cases: tuple[pl.Expr, str, str]) -> pl.LazyFram
         grouped_by=pl.when(grouped != "").then(grouped),
         dedupe_key=pl.concat_str([*span, *key], separator="|"),
     )
-
-
-def _json(node: object) -> str:
-    if isinstance(node, dict):
-        return "{" + ", ".join(f'"{name}": {_json(value)}' for name, value in node.items()) + "}"
-    return f'"{node}"'

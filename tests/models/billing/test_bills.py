@@ -174,6 +174,32 @@ def test_a_line_says_what_was_billed(kind, record, lines):
 
 
 @pytest.mark.parametrize(
+    ("kind", "bucket"),
+    [
+        ("openai_costs", {"start_time": 1_764_547_200, "end_time": 1_764_633_600}),
+        (
+            "anthropic_cost_report",
+            {"starting_at": "2026-10-01T00:00:00Z", "ending_at": "2026-10-02T00:00:00Z"},
+        ),
+    ],
+)
+def test_a_bucket_whose_costs_cannot_be_read_is_refused_and_an_empty_one_passed_over(kind, bucket):
+    broken = [
+        bucket | {"results": "none"},
+        {"data": [bucket | {"results": None}]},
+        {"data": [bucket]},
+        {"data": 5},
+    ]
+    empty = [bucket | {"results": []}, {"data": [bucket | {"results": []}]}, {"data": []}]
+    rows = read_records(kind, [*broken, *empty])
+    assert rows.get_column("is_ignored").to_list() == [False] * len(broken) + [True] * len(empty)
+    refused = rows.filter(~pl.col("is_ignored"))
+    assert refused.select("quarantine_reason", "quarantine_detail").rows() == [
+        ("wrong_shape", "results")
+    ] * len(broken)
+
+
+@pytest.mark.parametrize(
     ("change", "detail"),
     [
         ({"billed_cost": "nineteen"}, "billed_cost"),
