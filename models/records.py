@@ -212,6 +212,15 @@ def with_numbers(
     )
 
 
+def record_number(*same: str) -> pl.Expr:
+    """Return the 1-based place of each row among its neighbours of the same line (and the same columns `same`)."""
+    row = pl.int_range(pl.len(), dtype=pl.Int32)
+    is_first = pl.any_horizontal(
+        (pl.col(name) != pl.col(name).shift()).fill_null(value=True) for name in ("line_number", *same)
+    )
+    return row - pl.when(is_first).then(row).forward_fill() + 1
+
+
 def with_map(
     frame: pl.LazyFrame,
     name: str,

@@ -8,7 +8,7 @@ import polars as pl
 from models.billing.lines import completed
 from models.bucket_pages import BUCKET_PAGE_FIELDS, bucket_results
 from models.json_fields import json_field
-from models.records import Importer, instant, text
+from models.records import Importer, instant, record_number, text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +46,8 @@ FROM resulted
 """
 
     def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-        row = pl.int_range(pl.len(), dtype=pl.Int32)
-        is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
         frame = frame.with_columns(
-            record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+            record_number=record_number(),
             is_ignored=pl.col("is_empty") & ~pl.col("is_strange") & ~pl.col("is_broken"),
         )
         return completed(

@@ -10,7 +10,7 @@ import polars as pl
 
 from models.bucket_pages import BUCKET_PAGE_FIELDS, bucket_results
 from models.json_fields import json_field
-from models.records import Importer, first_reason, hashed, instant, text, with_numbers
+from models.records import Importer, first_reason, hashed, instant, record_number, text, with_numbers
 
 KEYS = ("model", "service_tier", "project", "user_id", "api_key_id")
 INPUT_PARTS = (
@@ -70,10 +70,8 @@ FROM resulted
             for name in (*KEYS, *COUNTS)
             if name not in names
         ]
-        row = pl.int_range(pl.len(), dtype=pl.Int32)
-        is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
         frame = frame.with_columns(*missing, provider=pl.lit(api.provider))
-        frame = frame.with_columns(record_number=row - pl.when(is_first).then(row).forward_fill() + 1)
+        frame = frame.with_columns(record_number=record_number())
         frame = api.amend(with_numbers(frame, numbers))
         has_counts = pl.any_horizontal(pl.col(name).is_not_null() for name in COUNTS)
         is_whole = ~pl.col("is_strange") & ~pl.col("is_broken")

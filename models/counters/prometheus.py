@@ -11,7 +11,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats.
 import polars as pl
 
 from models.exposition import FIELDS, SAMPLES
-from models.records import MOST_TOKENS, Importer, first_reason, instant
+from models.records import MOST_TOKENS, Importer, first_reason, instant, record_number
 
 METRICS = {
     "vllm:request_success_total": "request_count",
@@ -49,8 +49,6 @@ FROM points
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     number = pl.col("value").cast(pl.Float64, strict=False)
     is_count = number.is_between(0, MOST_TOKENS).fill_null(value=False)
     count = pl.when(is_count).then(number).round(0).cast(pl.Int64)
@@ -84,7 +82,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             .alias(column)
             for column in sorted({*METRICS.values()})
         ),
-        record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+        record_number=record_number(),
         is_ignored=~is_broken & (is_empty | (~is_read & (metric != ""))),
         provider=pl.lit("self_hosted"),
         model=pl.when(pl.col("model") != "").then("model"),

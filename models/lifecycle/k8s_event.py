@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from models.lifecycle.kubernetes import SIDECARS, words
-from models.records import Importer, first_reason, instant
+from models.records import Importer, first_reason, instant, record_number
 
 _TEXT = "VARCHAR"
 _OF = {"kind": _TEXT, "uid": _TEXT, "fieldPath": _TEXT}
@@ -62,8 +62,6 @@ FROM facts
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     kind = pl.coalesce("object_kind", pl.lit("Event"))
     is_event = kind == "Event"
     is_whole = pl.col("is_object").fill_null(value=False) & ~kind.str.ends_with("List")
@@ -83,7 +81,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             ),
             (pl.col("event_at").is_null(), "missing_event_at", "firstTimestamp and eventTime"),
         ),
-        record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+        record_number=record_number(),
         is_ignored=is_bookmark | (is_shaped & ~(is_of_pod & pl.col("event").is_not_null())),
         dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
     )

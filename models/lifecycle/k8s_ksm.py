@@ -35,7 +35,7 @@ from models.lifecycle.kubernetes import (
     named_deployment,
     share,
 )
-from models.records import Importer, first_reason, instant, integer
+from models.records import Importer, first_reason, instant, integer, record_number
 
 _STARTED = "kube_pod_container_state_started"
 _ENDED, _DEADLINE = "kube_pod_completion_time", "kube_pod_deletion_timestamp"
@@ -111,8 +111,6 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn samples of instants into canonical columns; `is_ignored` marks all others."""
     metric = pl.coalesce("metric", pl.lit(""))
     told = frame.with_columns(metric=metric).with_row_index("row")
-    row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     rows = (
         told.drop("chip_count", "node", *_OF_POD, *_OF_NODE, strict=False)
         .join(_pods(told), on="replica_id", how="left", maintain_order="left")
@@ -159,7 +157,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (is_held & deployment.is_null(), "missing_deployment", "kube_pod_labels or kube_pod_owner"),
             (pl.col("shares").list.len() > 1, "bad_value", "resources of several sizes"),
         ),
-        record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+        record_number=record_number(),
         is_ignored=~is_broken
         & (
             pl.col("is_empty").fill_null(value=False)

@@ -48,7 +48,7 @@ from models.lifecycle.kubernetes import (
     share,
     words,
 )
-from models.records import Importer, bad_numbers, first_reason, instant, integer, number, tried
+from models.records import Importer, bad_numbers, first_reason, instant, integer, number, record_number, tried
 from models.schemas.vocabulary import NONE_DEPLOYMENT
 
 _MAP = "MAP(VARCHAR, VARCHAR)"
@@ -290,8 +290,6 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn events of pods and nodes into canonical columns; `is_ignored` marks what holds no accelerator."""
     count, fraction = accelerators_held()
     frame = with_nodes(frame).with_columns(count.alias("held_count"), fraction.alias("fraction"))
-    row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = (pl.col("line_number") != pl.col("line_number").shift()).fill_null(value=True)
     kind = pl.coalesce("object_kind", pl.lit("Pod"))
     is_pod, is_node = kind == "Pod", kind == "Node"
     is_whole = pl.col("is_object").fill_null(value=False) & ~kind.str.ends_with("List")
@@ -346,7 +344,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
                 pl.coalesce("event", pl.lit("no event has a time")),
             ),
         ),
-        record_number=row - pl.when(is_first).then(row).forward_fill() + 1,
+        record_number=record_number(),
         is_ignored=is_bookmark
         | (
             is_shaped

@@ -21,7 +21,7 @@ from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.totals import settle_totals
 from models.logs.usage_names import COUNTS
-from models.records import METER, Importer, first_reason, with_map, with_numbers
+from models.records import METER, Importer, first_reason, record_number, with_map, with_numbers
 
 _INFERENCE = (
     "chat", "text_completion", "generate_content", "embeddings", "completion", "embedding", "responses", "response",
@@ -62,12 +62,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         projection_pushdown=False,
         schema=pl.Schema({**held, **dict.fromkeys(FIELDS, pl.String()), "tag_entries": _TAG_LIST}),
     )
-    row = pl.int_range(pl.len(), dtype=pl.Int32)
-    is_first = pl.any_horizontal(
-        (pl.col(name) != pl.col(name).shift()).fill_null(value=True) for name in ("line_number", "is_event")
-    )
-    first = pl.when(is_first).then(row).forward_fill()
-    frame = frame.with_columns(record_number=row - first + 1)
+    frame = frame.with_columns(record_number=record_number("is_event"))
     frame = as_calls(frame)
     operation = pl.col("operation_name").str.to_lowercase()
     is_counted = (
