@@ -3,6 +3,7 @@ import polars as pl
 from models.money import USD
 from models.schemas.base import Column, Table
 from models.schemas.invoice_columns import UNIT_PRICE, invoice_line_columns
+from models.schemas.vocabulary import place_columns
 
 TABLE = Table(
     schema="core",
@@ -33,17 +34,7 @@ TABLE = Table(
         ),
         Column(name="fx_usd_per_unit", dtype=USD, comment="That rate; NULL for a bill in dollars"),
         Column(name="fx_on", dtype=pl.Date, comment="Date of that rate"),
-        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
-        Column(
-            name="line_number", dtype=pl.Int64, comment="1-based line in that file", required=True, at_least=1
-        ),
-        Column(
-            name="record_number",
-            dtype=pl.Int32,
-            comment="1-based line of the bill in that line of the file",
-            required=True,
-            at_least=1,
-        ),
+        *place_columns("1-based line of the bill in that line of the file"),
     ),
     key=("file_hash", "line_number", "record_number"),
     partition="billed_on",

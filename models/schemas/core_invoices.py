@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.invoice_columns import CHARGE_CATEGORIES
 
 TABLE = Table(
     schema="core",
@@ -37,7 +38,7 @@ TABLE = Table(
                 comment=f"Part of billed_cost: charges of the category {category}",
                 required=True,
             )
-            for category in ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
+            for category in CHARGE_CATEGORIES
         ),
         Column(
             name="usd", dtype=USD, comment="billed_cost in dollars; NULL where a line has no exchange rate"

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
 from models.schemas.invoice_columns import invoice_line_columns
+from models.schemas.vocabulary import place_columns
 
 TABLE = Table(
     schema="raw",
@@ -10,17 +11,7 @@ TABLE = Table(
     columns=(
         *invoice_line_columns(),
         Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),
-        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
-        Column(
-            name="line_number", dtype=pl.Int64, comment="1-based line in that file", required=True, at_least=1
-        ),
-        Column(
-            name="record_number",
-            dtype=pl.Int32,
-            comment="1-based line of the bill in that line of the file",
-            required=True,
-            at_least=1,
-        ),
+        *place_columns("1-based line of the bill in that line of the file"),
         Column(
             name="dedupe_key",
             dtype=pl.String,

@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.vocabulary import place_columns
 
 TABLE = Table(
     schema="raw",
@@ -79,17 +80,7 @@ TABLE = Table(
             at_least=0,
         ),
         Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),
-        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
-        Column(
-            name="line_number", dtype=pl.Int64, comment="1-based line in that file", required=True, at_least=1
-        ),
-        Column(
-            name="record_number",
-            dtype=pl.Int32,
-            comment="1-based count in that line",
-            required=True,
-            at_least=1,
-        ),
+        *place_columns("1-based count in that line"),
         Column(
             name="dedupe_key",
             dtype=pl.String,

@@ -135,6 +135,26 @@ def token_columns(note: str = "") -> tuple[Column, ...]:
     )
 
 
+def place_columns(record: str = "1-based record in that line") -> tuple[Column, ...]:
+    """Return the columns that say where in the landed files a row was read; `record` describes `record_number`."""
+    return (
+        Column(
+            name="file_hash",
+            dtype=pl.String,
+            comment="Landed file (ops.source_files) that holds the row",
+            required=True,
+        ),
+        Column(
+            name="line_number",
+            dtype=pl.Int64,
+            comment="1-based line or row in that file",
+            required=True,
+            at_least=1,
+        ),
+        Column(name="record_number", dtype=pl.Int32, comment=record, required=True, at_least=1),
+    )
+
+
 def canonical_request_columns() -> tuple[Column, ...]:
     """Return the canonical columns that every request-log importer produces."""
     return (
@@ -245,26 +265,7 @@ def canonical_request_columns() -> tuple[Column, ...]:
         Column(
             name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
         ),
-        Column(
-            name="file_hash",
-            dtype=pl.String,
-            comment="Landed file (ops.source_files) that holds the row",
-            required=True,
-        ),
-        Column(
-            name="line_number",
-            dtype=pl.Int64,
-            comment="1-based line or row in that file",
-            required=True,
-            at_least=1,
-        ),
-        Column(
-            name="record_number",
-            dtype=pl.Int32,
-            comment="1-based record in that line (an OTLP line holds many spans)",
-            required=True,
-            at_least=1,
-        ),
+        *place_columns("1-based record in that line (an OTLP line holds many spans)"),
     )
 
 
@@ -331,26 +332,7 @@ def canonical_event_columns() -> tuple[Column, ...]:
         Column(
             name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
         ),
-        Column(
-            name="file_hash",
-            dtype=pl.String,
-            comment="Landed file (ops.source_files) that holds the row",
-            required=True,
-        ),
-        Column(
-            name="line_number",
-            dtype=pl.Int64,
-            comment="1-based line or row in that file",
-            required=True,
-            at_least=1,
-        ),
-        Column(
-            name="record_number",
-            dtype=pl.Int32,
-            comment="1-based record in that line",
-            required=True,
-            at_least=1,
-        ),
+        *place_columns(),
     )
 
 
