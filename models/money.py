@@ -42,7 +42,7 @@ def picodollars_from_usd(usd: pl.Expr) -> pl.Expr:
 
 
 def half_even(numerator: pl.Expr, denominator: pl.Expr | int) -> pl.Expr:
-    """Divide non-negative integers as Int128, rounded half to even; NULL stays NULL."""
+    """Divide integers by positive ones as Int128, rounded half to even; NULL stays NULL."""
     top = numerator.cast(pl.Int128)
     bottom = (denominator if isinstance(denominator, pl.Expr) else pl.lit(denominator)).cast(pl.Int128)
     quotient = top // bottom

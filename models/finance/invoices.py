@@ -5,16 +5,19 @@ from decimal import Decimal
 
 import polars as pl
 
-from models.money import USD, half_even, picodollars_from_usd, usd_from_picodollars
+from models.money import PICODOLLARS_PER_USD, USD, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.invoice_columns import CHARGE_CATEGORIES, UNIT_PRICE
 
-_BILL = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
+BILL = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
 _ONE_DELIVERY = timedelta(seconds=1)
 """Files that one landing reads are stamped microseconds apart; two landings are further apart than this."""
 _WHOLE_BILL = "line"
 """The `dedupe_key` of lines that are replaced with their whole period."""
-_ONE = 10**12
+_UNIT_PRICE_SCALE = 10**12
+"""From 1e-12 of a currency over millionths of a unit to 18 decimals."""
+QUANTITY_SCALE = 1_000_000
+"""Quantities are counted in millionths, so that hours and averages stay whole numbers."""
 
 
 def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
@@ -27,18 +30,18 @@ def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
         landed: raw.invoice_lines, every delivery of their billing periods.
     """
     stamped = landed.sort("ingested_at", "file_hash", "line_number", "record_number").with_columns(
-        (pl.col("ingested_at") - pl.col("ingested_at").shift(1).over(_BILL) > _ONE_DELIVERY)
+        (pl.col("ingested_at") - pl.col("ingested_at").shift(1).over(BILL) > _ONE_DELIVERY)
         .fill_null(value=False)
         .cum_sum()
-        .over(_BILL)
+        .over(BILL)
         .alias("delivery")
     )
     stamped = stamped.with_columns(
-        pl.col("ingested_at").max().over(_BILL).alias("delivered_at"),
-        (pl.col("delivery").max().over(_BILL) + 1).cast(pl.Int64).alias("delivery_count"),
+        pl.col("ingested_at").max().over(BILL).alias("delivered_at"),
+        (pl.col("delivery").max().over(BILL) + 1).cast(pl.Int64).alias("delivery_count"),
     )
     is_whole = pl.col("dedupe_key") == _WHOLE_BILL
-    latest = stamped.filter(is_whole, pl.col("delivery") == pl.col("delivery").max().over(_BILL))
+    latest = stamped.filter(is_whole, pl.col("delivery") == pl.col("delivery").max().over(BILL))
     keyed = stamped.filter(~is_whole).unique(["source", "dedupe_key"], keep="last", maintain_order=True)
     return pl.concat([latest, keyed]).drop("delivery")
 
@@ -59,10 +62,10 @@ def invoice_lines(lines: pl.DataFrame, *, names: pl.DataFrame, fx: pl.DataFrame)
     is_home = pl.col("currency") == "USD"
     cost = picodollars_from_usd(pl.col("billed_cost"))
     rate = picodollars_from_usd(pl.col("usd_per_unit"))
-    quantity = (pl.col("consumed_quantity").cast(pl.Decimal(38, 6)) * 10**6).cast(pl.Int128)
+    quantity = millionths(pl.col("consumed_quantity"))
     rows = rows.with_columns(
         usd=usd_from_picodollars(
-            pl.when(is_home).then(cost).otherwise(half_even(cost.abs() * rate, _ONE) * cost.sign())
+            pl.when(is_home).then(cost).otherwise(half_even(cost * rate, PICODOLLARS_PER_USD))
         ),
         fx_usd_per_unit=pl.when(~is_home).then("usd_per_unit"),
         fx_on=pl.when(~is_home).then("rate_on"),
@@ -78,9 +81,9 @@ def invoices(lines: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
         lines: rows of core.invoice_lines.
         deliveries: what `lines_in_force` returned for them.
     """
-    told = deliveries.group_by(_BILL).agg(pl.col("delivery_count").max(), pl.col("delivered_at").max())
+    told = deliveries.group_by(BILL).agg(pl.col("delivery_count").max(), pl.col("delivered_at").max())
     key = (
-        *_BILL,
+        *BILL,
         "billing_period_end",
         "billed_on",
         "invoice_id",
@@ -97,10 +100,15 @@ def invoices(lines: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("usd").is_not_null().all()).then(pl.col("usd").sum()).alias("usd"),
     )
     is_issued = pl.col("invoice_id").is_not_null()
-    rows = summed.join(told, on=_BILL, how="left", nulls_equal=True).with_columns(
+    rows = summed.join(told, on=BILL, how="left", nulls_equal=True).with_columns(
         pl.when(is_issued).then(pl.lit("Issued")).otherwise(pl.lit("Pending")).alias("invoice_issue_status")
     )
     return table("core.invoices").conform(rows.lazy()).collect()
+
+
+def millionths(quantity: pl.Expr) -> pl.Expr:
+    """Return a quantity as Int128 millionths of a unit."""
+    return (quantity.cast(pl.Decimal(38, 6)) * QUANTITY_SCALE).cast(pl.Int128)
 
 
 def unit_price(cost: pl.Expr, quantity: pl.Expr) -> pl.Expr:
@@ -110,7 +118,7 @@ def unit_price(cost: pl.Expr, quantity: pl.Expr) -> pl.Expr:
         cost: in 1e-12 of the currency.
         quantity: in millionths of a unit.
     """
-    price = half_even(cost.abs() * _ONE, pl.when(quantity > 0).then(quantity)) * cost.sign()
+    price = half_even(cost * _UNIT_PRICE_SCALE, pl.when(quantity > 0).then(quantity))
     return (price.cast(pl.Decimal(38, 0)) * Decimal("0.000000000000000001")).cast(UNIT_PRICE)
 
 

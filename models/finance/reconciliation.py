@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from models.finance.invoices import unit_price
+from models.finance.invoices import BILL, QUANTITY_SCALE, millionths, unit_price
 from models.finance.matching import DIMENSIONS, matched
-from models.money import half_even, picodollars_from_usd, usd_from_picodollars
+from models.money import PICODOLLARS_PER_USD, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
 
@@ -12,8 +12,6 @@ _INVOICE = (
     "billed_on", "source", "invoice_issuer_name", "billing_account_id", "invoice_id", "billing_period_start",
     "billing_period_end",
 )  # fmt: skip
-_SCALE = 1_000_000
-"""Quantities are counted in millionths, so that hours and averages stay whole numbers."""
 _TERMS = tuple(RECONCILIATION_TERMS)
 _PLAIN_TIERS = ("standard", "on_demand", "default", "auto")
 _RATES: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -69,8 +67,7 @@ def invoice_reconciliation(
 
 
 def _period() -> pl.Expr:
-    names = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
-    return pl.struct(names).hash().alias("period")
+    return pl.struct(BILL).hash().alias("period")
 
 
 def _dimensions() -> list[pl.Expr]:
@@ -88,7 +85,7 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     is_usage = (pl.col("charge_category") == "Usage") & pl.col("charge_class").is_null()
     start = pl.col("charge_period_start")
     is_moved = (start < pl.col("billing_period_start")) | (start >= pl.col("billing_period_end"))
-    quantity = _whole(pl.col("consumed_quantity"))
+    quantity = millionths(pl.col("consumed_quantity"))
     return (
         lines.filter(is_usage)
         .with_columns(*_dimensions())
@@ -139,13 +136,10 @@ def _held(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add up the ledger by the cell of the bill that it belongs to; what belongs to none keeps its own dimensions."""
     parts = (
-        ledger.group_by(
-            "source", "invoice_issuer_name", "billing_account_id", "billing_period_start", *DIMENSIONS,
-            maintain_order=True,
-        )
+        ledger.group_by(*BILL, *DIMENSIONS, maintain_order=True)
         .agg(
-            _whole(pl.col("quantity")).sum().alias("q_led"),
-            _whole(pl.col("unpriced_quantity")).sum().alias("q_unpriced"),
+            millionths(pl.col("quantity")).sum().alias("q_led"),
+            millionths(pl.col("unpriced_quantity")).sum().alias("q_unpriced"),
             picodollars_from_usd(pl.col("usd")).sum().alias("c_led"),
             pl.col("fx_usd_per_unit").mean(),
         )
@@ -180,7 +174,7 @@ def _missing(billed: pl.DataFrame, gaps: pl.DataFrame | None) -> pl.DataFrame:
         return pl.DataFrame(schema={"cell": pl.Int64, "q_gap": pl.Int128})
     parts = gaps.with_columns(_period()).with_row_index("part")
     at = parts.join(matched(billed, parts), on="part")
-    return at.group_by("cell").agg(_whole(pl.col("quantity")).sum().alias("q_gap"))
+    return at.group_by("cell").agg(millionths(pl.col("quantity")).sum().alias("q_gap"))
 
 
 def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
@@ -192,17 +186,19 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
     )
     # The bill at the ledger's exchange rate; where the ledger has none, at the bill's own.
     at_ledger = pl.when(pl.col("fx_led").is_not_null()).then(
-        half_even((pl.col("native") * (pl.col("fx_led") * 10**12).round().cast(pl.Int128)).abs(), 10**12)
-        * pl.col("native").sign()
+        half_even(
+            pl.col("native") * (pl.col("fx_led") * PICODOLLARS_PER_USD).round().cast(pl.Int128),
+            PICODOLLARS_PER_USD,
+        )
     )
     rows = rows.with_columns(pl.coalesce(at_ledger, "c_inv").alias("c_same")).with_columns(
         # A unit price as a fraction: dollars over a quantity, so that nothing is rounded before the product.
         pl.when(pl.col("q_led") > 0).then("c_led")
         .when(pl.col("book_usd_per_unit").is_not_null())
-        .then((pl.col("book_usd_per_unit") * 10**12).round().cast(pl.Int128))
+        .then((pl.col("book_usd_per_unit") * PICODOLLARS_PER_USD).round().cast(pl.Int128))
         .otherwise("c_same").alias("price_top"),
         pl.when(pl.col("q_led") > 0).then("q_led")
-        .when(pl.col("book_usd_per_unit").is_not_null()).then(_SCALE)
+        .when(pl.col("book_usd_per_unit").is_not_null()).then(QUANTITY_SCALE)
         .otherwise("q_inv").cast(pl.Int128).alias("price_bottom"),
     )  # fmt: skip
     apart = pl.col("q_inv") - pl.col("q_led") - pl.col("q_timing")
@@ -212,8 +208,8 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
     is_counted = pl.col("q_inv").is_not_null() & (pl.col("price_bottom") > 0)
 
     def at_price(quantity: pl.Expr) -> pl.Expr:
-        value = half_even((quantity * pl.col("price_top")).abs(), pl.col("price_bottom"))
-        return pl.when(is_counted).then(value * quantity.sign() * pl.col("price_top").sign()).otherwise(zero)
+        value = half_even(quantity * pl.col("price_top"), pl.col("price_bottom"))
+        return pl.when(is_counted).then(value).otherwise(zero)
 
     terms = {
         "coverage": at_price(pl.col("q_coverage")),
@@ -245,12 +241,8 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _whole(quantity: pl.Expr) -> pl.Expr:
-    return (quantity.cast(pl.Decimal(38, 6)) * _SCALE).cast(pl.Int128)
-
-
 def _quantity(name: str) -> pl.Expr:
-    return usd_from_picodollars(pl.col(name) * (10**12 // _SCALE))
+    return usd_from_picodollars(pl.col(name) * (PICODOLLARS_PER_USD // QUANTITY_SCALE))
 
 
 def _known_sum(amount: pl.Expr) -> pl.Expr:

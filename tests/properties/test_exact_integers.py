@@ -4,11 +4,13 @@ from fractions import Fraction
 from itertools import accumulate
 
 import numpy as np
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
 from models.costs.intervals import half_even_parts
 from models.costs.limbs import Limbs
+from models.money import half_even
 
 UNIT_BITS = 80
 magnitudes = st.builds(
@@ -43,3 +45,17 @@ def test_parts_are_rounded_half_to_even_once(rows):
     amounts, parts, wholes = (np.array(column) for column in zip(*rows, strict=True))
     exact = [round(Fraction(amount * part, whole)) for amount, part, whole in rows]
     assert half_even_parts(amounts, parts, wholes).tolist() == exact
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-(10**36), 10**36), st.integers(1, 10**18))
+        | st.tuples(st.integers(-99, 99), st.just(2)),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_quotients_of_either_sign_are_rounded_half_to_even(rows):
+    frame = pl.DataFrame(rows, schema={"top": pl.Int128, "bottom": pl.Int128}, orient="row")
+    exact = [round(Fraction(top, bottom)) for top, bottom in rows]
+    assert frame.select(half_even(pl.col("top"), pl.col("bottom"))).to_series().to_list() == exact
