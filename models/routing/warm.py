@@ -6,10 +6,10 @@ import polars as pl
 from models.routing.cheapest import NONE, Cards, Ints, Menu, cheapest
 from models.routing.judged import Judged
 from models.routing.kinds import findings
-from models.routing.offers import Place
+from models.routing.offers import Market, Place
 from models.routing.rules import Cell, Ruling
 from models.routing.sessions import moved
-from models.routing.work import READS
+from models.routing.work import READS, Work
 
 
 def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
@@ -40,7 +40,7 @@ def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
         rows = group.get_column("row").to_numpy()
         work = judged.work.of(rows)
         cold, card = cheapest(work.tokens, work.total_input, np.zeros(len(rows), dtype=np.int64), {0: menu})
-        warm = cold - _saved(judged, card, group.get_column("warm_tokens").to_numpy(), rows)
+        warm = cold - _saved(judged.market, work, card, group.get_column("warm_tokens").to_numpy())
         is_cheaper = (card != NONE) & (warm < token_cost[rows])
         kept = group.filter(pl.Series(is_cheaper))
         found.append(
@@ -60,21 +60,21 @@ def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _saved(judged: Judged, card: Cards, warm_tokens: Ints, rows: Ints) -> Ints:
+def _saved(market: Market, work: Work, card: Cards, warm_tokens: Ints) -> Ints:
     """Return the picodollars that reading a warm prefix saves over what it cost cold at each card.
 
     What the attempt wrote to a cache is the prefix, so warm tokens are taken from the written ones first; of those
     the card's write rate is saved, of the others its plain rate.
     """
-    saved, left = np.zeros(len(rows), dtype=np.int64), warm_tokens.copy()
+    saved, left = np.zeros(len(card), dtype=np.int64), warm_tokens.copy()
     for name in ("cache_write_1h", "cache_write_5m", "input_uncached"):
         rate = {NONE: 0}
         for each in np.unique(card).tolist():
             if each != NONE:
-                offer = judged.market.offers[each]
+                offer = market.offers[each]
                 cold = offer.rate(name, is_cached=True) or 0
                 rate[each] = cold - (offer.rates["cache_read"] or 0)
-        held = np.minimum(left, judged.work.of_class(name)[rows])
+        held = np.minimum(left, work.of_class(name))
         saved += held * np.array([rate[each] for each in card.tolist()], dtype=np.int64)
         left -= held
     return saved
