@@ -172,13 +172,11 @@ def covered(
         slots: the window's slots.
         as_known_at: commitments learned later do not count.
     """
-    bought = _bought(
-        commitments.with_columns(pl.Series("price_id", _price_ids(commitments), dtype=pl.String)).filter(
-            pl.col("known_from") <= as_known_at
-        ),
-        slots,
+    known = commitments.with_columns(pl.Series("price_id", _price_ids(commitments), dtype=pl.String)).filter(
+        pl.col("known_from") <= as_known_at
     )
-    scopes = commitments.filter(pl.col("known_from") <= as_known_at).select(SCOPE).unique()
+    bought = _bought(known, slots)
+    scopes = known.select(SCOPE).unique()
     inside = intervals.join(scopes, on=SCOPE, how="semi")
     if inside.is_empty():
         return Coverage(intervals.with_columns(NO_PURCHASE), bought)

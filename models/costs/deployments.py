@@ -4,6 +4,8 @@ from datetime import datetime
 
 import polars as pl
 
+from models.costs.rates import is_known
+
 NAMED_IN = ("routed_model", "requested_model", "route", "served_model")
 """Columns that may hold an alias, in the order in which they count: what was called, before what answered."""
 _SAID = ("provider", "model", "region", "service_tier", "pool")
@@ -21,10 +23,9 @@ def deployed(attempts: pl.DataFrame, deployments: pl.DataFrame, *, as_known_at: 
         The attempts in their order: `provider`, `served_model`, `region` and `service_tier` as the file says where
         it does; `provisioned_pool` where it names one.
     """
-    known_to = pl.col("known_to")
-    known = deployments.filter(
-        pl.col("known_from") <= as_known_at, known_to.is_null() | (known_to > as_known_at)
-    ).select("alias", "valid_from", "valid_to", *(pl.col(name).alias(f"said_{name}") for name in _SAID))
+    known = deployments.filter(is_known(as_known_at)).select(
+        "alias", "valid_from", "valid_to", *(pl.col(name).alias(f"said_{name}") for name in _SAID)
+    )
     if known.is_empty():
         return attempts.with_columns(provisioned_pool=pl.lit(None, dtype=pl.String))
     numbered = attempts.with_row_index("number")

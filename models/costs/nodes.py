@@ -108,6 +108,8 @@ def held_of_nodes(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
 
 def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     """Name in the `repair` of replicas that their node had fewer accelerators than all on it say that they hold."""
+    if nodes.is_empty():
+        return replicas
     over = (
         held_of_nodes(nodes, replicas)
         .filter(pl.col("held") > pl.col("owned"), pl.col("owned") > 0)

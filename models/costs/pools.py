@@ -96,16 +96,14 @@ def pool_hours(
             "padding": pl.col(f"padding_{unit}").fill_null(0),
         }
         billed = pl.col(f"lifetime_{unit}").fill_null(0) - idle_unbilled + found["padding"]
-        is_known = pl.col("is_priced") if unit == "usd" else pl.lit(value=True)
-        for name, amount in {
-            "billed": billed,
-            **{part: found.get(part, zero) for part in POOL_PARTS},
-        }.items():
-            value = pl.when(is_known).then(amount).otherwise(none)
-            if unit == "usd":
-                amounts.append(usd_from_picodollars(value).alias(f"{name}_usd"))
-        if unit == "gpu_seconds":
-            amounts += _gpu_seconds({part: found.get(part, zero) for part in POOL_PARTS}, billed=billed)
+        shares = {part: found.get(part, zero) for part in POOL_PARTS}
+        if unit == "usd":
+            amounts += [
+                usd_from_picodollars(pl.when("is_priced").then(amount).otherwise(none)).alias(f"{name}_usd")
+                for name, amount in {"billed": billed, **shares}.items()
+            ]
+        else:
+            amounts += _gpu_seconds(shares, billed=billed)
     is_provisional = (
         pl.lit(value=False) if provisional_from is None else pl.col("pool_hour") >= provisional_from
     )

@@ -41,8 +41,13 @@ def units_held() -> pl.Expr:
 
 def known_prices(prices: pl.LazyFrame, *, as_known_at: datetime) -> pl.LazyFrame:
     """Return the rows of `ref.gpu_prices` that were known at an instant."""
+    return prices.filter(is_known(as_known_at))
+
+
+def is_known(as_known_at: datetime) -> pl.Expr:
+    """Return whether a row of a reference table was known at an instant."""
     known_to = pl.col("known_to")
-    return prices.filter(pl.col("known_from") <= as_known_at, known_to.is_null() | (known_to > as_known_at))
+    return (pl.col("known_from") <= as_known_at) & (known_to.is_null() | (known_to > as_known_at))
 
 
 def price_pieces(

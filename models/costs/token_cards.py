@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.costs.rates import is_known
 from models.schemas.vocabulary import FEE_METERS, TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
@@ -187,10 +188,9 @@ class PriceIndex:
 
 def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -> PriceIndex:
     """Arrange `ref.token_prices` and `ref.models` as known at an instant: rows learned later do not count."""
-    known_to = pl.col("known_to")
-    is_known = (pl.col("known_from") <= as_known_at) & (known_to.is_null() | (known_to > as_known_at))
-    book = book.filter(is_known).sort("price_id", "meter")
-    models = models.filter(pl.col("known_from").is_null() | is_known)
+    known = is_known(as_known_at)
+    book = book.filter(known).sort("price_id", "meter")
+    models = models.filter(pl.col("known_from").is_null() | known)
     heads = book.unique("price_id", keep="first", maintain_order=True).with_row_index("card")
     cards = heads.select(
         "card", "price_id", "provider", "model", "model_family", "region", "service_tier", "priced_at", "schedule",

@@ -7,16 +7,15 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from models.costs.token_amounts import Amounts, Usage
+from models.costs.token_amounts import ROW_LIMIT, Amounts, Usage
 from models.costs.token_cards import Cards, Integers
 from models.costs.token_fx import Dollars
 from models.costs.token_slots import Booleans, Located
-from models.money import ROW_USD, picodollars_from_usd
+from models.money import PICODOLLARS_PER_USD, ROW_USD, picodollars_from_usd
 from models.periods import INSTANT
 from models.schemas import table
 from models.schemas.vocabulary import RESERVED_TIERS, TOKEN_CLASSES, TOKEN_COLUMNS
 
-_MOST_USD = 900_000
 _HOUR = 3600 * 10**6
 _REASONS = (None, "missing_usage", "unknown_model", "no_price_at_time", "class_not_priced", "no_fx_rate")
 _STATES = ("unpriced", "free", "priced")
@@ -159,7 +158,8 @@ def _bills(attempts: pl.DataFrame) -> tuple[Integers, Booleans]:
     """Return the picodollars that providers say they charged, and for which attempts one does."""
     bill = attempts.select(
         pl.when(
-            pl.col("is_cost_billed") & pl.col("provider_reported_cost_usd").is_between(0, _MOST_USD)
+            pl.col("is_cost_billed")
+            & pl.col("provider_reported_cost_usd").is_between(0, ROW_LIMIT // PICODOLLARS_PER_USD)
         ).then(picodollars_from_usd(pl.col("provider_reported_cost_usd")).cast(pl.Int64))
     ).to_series()
     return bill.fill_null(0).to_numpy(), bill.is_not_null().to_numpy()

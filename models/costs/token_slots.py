@@ -120,7 +120,7 @@ class Locator:
         for pattern, instead in _PRICELESS:
             short = short.str.replace(pattern, instead)
         found = dict(zip(unknown, short, strict=True))
-        found = {long: own for long, own in found.items() if own != long and own in set(self._names)}
+        found = {long: own for long, own in found.items() if own != long and own in self.index.first_provider}
         return name.replace(list(found), list(found.values())) if found else name
 
     def _combos(

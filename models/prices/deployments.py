@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
@@ -53,7 +53,6 @@ class DeploymentFile(Strict):
 
     checked_on: Instant = _FIRST
     deployments: tuple[Deployment, ...]
-    _document: Document = PrivateAttr()
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {"deployments": Deployment}
