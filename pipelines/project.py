@@ -166,6 +166,10 @@ class Project:
         """Return the measured weights of tokens, empty when the project has none."""
         return self._text_of(self.weights_path)
 
+    def finance_text(self, name: Literal["chargeback", "signoffs"]) -> str:
+        """Return a file that finance keeps, empty when the project has none."""
+        return self._text_of(str(getattr(self.settings.finance, name)))
+
     def _text_of(self, name: str) -> str:
         return written_text(self.folder / name, shown=name)
 

@@ -242,6 +242,11 @@ class GpuSettings(_Section):
     target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
 
 
+class FinanceSettings(_Section):
+    chargeback: str = "chargeback.yml"
+    signoffs: str = "signoffs.yml"
+
+
 class LandingSettings(_Section):
     memory_mb: Annotated[int, Field(ge=256)] = 1024
 
@@ -271,6 +276,7 @@ class Settings(_Section):
     prices: PriceSettings = PriceSettings()
     policies: PolicySettings = PolicySettings()
     gpu: GpuSettings = GpuSettings()
+    finance: FinanceSettings = FinanceSettings()
     landing: LandingSettings = LandingSettings()
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()

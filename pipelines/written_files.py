@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from models.costs.commitments import File as CommitmentFile
 from models.costs.overhead import File as OverheadFile
 from models.costs.weights import File as WeightFile
+from models.finance.chargeback_rules import ChargebackFile, SignoffFile
 from models.prices.contracts import ContractFile
 from models.prices.deployments import DeploymentFile
 from models.prices.gpu_sheets import GpuSheet
@@ -27,6 +28,8 @@ WRITTEN: dict[str, type[BaseModel]] = {
     "weights": WeightFile,
     "overhead": OverheadFile,
     "deployments": DeploymentFile,
+    "chargeback": ChargebackFile,
+    "signoffs": SignoffFile,
 }
 """Name of a schema -> what a file of that kind may hold."""
 

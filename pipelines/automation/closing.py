@@ -62,6 +62,7 @@ FROM ops.closed_periods, LATERAL (
   SELECT count(*) AS number, coalesce(sum(difference_usd), 0) AS usd FROM core.adjustments
   WHERE accrued_on >= closed_from AND accrued_on < closed_to
 ) corrected
+WHERE reopened_at IS NULL
 ORDER BY period
 """
 

@@ -17,7 +17,7 @@ _STAMPS = {
 """Columns that move with every edit of a file and price nothing."""
 
 
-def _changed_rows(name: str) -> str:
+def changed_rows(name: str) -> str:
     """Return the query of the rows of a sheet's table that the lake has and the new sheets have not, or the reverse.
 
     Columns are named: a lake of an earlier version has them in another order.
@@ -28,14 +28,14 @@ def _changed_rows(name: str) -> str:
 
 
 _TOKEN_HOURS = f"""
-WITH moved AS (SELECT DISTINCT provider, model FROM {_changed_rows("token_prices")}),
+WITH moved AS (SELECT DISTINCT provider, model FROM {changed_rows("token_prices")}),
 aliases AS (
   SELECT provider, model, alias FROM ref.models UNION SELECT provider, model, alias FROM new_models
 ),
 names AS (
   SELECT alias FROM aliases JOIN moved USING (provider, model)
   UNION
-  SELECT alias FROM {_changed_rows("models")}
+  SELECT alias FROM {changed_rows("models")}
 )
 SELECT DISTINCT accrued_hour FROM core.request_costs
 WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN (FROM names)
@@ -43,23 +43,23 @@ WHERE cost_basis = 'token' AND (served_model IN (FROM names) OR routed_model IN 
 UNION
 SELECT accrued_hour FROM core.request_costs c JOIN core.requests r USING (source, request_id, started_at)
 WHERE EXISTS (
-  FROM {_changed_rows("deployments")} d
+  FROM {changed_rows("deployments")} d
   WHERE d.alias IN (r.routed_model, r.requested_model, r.route, r.served_model)
 )
 UNION
 SELECT accrued_hour FROM core.request_costs c JOIN (
   SELECT DISTINCT p.provider, p.model, f.rate_on
-  FROM new_token_prices p JOIN {_changed_rows("fx_rates")} f USING (currency)
+  FROM new_token_prices p JOIN {changed_rows("fx_rates")} f USING (currency)
 ) m ON m.provider = c.provider AND m.model = c.model AND c.accrued_on >= m.rate_on
 WHERE c.cost_basis = 'token'
 ORDER BY ALL
 """
 _GPU_HOURS = f"""
 SELECT DISTINCT state_hour FROM core.replica_states
-JOIN (SELECT DISTINCT provider, chip FROM {_changed_rows("gpu_prices")}) USING (provider, chip) ORDER BY ALL
+JOIN (SELECT DISTINCT provider, chip FROM {changed_rows("gpu_prices")}) USING (provider, chip) ORDER BY ALL
 """
 _OVERHEAD_HOURS = f"""
-WITH moved AS (SELECT min(valid_from) AS begins FROM {_changed_rows("overhead")})
+WITH moved AS (SELECT min(valid_from) AS begins FROM {changed_rows("overhead")})
 SELECT try_strptime(partition_key, '%Y-%m-%dT%H:%MZ')::TIMESTAMP AT TIME ZONE 'UTC' AS hour
 FROM ops.partitions, moved WHERE table_name = 'core.other_charges' AND hour > begins - INTERVAL 1 HOUR ORDER BY 1
 """

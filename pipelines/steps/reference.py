@@ -5,6 +5,7 @@ import polars as pl
 from models.costs.commitments import commitment_prices, load_commitments
 from models.costs.overhead import load_overhead
 from models.costs.weights import allocation_rules, load_weights
+from models.finance.chargeback_rules import load_chargeback, load_signoffs
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.contracts import load_contracts
@@ -22,7 +23,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     """Read every sheet, contract and policy into its table; the first error names its file and line."""
     tokens = load_token_sheets({**builtin_token_sheets(), **project.token_sheet_texts()})
     gpus = load_gpu_sheets({**builtin_gpu_sheets(), **project.gpu_sheet_texts()})
-    prices = project.settings.prices
+    prices, finance = project.settings.prices, project.settings.finance
     contracts = load_contracts(project.contracts_text(), path=prices.contracts)
     commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
     return {
@@ -38,5 +39,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         ),
         "ref.deployments": load_deployments(project.deployments_text(), path=prices.deployments),
         "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
+        **load_chargeback(project.finance_text("chargeback"), path=finance.chargeback),
+        "ref.signoffs": load_signoffs(project.finance_text("signoffs"), path=finance.signoffs),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }

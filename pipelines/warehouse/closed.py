@@ -15,7 +15,8 @@ def closed_periods(con: duckdb.DuckDBPyConnection, project: Project) -> list[tup
         ConfigurationError: one was closed by the days of another time zone than the project's.
     """
     rows = con.execute(
-        "SELECT closed_from, closed_to, period, time_zone FROM ops.closed_periods ORDER BY 1"
+        "SELECT closed_from, closed_to, period, time_zone FROM ops.closed_periods "
+        "WHERE reopened_at IS NULL ORDER BY 1"
     ).fetchall()
     for _, _, period, zone in rows:
         if zone != project.time_zone:

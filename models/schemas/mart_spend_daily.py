@@ -1,0 +1,57 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import Column, Table
+
+SPEND_COMPONENTS = {
+    "tokens": "usage that is priced by tokens and other meters",
+    "gpu_serving": "GPU time that served requests",
+    "gpu_starting": "GPU time of cold starts",
+    "gpu_idle": "GPU time that waited for requests",
+    "gpu_draining": "GPU time of replicas on their way out",
+    "gpu_failed": "GPU time of starts that failed",
+    "gpu_padding": "GPU time that the vendor's rounding and minimum add",
+    "gpu_unheld": "GPUs of a node that is paid for and that no replica held",
+    "gpu_unused_commitment": "committed GPUs that no replica used",
+    "other_charges": "charges without a request: shared overhead, storage",
+}
+"""What spend is made of, corrections apart: the words of `spend()`."""
+
+TABLE = Table(
+    schema="mart",
+    name="spend_daily",
+    grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x service_tier: the whole spend, corrections apart",
+    columns=(
+        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        Column(
+            name="component",
+            dtype=pl.String,
+            comment="What the money is for, by the words of spend()",
+            required=True,
+            one_of=tuple(SPEND_COMPONENTS),
+        ),
+        Column(name="provider", dtype=pl.String, comment="Who bills it"),
+        Column(name="region", dtype=pl.String, comment="Where it ran"),
+        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        Column(name="deployment", dtype=pl.String, comment="The pool's deployment; NULL for tokens"),
+        Column(name="commitment", dtype=pl.String, comment="The pool's commitment; NULL for tokens"),
+        Column(name="model", dtype=pl.String, comment="Served model after the alias table"),
+        Column(name="chip", dtype=pl.String, comment="Accelerator, where known"),
+        Column(name="tenant", dtype=pl.String, comment="Paying tenant; NULL where nobody's request is behind it"),
+        Column(name="team", dtype=pl.String, comment="Team; NULL where none is known"),
+        Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        Column(name="attempt_count", dtype=pl.Int64, comment="Attempts that began", required=True),
+        Column(name="input_tokens", dtype=pl.Int64, comment="All input classes", required=True),
+        Column(
+            name="cache_read_tokens", dtype=pl.Int64, comment="Part of input_tokens: read from a cache", required=True
+        ),
+        Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
+        Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens without a price: in no dollars", required=True),
+        Column(name="usd", dtype=USD, comment="Effective dollars; NULL when nothing of it has a price"),
+    ),
+    key=(
+        "accrued_on", "component", "provider", "region", "route", "deployment", "commitment", "model", "chip", "tenant",
+        "team", "service_tier",
+    ),
+    partition="accrued_on",
+)  # fmt: skip
