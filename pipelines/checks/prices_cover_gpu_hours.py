@@ -7,31 +7,12 @@ import duckdb
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 
 _QUERY = """
-WITH missing AS (
-  SELECT provider, chip, region, commitment, min(pool_hour) AS from_at,
-    sum(coalesce(unpriced_gpu_seconds, billed_gpu_seconds)) / 3600 AS gpu_hours
-  FROM core.pool_hours
-  WHERE pool_hour >= $start AND pool_hour < $end
-    AND (unpriced_gpu_seconds > 0 OR (unpriced_gpu_seconds IS NULL AND billed_usd IS NULL AND billed_gpu_seconds > 0))
-  GROUP BY ALL
-),
-offers AS (
-  SELECT m.provider, m.chip, m.region, m.commitment, p.usd_per_gpu_hour, p.region AS offered_region,
-    p.provider AS offered_by, p.commitment AS offered_as,
-    row_number() OVER (
-      PARTITION BY m.provider, m.chip, m.region, m.commitment
-      ORDER BY p.provider = m.provider DESC, p.commitment = m.commitment DESC, p.commitment = 'on_demand' DESC,
-        -- The nearest region shares most of its name: us-east-1 with us-east-2 rather than with us-west-2.
-        list_count([n FOR n IN range(1, 33) IF p.region[1:n] = m.region[1:n] AND length(m.region) >= n]) DESC,
-        p.valid_from <= m.from_at DESC, abs(epoch(p.valid_from) - epoch(m.from_at)), p.price_id
-    ) AS place
-  FROM missing m JOIN ref.gpu_prices p ON p.chip = m.chip AND p.usd_per_gpu_hour > 0
-)
-SELECT m.*, o.usd_per_gpu_hour, o.offered_by, o.offered_region, o.offered_as, m.gpu_hours * o.usd_per_gpu_hour AS usd
-FROM missing m
-LEFT JOIN offers o ON o.place = 1 AND o.provider = m.provider AND o.chip = m.chip AND o.region = m.region
-  AND o.commitment = m.commitment
-ORDER BY gpu_hours DESC, m.provider, m.chip, m.region, m.commitment
+SELECT provider, chip, region, commitment, min(pool_hour) AS from_at, sum(gpu_seconds) / 3600 AS gpu_hours,
+  any_value(nearest_usd_per_gpu_hour) AS usd_per_gpu_hour, any_value(nearest_provider) AS offered_by,
+  any_value(nearest_region) AS offered_region, any_value(nearest_commitment) AS offered_as, sum(estimated_usd) AS usd
+FROM ops.unpriced_gpu_hours WHERE pool_hour >= $start AND pool_hour < $end
+GROUP BY provider, chip, region, commitment
+ORDER BY gpu_hours DESC, provider, chip, region, commitment
 """
 
 

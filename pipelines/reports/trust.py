@@ -15,23 +15,28 @@ from pipelines.reports.wording import count, money, plural, share
 Level = Literal["complete", "nearly", "care", "none"]
 CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
-FINDINGS = ("routing_mistakes", "cold_start_bursts", "prices_cover_usage", "reported_costs_agree")
-"""Checks that say nothing against the figures, or nothing that is not counted here on the day itself."""
+FINDINGS = ("routing_mistakes", "cold_start_bursts")
+"""Checks that find avoidable cost; the figures are right all the same."""
+_COUNTED = ("prices_cover_usage", "reported_costs_agree")
+"""Checks whose warnings are counted here on the day itself."""
 _READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend_by_day")
 """What a verdict is made of."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """A level (which colours the sentence), the sentence, and what is priced."""
+    """A level (which colours the sentence), the sentence, what is priced, and whether that is all there is."""
 
     level: Level
     verdict: str
     facts: str
     spend_usd: Decimal | None = None
+    is_whole: bool = True
 
     def of(self, span: str) -> str:
-        """Return the sentence about a span of time, with its spend."""
+        """Return the sentence about a span of time, with its spend; what has no price begins the facts."""
+        if not self.is_whole:
+            return f"{span}. {self.verdict}: {self.facts}"
         spent = "nothing is priced" if self.spend_usd is None else f"{_usd(self.spend_usd)} spent"
         return f"{span}: {spent}. {self.verdict}: {self.facts}"
 
@@ -115,16 +120,17 @@ def trust(
     attempts, unpriced = total["attempt_count"], total["unpriced_count"]
     measured = coverage["provider_usage_count"] if coverage and coverage["attempt_count"] else None
     quarantined = coverage["quarantined_count"] if coverage else 0
-    failed = [row for row in found["checks"] if not row["is_passed"] and row["check_name"] not in FINDINGS]
-    errors = [row for row in failed if row["is_error"]]
-    facts = [*_left_out(total, pools, spend_usd), _priced(total), _measured(measured, coverage)]
+    against = [row for row in found["checks"] if not row["is_passed"] and row["check_name"] not in FINDINGS]
+    failed = [row for row in against if row["is_error"] or row["check_name"] not in _COUNTED]
+    left_out = _left_out(total, pools, spend_usd)
+    facts = [*left_out, _priced(total), _measured(measured, coverage)]
     if total["unpriced_tokens"] or unpriced:
         estimate = total["estimated_usd"]
         guess = "with no estimate" if estimate is None else f"estimated at {_usd(estimate)}"
         facts.append(f"{count(total['unpriced_tokens'])} unpriced tokens are left out, {guess}")
     if pools["unpriced_hour_count"]:
         estimate = pools.get("estimated_usd")
-        guess = "" if estimate is None else f", estimated at {_usd(estimate)}"
+        guess = ", with no estimate" if estimate is None else f", estimated at {_usd(estimate)}"
         facts.append(
             f"{plural(pools['unpriced_hour_count'], 'pool-hour')} of GPUs without a price are left out{guess}"
         )
@@ -136,13 +142,7 @@ def trust(
         example = coverage["unread_usage_example"] if coverage else ""
         facts.append(f"{plural(unread, 'attempt')} have usage fields that no rule reads (such as {example})")
     facts.append(_complete(next(iter(found["completeness"]), None)))
-    if not found["checks"]:
-        facts.append("no check has looked at it yet")
-    elif failed:
-        names = ", ".join(sorted({row["check_name"] for row in failed}))
-        facts.append(f"{plural(len(failed), 'check')} of the data did not pass ({names})")
-    else:
-        facts.append("every check of the data passed")
+    facts += _checks(found["checks"])
     if is_running:
         facts.append("the day has not ended")
     elif total["is_provisional"]:
@@ -151,20 +151,38 @@ def trust(
         total,
         is_whole=not (unpriced or failed or quarantined or unread or pools["unpriced_hour_count"])
         and (measured or 0) == attempts,
-        is_bad=bool(errors or pools["unpriced_hour_count"]),
+        is_bad=bool(pools["unpriced_hour_count"] or any(row["is_error"] for row in failed)),
         is_settled=not is_running and not total["is_provisional"] and bool(found["checks"]),
     )
-    return Trust(level, verdict, "; ".join(facts) + ".", spend_usd)
+    return Trust(level, verdict, "; ".join(facts) + ".", spend_usd, not left_out)
+
+
+def _checks(checks: Rows) -> list[str]:
+    """Name the checks that failed, and apart those that warn; or say that all passed."""
+    if not checks:
+        return ["no check has looked at it yet"]
+    facts = []
+    for is_error, one, many in (
+        (True, "check of the data fails", "checks of the data fail"),
+        (False, "check warns", "checks warn"),
+    ):
+        names = sorted(
+            {row["check_name"] for row in checks if not row["is_passed"] and row["is_error"] == is_error}
+        )
+        if names:
+            facts.append(f"{plural(len(names), one, many)} ({', '.join(names)})")
+    return facts or ["every check of the data passed"]
 
 
 def _left_out(total: Row, pools: Row, spend_usd: Decimal | None) -> list[str]:
-    """Say what was spent at least, and about how much more has no price."""
-    if not (total["unpriced_count"] or pools["unpriced_hour_count"]) or spend_usd is None:
+    """Say what was spent at least, and about how much more was used that has no price."""
+    if not (total["unpriced_count"] or pools["unpriced_hour_count"]):
         return []
-    guesses = [total["estimated_usd"], pools.get("estimated_usd")]
-    known = [guess for guess in guesses if guess is not None]
+    known = [guess for guess in (total["estimated_usd"], pools.get("estimated_usd")) if guess is not None]
     about = f"about {_usd(sum(known, Decimal(0)))}" if known else "an unknown amount"
-    return [f"at least {_usd(spend_usd)} was spent, and {about} more is not priced"]
+    more = " or more" if known and pools.get("has_no_estimate") else ""
+    least = "nothing is priced" if spend_usd is None else f"at least {_usd(spend_usd)} was spent"
+    return [f"{least}; {about}{more} is not priced"]
 
 
 def _usd(amount: Decimal) -> str:

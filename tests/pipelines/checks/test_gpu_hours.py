@@ -2,26 +2,20 @@
 
 from datetime import UTC, datetime, timedelta
 
-import duckdb
-
-from models.schemas import table
+from models.schemas.vocabulary import POOL_PARTS
 from pipelines.checks.domain import Outcome
 from pipelines.checks.listing import domain_checks
 from pipelines.project import Settings
+from tests.models.marts.warehouse import insert, open_warehouse
 
 HOUR = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def judged(name: str, **rows: list[dict[str, object]]) -> Outcome:
     """Return what a check finds in the rows of some tables, named with _ for the dot."""
-    with duckdb.connect() as con:
-        con.execute("SET TimeZone = 'UTC'")
-        for schema in ("core", "ref"):
-            con.execute(f"CREATE SCHEMA {schema}")
+    with open_warehouse() as con:
         for each, held in rows.items():
-            dotted = each.replace("_", ".", 1)
-            con.register("held", table(dotted).frame(held))
-            con.execute(f"CREATE TABLE {dotted} AS FROM held")
+            insert(con, each.replace("_", ".", 1), held)
         (check,) = (check for check in domain_checks() if check.name == name)
         return check.outcome(con, Settings(), HOUR, HOUR + timedelta(hours=1))
 
@@ -30,7 +24,8 @@ def pool(**changes: object) -> dict[str, object]:
     return {
         "provider": "aws", "region": "us-east-9", "chip": "H100", "deployment": "chat", "commitment": "on_demand",
         "pool_hour": HOUR, "accrued_on": HOUR.date(), "billed_gpu_seconds": 28_800, "unpriced_gpu_seconds": 0,
-        "wall_gpu_seconds": 28_800, "is_provisional": False, **changes,
+        "wall_gpu_seconds": 28_800, "is_provisional": False,
+        **{f"{part}_gpu_seconds": 0 for part in POOL_PARTS}, **changes,
     }  # fmt: skip
 
 

@@ -257,7 +257,8 @@ def test_pools_without_a_price_are_named_and_never_zero():
     insert(con, "core.pool_hours", [pool_hour(NOON, ON, **unpriced)])
     make_marts(con, days=1)
     page = render(con)
-    assert "1 pool-hour of GPUs without a price are left out" in page.ids["trust"]
+    assert "nothing is priced; an unknown amount is not priced" in page.ids["trust"]
+    assert "1 pool-hour of GPUs without a price are left out, with no estimate" in page.ids["trust"]
     assert "1 pool-hour (1.0 GPU hours) have no price" in page.text
     assert page.tables["model"][0].words() == [
         "(unallocated)", "–", "–", "", "0", "–", "not priced", "–", "–", "–",
@@ -482,10 +483,16 @@ def test_sentence_at_the_top_says_how_far_the_day_can_be_trusted(changes, genera
 
 def test_failed_check_of_the_data_asks_for_care_and_a_finding_does_not():
     con = fleet(days=1)
-    insert(con, "ops.check_results", [check_result("routing_mistakes", is_passed=False, severity="error")])
-    assert render(con).ids["trust"].startswith("Nearly complete:")
+    failing = check_result("routing_mistakes", is_passed=False, severity="error")
+    insert(con, "ops.check_results", [failing, check_result("prices_cover_usage", is_passed=False)])
+    trust = render(con).ids["trust"]
+    assert trust.startswith("Nearly complete: at least $")
+    assert "; about $0.031 is not priced; " in trust
+    assert "1 check of the data fails (routing_mistakes); 1 check warns (prices_cover_usage)" in trust
     insert(con, "ops.check_results", [check_result("pool_is_conserved", is_passed=False, severity="error")])
-    assert render(con).ids["trust"].startswith("Use with care:")
+    trust = render(con).ids["trust"]
+    assert trust.startswith("Use with care:")
+    assert "2 checks of the data fail (pool_is_conserved, routing_mistakes)" in trust
 
 
 def test_quarantined_records_keep_a_day_from_being_complete():
