@@ -17,6 +17,7 @@ from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.usage_names import COUNTS
 from models.records import (
     METER,
+    MOST_QUANTITY,
     Importer,
     first_reason,
     hashed,
@@ -162,6 +163,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         )
     )
     frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
+    is_too_much = pl.element().struct.field("value").abs() > MOST_QUANTITY
+    frame = frame.with_columns(
+        is_beyond=pl.col("more").list.eval(is_too_much).list.any(),
+        more=pl.col("more").list.filter(~is_too_much.fill_null(value=False)),
+    )
     frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
     done = frame.with_columns(
         *first_reason(
@@ -170,6 +176,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("start_time").is_null(), "missing_started_at", "start_time"),
             (pl.col("is_odd"), "bad_value", "usage_details"),
             (pl.col("bad").is_not_null(), "bad_value", pl.col("bad")),
+            (
+                pl.col("is_beyond").fill_null(value=False),
+                "bad_value",
+                "usage_details: a count is out of range",
+            ),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
             (
                 ((pl.col("total") != total_tokens()) & (pl.col("total") != pl.col("told"))).fill_null(

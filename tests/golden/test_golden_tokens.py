@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from models.errors import ConfigurationError
 from models.schemas.vocabulary import TOKEN_CLASSES
 from pipelines.landing.detect import detect_kind
 from pipelines.sources.stored import StoredFile
@@ -97,21 +98,23 @@ def helicone(**changes: Any) -> dict[str, Any]:
 
 TABLE: list[tuple[str, str, dict[str, Any], dict[str, int]]] = [
     # Cached and reasoning are inside: subtracted.
-    ("OpenAI chat", "openai_response", chat(INCLUSIVE), READ),
+    ("OpenAI chat", "openai_response", chat(INCLUSIVE, model="gpt-4o"), READ),
     ("OpenAI Responses", "openai_response",
-     {"id": "resp_1", "object": "response", "created_at": SECONDS, "model": "m", "usage": RESPONSES}, READ),
+     {"id": "resp_1", "object": "response", "created_at": SECONDS, "model": "gpt-5-mini", "usage": RESPONSES},
+     READ),
     ("OpenAI, 60 of audio in and 20 out", "openai_response",
      chat(INCLUSIVE | {"prompt_tokens_details": {"cached_tokens": 400, "audio_tokens": 60},
-                       "completion_tokens_details": {"reasoning_tokens": 50, "audio_tokens": 20}}),
+                       "completion_tokens_details": {"reasoning_tokens": 50, "audio_tokens": 20}},
+          model="gpt-audio"),
      {"input_uncached": 540, "audio_input": 60, "cache_read": 400, "output_text": 130, "audio_output": 20,
       "reasoning": 50}),
     ("OpenAI embedding", "openai_response",
-     {"object": "list", "data": [{"object": "embedding"}], "model": "m", "started_at": AT, "request_id": "e",
-      "usage": {"prompt_tokens": 8, "total_tokens": 8}},
+     {"object": "list", "data": [{"object": "embedding"}], "model": "text-embedding-3-small", "started_at": AT,
+      "request_id": "e", "usage": {"prompt_tokens": 8, "total_tokens": 8}},
      {"input_uncached": 8}),
     ("OpenAI batch line", "openai_response",
-     {"custom_id": "c", "response": {"status_code": 200, "body": chat(INCLUSIVE)}}, READ),
-    ("Azure OpenAI", "openai_response", chat(INCLUSIVE, prompt_filter_results=[]), READ),
+     {"custom_id": "c", "response": {"status_code": 200, "body": chat(INCLUSIVE, model="o3")}}, READ),
+    ("Azure OpenAI", "openai_response", chat(INCLUSIVE, prompt_filter_results=[{"prompt_index": 0}]), READ),
     ("Groq", "groq_response", chat(INCLUSIVE, x_groq={"id": "req_1"}), READ),
     ("Cerebras", "cerebras_response", chat(INCLUSIVE, time_info={"total_time": 1}), READ),
     ("Fireworks", "fireworks_response", chat(INCLUSIVE, model="accounts/fireworks/models/m"), READ),
@@ -225,19 +228,30 @@ def test_a_usage_object_has_the_classes_worked_by_hand(
 
 
 NOT_TOLD = {"together_response", "baseten_response"}
-"""Their responses are OpenAI's to the letter: the setting names them."""
+"""Their responses are OpenAI's to the letter, of a model that anybody may serve: the setting names them."""
 
 
-@LINES
-def test_the_kind_of_a_file_is_told_by_its_content(
-    kind: str, record: dict[str, Any], tokens: dict[str, int]
-) -> None:
+def stored(record: dict[str, Any]) -> StoredFile:
     data = json.dumps(record).encode()
-    found = detect_kind(
-        StoredFile("file", len(data), datetime(2026, 11, 2, tzinfo=UTC), lambda: io.BytesIO(data))
-    )
+    return StoredFile("file", len(data), datetime(2026, 11, 2, tzinfo=UTC), lambda: io.BytesIO(data))
 
-    assert found.kind == ("openai_response" if kind in NOT_TOLD else kind), tokens
+
+@pytest.mark.parametrize(
+    ("kind", "record"),
+    [pytest.param(kind, record, id=name) for name, kind, record, _ in TABLE if kind not in NOT_TOLD],
+)
+def test_the_kind_of_a_file_is_told_by_its_content(kind: str, record: dict[str, Any]) -> None:
+    assert detect_kind(stored(record)).kind == kind
+
+
+@pytest.mark.parametrize(
+    "record", [pytest.param(record, id=name) for name, kind, record, _ in TABLE if kind in NOT_TOLD]
+)
+def test_a_response_that_anybody_may_have_served_is_asked_about(record: dict[str, Any]) -> None:
+    with pytest.raises(
+        ConfigurationError, match="nothing in its records tells whose they are: say it with --kind"
+    ):
+        detect_kind(stored(record))
 
 
 # A remainder below zero is never clamped: 1,000 read of a prompt of 10.

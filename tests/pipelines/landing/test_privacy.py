@@ -235,8 +235,8 @@ def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
     yield json.dumps(PROMPT)
     yield json.dumps([PROMPT])
     for name in importers()[kind].columns:
-        # What a bill says of a charge is kept as it is written.
-        if name not in _NAMES and kind not in BILLS:
+        # What a bill says of a charge, and tags that a caller writes to split costs by, are kept as they are written.
+        if name not in _NAMES and (kind, name) != ("requests", "tags") and kind not in BILLS:
             yield json.dumps(whole[0] | {name: PROMPT})
             yield json.dumps(whole[0] | {name: {"content": PROMPT}})
 

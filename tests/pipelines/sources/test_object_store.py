@@ -84,7 +84,7 @@ def test_a_large_object_is_read_in_pieces(tmp_path: Path, bucket: Any) -> None:
 
 def test_a_replaced_object_is_read_again(tmp_path: Path, bucket: Any) -> None:
     warehouse = lake(tmp_path, more=SOURCE.format(pattern="*"))
-    bucket.put_object(Key="a.jsonl", Body=lines(1) + b"{half")
+    bucket.put_object(Key="a.jsonl", Body=lines(1) + b"{half\n")
     landed(warehouse)
     bucket.put_object(Key="a.jsonl", Body=lines(1, 2))
 
