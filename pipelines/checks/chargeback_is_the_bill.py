@@ -1,4 +1,4 @@
-"""What payers are charged for a month is what it cost, to the picodollar."""
+"""What payers are charged for a month is what it cost, bills included, to the picodollar."""
 
 import duckdb
 
@@ -15,6 +15,8 @@ spent AS (
   UNION ALL
   SELECT date_trunc('month', booked_on)::DATE, sum(difference_usd) FROM core.adjustments
   WHERE booked_on >= $start GROUP BY ALL
+  UNION ALL
+  SELECT booked_on, sum(true_up_usd) FROM mart.accruals_monthly WHERE booked_on >= $start GROUP BY ALL
 )
 SELECT month_on, charged_usd, coalesce(sum(usd), 0) AS spent_usd
 FROM charged LEFT JOIN spent USING (month_on) GROUP BY ALL ORDER BY month_on

@@ -1,10 +1,12 @@
 """mart.chargeback_monthly: the month's bill by who pays it."""
 
+from datetime import timedelta
+
 import polars as pl
 
 from models.finance.chargeback import chargeback, signed
 from models.schemas.cost_kinds import KIND_OF_COMPONENT
-from pipelines.steps.base import Frames, Step, Window
+from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
 from pipelines.steps.months import (
     closed_months,
@@ -16,10 +18,15 @@ from pipelines.steps.months import (
     whole_months,
 )
 
+_LATEST_BILL = timedelta(days=400)
+"""How long after the first day of a month its bills may come."""
+
 STEP = Step(
     table="mart.chargeback_monthly",
     reads=(
         of_the_month("mart.spend_daily"),
+        # A bill of an earlier month is trued up in the month in which it comes.
+        Read("mart.accruals_monthly", before=_LATEST_BILL),
         "ref.chargeback_rules",
         "ref.cost_centres",
         "ref.signoffs",
@@ -44,6 +51,18 @@ SELECT booked_on AS accrued_on, date_trunc('month', booked_on)::DATE AS month_on
   sum(difference_usd)::DECIMAL(38,12) AS usd
 FROM core.adjustments WHERE booked_on >= $from_on AND booked_on < $to_on
 GROUP BY ALL
+"""
+# Reclassing an accrual from one issuer to another moves nobody's cost.
+_TRUE_UPS = """
+SELECT booked_on AS accrued_on, booked_on AS month_on, provider, cost_kind, sum(usd)::DECIMAL(38,12) AS usd
+FROM (
+  SELECT booked_on, provider, unnest([
+      {'cost_kind': 'fee', 'usd': fee_usd}, {'cost_kind': 'credit', 'usd': credit_usd},
+      {'cost_kind': 'true_up', 'usd': true_up_usd - fee_usd - credit_usd}
+    ], recursive := true)
+  FROM mart.accruals_monthly WHERE booked_on >= $from_on AND booked_on < $to_on
+)
+GROUP BY ALL HAVING sum(usd) <> 0
 """
 
 
