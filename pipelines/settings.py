@@ -55,7 +55,7 @@ class WarehouseSettings(_Section):
 
 class ReportingSettings(_Section):
     time_zone: str = "UTC"
-    currency: Literal["USD"] = "USD"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
 
     @field_validator("time_zone")
     @classmethod
@@ -245,6 +245,7 @@ class GpuSettings(_Section):
 class FinanceSettings(_Section):
     chargeback: str = "chargeback.yml"
     signoffs: str = "signoffs.yml"
+    journal: str = "journal.yml"
 
 
 class LandingSettings(_Section):

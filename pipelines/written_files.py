@@ -9,6 +9,7 @@ from models.costs.commitments import File as CommitmentFile
 from models.costs.overhead import File as OverheadFile
 from models.costs.weights import File as WeightFile
 from models.finance.chargeback_rules import ChargebackFile, SignoffFile
+from models.finance.journal import JournalFile
 from models.prices.contracts import ContractFile
 from models.prices.deployments import DeploymentFile
 from models.prices.gpu_sheets import GpuSheet
@@ -30,6 +31,7 @@ WRITTEN: dict[str, type[BaseModel]] = {
     "deployments": DeploymentFile,
     "chargeback": ChargebackFile,
     "signoffs": SignoffFile,
+    "journal": JournalFile,
 }
 """Name of a schema -> what a file of that kind may hold."""
 

@@ -19,7 +19,8 @@ Name = Annotated[str, Field(min_length=1)]
 _CENTS = 2
 
 
-def _kind(word: str) -> str:
+def known_kind(word: str) -> str:
+    """Return a word that is a kind of cost."""
     if word not in COST_KINDS:
         raise ValueError(f"{word!r} is no kind of cost; there are {', '.join(COST_KINDS)}")
     return word
@@ -32,7 +33,7 @@ class Rule(Strict):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    kinds: Annotated[tuple[Annotated[str, AfterValidator(_kind)], ...], Field(min_length=1)]
+    kinds: Annotated[tuple[Annotated[str, AfterValidator(known_kind)], ...], Field(min_length=1)]
     provider: str | None = None
     region: str | None = None
     chip: str | None = None
