@@ -7,8 +7,8 @@ checked 2026-11-28). 1.3 renames ProviderName to ServiceProviderName and 1.4 dro
 
 import polars as pl
 
-from models.billing.lines import completed
-from models.records import Importer, instant, text
+from models.billing.lines import AMOUNTS, completed, line_columns, line_select
+from models.records import Importer, instant
 
 KIND = "focus"
 
@@ -37,34 +37,59 @@ _FIELDS = {
     "commitment_discount_id": ("CommitmentDiscountId",),
     "commitment_discount_status": ("CommitmentDiscountStatus",),
     "model": ("x_Model", "x_ModelId"),
+    "token_class": ("x_TokenClass",),
     "details": ("SkuPriceDetails",),
 }
 _INSTANTS = {
-    "billing_period_start": "BillingPeriodStart",
-    "billing_period_end": "BillingPeriodEnd",
-    "charge_period_start": "ChargePeriodStart",
-    "charge_period_end": "ChargePeriodEnd",
+    "billing_period_start": ("BillingPeriodStart",),
+    "billing_period_end": ("BillingPeriodEnd",),
+    "charge_period_start": ("ChargePeriodStart",),
+    "charge_period_end": ("ChargePeriodEnd",),
 }
-_COLUMNS = [*dict.fromkeys(name for names in _FIELDS.values() for name in names), *_INSTANTS.values()]
+_NO_AMOUNTS = ("", "null")
+_NO_TEXTS = (*_NO_AMOUNTS, "-2", "unassigned")
+_US_DATE = r"^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}([0-9]{2})?$"
 
 
-def _field(names: tuple[str, ...]) -> str:
-    told = (
-        f"CASE WHEN \"{name}\" NOT IN ('', 'NULL', '-2', 'Unassigned') THEN \"{name}\" END" for name in names
+def _told(name: str) -> str:
+    # -2 is an amount where amounts stand.
+    empty = _NO_AMOUNTS if name.strip('"') in _AMOUNT_NAMES else _NO_TEXTS
+    return f"CASE WHEN lower(trim({name})) NOT IN ({', '.join(map(repr, empty))}) THEN {name} END"
+
+
+def _moment(told: str) -> str:
+    """SQL of an instant; a date of a US spreadsheet counts where the billing period has two firsts."""
+    fits = " AND ".join(
+        f"regexp_matches(\"{name}\", '^[0-9]{{1,2}}/0?1/[0-9]{{2}}([0-9]{{2}})?$')"
+        for name in ("BillingPeriodStart", "BillingPeriodEnd")
     )
-    return f"coalesce({', '.join(told)}, NULL)"
+    us = f"TRY_STRPTIME({told}, ['%m/%d/%y', '%m/%d/%Y'])::TIMESTAMPTZ"
+    us = f"CASE WHEN {fits} THEN {us} END"
+    return f"CASE WHEN regexp_matches({told}, '{_US_DATE}') THEN {us} ELSE {instant(told)} END"
 
 
-_SELECT = f"""
-SELECT line_number, 1::INTEGER AS record_number,
-       {", ".join(f"{_field(names)} AS {name}" for name, names in _FIELDS.items())},
-       {", ".join(f"{instant(text(chr(34) + name + chr(34)))} AS {ours}" for ours, name in _INSTANTS.items())}
-FROM records
-"""
+_AMOUNT_NAMES = frozenset(name for ours in AMOUNTS for name in _FIELDS[ours])
+_SELECT = line_select(_FIELDS, _INSTANTS, told=_told, moment=_moment)
 _DETAILS = {
     "model": ("Model", "ModelId", "x_Model", "x_ModelId", "x_ModelName", "ModelName"),
     "chip": ("GpuType", "x_GpuType", "x_Chip"),
+    "direction": ("TokenDirection", "x_TokenDirection", "TokenType"),
+    "cache": ("TokenCacheAction", "x_TokenCacheAction"),
 }
+
+
+_SERVICES = {
+    r"bedrock": "aws.bedrock",
+    r"sagemaker": "aws.sagemaker",
+    r"azure openai": "azure.ai.openai",
+    r"foundry models|cognitive services": "azure.ai.inference",
+    r"vertex": "gcp.vertex_ai",
+    r"gemini api|generative language": "gcp.gemini",
+}
+"""Services of the clouds that serve models, by their names."""
+_CLOUDS = {r"^(?:aws|amazon)\b": "aws", r"^(?:microsoft|azure)\b": "azure", r"^google(?: cloud)?\b": "gcp"}
+_DIRECTIONS = {"Input": "input_uncached", "Output": "output_text"}
+_CACHE_ACTIONS = {"Read": "cache_read", "Write": "cache_write_5m"}
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -72,21 +97,38 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         name: pl.coalesce(pl.col("details").str.json_path_match(f'$["{key}"]') for key in keys)
         for name, keys in _DETAILS.items()
     }
+    cloud = _named(pl.col("provider_name"), _CLOUDS)
+    service = pl.when(cloud.is_not_null()).then(_named(pl.col("service_name"), _SERVICES))
     return completed(
         frame.with_columns(
             invoice_issuer_name=pl.coalesce("invoice_issuer_name", "provider_name"),
-            provider=pl.col("provider_name"),
+            provider=pl.coalesce(service, cloud, "provider_name"),
             model=pl.coalesce("model", told["model"]),
             chip=told["chip"],
+            token_class=pl.coalesce(
+                "token_class",
+                told["cache"].replace_strict(_CACHE_ACTIONS, default=None),
+                # Input whose cache is not told is told by the meter's words, if at all.
+                pl.when((told["direction"] == "Output") | (told["cache"] == "Uncached")).then(
+                    told["direction"].replace_strict(_DIRECTIONS, default=None)
+                ),
+            ),
         ),
         key=(),
+    )
+
+
+def _named(words: pl.Expr, names: dict[str, str]) -> pl.Expr:
+    lower = words.str.to_lowercase()
+    return pl.coalesce(
+        pl.when(lower.str.contains(pattern)).then(pl.lit(name)) for pattern, name in names.items()
     )
 
 
 IMPORTER = Importer(
     kind=KIND,
     table="raw.invoice_lines",
-    columns=dict.fromkeys(_COLUMNS, "VARCHAR"),
+    columns=line_columns(_FIELDS, _INSTANTS),
     select=_SELECT,
     canonical=_canonical,
     formats=("csv", "parquet", "jsonl"),

@@ -1,11 +1,11 @@
 """From the fields of a bill to a canonical line: decimals as written, units in ones, and what is wrong with it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import polars as pl
 
-from models.billing.words import service_tier, single_units, token_class
-from models.records import first_reason
+from models.billing.words import model_words, service_tier, single_units, token_class
+from models.records import first_reason, instant, text
 from models.schemas.invoice_columns import CHARGE_CATEGORIES, QUANTITY, invoice_line_columns
 
 TEXTS = tuple(
@@ -16,6 +16,43 @@ TEXTS = tuple(
 INSTANTS = ("billing_period_start", "billing_period_end", "charge_period_start", "charge_period_end")
 AMOUNTS = ("billed_cost", "effective_cost", "list_cost", "pricing_quantity", "consumed_quantity")
 _UNITS_OF = ("web_search", "file_search", "code_execution")
+_TIMES = ("seconds", "token_hours")
+
+Names = Mapping[str, tuple[str, ...]]
+"""Name of ours -> the issuer's names of the field, in whatever version; the first that is filled counts."""
+
+
+def line_columns(*fields: Names) -> dict[str, str]:
+    """Return the columns that a reader of tables asks for, each as text."""
+    return dict.fromkeys((name for held in fields for names in held.values() for name in names), "VARCHAR")
+
+
+def line_select(
+    fields: Names,
+    instants: Names,
+    *,
+    told: Callable[[str], str] = text,
+    moment: Callable[[str], str] = instant,
+) -> str:
+    """Return the SQL of a line a record, as most exports have them: fields as texts, and instants.
+
+    Args:
+        fields: texts.
+        instants: instants.
+        told: SQL of a field's text, NULL where it says nothing.
+        moment: SQL of the instant in such a text.
+    """
+
+    def first(names: tuple[str, ...]) -> str:
+        return f"coalesce({', '.join(told(_quoted(name)) for name in names)}, NULL)"
+
+    chosen = [f"{first(names)} AS {name}" for name, names in fields.items()]
+    chosen += [f"{moment(first(names))} AS {name}" for name, names in instants.items()]
+    return f"SELECT line_number, 1::INTEGER AS record_number, {', '.join(chosen)} FROM records"
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'
 
 
 def completed(
@@ -40,7 +77,7 @@ def completed(
     bad = [
         (pl.col(name).is_not_null() & amount.is_null(), "bad_value", name) for name, amount in amounts.items()
     ]
-    words = pl.concat_str("meter", "charge_description", separator=" ", ignore_nulls=True)
+    meter, prose = (model_words(pl.col(name), pl.col("model")) for name in ("meter", "charge_description"))
     frame = frame.with_columns(
         *(amount.alias(f"{name}_number") for name, amount in amounts.items()),
         charge_category=pl.coalesce(_category(pl.col("charge_category")), pl.lit("Usage")),
@@ -48,8 +85,9 @@ def completed(
             pl.lit("Correction")
         ),
         currency=pl.col("currency").str.to_uppercase(),
-        token_class=pl.coalesce("token_class", token_class(words)),
-        service_tier=pl.coalesce("service_tier", service_tier(words)),
+        told_class=pl.col("token_class"),
+        token_class=pl.coalesce("token_class", token_class(meter), token_class(prose, is_prose=True)),
+        service_tier=pl.coalesce("service_tier", service_tier(meter), service_tier(prose)),
         month=pl.col("charge_period_start").dt.truncate("1mo"),
     )
     quantity = pl.coalesce("consumed_quantity_number", "pricing_quantity_number")
@@ -74,20 +112,21 @@ def completed(
         .then(pl.lit("tokens"))
         .otherwise(counted)
     )
+    # What is billed by time is no token by its words alone.
+    is_time = name.is_in(_TIMES).fill_null(value=False) | pl.col("chip").is_not_null()
     frame = frame.with_columns(
         *first_reason(
             *cases,
             *bad,
             (pl.col("charge_period_start").is_null(), "missing_started_at", "charge_period_start"),
             (pl.col("billed_cost").is_null(), "bad_value", "billed_cost is missing"),
-            (pl.col("currency").is_null(), "bad_value", "currency is missing"),
-            (pl.col("invoice_issuer_name").is_null(), "bad_value", "invoice_issuer_name is missing"),
             (
                 (pl.col("charge_period_end") < pl.col("charge_period_start")).fill_null(value=False),
                 "bad_value",
                 "charge_period_end is before its start",
             ),
         ),
+        token_class=pl.when(is_time).then("told_class").otherwise("token_class"),
         consumed_quantity=pl.when(counted.is_not_null()).then(single).cast(QUANTITY, strict=False),
         consumed_unit=pl.when(quantity.is_not_null()).then(counted),
         pricing_quantity=pl.col("pricing_quantity_number"),
@@ -106,7 +145,15 @@ def completed(
 
 
 def decimal(amount: pl.Expr) -> pl.Expr:
-    """Return a number as written, exponent notation included, as a decimal of 12 places; NULL where it is none."""
+    """Return a number as written, exponent notation included, as a decimal of 12 places; NULL where it is none.
+
+    A dollar, euro or pound sign, brackets around a negative amount, and commas between thousands are read where nothing
+    else can be meant (`$10,100.00`); a comma that may part decimals (`1,500`) is no number.
+    """
+    bare = amount.str.strip_chars().str.replace(r"^\(\s*[$\u20ac\u00a3]?\s*([\d.,]+)\s*\)$", "-$1")
+    bare = bare.str.replace(r"^([+-]?)\s*[$\u20ac\u00a3]\s*([+-]?[\d.])", "$1$2")
+    is_grouped = bare.str.contains(r"^[+-]?\d{1,3}(,\d{3})+\.\d+$|^[+-]?\d{1,3}(,\d{3}){2,}$")
+    amount = pl.when(is_grouped).then(bare.str.replace_all(",", "", literal=True)).otherwise(bare)
     plain = amount.str.strip_chars().cast(pl.Decimal(38, 12), strict=False)
     is_exponent = amount.str.contains(r"(?i)^\s*[+-]?\d*\.?\d+e[+-]?\d+\s*$")
     # Exponents come from doubles: 17 digits are what they hold.

@@ -16,6 +16,8 @@ _MAGNITUDES = (
 )
 _UNITS = (
     (r"(?:gb|gib|tb|vcpu|core)[ -]*(?:hours?|hrs?|months?|mo)", None, 1),
+    (r"tokens?[ -]*(?:hours?|hrs?)\b", "token_hours", 1),
+    (r"\bccus?\b|consumption units?", "consumption_units", 1),
     (r"gpu[ -]*(?:hours?|hrs?)\b", "seconds", 3_600),
     (r"\b(?:hours?|hrs?)\b", "seconds", 3_600),
     (r"\b(?:minutes?|mins?)\b", "seconds", 60),
@@ -26,29 +28,41 @@ _UNITS = (
     (r"\b(?:characters?|chars?)\b", "characters", 1),
 )
 """Words of a unit, our name of it, and how many of ours it is. Sizes such as 1K or 1M stand before it."""
+_SHORT = (
+    (r"\b(?:inpt?|in)\b", "input"),
+    (r"\b(?:outpt?|out|opt)\b", "output"),
+    (r"\b(?:cd|c?cchd)\b", "cached"),
+    (r"\bwr\b", "write"),
+)
+"""Short words of meters and what they stand for; in prose they are words like others."""
 _CLASSES = (
     (r"uncached", "input_uncached"),
     (r"grounding|google search", "web_search"),
     (r"web[ _-]?search|search[ _-]?units?|\bsearch(?:es)?\b", "web_search"),
     (r"file[ _-]?search", "file_search"),
     (r"code[ _-]?(?:interpreter|execution)", "code_execution"),
-    (r"storage|hosting|hstng|training|trng|fine[ _-]?tun", None),
+    (r"storage|hosting|hstng|training|trng|fine[ _-]?tun|provisioned|model ?units?|\btpm\b", None),
     (
-        r"(?:cache|caching|\bcd\b).{0,8}(?:write|\bwr\b|creation).*1 ?h|1 ?h.*cache.?(?:write|creation)",
+        r"(?:cached?|caching).{0,8}(?:write|creation).*1 ?h|1 ?h.*cached?.?(?:write|creation)",
         "cache_write_1h",
     ),
-    (r"cache.{0,3}(?:write|creation)|\bcd wr\b|cachewrite", "cache_write_5m"),
-    (r"audio.*(?:cache|cchd|\bcd\b)|(?:cache|cchd|\bcd\b).*audio", "cache_read_audio"),
-    (r"image.*(?:cache|cchd|\bcd\b)|(?:cache|cchd|\bcd\b).*image", "cache_read_image"),
-    (r"cache.{0,3}read|cached|c?cchd|caching|\bcd\b", "cache_read"),
-    (r"audio.*(?:output|outp|outpt|\bout\b|\bopt\b)|(?:output|outp|\bout\b).*audio", "audio_output"),
-    (r"image.*(?:output|outp|outpt|\bout\b|\bopt\b)|(?:output|outp|\bout\b).*image", "image_output"),
-    (r"audio.*(?:input|inp|\bin\b)|(?:input|inp|\bin\b).*audio", "audio_input"),
-    (r"image.*(?:input|inp|\bin\b)|(?:input|inp|\bin\b).*image", "image_input"),
-    (r"video.*(?:input|inp|\bin\b)|(?:input|inp|\bin\b).*video", "video_input"),
-    (r"thinking text output|reasoning", "reasoning"),
-    (r"output|outpt|outp|\bout\b|\bopt\b|completion|generated", "output_text"),
-    (r"input|inpt|inp|\bin\b|prompt", "input_uncached"),
+    (r"cached?.{0,3}(?:write|creation)|cachewrite", "cache_write_5m"),
+    (r"\btext[ ,]+(?:input[ ,]+)?(?:cached|caching)|cached text|input text caching", "cache_read"),
+    (r"audio.*cached|(?:cached?|caching).*audio", "cache_read_audio"),
+    (r"image.*cached|(?:cached?|caching).*image", "cache_read_image"),
+    (r"cache.{0,3}read|cached|caching", "cache_read"),
+    (r"thinking text output", "reasoning"),
+    (r"\btext[ ,]+output|output text", "output_text"),
+    (r"\btext[ ,]+input|input text", "input_uncached"),
+    (r"audio.*output|output.*audio", "audio_output"),
+    (r"image.*output|output.*image", "image_output"),
+    (r"audio.*input|input.*audio", "audio_input"),
+    (r"image.*input|input.*image", "image_input"),
+    (r"video.*input|input.*video", "video_input"),
+    (r"reasoning.*\binput|\binput.*reasoning", "input_uncached"),
+    (r"reasoning", "reasoning"),
+    (r"output|completion|generated", "output_text"),
+    (r"input|prompt", "input_uncached"),
 )
 """Words of a meter and the class that it bills; the first that fits counts. NULL: neither tokens nor calls."""
 _TIERS = (
@@ -91,21 +105,37 @@ def single_units(quantity: pl.Expr, unit: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return quantity * (stated * size * each), name
 
 
-def token_class(meter: pl.Expr) -> pl.Expr:
-    """Return the class of token, or the meter, that a line bills by its words; NULL where they do not tell."""
-    lower = _spaced(meter)
-    found: pl.Expr = pl.lit(None, dtype=pl.String)
-    for words, name in reversed(_CLASSES):
-        found = pl.when(lower.str.contains(words)).then(pl.lit(name, dtype=pl.String)).otherwise(found)
-    return found
+def model_words(words: pl.Expr, model: pl.Expr) -> pl.Expr:
+    """Return words in small letters without the model's name, whose own words (reasoning, search) bill nothing."""
+    spaced = _spaced(words)
+    name = _spaced(model).str.strip_chars()
+    return pl.coalesce(spaced.str.split(by=pl.when(name != "").then(name)).list.join(" "), spaced)
 
 
-def service_tier(meter: pl.Expr) -> pl.Expr:
+def token_class(words: pl.Expr, *, is_prose: bool = False) -> pl.Expr:
+    """Return the class of token, or the meter, that a line bills by its words; NULL where they do not tell.
+
+    Args:
+        words: of a meter, or of a description for people.
+        is_prose: whether they are for people: `in US East` is no input there.
+    """
+    lower = _spaced(words)
+    if not is_prose:
+        for short, whole in _SHORT:
+            lower = lower.str.replace_all(short, whole)
+    return _told(lower, _CLASSES)
+
+
+def service_tier(words: pl.Expr) -> pl.Expr:
     """Return the tier that a line bills by its words; NULL where they name none."""
-    lower = _spaced(meter)
+    return _told(_spaced(words), _TIERS)
+
+
+def _told(words: pl.Expr, names: tuple[tuple[str, str | None], ...]) -> pl.Expr:
+    """Return the name of the first pattern that fits."""
     found: pl.Expr = pl.lit(None, dtype=pl.String)
-    for words, name in reversed(_TIERS):
-        found = pl.when(lower.str.contains(words)).then(pl.lit(name)).otherwise(found)
+    for pattern, name in reversed(names):
+        found = pl.when(words.str.contains(pattern)).then(pl.lit(name, dtype=pl.String)).otherwise(found)
     return found
 
 

@@ -305,6 +305,9 @@ class Reader:
         theirs, dtype = self._theirs[name], self._importer.columns[name]
         if (constant := self._constant(name)) is not None:
             return f'{constant}::{dtype} AS "{name}"'
+        if self._importer.ignores_case and theirs not in table.column_names:
+            same = (column for column in table.column_names if column.lower() == theirs.lower())
+            theirs = next(same, theirs)
         if theirs not in table.column_names:
             return f'NULL::{dtype} AS "{name}"'
         if dtype == "VARCHAR" and pa.types.is_nested(table.schema.field(theirs).type):

@@ -133,10 +133,31 @@ GENERIC = {
 }  # fmt: skip
 
 
+AZURE = {
+    "Date": "10/03/2026", "BillingPeriodStartDate": "10/01/2026", "BillingPeriodEndDate": "10/31/2026",
+    "SubscriptionId": "s-1", "ResourceLocation": "US East", "ConsumedService": "Microsoft.CognitiveServices",
+    "MeterCategory": "Foundry Models", "MeterSubCategory": "Azure OpenAI",
+    "MeterName": "gpt-4o-mini-0718-Batch-Inp-glbl Tokens", "UnitOfMeasure": "1K", "Quantity": "1200",
+    "CostInBillingCurrency": "0.09", "BillingCurrency": "EUR", "ChargeType": "Usage", "PricingModel": "OnDemand",
+}  # fmt: skip
+MACHINE = {
+    "MeterCategory": "Virtual Machines", "MeterName": "ND96isr H100 v5", "ConsumedService": "Microsoft.Compute",
+    "UnitOfMeasure": "1 Hour", "Quantity": "24", "CostInBillingCurrency": "2000", "ReservationId": "r-1",
+    "AdditionalInfo": '{"ServiceType":"Standard_ND96isr_H100_v5","VCPUs":96}', "PricingModel": "Reservation",
+}  # fmt: skip
+GOOGLE = {
+    "billing_account_id": "01ABCD", "service": {"description": "Vertex AI"},
+    "sku": {"description": "Gemini 2.5 Flash GA Text Output - Predictions"}, "invoice": {"month": "202610"},
+    "usage_start_time": "2026-10-03T10:00:00Z", "usage_end_time": "2026-10-03T11:00:00Z", "cost_type": "regular",
+    "cost": 2.5, "currency": "USD", "usage": {"amount": 1000000, "unit": "requests"},
+    "credits": [{"name": "Promotion", "amount": -0.5}, {"name": "Discount", "amount": -0.0001}],
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("kind", "record", "lines"),
     [
-        ("focus", FOCUS, [("Usage", "AWS", None, "input_uncached", D(120_000), "tokens", D("0.36"), "USD")]),
+        ("focus", FOCUS, [("Usage", "aws.bedrock", None, "input_uncached", D(120_000), "tokens", D("0.36"), "USD")]),
         ("aws_cur", CUR, [("Usage", "aws.bedrock", None, "output_text", D(2_500_000), "tokens", D("37.5"), "USD")]),
         (
             "aws_cur",
@@ -155,6 +176,58 @@ GENERIC = {
             "anthropic_cost_report",
             ANTHROPIC,
             [("Usage", "anthropic", "claude-sonnet-4-5-20250929", "cache_write_1h", None, None, D("1.2345"), "USD")],
+        ),
+        (
+            "azure_cost_export",
+            AZURE,
+            [("Usage", "azure.ai.openai", "gpt-4o-mini-0718", "input_uncached", D(1_200_000), "tokens", D("0.09"),
+              "EUR")],
+        ),
+        # An amortised export spreads what the actual one bills as a purchase: nothing is payable here.
+        (
+            "azure_cost_export",
+            AZURE | MACHINE,
+            [("Usage", "azure", None, None, D(86_400), "seconds", D(0), "EUR")],
+        ),
+        (
+            "azure_cost_export",
+            AZURE | {"ChargeType": "Refund", "CostInBillingCurrency": "-5", "Quantity": "0"},
+            [("Credit", "azure.ai.openai", "gpt-4o-mini-0718", "input_uncached", D(0), "tokens", D(-5), "EUR")],
+        ),
+        # Every credit of Google's is a line of its own: 2.50 - 0.50 - 0.0001 are payable.
+        (
+            "gcp_billing_export",
+            GOOGLE,
+            [
+                ("Usage", "gcp.vertex_ai", "Gemini 2.5 Flash", "output_text", D(1_000_000), "tokens", D("2.5"), "USD"),
+                ("Credit", "gcp.vertex_ai", "Gemini 2.5 Flash", "output_text", None, None, D("-0.5"), "USD"),
+                ("Credit", "gcp.vertex_ai", "Gemini 2.5 Flash", "output_text", None, None, D("-0.0001"), "USD"),
+            ],
+        ),
+        (
+            "gcp_billing_export",
+            GOOGLE | {
+                "service": {"description": "Compute Engine"}, "credits": [],
+                "usage": {"amount": 7200, "unit": "seconds"},
+                "sku": {"description": "Nvidia H100 80GB GPU running in Iowa"},
+            },
+            [("Usage", "gcp", None, None, D(7200), "seconds", D("2.5"), "USD")],
+        ),
+        # The model's own words bill nothing: https://focus.finops.org, ai_prompt_caching.
+        (
+            "focus",
+            FOCUS | {
+                "SkuMeter": "Input Tokens", "ServiceName": "Solora", "ServiceProviderName": "Solora AI",
+                "ChargeDescription": "Input tokens for Solora Reasoning Pro", "BilledCost": "$1,500.00 ",
+                "SkuPriceDetails": '{"ModelId": "solora-reasoning-pro"}', "BillingPeriodStart": "10/1/26",
+                "BillingPeriodEnd": "11/1/26", "ChargePeriodStart": "10/3/26", "ChargePeriodEnd": "10/4/26",
+            },
+            [("Usage", "Solora AI", "solora-reasoning-pro", "input_uncached", D(120_000), "tokens", D(1500), "USD")],
+        ),
+        (
+            "focus",
+            FOCUS | {"PricingUnit": "1000000 Token-Hours", "SkuMeter": "Context Cache Storage", "BilledCost": "-2"},
+            [("Usage", "aws.bedrock", None, None, D(120_000_000), "token_hours", D(-2), "USD")],
         ),
         (
             "invoice_lines",
@@ -204,7 +277,6 @@ def test_a_bucket_whose_costs_cannot_be_read_is_refused_and_an_empty_one_passed_
     [
         ({"billed_cost": "nineteen"}, "billed_cost"),
         ({"billed_cost": None}, "billed_cost is missing"),
-        ({"currency": None}, "currency is missing"),
         ({"charge_period_end": "2026-09-01"}, "charge_period_end is before its start"),
     ],
 )

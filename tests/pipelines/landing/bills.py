@@ -13,7 +13,17 @@ _CUR = {
 _GENERIC = {
     "invoice_issuer_name": "Example Inc.", "billed_cost": "1", "currency": "USD", "charge_period_start": "2026-11-02",
 }  # fmt: skip
-BILLS = ("anthropic_cost_report", "aws_cur", "focus", "invoice_lines", "openai_costs")
+_AZURE = {
+    "Date": "11/02/2026", "MeterCategory": "Foundry Models", "ChargeType": "Usage", "UnitOfMeasure": "1K",
+    "CostInBillingCurrency": "1", "BillingCurrency": "USD",
+}  # fmt: skip
+_GOOGLE = {
+    "billing_account_id": "01", "usage_start_time": "2026-11-02T09:00:00Z", "cost": 1, "currency": "USD",
+    "sku": {"description": "Gemini 2.5 Pro Text Input - Predictions"},
+}  # fmt: skip
+_PLAIN = {"aws_cur": ("line_item_usage_amount", _CUR), "focus": ("ConsumedQuantity", _FOCUS),
+          "azure_cost_export": ("Quantity", _AZURE), "gcp_billing_export": ("cost", _GOOGLE)}  # fmt: skip
+BILLS = ("anthropic_cost_report", "invoice_lines", "openai_costs", *_PLAIN)
 
 
 def bill(kind: str, number: int) -> dict[str, Any]:
@@ -28,8 +38,7 @@ def bill(kind: str, number: int) -> dict[str, Any]:
     if kind == "anthropic_cost_report":
         cost = {"amount": f"{number}.5", "currency": "USD", "model": f"m{number}"}
         return {"starting_at": "2026-11-02T00:00:00Z", "ending_at": "2026-11-03T00:00:00Z", "results": [cost]}
-    if kind == "aws_cur":
-        return _CUR | {"line_item_usage_amount": str(number)}
-    return (
-        _FOCUS | {"ConsumedQuantity": str(number)} if kind == "focus" else _GENERIC | {"model": f"m{number}"}
-    )
+    if kind in _PLAIN:
+        name, record = _PLAIN[kind]
+        return record | {name: str(number)}
+    return _GENERIC | {"model": f"m{number}"}
