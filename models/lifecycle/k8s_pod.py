@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from models.lifecycle.k8s_claims import CLAIM_FIELDS, CLAIM_SHAPE, with_claims
 from models.lifecycle.k8s_shares import accelerators_held, neuron_chip, with_nodes
 from models.lifecycle.kubernetes import (
     APP,
@@ -60,7 +61,7 @@ _CONTAINER = {
     "state": {"running": {"startedAt": _TEXT}, "terminated": _ENDED},
     "lastState": {"terminated": _ENDED},
 }
-_LIMITED = {"name": _TEXT, "restartPolicy": _TEXT, "resources": {"limits": _MAP}}
+_LIMITED = {"name": _TEXT, "restartPolicy": _TEXT, "resources": {"limits": _MAP, "claims": [{"name": _TEXT}]}}
 _TERM = [{"matchExpressions": [{"key": _TEXT, "operator": _TEXT, "values": [_TEXT]}]}]
 _SHAPE: dict[str, Any] = {
     "kind": _TEXT,
@@ -71,13 +72,13 @@ _SHAPE: dict[str, Any] = {
     "spec": {
         "nodeName": _TEXT, "restartPolicy": _TEXT, "providerID": _TEXT, "nodeSelector": _MAP,
         "containers": [_LIMITED], "initContainers": [_LIMITED],
-        "resourceClaims": [{"name": _TEXT}],
+        "resourceClaims": [{"name": _TEXT}], "driver": _TEXT, "pool": {"name": _TEXT}, "devices": "JSON",
         "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": _TERM}}},
     },
     "status": {
         "phase": _TEXT, "reason": _TEXT, "capacity": _MAP, "allocatable": _MAP,
         "conditions": [{"type": _TEXT, "status": _TEXT, "lastTransitionTime": _TEXT}],
-        "initContainerStatuses": [_CONTAINER], "containerStatuses": [_CONTAINER],
+        "initContainerStatuses": [_CONTAINER], "containerStatuses": [_CONTAINER], **CLAIM_SHAPE,
     },
 }  # fmt: skip
 _TOPS = ("kind", "metadata", "spec", "status")
@@ -201,7 +202,9 @@ facts AS NOT MATERIALIZED (
          pod.metadata.deletionGracePeriodSeconds AS grace,
          -coalesce({integer("pod.metadata.deletionGracePeriodSeconds")}, 0) * 1000000 AS grace_shift,
          pod.metadata.labels AS own, pod.metadata.ownerReferences[1].name AS owner, pod.spec.providerID AS machine,
-         pod.status.phase AS phase, pod.status.reason AS pod_reason, len(pod.spec.resourceClaims) > 0 AS has_claims,
+         pod.status.phase AS phase, pod.status.reason AS pod_reason, {CLAIM_FIELDS},
+         list_transform(list_filter(list_concat(pod.spec.containers, {_SIDECARS}),
+           lambda c: len(c.resources.claims) > 0), lambda c: c.name) AS claiming,
          coalesce(pod.status.phase IN ('Succeeded', 'Failed'), false) AS is_done,
          NOT (coalesce(pod.status.phase IN ('Succeeded', 'Failed'), false) OR change = 'DELETED'
            OR pod.metadata.deletionTimestamp IS NOT NULL OR coalesce(pod.spec.restartPolicy <> 'Always', false))
@@ -242,7 +245,9 @@ loaded AS NOT MATERIALIZED (
   FROM facts
 ),
 told AS NOT MATERIALIZED (
-  SELECT * EXCLUDE (statuses, own_units, first_asked), list_transform(own_units, lambda e: e.container) AS holders,
+  SELECT * EXCLUDE (statuses, own_units, first_asked, claiming),
+         CASE WHEN len(own_units) > 0 THEN list_transform(own_units, lambda e: e.container) ELSE claiming END
+           AS holders,
          CASE WHEN len(own_units) > 0 THEN own_units ELSE flatten(first_asked) END AS units,
          list_max(list_transform(first_asked, lambda a: list_sum(list_transform(a, lambda e: {integer("e.value")}))))
            AS first_count,
@@ -275,7 +280,7 @@ SELECT line_number, is_object, object_kind, change, nullif(replica_id, '') AS re
        {commitment("labels")} AS commitment, {cloud("labels", "machine")} AS provider,
        nullif(node, '') AS node, list_transform(units, lambda e: {integer("e.value")}) AS numbers,
        list_distinct(list_transform(units, lambda e: {share("e.key")})) AS shares, is_pod, has_containers,
-       has_claims AS is_unstated, is_deleted, grace,
+       is_deleted, grace, claim_count, reserved_for, claimed, slice_driver, slice_pool, slice_devices,
        CASE WHEN object_kind = 'Node' THEN {_NODE_EVENTS} ELSE {_EVENTS} END AS events
 FROM ended
 """
@@ -289,7 +294,7 @@ FROM (SELECT *, unnest(CASE WHEN len(events) > 0 THEN events ELSE [NULL] END) AS
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn events of pods and nodes into canonical columns; `is_ignored` marks what holds no accelerator."""
     count, fraction = accelerators_held()
-    frame = with_nodes(frame).with_columns(count.alias("held_count"), fraction.alias("fraction"))
+    frame = with_claims(with_nodes(frame)).with_columns(count.alias("held_count"), fraction.alias("fraction"))
     kind = pl.coalesce("object_kind", pl.lit("Pod"))
     is_pod, is_node = kind == "Pod", kind == "Node"
     is_whole = pl.col("is_object").fill_null(value=False) & ~kind.str.ends_with("List")
@@ -299,7 +304,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_counted = pl.col("numbers").list.drop_nulls().list.len() == pl.col("numbers").list.len()
     holds_none = (is_counted & (pl.col("held_count").fill_null(0) == 0)).fill_null(value=True)
     is_vague = pl.col("is_vague").fill_null(value=False)
-    is_unstated = (holds_none & pl.col("is_unstated").fill_null(value=False)) | is_vague
+    has_claims = (pl.col("claim_count") > 0).fill_null(value=False)
+    is_unclaimed = holds_none & has_claims & pl.col("claimed_count").is_null()
+    # A claim is gone with its pod, so that what ends says no more what it held.
+    is_end = is_unclaimed & pl.col("event").is_in(["failed", "stopped"]).fill_null(value=False)
+    is_unstated = is_unclaimed | is_vague
     is_head = pl.col("is_group_head").fill_null(value=False)
     # A pod of a ReplicaSet is named by it; the hash of its template is no part of the deployment's name.
     owner = pl.coalesce(
@@ -325,7 +334,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (replica.is_null(), "missing_replica_id", "metadata.uid"),
             (deployment.is_null(), "missing_deployment", "metadata.labels"),
             (~is_counted, "bad_value", "resources.limits"),
-            (is_unstated, "missing_chip_count", "resources.limits states no whole accelerator"),
+            (is_vague, "missing_chip_count", "resources.limits states no whole accelerator"),
+            (
+                is_unclaimed & ~is_end,
+                "missing_chip_count",
+                "its resource claims: list them with the pods (kubectl get nodes,pods,resourceclaims,resourceslices)",
+            ),
             (pl.col("shares").list.len() > 1, "bad_value", "resources.limits of several sizes"),
             (
                 ~holds_none & pl.col("fraction").is_null(),
@@ -352,8 +366,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         ),
         replica_id=replica,
         deployment=deployment,
-        chip=pl.coalesce("resource_chip", "chip", neuron_chip()),
-        chip_count=pl.col("held_count").fill_null(0),
+        chip=pl.coalesce("resource_chip", "chip", neuron_chip(), "claimed_chip"),
+        chip_count=pl.when(~is_end).then(pl.col("held_count").fill_null(0)),
         is_group_head=pl.when(pl.col("replica_group").is_not_null()).then(is_head),
         dedupe_key=pl.concat_str(
             pl.concat_str(of_place, replica, separator="|", ignore_nulls=True),
@@ -378,6 +392,8 @@ IMPORTER = Importer(
         frozenset({"kind=PodList", "items"}),
         frozenset({"items[0].kind=Pod"}),
         frozenset({"items[0].kind=Node"}),
+        frozenset({"items[0].kind=ResourceClaim"}),
+        frozenset({"items[0].kind=ResourceSlice"}),
         frozenset({"type", "object.kind=Pod"}),
         frozenset({"apiVersion=audit.k8s.io", "auditID"}),
     ),

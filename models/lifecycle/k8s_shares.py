@@ -32,15 +32,19 @@ def neuron_chip() -> pl.Expr:
 def accelerators_held() -> tuple[pl.Expr, pl.Expr]:
     """Return how many accelerators, or parts of one, a pod or node has, and what share of one each is.
 
-    A share that is not known is NULL: a core where nothing tells the machine, memory where nothing tells the
-    accelerator's, time slices where nothing tells how many there are.
+    What limits do not state, claims do (models/lifecycle/k8s_claims.py). A share that is not known is NULL: a core
+    where nothing tells the machine, memory where nothing tells the accelerator's, time slices where nothing tells how
+    many there are.
     """
     is_node = (pl.col("object_kind") == "Node").fill_null(value=False)
     own, shared = (pl.col(name).list.sum().fill_null(0) for name in ("numbers", "shared_numbers"))
     is_noted = pl.col("is_noted").fill_null(value=False) & (own + shared == 0)
+    is_claimed = (pl.col("claimed_count") > 0).fill_null(value=False) & (own + shared == 0)
     count = (
         pl.when(is_noted)
         .then("noted_count")
+        .when(is_claimed)
+        .then("claimed_count")
         .otherwise(pl.max_horizontal(pl.when(own > 0).then(own).otherwise(shared), "first_count"))
     )
     noted = pl.coalesce("noted_share", pl.col("noted_memory") / pl.col("chip_memory"))
@@ -60,6 +64,7 @@ def accelerators_held() -> tuple[pl.Expr, pl.Expr]:
     fraction = (
         pl.when(is_node).then(1.0)
         .when(is_noted).then(pl.when(noted > 0).then(pl.min_horizontal(noted, 1.0)))
+        .when(is_claimed).then("claimed_share")
         .when(is_limited).then(pl.when(limited > 0).then(pl.min_horizontal(limited, 1.0)))
         .when((own > 0) & is_whole & is_cut).then(of_time)
         .when((own == 0) & (shared > 0)).then(of_time)

@@ -255,3 +255,72 @@ def test_kube_state_metrics_tells_groups_and_refuses_what_it_cannot_count() -> N
         ("a", "lws/llm/d/0", True, None),
         ("b", "lws/llm/d/0", False, "missing_chip_count"),
     ]
+
+
+def claim(name: str, *devices: str, pods: tuple[str, ...] = ("u-1",), **result: Any) -> dict[str, Any]:
+    driver = result.pop("driver", "gpu.nvidia.com")
+    results = [
+        {"request": "r", "driver": driver, "pool": "n1", "device": device, **result} for device in devices
+    ]
+    return {
+        "kind": "ResourceClaim", "metadata": {"name": name, "uid": f"c-{name}"},
+        "spec": {"devices": {"requests": [{"name": "r", "exactly": {"deviceClassName": driver, "count": 1}}]}},
+        "status": {
+            "allocation": {"devices": {"results": results}} if devices else None,
+            "reservedFor": [{"resource": "pods", "name": f"llm-{uid}", "uid": uid} for uid in pods],
+        },
+    }  # fmt: skip
+
+
+def sliced(device: str, **attributes: str) -> dict[str, Any]:
+    told = {name: {"string": value} for name, value in attributes.items()}
+    devices = [{"name": device, "attributes": told}]
+    return {"kind": "ResourceSlice", "metadata": {"uid": "s"},
+            "spec": {"driver": "gpu.nvidia.com", "pool": {"name": "n1"}, "devices": devices}}  # fmt: skip
+
+
+CLAIMED = {
+    "two devices": ([claim("a", "gpu-0", "gpu-1")], (2, "1")),
+    "two claims": ([claim("a", "gpu-0"), claim("b", "gpu-1")], (2, "1")),
+    "a slice by its name": ([claim("a", "gpu-2-mig-3g47gb-5-0")], (1, "0.428571")),
+    "a slice by its attributes": (
+        [claim("a", "gpu-2-mig-9-4-4"), sliced("gpu-2-mig-9-4-4", profile="1g.10gb", productName="NVIDIA H100")],
+        (1, "0.142857"),
+    ),
+    "a device of two pods": ([claim("a", "gpu-0", pods=("u-1", "u-2"))], (1, "0.5")),
+    "a network card too": ([claim("a", "gpu-0"), claim("b", "eth1", driver="dra.net")], (1, "1")),
+    "neuron": ([claim("a", "neuron-device-0", "neuron-device-1", driver="neuron.aws.com")], (2, "1")),
+    "only a network card": ([claim("a", "eth1", driver="dra.net")], None),
+    "an unknown slice": ([claim("a", "gpu-2-mig-9-4-4")], "missing_chip_count"),
+    "a share by capacity": ([claim("a", "gpu-0", shareID="x")], "missing_chip_count"),
+    "an unknown driver": ([claim("a", "npu-0", driver="npu.example.com")], "missing_chip_count"),
+    "not allocated": ([claim("a")], "missing_chip_count"),
+    "not in the list": ([], "missing_chip_count"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLAIMED)
+def test_what_a_pod_claims_is_what_its_claims_were_given(name: str) -> None:
+    claims, want = CLAIMED[name]
+    found = limited({"cpu": "8"})
+    names = [item["metadata"]["name"] for item in claims if item["kind"] == "ResourceClaim"] or ["a"]
+    found["spec"]["resourceClaims"] = [{"name": name, "resourceClaimName": name} for name in names]
+    rows = read(*claims, found).filter(pl.col("replica_id") == "u-1")
+    assert rows.height
+    if want is None:
+        assert rows["is_ignored"].all()
+    elif isinstance(want, str):
+        assert not rows["is_ignored"].any()
+        assert set(rows["quarantine_reason"]) == {want}
+    else:
+        assert rows["quarantine_reason"].null_count() == rows.height
+        assert rows.select("chip_count", "fraction").unique().rows() == [(want[0], Decimal(want[1]))]
+
+
+def test_the_end_of_a_pod_counts_whose_claims_are_gone_with_it() -> None:
+    gone = plain(pod(limits={}, conditions=START, phase="Failed",
+                     statuses=[status_of("kserve-container", ended=("09:59:00", "10:30:00", 1))]))  # fmt: skip
+    gone["spec"]["resourceClaims"] = [{"name": "a", "resourceClaimTemplateName": "t"}]
+    gone["spec"]["containers"][0]["resources"]["claims"] = [{"name": "a"}]
+    rows = read(gone).filter(pl.col("quarantine_reason").is_null())
+    assert set(rows.select("event", "chip_count").rows()) == {("failed", None), ("stopped", None)}
