@@ -213,6 +213,65 @@ GOOGLE = {
             },
             [("Usage", "gcp", None, None, D(7200), "seconds", D("2.5"), "USD")],
         ),
+        # https://openrouter.ai/docs: what a key of one's own costs is on another bill.
+        (
+            "openrouter_activity",
+            {
+                "date": "2026-10-03", "model": "openai/gpt-x", "model_permaslug": "openai/gpt-x-2", "usage": 0.015,
+                "byok_usage_inference": 0.012, "prompt_tokens": 50, "completion_tokens": 125, "reasoning_tokens": 25,
+            },
+            [("Usage", "openrouter", "openai/gpt-x", None, D(175), "tokens", D("0.015"), "USD")],
+        ),
+        (
+            "together_billing",
+            {
+                "start_time": "2026-10-03T00:00:00Z", "end_time": "2026-10-04T00:00:00Z",
+                "line_items": [
+                    {"product_name": "Serverless Inference - Output Tokens", "quantity": "2000000", "cost": "1.76",
+                     "pricing_dimensions": {"model": "m"}},
+                    {"product_name": "Dedicated Endpoints - GPU Hours", "quantity": "2.5", "cost": "8.25",
+                     "pricing_dimensions": {"hardware": "H100"}},
+                ],
+            },
+            [
+                ("Usage", "together", "m", "output_text", D(2_000_000), "tokens", D("1.76"), "USD"),
+                ("Usage", "together", None, None, D(9000), "seconds", D("8.25"), "USD"),
+            ],
+        ),
+        # Money in units and nanos: units alone are 3.
+        (
+            "fireworks_costs",
+            {
+                "startTime": "2026-10-03T00:00:00Z", "model": "accounts/fireworks/models/m",
+                "subtotal": {"currencyCode": "USD", "units": "3", "nanos": 250000001},
+            },
+            [("Usage", "fireworks", "accounts/fireworks/models/m", None, None, None, D("3.250000001"), "USD")],
+        ),
+        # The days of a resource, not its sum; credits of a section are a line.
+        (
+            "baseten_usage",
+            {
+                "dedicated_usage": {
+                    "subtotal": 12.5, "credits_used": 2.5, "total": 10,
+                    "breakdown": [{
+                        "billable_resource": {"id": "d", "instance_type": "H100"}, "subtotal": 12.5, "minutes": 150,
+                        "daily": [{"date": "2026-10-03", "subtotal": 10, "minutes": 120},
+                                  {"date": "2026-10-04", "subtotal": 2.5, "minutes": 30}],
+                    }],
+                },
+            },
+            [
+                ("Usage", "baseten", None, None, D(7200), "seconds", D(10), "USD"),
+                ("Usage", "baseten", None, None, D(1800), "seconds", D("2.5"), "USD"),
+                ("Credit", "baseten", None, None, None, None, D("-2.5"), "USD"),
+            ],
+        ),
+        (
+            "runpod_billing",
+            {"time": "2026-10-03T00:00:00Z", "amount": 0.42, "timeBilledMs": 120500, "gpuTypeId": "NVIDIA H200",
+             "podId": "p"},
+            [("Usage", "runpod", None, None, D("120.5"), "seconds", D("0.42"), "USD")],
+        ),
         # The model's own words bill nothing: https://focus.finops.org, ai_prompt_caching.
         (
             "focus",

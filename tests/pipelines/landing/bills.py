@@ -21,7 +21,22 @@ _GOOGLE = {
     "billing_account_id": "01", "usage_start_time": "2026-11-02T09:00:00Z", "cost": 1, "currency": "USD",
     "sku": {"description": "Gemini 2.5 Pro Text Input - Predictions"},
 }  # fmt: skip
-_PLAIN = {"aws_cur": ("line_item_usage_amount", _CUR), "focus": ("ConsumedQuantity", _FOCUS),
+_ROUTER = {"date": "2026-11-02", "model": "m", "model_permaslug": "m", "byok_usage_inference": 0}
+_WINDOW = {
+    "start_time": "2026-11-02T00:00:00Z", "end_time": "2026-11-03T00:00:00Z",
+    "line_items": [{"product_name": "Input Tokens", "quantity": "1", "cost": "0.1"}],
+}  # fmt: skip
+_RATED = {"startTime": "2026-11-02T00:00:00Z", "subtotal": {"currencyCode": "USD", "units": "1", "nanos": 5}}
+_SUMMARY = {
+    "model_apis_usage": {
+        "breakdown": [{"model_name": "m", "daily": [{"date": "2026-11-02", "subtotal": 1}]}], "credits_used": 0,
+    }
+}  # fmt: skip
+_POD = {"time": "2026-11-02T00:00:00Z", "timeBilledMs": 1000, "podId": "p"}
+_PLAIN = {"openrouter_activity": ("usage", _ROUTER), "together_billing": ("organization_id", _WINDOW),
+          "fireworks_costs": ("model", _RATED), "baseten_usage": ("number", _SUMMARY),
+          "runpod_billing": ("amount", _POD),
+          "aws_cur": ("line_item_usage_amount", _CUR), "focus": ("ConsumedQuantity", _FOCUS),
           "azure_cost_export": ("Quantity", _AZURE), "gcp_billing_export": ("cost", _GOOGLE)}  # fmt: skip
 BILLS = ("anthropic_cost_report", "invoice_lines", "openai_costs", *_PLAIN)
 
