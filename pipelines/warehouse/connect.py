@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import psycopg
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
+METADATA = "__ducklake_metadata_nanodollar"
+"""Where DuckLake attaches the tables of the lake's catalog."""
 
 
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -256,6 +258,34 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     for statement in statements:
         con.execute(statement)
     con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{version}'")
+    con.execute("COMMIT")
+    _count_empty_tables(con)
+
+
+def _count_empty_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Give tables that never had rows statistics of no rows.
+
+    DuckLake remembers the statistics of a table, but not that there are none: of a table without, each query asks the
+    catalog once for every column, which takes longer than reading a full table.
+    """
+    con.execute("BEGIN")
+    con.execute(
+        f"""
+        INSERT INTO {METADATA}.ducklake_table_column_stats (table_id, column_id, contains_null)
+        SELECT table_id, column_id, false FROM {METADATA}.ducklake_column
+        WHERE end_snapshot IS NULL AND table_id NOT IN (SELECT table_id FROM {METADATA}.ducklake_table_stats)
+          AND (table_id, column_id) NOT IN (
+            SELECT (table_id, parent_column) FROM {METADATA}.ducklake_column WHERE parent_column IS NOT NULL
+          )
+        """
+    )
+    con.execute(
+        f"""
+        INSERT INTO {METADATA}.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
+        SELECT table_id, 0, 0, 0 FROM {METADATA}.ducklake_table
+        WHERE end_snapshot IS NULL AND table_id NOT IN (SELECT table_id FROM {METADATA}.ducklake_table_stats)
+        """
+    )
     con.execute("COMMIT")
 
 

@@ -23,11 +23,11 @@ from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import content_hash, partition_key, partition_value
+from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.data_files import dead_drafts
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.turns import turn
 
-_CATALOG = "__ducklake_metadata_nanodollar"
 _SETTLED = timedelta(seconds=5)
 """A file is written before its commit; one that is later by more was changed."""
 _FILES = f"""
@@ -35,16 +35,16 @@ SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TI
        f.file_size_bytes, d.data_file_id IS NOT NULL,
        CASE WHEN f.path_is_relative
          THEN concat(CASE WHEN s.path_is_relative THEN $data || s.path ELSE s.path END, t.path, f.path) ELSE f.path END
-FROM {_CATALOG}.ducklake_data_file f
-JOIN {_CATALOG}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
-JOIN {_CATALOG}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-JOIN {_CATALOG}.ducklake_snapshot n ON n.snapshot_id = f.begin_snapshot
-LEFT JOIN {_CATALOG}.ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
+FROM {METADATA}.ducklake_data_file f
+JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+JOIN {METADATA}.ducklake_snapshot n ON n.snapshot_id = f.begin_snapshot
+LEFT JOIN {METADATA}.ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
 WHERE f.end_snapshot IS NULL
 """
 _NAMED = f"""
-SELECT path FROM {_CATALOG}.ducklake_data_file UNION ALL SELECT path FROM {_CATALOG}.ducklake_delete_file
-UNION ALL SELECT path FROM {_CATALOG}.ducklake_files_scheduled_for_deletion
+SELECT path FROM {METADATA}.ducklake_data_file UNION ALL SELECT path FROM {METADATA}.ducklake_delete_file
+UNION ALL SELECT path FROM {METADATA}.ducklake_files_scheduled_for_deletion
 """
 _ALONE = {
     "ops.closed_periods": "which months are closed",
@@ -200,7 +200,7 @@ def _take_out(warehouse: Warehouse, damaged: list[DamagedFile]) -> None:
     with warehouse.lake.writing() as con, turn(warehouse.project):
         con.execute("BEGIN")
         for name in ("ducklake_file_column_stats", "ducklake_delete_file", "ducklake_data_file"):
-            con.execute(f"DELETE FROM {_CATALOG}.{name} WHERE data_file_id IN ({ids})")
+            con.execute(f"DELETE FROM {METADATA}.{name} WHERE data_file_id IN ({ids})")
         con.execute("COMMIT")
     warehouse.lake.close()
     for file in damaged:
