@@ -30,7 +30,12 @@ TABLE = Table(
         Column(name="old_usd", dtype=USD, comment="Figure before; 0 if none", required=True),
         Column(name="new_usd", dtype=USD, comment="Figure after", required=True),
         Column(name="difference_usd", dtype=USD, comment="new_usd - old_usd", required=True),
-        Column(name="reason", dtype=pl.String, comment="late_row, reprice or resplit", required=True),
+        Column(
+            name="reason",
+            dtype=pl.String,
+            comment="late_row, reprice, resplit, or reopened: a month was opened again, and its corrections are in its facts now",
+            required=True,
+        ),
         Column(name="sheet_version", dtype=pl.String, comment="Price version of the new figure"),
     ),
     key=("adjustment_id",),

@@ -20,6 +20,7 @@ TABLE = Table(
         Column(name="time_zone", dtype=pl.String, comment="Reporting zone at the close", required=True),
         Column(name="snapshot_id", dtype=pl.Int64, comment="DuckLake snapshot of the close"),
         Column(name="closed_by", dtype=pl.String, comment="Who closed it"),
+        Column(name="currency", dtype=pl.String, comment="Reporting currency at the close; NULL: USD"),
         Column(
             name="reopened_at", dtype=INSTANT, comment="When it was opened again, UTC; NULL: it is closed"
         ),

@@ -8,16 +8,24 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import duckdb
+import polars as pl
 
 from models.errors import ConfigurationError, DataError
+from models.importers import importers
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.automation.staleness import stale_days, stale_hours
 from pipelines.checks.listing import domain_checks
 from pipelines.project import Project
+from pipelines.steps import steps_of
+from pipelines.steps.base import Frames, Window
+from pipelines.steps.computing import made_by
+from pipelines.steps.inputs import Inputs
+from pipelines.steps.months import whole_months
 from pipelines.steps.reference import reference_frames
 from pipelines.steps.repricing import moved_partitions
 from pipelines.warehouse.closed import closed_periods
+from pipelines.warehouse.commit import THIS_SNAPSHOT
 from pipelines.warehouse.resource import Warehouse, days_between
 
 _NOT_ABOUT_FIGURES = ("routing_mistakes", "cold_start_bursts")
@@ -45,7 +53,12 @@ ORDER BY 1
 """
 """Suites that failed and were not run again over the same rows."""
 _BUILT_DAYS = "SELECT partition_key FROM ops.partitions WHERE table_name = 'mart.cost_per_token_daily'"
-_FIRST_DAY = "SELECT (min(touched_hour) AT TIME ZONE $zone)::DATE FROM ops.file_hours"
+_FIRST_DAY = """
+SELECT (min(touched_hour) AT TIME ZONE $zone)::DATE
+FROM ops.file_hours LEFT JOIN ops.landed_files f USING (file_hash, source)
+WHERE f.source_kind IS NULL OR NOT list_contains($bills, f.source_kind)
+"""
+"""A bill tells of no day that has logs."""
 _PROVISIONAL = """
 SELECT count(*) FROM (
   SELECT accrued_hour AS hour FROM core.request_costs
@@ -86,13 +99,16 @@ def closed_months(con: duckdb.DuckDBPyConnection) -> list[ClosedPeriod]:
     return [ClosedPeriod(*row) for row in con.execute(_CLOSED).fetchall()]
 
 
-def close_month(warehouse: Warehouse, month: str, *, now: datetime) -> bool:
+def close_month(warehouse: Warehouse, month: str, *, now: datetime, closed_by: str) -> bool:
     """Close a month of business days; return False where it is closed already.
+
+    Its monthly tables are computed from what the lake holds, and stay.
 
     Args:
         warehouse: the project's lake.
         month: as YYYY-MM.
         now: an instant that the month has ended before.
+        closed_by: who closes it.
 
     Raises:
         ConfigurationError: that is no month, or earlier ones were closed by the days of another zone.
@@ -105,7 +121,6 @@ def close_month(warehouse: Warehouse, month: str, *, now: datetime) -> bool:
             return False
         closed_periods(con, project)  # refuses another zone
         reasons = _reasons(con, project, first, last, now=now)
-        snapshot = con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('nanodollar')").fetchone()
     if reasons:
         raise DataError(f"{month} stays open: {'; '.join(reasons)}.")
     row = {
@@ -115,11 +130,42 @@ def close_month(warehouse: Warehouse, month: str, *, now: datetime) -> bool:
         "closed_at": now,
         "known_at": now,
         "time_zone": project.time_zone,
-        "snapshot_id": snapshot[0] if snapshot else None,
+        "closed_by": closed_by,
+        "currency": project.settings.reporting.currency,
     }
+    closing = table("ops.closed_periods").frame([row])
+    window = Window.of_days(first, last, now=now, time_zone=project.time_zone)
     with warehouse.committing(run_id=str(uuid.uuid4()), job="close") as commit:
-        commit.append("ops.closed_periods", table("ops.closed_periods").frame([row]))
+        with warehouse.reading() as con:
+            frames = _monthly_tables(con, project, window, closing)
+        for dotted, rows in frames.items():
+            commit.replace(dotted, rows, partitions=window.days)
+        commit.append("ops.closed_periods", closing)
+        commit.execute(
+            f"UPDATE ops.closed_periods SET snapshot_id = {THIS_SNAPSHOT} WHERE period = ? AND closed_at = ?",
+            [month, now],
+        )
     return True
+
+
+def _monthly_tables(
+    con: duckdb.DuckDBPyConnection, project: Project, window: Window, closing: pl.DataFrame
+) -> Frames:
+    """Compute the month's tables as they stay: first while it is open, then with it among the closed ones."""
+    monthly = {name: step for name, step in steps_of("daily").items() if step.covers is whole_months}
+    closed = con.execute("FROM ops.closed_periods").pl()
+    inputs = Inputs(con, project)
+    made: Frames = {}
+    try:
+        for periods in (closed, pl.concat([closed, closing.select(closed.columns)])):
+            inputs.hold_all({"ops.closed_periods": periods})
+            for step in monthly.values():
+                made |= made_by(step, inputs, window)
+                for dotted in step.tables:
+                    inputs.hold(dotted, made[dotted], window)
+    finally:
+        inputs.close()
+    return made
 
 
 def month_bounds(month: str) -> tuple[date, date]:
@@ -141,7 +187,8 @@ def _reasons(
     settled_at = business_day_bounds(last, time_zone=zone)[0] + project.max_request_duration
     if now < settled_at:
         return [f"it can move until {settled_at:%Y-%m-%d %H:%M} UTC"]
-    known = con.execute(_FIRST_DAY, {"zone": zone}).fetchone()
+    bills = [kind for kind, importer in importers().items() if importer.table == "raw.invoice_lines"]
+    known = con.execute(_FIRST_DAY, {"zone": zone, "bills": bills}).fetchone()
     if known is None or known[0] is None or known[0] >= last:
         return ["nothing has landed for it"]
     reasons: list[str] = []
@@ -155,7 +202,7 @@ def _reasons(
         )
     hours = [hour for hour in stale_hours(con, project, now=now) if start <= hour < end]
     days = [day for day in stale_days(con, project, now=now) if first <= day < last and day not in missing]
-    moved = _moved(con, project, start, end)
+    moved = _moved(con, project, (start, end), (first, last))
     if hours or days or moved:
         reasons.append("rows landed or prices changed since it was built: `nanodollar run`")
     provisional = con.execute(_PROVISIONAL, {"first": first, "last": last}).fetchall()[0][0]
@@ -179,11 +226,21 @@ def _reasons(
     ]
 
 
-def _moved(con: duckdb.DuckDBPyConnection, project: Project, start: datetime, end: datetime) -> bool:
-    """Whether sheets that no run has read yet would change the month."""
+def _moved(
+    con: duckdb.DuckDBPyConnection,
+    project: Project,
+    hours: tuple[datetime, datetime],
+    days: tuple[date, date],
+) -> bool:
+    """Whether sheets that no run has read yet would change the month: its facts, or who pays for them."""
     moved = moved_partitions(con, reference_frames(project))
+    monthly = [name for name, step in steps_of("daily").items() if step.covers is whole_months]
     return any(
-        start <= hour < end for hours in moved.values() for hour in hours if isinstance(hour, datetime)
+        hours[0] <= one < hours[1]
+        if isinstance(one, datetime)
+        else name in monthly and days[0] <= one < days[1]
+        for name, partitions in moved.items()
+        for one in partitions
     )
 
 

@@ -7,6 +7,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from pipelines.assets.computed import JOB_OF, asset_tables, key_of
 from pipelines.automation.closing import close_month
+from pipelines.reports.close_pack import write_pack
 from pipelines.steps.base import Grain
 
 _GROUPS = dg.AssetSelection.groups
@@ -36,8 +37,10 @@ JOBS: list[UnresolvedAssetJobDefinition] = [
 def _close_month(context: dg.OpExecutionContext) -> None:
     """Close a month of business days, for good; fails with all that stands against it."""
     month = str(context.op_config["month"])
-    is_new = close_month(context.resources.warehouse, month, now=datetime.now(UTC))
-    context.log.info("%s is closed%s.", month, "" if is_new else " already")
+    warehouse = context.resources.warehouse
+    is_new = close_month(warehouse, month, now=datetime.now(UTC), closed_by=f"Dagster run {context.run_id}")
+    pack = write_pack(warehouse.project, month)
+    context.log.info("%s is closed%s; its pack is in %s.", month, "" if is_new else " already", pack.folder)
 
 
 @dg.job(name="close", description="Close a month of business days, for good.")

@@ -82,7 +82,7 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     days = {"from_on": months[0], "to_on": month_after(months[-1])}
     closed = closed_months(inputs)
     kept = inputs.query(
-        f"FROM nanodollar.{STEP.table} WHERE month_on >= $from_on AND month_on < $to_on "
+        f"FROM {STEP.table} WHERE month_on >= $from_on AND month_on < $to_on "
         "AND list_contains($closed::DATE[], booked_on)",
         days | {"closed": closed},
     )

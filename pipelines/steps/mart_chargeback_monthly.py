@@ -77,7 +77,12 @@ def compute(inputs: Inputs, window: Window) -> Frames:
         )
         split = chargeback(
             pl.concat(
-                [costs.drop("component"), inputs.query(_CORRECTIONS, days)], how="diagonal_relaxed"
+                [
+                    costs.drop("component"),
+                    inputs.query(_CORRECTIONS, days),
+                    inputs.query(_TRUE_UPS, days),
+                ],
+                how="diagonal_relaxed",
             ).filter(pl.col("month_on").is_in(months)),
             rules=inputs.whole("ref.chargeback_rules"),
             centres=inputs.whole("ref.cost_centres"),

@@ -53,7 +53,7 @@ def settled(inputs: Inputs, dotted: str, months: list[date]) -> tuple[list[date]
     """
     column = str(table(dotted).partition)
     kept = inputs.query(
-        f"FROM nanodollar.{dotted} WHERE list_contains($months::DATE[], {column})",
+        f"FROM {dotted} WHERE list_contains($months::DATE[], {column})",
         {"months": [on for on in closed_months(inputs) if on in months]},
     )
     there = set(kept.get_column(column))

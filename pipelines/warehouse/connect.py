@@ -51,7 +51,9 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
             ) from error
 
 
-def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool) -> None:
+def _attach(
+    con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool, snapshot: int | None = None
+) -> None:
     catalog = project.catalog
     load_extension(con, "ducklake")
     if catalog.startswith("sqlite:"):
@@ -80,6 +82,8 @@ def _attach(con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool
     ]
     if read_only:
         options.append("READ_ONLY")
+    if snapshot is not None:
+        options.append(f"SNAPSHOT_VERSION {snapshot}")
     try:
         con.execute(f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})")
     except duckdb.Error as error:
@@ -126,12 +130,19 @@ def memory_connection() -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def connect_read_only(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a session on the live lake that cannot write; readers do not wait for a running writer."""
+def connect_read_only(
+    project: Project, *, snapshot: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a session on the live lake that cannot write; readers do not wait for a running writer.
+
+    Args:
+        project: whose lake.
+        snapshot: the lake as it was then; None: as it is.
+    """
     con = memory_connection()
     try:
         with _store_in_reach(project):
-            _attach(con, project, read_only=True)
+            _attach(con, project, read_only=True, snapshot=snapshot)
             yield con
     finally:
         con.close()

@@ -53,7 +53,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def test_only_a_month_that_has_ended_is_closed(company: Project) -> None:
     before = datetime(2026, 11, 1, 0, 59, tzinfo=UTC)
     with pytest.raises(Exception, match="2026-10 stays open: it can move until 2026-11-01 01:00 UTC"):
-        close_month(Warehouse(company), "2026-10", now=before)
+        close_month(Warehouse(company), "2026-10", now=before, closed_by="Ann")
     assert "2026-09 stays open: nothing has landed for it" in nanodollar(company, "close", "2026-09").err
 
 
@@ -94,7 +94,8 @@ def test_a_month_is_closed_once_it_is_whole_and_then_moves_by_corrections_alone_
     # r2 is 90 x $10 + 200 x $20 per million; r1 600 x 0.15 + 400 x 0.075 + 200 x 0.60; r3 10 x 0.60.
     assert closed.code == 0
     assert closed.out.startswith("Closed 2026-10, 2026-10-01 to 2026-11-01 (exclusive) in UTC, at ")
-    assert ": $0.005146 and 0 corrections.\n2026-10: $0.0051 spent. " in closed.out
+    assert ": $0.005146 and 0 corrections.\nIts pack: " in closed.out
+    assert "\n2026-10: $0.0051 spent. " in closed.out
     assert closed.out.endswith("every check of the data passed.\n")
     again = nanodollar(company, "close", "2026-10")
     assert (again.code, again.out[:23]) == (0, "Closed already: 2026-10")
