@@ -144,6 +144,10 @@ def _dimensions(named: dict[str, str | list[str]]) -> dict[str, tuple[str, ...]]
     return held
 
 
+_COVERED = ("provider", "region", "source", "tenant", "team", "deployment")
+"""Dimensions of the ledger by which a bill may be for a part of it."""
+
+
 class SourceSettings(_Section):
     name: str
     kind: str
@@ -151,6 +155,7 @@ class SourceSettings(_Section):
     url: str | SecretSetting | None = None
     columns: dict[str, str | ConstantSetting] = {}
     dimensions: dict[str, str | list[str]] = {}
+    covers: dict[str, str | list[str]] = {}
     api: ApiSettings | None = None
     allow_private_addresses: bool = False
 
@@ -200,6 +205,24 @@ class SourceSettings(_Section):
                 raise ValueError(f"{value!r} is no value of {name!r}") from None
         _dimensions(self.dimensions)
         return self
+
+    @model_validator(mode="after")
+    def _says_what_its_bills_cover(self) -> "SourceSettings":
+        if self.covers and importers()[self.kind].table != "raw.invoice_lines":
+            raise ValueError(f"source {self.name!r} has no bills, so it cannot say what they cover")
+        for name in self.covers:
+            if name not in _COVERED:
+                near = difflib.get_close_matches(name, _COVERED, 1)
+                hint = f"did you mean {near[0]!r}; " if near else ""
+                raise ValueError(
+                    f"{name!r} is nothing that a bill covers; {hint}there are {', '.join(_COVERED)}"
+                )
+        return self
+
+    @property
+    def covered(self) -> dict[str, list[str]]:
+        """Return dimension of the ledger -> what of it the bills of this source are for; empty: all that they name."""
+        return {name: [value] if isinstance(value, str) else value for name, value in self.covers.items()}
 
     @property
     def renamed(self) -> dict[str, str]:

@@ -5,9 +5,10 @@ from decimal import Decimal
 
 import polars as pl
 
+from models.finance.model_names import models_by_words
 from models.money import PICODOLLARS_PER_USD, USD, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
-from models.schemas.invoice_columns import CHARGE_CATEGORIES, UNIT_PRICE
+from models.schemas.invoice_columns import CHARGE_CATEGORIES, QUANTITY, UNIT_PRICE
 
 BILL = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
 _ONE_DELIVERY = timedelta(seconds=1)
@@ -29,14 +30,7 @@ def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
     Args:
         landed: raw.invoice_lines, every delivery of their billing periods.
     """
-    stamped = landed.sort("ingested_at", "file_hash", "line_number", "record_number").with_columns(
-        (pl.col("ingested_at") - pl.col("ingested_at").shift(1).over(BILL) > _ONE_DELIVERY)
-        .fill_null(value=False)
-        .cum_sum()
-        .over(BILL)
-        .alias("delivery")
-    )
-    stamped = stamped.with_columns(
+    stamped = _stamped(landed).with_columns(
         pl.col("ingested_at").max().over(BILL).alias("delivered_at"),
         (pl.col("delivery").max().over(BILL) + 1).cast(pl.Int64).alias("delivery_count"),
     )
@@ -46,10 +40,53 @@ def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([latest, keyed]).drop("delivery")
 
 
-def invoice_lines(lines: pl.DataFrame, *, names: pl.DataFrame, fx: pl.DataFrame) -> pl.DataFrame:
+def _stamped(landed: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines in the order in which they landed, with the number of their delivery, from 0."""
+    return landed.sort("ingested_at", "file_hash", "line_number", "record_number").with_columns(
+        (pl.col("ingested_at") - pl.col("ingested_at").shift(1).over(BILL) > _ONE_DELIVERY)
+        .fill_null(value=False)
+        .cum_sum()
+        .over(BILL)
+        .alias("delivery")
+    )
+
+
+def bill_deliveries(landed: pl.DataFrame, in_force: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of `ops.bill_deliveries`.
+
+    Args:
+        landed: raw.invoice_lines, every delivery of their billing periods.
+        in_force: what `lines_in_force` returned for them.
+    """
+    place = ("source", "file_hash", "line_number", "record_number")
+    counted = in_force.select(place).with_columns(is_counted=pl.lit(value=True))
+    rows = (
+        _stamped(landed)
+        .join(counted, on=place, how="left")
+        .group_by(*BILL, "delivery")
+        .agg(
+            pl.col("billing_period_start").first().dt.date().alias("billed_on"),
+            pl.col("ingested_at").max().alias("delivered_at"),
+            pl.col("file_hash").n_unique().cast(pl.Int64).alias("file_count"),
+            pl.len().cast(pl.Int64).alias("line_count"),
+            pl.col("is_counted").sum().cast(pl.Int64).alias("line_count_in_force"),
+            pl.when(pl.col("currency").n_unique() == 1)
+            .then(pl.col("billed_cost").sum())
+            .alias("billed_cost"),
+        )
+        .with_columns(pl.col("delivery").cast(pl.Int64) + 1, is_in_force=pl.col("line_count_in_force") > 0)
+    )
+    return table("ops.bill_deliveries").conform(rows.lazy()).sort(*BILL, "delivery").collect()
+
+
+def invoice_lines(
+    lines: pl.DataFrame, *, names: pl.DataFrame, fx: pl.DataFrame, chips: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return the rows of `core.invoice_lines`.
 
     Args:
+        chips: what bills call accelerators and machines of them: `provider` (NULL: whoever it is), `written` in small
+            letters, `chip` and how many (`count`): an hour of a machine is that many hours of accelerators.
         lines: what `lines_in_force` returns, with provider ids.
         names: ref.models; the model's name at the start of the charge counts.
         fx: ref.fx_rates; the latest rate on or before the day of the charge counts.
@@ -59,6 +96,8 @@ def invoice_lines(lines: pl.DataFrame, *, names: pl.DataFrame, fx: pl.DataFrame)
         pl.col("billing_period_start").dt.date().alias("billed_on"),
     )
     rows = rows.join(_named(rows, names), on="row", how="left").join(_rated(rows, fx), on="row", how="left")
+    if chips is not None:
+        rows = _with_chips(rows, chips)
     is_home = pl.col("currency") == "USD"
     cost = picodollars_from_usd(pl.col("billed_cost"))
     rate = picodollars_from_usd(pl.col("usd_per_unit"))
@@ -132,7 +171,7 @@ def _named(rows: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
         "valid_to",
     )
     start = pl.col("charge_period_start")
-    return (
+    exact = (
         rows.select(
             "row", "provider", pl.col("model").str.to_lowercase().alias("alias"), "charge_period_start"
         )
@@ -140,6 +179,29 @@ def _named(rows: pl.DataFrame, names: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("valid_from") <= start, pl.col("valid_to").is_null() | (start < pl.col("valid_to")))
         .group_by("row")
         .agg(pl.col("canonical_model").min())
+    )
+    by_words = models_by_words(rows.join(exact, on="row", how="anti"), known)
+    return pl.concat([exact, by_words])
+
+
+def _with_chips(rows: pl.DataFrame, chips: pl.DataFrame) -> pl.DataFrame:
+    """Return the lines with the chip of the machine that they bill, and its hours times its chips."""
+    written = pl.col("chip").str.strip_chars().str.to_lowercase()
+    asked = rows.select("row", "provider", written.alias("written")).drop_nulls("written")
+    own = asked.join(chips.drop_nulls("provider"), on=["provider", "written"])
+    anyones = asked.join(own, on="row", how="anti").join(
+        chips.filter(pl.col("provider").is_null()).drop("provider"), on="written"
+    )
+    known = pl.concat(
+        part.select("row", pl.col("chip").alias("known_chip"), "count") for part in (own, anyones)
+    ).unique("row")
+    is_machine = pl.col("count").is_not_null() & (pl.col("consumed_unit") == "seconds")
+    return rows.join(known, on="row", how="left", maintain_order="left").with_columns(
+        pl.coalesce("known_chip", "chip").alias("chip"),
+        pl.when(is_machine)
+        .then((pl.col("consumed_quantity") * pl.col("count")).cast(QUANTITY))
+        .otherwise("consumed_quantity")
+        .alias("consumed_quantity"),
     )
 
 

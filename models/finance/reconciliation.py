@@ -4,7 +4,7 @@ import polars as pl
 
 from models.finance.invoices import BILL, QUANTITY_SCALE, millionths, unit_price
 from models.finance.matching import DIMENSIONS, matched
-from models.money import PICODOLLARS_PER_USD, half_even, picodollars_from_usd, usd_from_picodollars
+from models.money import PICODOLLARS_PER_USD, USD, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
 
@@ -13,6 +13,12 @@ _INVOICE = (
     "billing_period_end",
 )  # fmt: skip
 _TERMS = tuple(RECONCILIATION_TERMS)
+_POOL_PARTS = ("minimum_usd", "unheld_usd", "unused_commitment_usd")
+"""Parts of a pool's bill that no replica's hours show."""
+_APART = r"(?i)storage|hosting|training|tuning|\bdisk\b|vector|session"
+_CLOUDS = ("aws", "azure", "gcp")
+_SAME_PRICE = 1e-3
+"""How far from a thousandfold a price may be that is one by its unit."""
 _PLAIN_TIERS = ("standard", "on_demand", "default", "auto")
 _RATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "provider": pl.String,
@@ -28,6 +34,7 @@ def invoice_reconciliation(
     *,
     rates: pl.DataFrame | None = None,
     gaps: pl.DataFrame | None = None,
+    elsewhere: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Return the rows of `mart.invoice_reconciliation`.
 
@@ -40,10 +47,12 @@ def invoice_reconciliation(
     Args:
         lines: core.invoice_lines of whole billing periods.
         ledger: what the ledger holds for each of them: `source, invoice_issuer_name, billing_account_id,
-            billing_period_start`, the dimensions, `quantity, unpriced_quantity, usd` and `fx_usd_per_unit` (what a unit
-            of the bill's currency cost there; NULL for dollars).
+            billing_period_start`, the dimensions, `quantity, unpriced_quantity, usd`, of pools the parts `minimum_usd,
+            unheld_usd, unused_commitment_usd` of it, and `fx_usd_per_unit` (what a unit of the bill's currency cost
+            there; NULL for dollars).
         rates: what the book asks for a single unit: `provider, model, meter, book_usd_per_unit`.
         gaps: what independent counters saw and no log tells of: the ledger's keys, and `quantity`.
+        elsewhere: lines of core.invoice_lines of other billing periods: what they bill of these periods is timing.
     """
     billed, others = _cells(lines), _not_usage(lines)
     inside, lacking = _held(billed, ledger, lines)
@@ -52,7 +61,8 @@ def invoice_reconciliation(
         [
             billed.join(inside, on="cell", how="left")
             .join(book, on=["provider", "model", "meter"], how="left")
-            .join(_missing(billed, gaps), on="cell", how="left"),
+            .join(_missing(billed, gaps), on="cell", how="left")
+            .join(_moved_out(billed, lines, elsewhere), on="cell", how="left"),
             lacking,
         ],
         how="diagonal_relaxed",
@@ -70,28 +80,47 @@ def _period() -> pl.Expr:
     return pl.struct(BILL).hash().alias("period")
 
 
-def _dimensions() -> list[pl.Expr]:
-    """Return what a line tells in the ledger's words: the chip is the meter of a bill for GPUs."""
+def _tier() -> pl.Expr:
     tier = pl.col("service_tier")
+    return pl.when(tier.is_in(_PLAIN_TIERS)).then(pl.lit("default")).otherwise(tier).alias("service_tier")
+
+
+def _dimensions() -> list[pl.Expr]:
+    """Return what a line tells in the ledger's words: the chip is the meter of a bill for GPUs.
+
+    What is no usage of a model by its words, and what a cloud bills beside accelerators, is held against nothing: its
+    meter is the issuer's.
+    """
+    is_apart = pl.col("meter").str.contains(_APART) | pl.col("provider").is_in(_CLOUDS)
+    own = pl.when(is_apart.fill_null(value=False)).then("meter")
     return [
         pl.coalesce("canonical_model", "model").alias("model"),
-        pl.when(tier.is_in(_PLAIN_TIERS)).then(pl.lit("default")).otherwise(tier).alias("service_tier"),
-        pl.coalesce("chip", "token_class").alias("meter"),
+        _tier(),
+        pl.coalesce("chip", "token_class", own).alias("meter"),
     ]
+
+
+def _is_usage() -> pl.Expr:
+    """Return which lines the ledger has a side of: usage, and hours of accelerators that are bought ahead."""
+    is_hours = (pl.col("charge_category") == "Purchase") & pl.col("chip").is_not_null()
+    return ((pl.col("charge_category") == "Usage") | is_hours) & pl.col("charge_class").is_null()
 
 
 def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     """Add up the lines of usage by what they tell; moved quantities are those of charges outside of their period."""
-    is_usage = (pl.col("charge_category") == "Usage") & pl.col("charge_class").is_null()
     start = pl.col("charge_period_start")
     is_moved = (start < pl.col("billing_period_start")) | (start >= pl.col("billing_period_end"))
     quantity = millionths(pl.col("consumed_quantity"))
+    # A fee for hours that are listed beside it has no hours of its own.
+    is_counted = pl.col("consumed_quantity").is_not_null() | (pl.col("charge_category") == "Purchase")
+    is_stated = is_counted.all() & pl.col("consumed_quantity").is_not_null().any()
+    unit = pl.when(pl.col("chip").is_not_null()).then(pl.lit("seconds")).otherwise("consumed_unit")
     return (
-        lines.filter(is_usage)
+        lines.filter(_is_usage())
         .with_columns(*_dimensions())
-        .group_by(*_INVOICE, *DIMENSIONS, pl.col("consumed_unit").alias("unit"), maintain_order=True)
+        .group_by(*_INVOICE, *DIMENSIONS, unit.alias("unit"), maintain_order=True)
         .agg(
-            pl.when(pl.col("consumed_quantity").is_not_null().all()).then(quantity.sum()).alias("q_inv"),
+            pl.when(is_stated).then(quantity.sum()).alias("q_inv"),
             pl.when(is_moved).then(quantity.fill_null(0)).otherwise(0).sum().alias("q_timing"),
             _known_sum(picodollars_from_usd(pl.col("usd"))).alias("c_inv"),
             _known_sum(picodollars_from_usd(pl.col("billed_cost"))).alias("native"),
@@ -105,11 +134,10 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
 
 def _not_usage(lines: pl.DataFrame) -> pl.DataFrame:
     """Add up what is not usage: fees and taxes, credits, refunds and corrections."""
-    is_other = (pl.col("charge_category") != "Usage") | pl.col("charge_class").is_not_null()
     is_fee = pl.col("charge_category").is_in(["Tax", "Purchase"]) & pl.col("charge_class").is_null()
     nothing = pl.lit(0, dtype=pl.Int128)
     summed = (
-        lines.filter(is_other)
+        lines.filter(~_is_usage())
         .with_columns(*_dimensions())
         .group_by(*_INVOICE, "charge_category", *DIMENSIONS, maintain_order=True)
         .agg(
@@ -136,20 +164,25 @@ def _held(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add up the ledger by the cell of the bill that it belongs to; what belongs to none keeps its own dimensions."""
     parts = (
-        ledger.group_by(*BILL, *DIMENSIONS, maintain_order=True)
+        ledger.with_columns(
+            _tier(), *(pl.lit(None, dtype=USD).alias(name) for name in _POOL_PARTS if name not in ledger.columns)
+        )
+        .group_by(*BILL, *DIMENSIONS, maintain_order=True)
         .agg(
             millionths(pl.col("quantity")).sum().alias("q_led"),
             millionths(pl.col("unpriced_quantity")).sum().alias("q_unpriced"),
             picodollars_from_usd(pl.col("usd")).sum().alias("c_led"),
-            pl.col("fx_usd_per_unit").mean(),
+            *(picodollars_from_usd(pl.col(name)).sum().alias(name) for name in _POOL_PARTS),
+            *_foreign(),
         )
         .with_columns(_period())
         .with_row_index("part")
     )  # fmt: skip
     at = parts.join(matched(billed, parts), on="part", how="left", maintain_order="left")
     sums = (
-        pl.col("q_led", "q_unpriced", "c_led").sum(),
-        pl.col("fx_usd_per_unit").mean().alias("fx_led"),
+        pl.col("q_led", "q_unpriced", "c_led", "c_foreign", "n_foreign", *_POOL_PARTS).sum(),
+        pl.col("fx_first").min(),
+        pl.col("fx_last").max(),
     )
     inside = at.drop_nulls("cell").group_by("cell").agg(*sums)
     # What the bill lacks stands on a row of its own, under the bill's first invoice of the period.
@@ -168,6 +201,44 @@ def _held(
     return inside, lacking
 
 
+def _foreign() -> tuple[pl.Expr, ...]:
+    """Return what of the ledger's dollars was bought in another currency, in dollars and in it, and at which rates."""
+    fx = picodollars_from_usd(pl.col("fx_usd_per_unit"))
+    cost = picodollars_from_usd(pl.col("usd"))
+    return (
+        pl.when(fx.is_not_null()).then(cost).sum().alias("c_foreign"),
+        half_even(cost * PICODOLLARS_PER_USD, pl.when(fx > 0).then(fx)).sum().alias("n_foreign"),
+        fx.min().alias("fx_first"),
+        fx.max().alias("fx_last"),
+    )
+
+
+def _moved_out(billed: pl.DataFrame, lines: pl.DataFrame, elsewhere: pl.DataFrame | None) -> pl.DataFrame:
+    """Return `cell, q_moved_out`: what other bills of the issuer bill of a period that is not theirs."""
+    if elsewhere is None or elsewhere.is_empty():
+        return pl.DataFrame(schema={"cell": pl.Int64, "q_moved_out": pl.Int128})
+    who = [name for name in BILL if name != "billing_period_start"]
+    periods = lines.select(*who, "billing_period_start", "billing_period_end").unique()
+    start = pl.col("charge_period_start")
+    moved = (
+        elsewhere.filter(_is_usage())
+        .with_columns(*_dimensions())
+        .rename({"billing_period_start": "billed_in"})
+        .drop("billing_period_end")
+        .join(periods, on=who, nulls_equal=True)
+        .filter(
+            pl.col("billed_in") != pl.col("billing_period_start"),
+            start >= pl.col("billing_period_start"),
+            start < pl.col("billing_period_end"),
+        )
+    )
+    parts = moved.with_columns(_period()).with_row_index("part")
+    at = parts.join(matched(billed, parts), on="part")
+    return at.group_by("cell").agg(
+        millionths(pl.col("consumed_quantity")).fill_null(0).sum().alias("q_moved_out")
+    )
+
+
 def _missing(billed: pl.DataFrame, gaps: pl.DataFrame | None) -> pl.DataFrame:
     """Return `cell, q_gap`: what counters saw of a cell and no log tells of."""
     if gaps is None or gaps.is_empty():
@@ -180,17 +251,19 @@ def _missing(billed: pl.DataFrame, gaps: pl.DataFrame | None) -> pl.DataFrame:
 def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
     zero = pl.lit(0, dtype=pl.Int128)
     rows = rows.with_columns(
-        pl.col("q_led", "q_unpriced", "c_led", "q_timing", "q_gap").fill_null(zero),
+        pl.col("q_led", "q_unpriced", "c_led", "q_gap").fill_null(zero),
+        (pl.col("q_timing").fill_null(zero) - pl.col("q_moved_out").fill_null(zero)).alias("q_timing"),
         pl.when(pl.col("line_count") == 0).then(zero).otherwise("q_inv").alias("q_inv"),
         pl.when(pl.col("line_count") == 0).then(zero).otherwise("c_inv").alias("c_inv"),
     )
     # The bill at the ledger's exchange rate; where the ledger has none, at the bill's own.
-    at_ledger = pl.when(pl.col("fx_led").is_not_null()).then(
-        half_even(
-            pl.col("native") * (pl.col("fx_led") * PICODOLLARS_PER_USD).round().cast(pl.Int128),
-            PICODOLLARS_PER_USD,
-        )
+    # One rate is taken as it is; of several, what the dollars of the ledger cost in that currency on the whole.
+    mixed = half_even(
+        pl.col("c_foreign") * PICODOLLARS_PER_USD, pl.when(pl.col("n_foreign") > 0).then("n_foreign")
     )
+    fx = pl.when(pl.col("fx_first") == pl.col("fx_last")).then("fx_first").otherwise(mixed)
+    is_foreign = pl.col("native") != pl.col("c_inv")
+    at_ledger = half_even(pl.col("native") * pl.when(is_foreign).then(fx), PICODOLLARS_PER_USD)
     rows = rows.with_columns(pl.coalesce(at_ledger, "c_inv").alias("c_same")).with_columns(
         # A unit price as a fraction: dollars over a quantity, so that nothing is rounded before the product.
         pl.when(pl.col("q_led") > 0).then("c_led")
@@ -232,13 +305,35 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
         ),
         usd_from_picodollars(pl.col("c_inv")).alias("invoiced_usd"),
         usd_from_picodollars(pl.col("c_led")).alias("ledger_usd"),
+        *(
+            usd_from_picodollars(pl.when(pl.col("unit") == "seconds").then(name)).alias(f"ledger_{name}")
+            for name in _POOL_PARTS
+        ),
         charge_category=pl.lit("Usage"),
+        cause=_cause(),
         invoiced_quantity=_quantity("q_inv"),
         ledger_quantity=_quantity("q_led"),
         unpriced_quantity=_quantity("q_unpriced"),
         invoiced_unit_price_usd=unit_price(pl.col("c_inv"), pl.col("q_inv")),
         ledger_unit_price_usd=unit_price(pl.col("c_led"), pl.col("q_led")),
     )
+
+
+def _cause() -> pl.Expr:
+    """Return what the difference looks like: a unit read a thousandfold, a whole bill twice, or its largest term."""
+    q_inv, q_led, c_inv, c_led = (pl.col(name) for name in ("q_inv", "q_led", "c_inv", "c_led"))
+    cause: pl.Expr = pl.lit(None, dtype=pl.String)
+    largest = pl.max_horizontal(pl.col(name).abs() for name in _TERMS)
+    for name in reversed(_TERMS):
+        is_it = (pl.col(name).abs() == largest) & (largest > 0)
+        cause = pl.when(is_it).then(pl.lit(name)).otherwise(cause)
+    price = c_inv.cast(pl.Float64) / q_inv.cast(pl.Float64)
+    ratio = price * q_led.cast(pl.Float64) / c_led.cast(pl.Float64)
+    for factor in (1e3, 1e6, 1e-3, 1e-6):
+        is_unit = (ratio / factor - 1).abs() < _SAME_PRICE
+        cause = pl.when(is_unit.fill_null(value=False)).then(pl.lit("unit")).otherwise(cause)
+    is_double = (q_led > 0) & (q_inv == 2 * q_led) & (c_inv == 2 * c_led)
+    return pl.when(is_double).then(pl.lit("double_line")).otherwise(cause)
 
 
 def _quantity(name: str) -> pl.Expr:

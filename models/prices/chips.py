@@ -52,6 +52,27 @@ def instances() -> dict[tuple[str, str], tuple[str, int]]:
     }
 
 
+@cache
+def billed_machines() -> pl.DataFrame:
+    """Return what bills call accelerators, and machines that hold them: `provider, written, chip, count`.
+
+    `provider` is NULL for what every provider calls so. SageMaker's machines are EC2's, Azure's have a prefix.
+    """
+    rows: list[tuple[str | None, str, str, int]] = [
+        (None, name, chip, 1) for name, chip in chip_aliases().items()
+    ]
+    for (provider, instance), (chip, count) in instances().items():
+        name = instance.lower()
+        rows.append((provider, name, chip, count))
+        if provider == "aws":
+            rows.append(("aws.sagemaker", name, chip, count))
+        if provider == "azure":
+            bare = name.removeprefix("standard_")
+            rows += [(provider, spelled, chip, count) for spelled in {bare, f"standard_{bare}"} - {name}]
+    schema = {"provider": pl.String, "written": pl.String, "chip": pl.String, "count": pl.Int64}
+    return pl.DataFrame(rows, schema=schema, orient="row").unique(["provider", "written"], keep="first")
+
+
 def canonical_chips(events: pl.LazyFrame) -> pl.LazyFrame:
     """Return the frame with `chip` as `ref.chips` names it; an unknown spelling stays as logged and so surfaces."""
     aliases = chip_aliases()

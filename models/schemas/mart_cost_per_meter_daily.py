@@ -6,7 +6,7 @@ from models.schemas.base import Column, Table
 TABLE = Table(
     schema="mart",
     name="cost_per_meter_daily",
-    grain="One row per business day x UTC day x provider x model x region x service tier x meter: what bills are held against",
+    grain="One row per business day x UTC day x source x provider x model x region x service tier x tenant x team x meter: what bills are held against",
     columns=(
         Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
         Column(name="utc_on", dtype=pl.Date, comment="UTC date, by which most issuers bill", required=True),
@@ -14,6 +14,14 @@ TABLE = Table(
         Column(name="model", dtype=pl.String, comment="Model"),
         Column(name="region", dtype=pl.String, comment="Where it ran"),
         Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        Column(name="source", dtype=pl.String, comment="Configured source of the log"),
+        Column(name="tenant", dtype=pl.String, comment="Tenant"),
+        Column(name="team", dtype=pl.String, comment="Team"),
+        Column(
+            name="fx_usd_per_unit",
+            dtype=USD,
+            comment="Dollars that a unit of the price's currency cost; NULL for a price in dollars",
+        ),
         Column(
             name="meter",
             dtype=pl.String,
@@ -26,6 +34,9 @@ TABLE = Table(
         ),
         Column(name="usage_usd", dtype=USD, comment="Dollars of the priced units", required=True),
     ),
-    key=("accrued_on", "utc_on", "provider", "model", "region", "service_tier", "meter"),
+    key=(
+        "accrued_on", "utc_on", "source", "provider", "model", "region", "service_tier", "tenant", "team",
+        "fx_usd_per_unit", "meter",
+    ),
     partition="accrued_on",
-)
+)  # fmt: skip

@@ -16,6 +16,13 @@ RECONCILIATION_TERMS = {
 }
 """What the difference between a bill and the ledger is made of, in the order of the table."""
 
+POOL_PARTS_BESIDE = {
+    "minimum": "time that was billed beyond what ran: minimum and granularity",
+    "unheld": "machines that no replica held",
+    "unused_commitment": "commitments that nothing used",
+}
+"""Parts of a pool's bill that no replica's hours show."""
+
 TABLE = Table(
     schema="mart",
     name="invoice_reconciliation",
@@ -53,6 +60,10 @@ TABLE = Table(
             name="invoiced_usd", dtype=USD, comment="What the bill asks for; NULL without an exchange rate"
         ),
         Column(name="ledger_usd", dtype=USD, comment="What the ledger holds for it", required=True),
+        *(
+            Column(name=f"ledger_{part}_usd", dtype=USD, comment=f"Part of ledger_usd: {meaning}; NULL for tokens")
+            for part, meaning in POOL_PARTS_BESIDE.items()
+        ),
         Column(
             name="difference_usd",
             dtype=USD,
@@ -61,6 +72,12 @@ TABLE = Table(
         *(
             Column(name=f"{name}_usd", dtype=USD, comment=f"Part of difference_usd: {meaning}")
             for name, meaning in RECONCILIATION_TERMS.items()
+        ),
+        Column(
+            name="cause",
+            dtype=pl.String,
+            comment="What the difference looks like: unit (a price a thousand or a million times the other), double_line "
+            "(twice the ledger), else the largest term; NULL: none",
         ),
         Column(
             name="line_count",

@@ -1,6 +1,7 @@
 """core.invoice_lines and core.invoices: the bills in force."""
 
-from models.finance.invoices import invoice_lines, invoices, lines_in_force
+from models.finance.invoices import bill_deliveries, invoice_lines, invoices, lines_in_force
+from models.prices.chips import billed_machines
 from models.prices.providers import canonical_providers
 from pipelines.steps.base import Frames, Step, Window
 from pipelines.steps.bills import around, whole_months
@@ -8,7 +9,7 @@ from pipelines.steps.inputs import Inputs
 
 STEP = Step(
     table="core.invoice_lines",
-    also=("core.invoices",),
+    also=("core.invoices", "ops.bill_deliveries"),
     reads=(around("raw.invoice_lines"), "ref.models", "ref.fx_rates"),
     covers=whole_months,
 )
@@ -23,5 +24,11 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     )
     lines = lines_in_force(landed)
     named = canonical_providers(lines.lazy()).collect()
-    rows = invoice_lines(named, names=inputs.whole("ref.models"), fx=inputs.whole("ref.fx_rates"))
-    return {"core.invoice_lines": rows, "core.invoices": invoices(rows, lines)}
+    rows = invoice_lines(
+        named, names=inputs.whole("ref.models"), fx=inputs.whole("ref.fx_rates"), chips=billed_machines()
+    )
+    return {
+        "core.invoice_lines": rows,
+        "core.invoices": invoices(rows, lines),
+        "ops.bill_deliveries": bill_deliveries(landed, lines),
+    }

@@ -115,6 +115,12 @@ def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None
         project, "SELECT meter, billed_cost FROM core.invoice_lines WHERE source = 'bill' ORDER BY ALL"
     )
     assert [cost for _, cost in rows] == [Decimal("0.625"), Decimal("2.75"), Decimal(1)]
+    told = query(
+        project,
+        "SELECT delivery, line_count, line_count_in_force, is_in_force FROM ops.bill_deliveries "
+        "WHERE source = 'bill' ORDER BY 1",
+    )
+    assert told == [(1, 3, 2, True), (2, 1, 1, True)]
     left = query(
         project,
         "SELECT meter, difference_usd FROM mart.invoice_reconciliation WHERE difference_usd <> 0 ORDER BY 1",

@@ -41,16 +41,18 @@ _LEDGER = {
     "billing_period_start": pl.Datetime("us", "UTC"), "provider": pl.String, "model": pl.String, "region": pl.String,
     "service_tier": pl.String, "meter": pl.String, "quantity": pl.Decimal(38, 6),
     "unpriced_quantity": pl.Decimal(38, 6), "usd": pl.Decimal(38, 12), "fx_usd_per_unit": pl.Decimal(38, 12),
+    "minimum_usd": pl.Decimal(38, 12), "unheld_usd": pl.Decimal(38, 12), "unused_commitment_usd": pl.Decimal(38, 12),
 }  # fmt: skip
 
 
-def reconcile(lines, ledger, *, rates=None, gaps=None):
+def reconcile(lines, ledger, *, rates=None, gaps=None, elsewhere=None):
     """Return the rows of the mart, and hold the identity of each."""
     found = invoice_reconciliation(
         table("core.invoice_lines").frame(lines),
         pl.DataFrame(ledger, schema=_LEDGER),
         rates=rates,
         gaps=None if gaps is None else pl.DataFrame(gaps, schema={**_LEDGER}),
+        elsewhere=None if elsewhere is None else table("core.invoice_lines").frame(elsewhere),
     )
     for row in found.iter_rows(named=True):
         terms = [row[f"{name}_usd"] for name in RECONCILIATION_TERMS]

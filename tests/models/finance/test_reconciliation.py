@@ -1,11 +1,14 @@
 """A bill against the ledger: planted differences are found with their dollars, and nothing is left over."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
+from models.finance.invoices import invoice_lines
+from models.prices.chips import billed_machines
+from models.schemas import table
 from tests.models.finance.bills import NOVEMBER, held, line, reconcile, terms
 
 D = Decimal
@@ -128,3 +131,136 @@ def test_a_bill_in_another_currency_differs_by_the_exchange_rate_and_by_the_pric
 def test_a_line_without_an_exchange_rate_is_not_known():
     (row,) = reconcile([line(quantity="1", billed_cost=D(18), usd=None, currency="EUR")], []).to_dicts()
     assert (row["invoiced_usd"], row["difference_usd"]) == (None, None)
+
+
+def test_what_another_bill_bills_of_a_period_is_timing_on_both():
+    """2 million of October's 10 million stand on November's bill, as Google's last hours of a month do."""
+    late = line(
+        usd="4", quantity="2e6", billing_period_start=NOVEMBER, billing_period_end=NOVEMBER + timedelta(days=30),
+        billed_on=NOVEMBER.date(), charge_period_start=NOVEMBER - timedelta(hours=3),
+    )  # fmt: skip
+    october = reconcile([line(usd="16", quantity="8e6")], [held(usd="20", quantity="10e6")], elsewhere=[late])
+    november = reconcile([late], [held(billing_period_start=NOVEMBER)])
+    assert terms(october.row(0, named=True)) == {"timing": D(-4)}
+    assert terms(november.row(0, named=True)) == {"timing": D(4)}
+
+
+@pytest.mark.parametrize(
+    ("usd", "quantity", "cause"),
+    [
+        # Priced by the thousand where the million was meant, and the other way round.
+        ("20000", "10e6", "unit"),
+        ("0.02", "10e6", "unit"),
+        ("20", "10e3", "unit"),
+        ("40", "20e6", "double_line"),
+        ("25", "10e6", "rate"),
+        ("24", "12e6", "quantity"),
+        ("20", "10e6", None),
+    ],
+)
+def test_a_difference_says_what_it_looks_like(usd, quantity, cause):
+    (row,) = reconcile([line(usd=usd, quantity=quantity)], [held(usd="20", quantity="10e6")]).to_dicts()
+    assert (row["cause"], row["unexplained_usd"]) == (cause, 0)
+
+
+def test_a_bill_for_accelerators_ties_to_the_hours_of_their_pools():
+    """8 H100 on demand at $4: 30 hours billed, of which 2 a minimum and 3 unheld; a reserved one at $2 bought ahead."""
+    machine = {"canonical_model": None, "token_class": None, "provider": "aws", "consumed_unit": "seconds"}
+    pool = {"model": None, "provider": "aws", "meter": "H100", "region": "us-east-1"}
+    rows = reconcile(
+        [
+            line(usd="132", quantity=str(33 * 3600), chip="H100", service_tier="on_demand", **machine),
+            # The fee of a reservation, and the hours that it covers at nothing.
+            line(1, usd="1488", chip="H100", service_tier="reserved", charge_category="Purchase", **machine),
+            line(2, usd="0", quantity=str(700 * 3600), chip="H100", service_tier="reserved", **machine),
+            # Disks are no accelerators, whoever else has no line.
+            line(3, usd="7", meter="EBS:VolumeUsage.gp3", **machine | {"consumed_unit": None}),
+        ],
+        [
+            held(usd="120", quantity=str(30 * 3600), service_tier="on_demand", **pool)
+            | {"minimum_usd": D(8), "unheld_usd": D(12)},
+            held(usd="1488", quantity=str(744 * 3600), service_tier="reserved", **pool)
+            | {"unused_commitment_usd": D(88)},
+        ],
+    )
+    told = {row["meter"] + " " + (row["service_tier"] or "-"): row for row in rows.to_dicts()}
+    assert terms(told["H100 default"]) == {"quantity": D(12)}
+    assert (told["H100 default"]["ledger_minimum_usd"], told["H100 default"]["ledger_unheld_usd"]) == (8, 12)
+    reserved = told["H100 reserved"]
+    assert (reserved["difference_usd"], reserved["ledger_unused_commitment_usd"]) == (0, 88)
+    assert reserved["quantity_usd"] + reserved["rate_usd"] == 0
+    assert terms(told["EBS:VolumeUsage.gp3 -"]) == {"unexplained": D(7)}
+
+
+def test_two_exchange_rates_of_the_ledger_weigh_by_their_dollars():
+    """$11 at 1.10 are EUR 10, $36 at 1.20 EUR 30: EUR 40 cost $47, whichever part comes first."""
+    parts = [
+        held(usd="11", quantity="1e6", fx_usd_per_unit=D("1.10")),
+        held(usd="36", quantity="3e6", fx_usd_per_unit=D("1.20"), region="eu"),
+    ]
+    for ledger in (parts, parts[::-1]):
+        (row,) = reconcile(
+            [line(quantity="4e6", billed_cost=D(40), usd=D(44), currency="EUR")], ledger
+        ).to_dicts()
+        assert terms(row) == {"fx": D(-3)}
+
+
+def test_models_are_known_by_the_words_of_bills():
+    names = pl.DataFrame(
+        [("aws.bedrock", "anthropic.claude-sonnet-4-5-20250929-v1:0"), ("aws.bedrock", "amazon.nova-micro-v1:0"),
+         ("azure.ai.openai", "gpt-4o-2024-08-06"), ("azure.ai.openai", "gpt-4o-2024-11-20"),
+         ("gcp.vertex_ai", "gemini-2.5-flash"), ("gcp.vertex_ai", "gemini-2.5-flash-lite")],
+        schema=["provider", "alias"], orient="row",
+    )  # fmt: skip
+    known = (
+        table("ref.models")
+        .conform(
+            names.lazy().with_columns(
+                model="alias", valid_from=pl.lit(datetime(2025, 1, 1, tzinfo=UTC)), sheet_path=pl.lit("x")
+            ),
+            fill=True,
+        )
+        .collect()
+    )
+    written = [
+        ("aws.bedrock", "Claude4.5Sonnet"),
+        ("aws.bedrock", "NovaMicro"),
+        ("azure.ai.openai", "gpt 4o 0806"),
+        ("azure.ai.openai", "gpt 4o"),
+        ("gcp.vertex_ai", "Gemini 2.5 Flash"),
+        ("gcp.vertex_ai", "Gemini 5.2 Flash"),
+    ]
+    lines = table("core.invoice_lines").frame(
+        line(number, provider=provider, model=model, canonical_model=None)
+        for number, (provider, model) in enumerate(written)
+    )
+    rows = invoice_lines(
+        lines.drop("canonical_model", "unit_price", "usd", "fx_usd_per_unit", "fx_on", "billed_on"),
+        names=known,
+        fx=table("ref.fx_rates").empty(),
+    )
+    # Two models are `gpt 4o`, and none is `5.2`.
+    assert rows["canonical_model"].to_list() == [
+        "anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-micro-v1:0", "gpt-4o-2024-08-06", None,
+        "gemini-2.5-flash", None,
+    ]  # fmt: skip
+
+
+def test_an_hour_of_a_machine_is_that_many_hours_of_its_chips():
+    lines = table("core.invoice_lines").frame(
+        line(number, provider=provider, chip=chip, quantity="3600", consumed_unit="seconds")
+        for number, (provider, chip) in enumerate(
+            [("aws", "p5.48xlarge"), ("azure", "Standard_ND96isr_H100_v5"), ("runpod", "NVIDIA H200")]
+        )
+    )
+    rows = invoice_lines(
+        lines.drop("canonical_model", "unit_price", "usd", "fx_usd_per_unit", "fx_on", "billed_on"),
+        names=table("ref.models").empty(),
+        fx=table("ref.fx_rates").empty(),
+        chips=billed_machines(),
+    )
+    assert rows.select("chip", "consumed_quantity").rows() == [
+        ("H100", 28_800),
+        ("H100", 28_800),
+        ("H200", 3600),
+    ]

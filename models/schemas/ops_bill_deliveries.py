@@ -1,0 +1,41 @@
+import polars as pl
+
+from models.money import USD
+from models.schemas.base import INSTANT, Column, Table
+
+TABLE = Table(
+    schema="ops",
+    name="bill_deliveries",
+    grain="One row per delivery of a bill: of a restated period, which version is in force",
+    columns=(
+        Column(
+            name="billed_on",
+            dtype=pl.Date,
+            comment="First day of the billing period (UTC); the partition",
+            required=True,
+        ),
+        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
+        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
+        Column(name="billing_period_start", dtype=INSTANT, comment="Start of the period, UTC", required=True),
+        Column(name="delivery", dtype=pl.Int64, comment="1 for the first delivery, and so on", required=True),
+        Column(name="delivered_at", dtype=INSTANT, comment="When it was read", required=True),
+        Column(name="file_count", dtype=pl.Int64, comment="Files that it came in", required=True),
+        Column(name="line_count", dtype=pl.Int64, comment="Its lines", required=True),
+        Column(
+            name="line_count_in_force",
+            dtype=pl.Int64,
+            comment="Those that no later delivery replaces",
+            required=True,
+        ),
+        Column(name="billed_cost", dtype=USD, comment="Sum of its lines, in the currency of the bill"),
+        Column(
+            name="is_in_force",
+            dtype=pl.Boolean,
+            comment="Whether any of its lines counts; days of the cost APIs replace themselves one by one",
+            required=True,
+        ),
+    ),
+    key=("source", "invoice_issuer_name", "billing_account_id", "billing_period_start", "delivery"),
+    partition="billed_on",
+)
