@@ -164,7 +164,9 @@ def covered(
     Replicas and nodes say which commitment they run on. A slot's GPU-seconds are used by replicas before nodes that
     nobody holds, the one that started first before the next in every hour, each in order of time, and they use the
     purchase that began first before the next. Where a purchase ends within an interval the interval is cut, to the
-    microsecond. The wait for a machine uses nothing. Scopes without a commitment on file stay as they are.
+    microsecond; what ran before one began, or after it ended, is on none of it, so that an hour in which a purchase of
+    the scope begins or ends is two slots there. The wait for a machine uses nothing. Scopes without a commitment on
+    file stay as they are.
 
     Args:
         intervals: as `replica_intervals` and `unheld` return them.
@@ -175,6 +177,7 @@ def covered(
     known = commitments.with_columns(pl.Series("price_id", _price_ids(commitments), dtype=pl.String)).filter(
         pl.col("known_from") <= as_known_at
     )
+    slots = _cut_at_bounds(slots, known)
     bought = _bought(known, slots)
     scopes = known.select(SCOPE).unique()
     inside = intervals.join(scopes, on=SCOPE, how="semi")
@@ -195,12 +198,33 @@ NO_PURCHASE = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in _PURCHAS
 _LENGTH = microseconds(pl.col("ended_at")) - microseconds(pl.col("started_at"))
 
 
+def _cut_at_bounds(slots: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return the slots of each scope, cut where a purchase begins or ends."""
+    of_scopes = known.select(SCOPE).unique().join(slots, how="cross")
+    at = pl.col("slot_started_at")
+    bounds = pl.concat(
+        known.select(*SCOPE, pl.col(side).alias("at")) for side in ("valid_from", "valid_to")
+    ).unique()
+    cuts = (
+        of_scopes.join(bounds, on=SCOPE)
+        .filter(pl.col("at") > at, pl.col("at") < pl.col("slot_ended_at"))
+        .with_columns(pl.col("at").alias("slot_started_at"))
+    )
+    slot = (*SCOPE, "slot")
+    return (
+        pl.concat([of_scopes, cuts.select(of_scopes.columns)])
+        .sort(*slot, at)
+        .with_columns(at.shift(-1).over(slot).fill_null(pl.col("slot_ended_at")).alias("slot_ended_at"))
+        .with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("slot"))
+    )
+
+
 def _in_slots(intervals: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
-    """Cut intervals at slots; of those that still run, at the last one's end."""
+    """Cut intervals at the slots of their scope; of those that still run, at the last one's end."""
     ends = pl.col("ended_at").fill_null(slots["slot_ended_at"].max())
     return (
         intervals.with_columns(ends.alias("ends"))
-        .join(slots, how="cross")
+        .join(slots, on=SCOPE)
         .filter(pl.col("started_at") < pl.col("slot_ended_at"), pl.col("ends") > pl.col("slot_started_at"))
         .with_columns(
             pl.max_horizontal("started_at", "slot_started_at").alias("started_at"),
@@ -240,7 +264,7 @@ def _bought(known: pl.DataFrame, slots: pl.DataFrame) -> pl.DataFrame:
     begun = pl.max_horizontal(microseconds(pl.col("hour")), microseconds(pl.col("valid_from")))
     parts = pl.col("gpu_count").cast(pl.Int128) * FRACTION_UNITS
     return (
-        known.join(slots, how="cross")
+        known.join(slots, on=SCOPE)
         .filter(starts < ends)
         .with_columns(
             (parts * (starts - begun)).alias("line_starts"), (parts * (ends - begun)).alias("line_ends")

@@ -39,14 +39,14 @@ def is_on(nodes: pl.DataFrame) -> pl.Expr:
     return (_NAMES.list.set_intersection(names).list.len() > 0).fill_null(value=False)
 
 
-def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
+def unheld(nodes: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Return the intervals in which a node had accelerators that no replica held, as many as `units` says.
 
     A replica holds its accelerators from when it is scheduled on its node; more than the node has leave none.
 
     Args:
         nodes: intervals of nodes.
-        replicas: intervals of replicas with their `node`.
+        held: what replicas hold of them, by `held_of_nodes`.
     """
     nodes = nodes.filter(pl.col("phase") != "waiting")
     if nodes.is_empty():
@@ -58,8 +58,7 @@ def unheld(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
         pl.col("interrupted_after").drop_nulls().first(),
     )
     found = (
-        held_of_nodes(nodes, replicas)
-        .with_columns((pl.col("owned") - pl.col("held")).alias("units"))
+        held.with_columns((pl.col("owned") - pl.col("held")).alias("units"))
         .filter(pl.col("units") > 0)
         .join(facts, on="node")
         .with_columns(
@@ -106,14 +105,12 @@ def held_of_nodes(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame) -> pl.DataFrame:
+def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
     """Name in the `repair` of replicas that their node had fewer accelerators than all on it say that they hold."""
     if nodes.is_empty():
         return replicas
-    over = (
-        held_of_nodes(nodes, replicas)
-        .filter(pl.col("held") > pl.col("owned"), pl.col("owned") > 0)
-        .select("node", pl.col("started_at").alias("from_at"), pl.col("ended_at").alias("to_at"))
+    over = held.filter(pl.col("held") > pl.col("owned"), pl.col("owned") > 0).select(
+        "node", pl.col("started_at").alias("from_at"), pl.col("ended_at").alias("to_at")
     )
     if over.is_empty():
         return replicas

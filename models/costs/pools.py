@@ -7,7 +7,7 @@ import polars as pl
 from models.costs.commitments import NO_PURCHASE, SCOPE, covered, unused
 from models.costs.intervals import microseconds, slots
 from models.costs.lives import replica_intervals
-from models.costs.nodes import is_on, nodes_of, unheld
+from models.costs.nodes import held_of_nodes, is_on, nodes_of, unheld
 from models.costs.occupancy import POOL, in_flight, occupy
 from models.costs.rates import COST_UNITS, FRACTION_UNITS, units_held
 from models.costs.states import is_billed_phase, priced_slices
@@ -67,7 +67,12 @@ def pool_hours(
             to_hour=to_hour,
         ).with_columns(pl.col("hour").alias("pool_hour"))
 
-    coverage = covered(pl.concat([replicas, unheld(nodes, replicas)]), bought, cuts, as_known_at=as_known_at)
+    coverage = covered(
+        pl.concat([replicas, unheld(nodes, held_of_nodes(nodes, replicas))]),
+        bought,
+        cuts,
+        as_known_at=as_known_at,
+    )
     is_nobodys = pl.col("deployment") == NONE_DEPLOYMENT
     whole_slices = priced(coverage.intervals)
     slices = whole_slices.filter(~is_nobodys)
@@ -125,11 +130,17 @@ def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFram
     """Return the pools of the deployment `(none)`: what of nodes and commitments nobody used."""
     cost = half_even(pl.col("cost_to"), COST_UNITS) - half_even(pl.col("cost_from"), COST_UNITS)
     gpu = pl.col("gpu_to") - pl.col("gpu_from")
+    zero = pl.lit(0, dtype=pl.Int128)
+    # What the vendor takes back early it bills nobody for, held or not.
     parts = {
-        "unheld": (
-            left.select(
-                *_KEY, pl.when(pl.col("rate").is_not_null()).then(cost).alias("usd"), gpu.alias("gpu")
-            )
+        "unheld": left.select(
+            *_KEY,
+            pl.when("is_billed")
+            .then(pl.when(pl.col("rate").is_not_null()).then(cost))
+            .otherwise(zero)
+            .alias("usd"),
+            pl.when("is_billed").then(gpu).otherwise(zero).alias("gpu"),
+            gpu.alias("wall"),
         ),
         "padding": padding.select(
             *_KEY,
@@ -140,11 +151,16 @@ def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFram
             *_KEY, pl.col("unused_usd").alias("usd"), pl.col("unused_gpu").alias("gpu")
         ),
     }
+    wall = {
+        name: pl.col("wall") if name == "unheld" else zero if name == "padding" else pl.col("gpu")
+        for name in parts
+    }
     rows = pl.concat(
         part.select(
             *_KEY,
             pl.lit(name).alias("part"),
             *(pl.col(unit).cast(pl.Int128) for unit in ("usd", "gpu")),
+            wall[name].cast(pl.Int128).alias("wall"),
         )
         for name, part in parts.items()
     )
@@ -159,12 +175,11 @@ def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFram
         for name in ("billed", *POOL_PARTS)
     }
     seconds = _gpu_seconds({name: summed[f"{name}_gpu"] for name in POOL_PARTS}, billed=summed["billed_gpu"])
-    held = pl.col("gpu").filter(pl.col("part") != "padding").sum()
     unpriced = pl.col("gpu").filter(pl.col("usd").is_null()).sum()
     return rows.group_by(_KEY).agg(
         *seconds,
         **dollars,
-        wall_gpu_seconds=_seconds(held),
+        wall_gpu_seconds=_seconds(pl.col("wall").sum()),
         unpriced_gpu_seconds=_seconds(unpriced),
     )
 
@@ -262,6 +277,8 @@ def _lifetimes(slices: pl.DataFrame) -> pl.DataFrame:
     breaks = (
         (pl.col("started_at") != pl.col("ended_at").shift(1).over(life))
         | pl.col("purchase").ne_missing(pl.col("purchase").shift(1).over(life))
+        # What a purchase sells is used by others too, between two slots of an hour in which another begins or ends.
+        | (pl.col("purchase").is_not_null() & (pl.col("cost_from") != pl.col("cost_to").shift(1).over(life)))
         | (pl.col("units") != pl.col("units").shift(1).over(life))
     ).fill_null(value=True)
     cost = half_even(pl.col("cost_to").last(), COST_UNITS) - half_even(

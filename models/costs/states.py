@@ -7,7 +7,7 @@ import polars as pl
 from models.costs.commitments import covered
 from models.costs.intervals import microseconds, slots
 from models.costs.lives import replica_intervals
-from models.costs.nodes import nodes_of, unheld, with_over_held
+from models.costs.nodes import held_of_nodes, nodes_of, unheld, with_over_held
 from models.costs.rates import COST_UNITS, PHASES_WITHOUT_SHEET, POOL_PRICE_KEY, price_pieces
 from models.money import ROW_USD, half_even, usd_from_picodollars
 from models.periods import business_day_of, hour_of
@@ -42,9 +42,10 @@ def replica_states(
     """
     cuts = slots(from_hour=from_hour, to_hour=to_hour, time_zone=time_zone)
     nodes, replicas = nodes_of(replica_intervals(events))
+    held = held_of_nodes(nodes, replicas)
     slices = priced_slices(
         covered(
-            pl.concat([with_over_held(nodes, replicas), unheld(nodes, replicas)]),
+            pl.concat([with_over_held(nodes, replicas, held), unheld(nodes, held)]),
             table("ref.commitments").empty() if commitments is None else commitments,
             cuts,
             as_known_at=as_known_at,

@@ -90,6 +90,22 @@ LATER_LIST = [
             {("llama", "committed"): (8, 0), ("(none)", "committed"): (8, 8)},
             id="what nobody used",
         ),
+        pytest.param(
+            [purchase(1, 2, starts="2026-11-20T12:30:00Z")],
+            ran("before", 0, 30) + ran("after", 30, 60),
+            {("llama", "on_demand"): (2, 0), ("llama", "committed"): (1, 0)},
+            id="what ran before a purchase began is on none of it",
+        ),
+        pytest.param(
+            [purchase(1, 2, ends="2026-11-20T12:15:00Z")],
+            ran("before", 0, 10) + ran("after", 20, 50),
+            {
+                ("llama", "committed"): (Decimal("0.333333333333"), 0),
+                ("(none)", "committed"): (Decimal("0.166666666667"), Decimal("0.166666666667")),
+                ("llama", "on_demand"): (2, 0),
+            },
+            id="nor what ran after it ended",
+        ),
     ],
 )
 def test_purchases_cover_gpu_seconds_of_the_clock_hour_and_sum_to_what_was_paid(terms, replicas, expected):
@@ -247,9 +263,12 @@ def test_what_a_vendor_takes_back_is_the_node_and_not_what_ran_on_it():
     for name, first in (("old", -60), ("new", 0)):
         spans = {"replica_id": name, "deployment": "(none)"}, {"replica_id": f"on-{name}", "node": name}
         for facts, since in zip(spans, (first, 0), strict=True):
+            # Half of the new node holds nobody, which is waived with it.
+            size = 2 if facts["replica_id"] == "new" else 1
             lived = events(
-                ("ready", NOON + since * MINUTE), ("stopped", NOON + 30 * MINUTE), commitment="spot", **facts
-            )
+                ("ready", NOON + since * MINUTE), ("stopped", NOON + 30 * MINUTE),
+                commitment="spot", chip_count=size, **facts,
+            )  # fmt: skip
             happened += [
                 event | {"reason": "preempted" if event["event"] == "stopped" else None} for event in lived
             ]
@@ -259,6 +278,8 @@ def test_what_a_vendor_takes_back_is_the_node_and_not_what_ran_on_it():
         "on-new": usd("0"),
     }
     assert pools["billed_usd"].sum() == usd("0.5")
+    assert pools["billed_gpu_seconds"].sum() == 1800
+    assert pools["wall_gpu_seconds"].sum() == 3 * 1800
 
 
 def test_seven_sevenths_and_three_thirds_are_one_gpu():
