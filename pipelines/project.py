@@ -166,7 +166,7 @@ class Project:
         """Return the measured weights of tokens, empty when the project has none."""
         return self._text_of(self.weights_path)
 
-    def finance_text(self, name: Literal["chargeback", "signoffs", "journal"]) -> str:
+    def finance_text(self, name: Literal["chargeback", "signoffs", "journal", "budgets"]) -> str:
         """Return a file that finance keeps, empty when the project has none."""
         return self._text_of(str(getattr(self.settings.finance, name)))
 

@@ -269,6 +269,7 @@ class FinanceSettings(_Section):
     chargeback: str = "chargeback.yml"
     signoffs: str = "signoffs.yml"
     journal: str = "journal.yml"
+    budgets: str = "budgets.yml"
 
 
 class LandingSettings(_Section):

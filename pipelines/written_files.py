@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from models.costs.commitments import File as CommitmentFile
 from models.costs.overhead import File as OverheadFile
 from models.costs.weights import File as WeightFile
+from models.finance.budgets import BudgetFile
 from models.finance.chargeback_rules import ChargebackFile, SignoffFile
 from models.finance.journal import JournalFile
 from models.prices.contracts import ContractFile
@@ -32,6 +33,7 @@ WRITTEN: dict[str, type[BaseModel]] = {
     "chargeback": ChargebackFile,
     "signoffs": SignoffFile,
     "journal": JournalFile,
+    "budgets": BudgetFile,
 }
 """Name of a schema -> what a file of that kind may hold."""
 

@@ -14,6 +14,7 @@ from models.errors import DataError
 from models.periods import spans
 from pipelines.assets.computed import day_keys, key_of
 from pipelines.assets.reports import DAILY_REPORT
+from pipelines.automation.budget_alerts import budget_alerts
 from pipelines.automation.failed_checks import failed_checks
 from pipelines.automation.late_lives import outdate_lives
 from pipelines.automation.notices import RUNNING, send
@@ -167,4 +168,12 @@ def _ends(notices: list[Notice]) -> dict[str, datetime]:
 _REMEMBERED = timedelta(days=2)
 """Bursts that ended before are not judged again, so that what was told of them may be forgotten."""
 
-SENSORS = [new_files, outdated_hours, outdated_days, publication, bursts_of_cold_starts, failed_checks]
+SENSORS = [
+    new_files,
+    outdated_hours,
+    outdated_days,
+    publication,
+    bursts_of_cold_starts,
+    failed_checks,
+    budget_alerts,
+]

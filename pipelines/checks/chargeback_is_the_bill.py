@@ -7,16 +7,17 @@ from pipelines.checks.domain import Bound, DomainCheck, Outcome
 _QUERY = """
 WITH charged AS (
   SELECT month_on, sum(usd) AS charged_usd FROM mart.chargeback_monthly
-  WHERE month_on >= $start AND month_on < $end GROUP BY ALL
+  WHERE month_on >= date_trunc('month', $start::DATE) AND month_on < $end GROUP BY ALL
 ),
 spent AS (
   SELECT date_trunc('month', accrued_on)::DATE AS month_on, sum(usd) AS usd FROM mart.spend_daily
-  WHERE accrued_on >= $start GROUP BY ALL
+  WHERE accrued_on >= date_trunc('month', $start::DATE) GROUP BY ALL
   UNION ALL
   SELECT date_trunc('month', booked_on)::DATE, sum(difference_usd) FROM core.adjustments
-  WHERE booked_on >= $start GROUP BY ALL
+  WHERE booked_on >= date_trunc('month', $start::DATE) GROUP BY ALL
   UNION ALL
-  SELECT booked_on, sum(true_up_usd) FROM mart.accruals_monthly WHERE booked_on >= $start GROUP BY ALL
+  SELECT booked_on, sum(true_up_usd) FROM mart.accruals_monthly
+  WHERE booked_on >= date_trunc('month', $start::DATE) GROUP BY ALL
 )
 SELECT month_on, charged_usd, coalesce(sum(usd), 0) AS spent_usd
 FROM charged LEFT JOIN spent USING (month_on) GROUP BY ALL ORDER BY month_on

@@ -5,6 +5,7 @@ import polars as pl
 from models.costs.commitments import commitment_prices, load_commitments
 from models.costs.overhead import load_overhead
 from models.costs.weights import allocation_rules, load_weights
+from models.finance.budgets import load_budgets
 from models.finance.chargeback_rules import load_chargeback, load_signoffs
 from models.finance.journal import load_journal
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
@@ -42,6 +43,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
         **load_chargeback(project.finance_text("chargeback"), path=finance.chargeback),
         "ref.signoffs": load_signoffs(project.finance_text("signoffs"), path=finance.signoffs),
+        "ref.budgets": load_budgets(project.finance_text("budgets"), path=finance.budgets),
         "ref.journal_accounts": load_journal(project.finance_text("journal"), path=finance.journal),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }

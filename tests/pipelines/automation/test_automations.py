@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from models.schemas import table
 from pipelines.automation.code_location import build_defs
 from pipelines.project import Project, load_project
 from pipelines.warehouse.resource import Warehouse
@@ -135,3 +137,34 @@ def test_the_month_close_says_what_stands_against_it(project: Project) -> None:
     assert not done.success
     failure = next(event for event in done.all_events if event.is_step_failure)
     assert "2026-10 stays open: nothing has landed for it." in str(failure.step_failure_data.error)
+
+
+def test_a_threshold_of_a_budget_is_told_once(project: Project, chat: Chat) -> None:
+    warehouse = Warehouse(project)
+    warehouse.prepare()
+    look = Look(warehouse, "budget_alerts")
+    month = date(2026, 11, 1)
+    row = {
+        "month_on": month, "budget": "search", "period_from": month, "period_to": date(2026, 12, 1),
+        "as_of_on": date(2026, 11, 9), "budget_usd": Decimal(100), "month_to_date_usd": Decimal(60),
+        "spent_usd": Decimal(60), "remaining_usd": Decimal(40), "burn_usd_per_day": Decimal(5),
+        "projected_usd": Decimal(165), "run_out_on": date(2026, 11, 17), "thresholds_percent": [50, 100],
+        "reached_on": [date(2026, 11, 7), None], "unpriced_tokens": 0,
+    }  # fmt: skip
+    later = {
+        "as_of_on": date(2026, 11, 20),
+        "spent_usd": Decimal(101),
+        "reached_on": [date(2026, 11, 7), date(2026, 11, 19)],
+    }
+    for changes in ({}, {"as_of_on": date(2026, 11, 10)}, later, later):
+        with warehouse.committing(run_id="r", job="marts") as commit:
+            rows = table("mart.budget_status").frame([row | changes])
+            commit.replace("mart.budget_status", rows, partitions=[month])
+        look()
+    assert chat.taken == [
+        (
+            "The budget search reached 50 % on 2026-11-07: $60.00 of $100.00 from 2026-11-01; "
+            "at this rate it runs out on 2026-11-17."
+        ),
+        "The budget search reached 100 % on 2026-11-19: $101.00 of $100.00 from 2026-11-01.",
+    ]
