@@ -27,7 +27,12 @@ SELECT accrued_on, CASE cost_basis WHEN 'gpu' THEN 'gpu_serving' ELSE 'tokens' E
   coalesce(sum(cached) FILTER (is_call), 0)::BIGINT AS cache_read_tokens,
   coalesce(sum(all_output) FILTER (is_call), 0)::BIGINT AS output_tokens,
   coalesce(sum(all_input + all_output) FILTER (is_call AND price_state = 'unpriced'), 0)::BIGINT AS unpriced_tokens,
-  sum(effective_usd)::DECIMAL(38,12) AS usd
+  sum(effective_usd)::DECIMAL(38,12) AS usd,
+  (sum(effective_usd) FILTER (fx_usd_per_unit IS NOT NULL))::DECIMAL(38,12) AS foreign_usd,
+  CAST(
+    sum((effective_usd * 1000000000000)::HUGEINT * 1000000000000 // (fx_usd_per_unit * 1000000000000)::HUGEINT)
+      * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)
+  ) AS foreign_amount
 FROM attempts GROUP BY ALL
 UNION ALL BY NAME
 SELECT accrued_on, component, provider, region, deployment AS route, deployment, commitment, model, chip,

@@ -48,6 +48,8 @@ TABLE = Table(
         Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
         Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens without a price: in no dollars", required=True),
         Column(name="usd", dtype=USD, comment="Effective dollars; NULL when nothing of it has a price"),
+        Column(name="foreign_usd", dtype=USD, comment="Part of usd whose price is in another currency; NULL: none"),
+        Column(name="foreign_amount", dtype=USD, comment="That part in its own currency"),
     ),
     key=(
         "accrued_on", "component", "provider", "region", "route", "deployment", "commitment", "model", "chip", "tenant",

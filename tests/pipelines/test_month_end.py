@@ -108,6 +108,10 @@ def test_a_month_is_charged_journaled_closed_trued_up_and_opened_again(company: 
     usual = Decimal(20), Decimal("20.9"), Decimal("0.9"), Decimal(1), Decimal(-2), Decimal("1.9")
     assert query(company, ACCRUED) == [(date(2026, 10, 1), *usual)]
 
+    bridge = nanodollar(company, "variance", "2026-10").out.splitlines()
+    assert [line.split()[:2] for line in bridge] == [
+        ["2026-09", "0.000000"], ["new", "+20.000000"], ["bill", "+0.900000"], ["2026-10", "20.900000"],
+    ]  # fmt: skip
     assert set(
         query(company, "SELECT payer, status FROM mart.chargeback_monthly WHERE status <> 'showback'")
     ) == {("chat", "accepted")}
