@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import duckdb
 
+from models.costs.rates import UNKNOWN
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 
 _QUERY = """
@@ -29,19 +30,31 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
         is_passed=False,
         failed_count=len(cells),
         failed_ids=[_cell(cell) for cell in cells],
-        summary=f"{hours:,.1f} GPU hours have no price{about}; add to `rates:` of prices/gpu/{_line(cells[0])}",
+        summary=f"{hours:,.1f} GPU hours have no price{about}; {_cure(cells[0])}",
+    )
+
+
+def _cure(cell: dict[str, object]) -> str:
+    """Say what gives a pool its price: a line of a sheet, or first what nobody says of its replicas."""
+    unknown = [name for name in ("provider", "region", "chip") if cell[name] == UNKNOWN]
+    if not unknown:
+        return f"add to `rates:` of prices/gpu/{_line(cell)}"
+    stated = ", ".join(f'{name} = {{ value = "..." }}' for name in unknown)
+    return (
+        f"no record says the {' or '.join(unknown)} of replicas: land their nodes too "
+        f"(`kubectl get nodes,pods -A -o json`), or state it once in their source (columns = {{ {stated} }})"
     )
 
 
 def _cell(cell: dict[str, object]) -> str:
-    """Say what a pool lacks, what it costs about, and the line of a sheet that cures it."""
+    """Say what a pool lacks, what it costs about, and what cures it."""
     about = "no sheet has the chip"
     if cell["usd"] is not None:
         about = (
             f"about ${cell['usd']:,.2f} as {cell['offered_by']} bills {cell['offered_as']} in "
             f"{cell['offered_region'] or 'any region'}"
         )
-    return f"{cell['gpu_hours']:,.1f} GPU hours, {about}; prices/gpu/{_line(cell)}"
+    return f"{cell['gpu_hours']:,.1f} GPU hours, {about}; {_cure(cell)}"
 
 
 def _line(cell: dict[str, object]) -> str:

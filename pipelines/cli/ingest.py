@@ -44,7 +44,7 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None, *, is_forge
     if is_forgetting:
         _forget(warehouse, paths, kind)
         return
-    worst = 0
+    worst = landed_count = 0
     for shown, file in _listed(paths, project.folder):
         try:
             if kind is None:
@@ -55,13 +55,15 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None, *, is_forge
                 source = _source(warehouse, kind)
                 check_kind(file, source)
             worst = max(worst, _ingest(warehouse, shown, file, source))
+            landed_count += 1
         except ConfigurationError as error:
             worst = 2
             click.echo(f"Error: {error}", err=True)
         except NanodollarError as error:
             worst = max(worst, 1)
             click.echo(f"Error: {error}", err=True)
-    click.echo("Run `nanodollar run` to compute the hours that these records touch.")
+    if landed_count:
+        click.echo("Run `nanodollar run` to compute the hours that these records touch.")
     raise SystemExit(worst)
 
 

@@ -151,6 +151,6 @@ def _meant(error: click.ClickException) -> str | None:
     elif typed and param is not None and isinstance(param.type, click.Choice):
         known = [str(choice) for choice in param.type.choices]
     near = difflib.get_close_matches(typed[1], known, 1) if typed else []
-    if "did you mean" in error.message.lower() or not known:
+    if "did you mean" in error.format_message().lower() or not known:
         return None
     return f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}."

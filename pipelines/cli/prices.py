@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines.cli.dates import DAY
 from pipelines.cli.main import Context
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 _BUILT_IN = "built-in"
 _ROWS_SHOWN = 40
-_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group(name="prices")
@@ -139,7 +139,7 @@ def _texts_at(paths: tuple[Path, ...]) -> tuple[dict[str, str], dict[str, str]]:
 @command.command(name="diff")
 @click.argument("first", metavar="LIST")
 @click.argument("second", metavar="[LIST]", default=_BUILT_IN)
-@click.option("--on", type=_DAY, help="Day whose prices are compared; by default that of the newest list.")
+@click.option("--on", type=DAY, help="Day whose prices are compared; by default that of the newest list.")
 @click.option("--all", "show_all", is_flag=True, help="Show every difference, not the largest.")
 @click.pass_obj
 def diff(obj: Context, first: str, second: str, on: datetime | None, show_all: bool) -> None:
@@ -233,10 +233,10 @@ def _book(obj: Context) -> Any:
 @click.argument("kind")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @click.option(
-    "--read-on", type=_DAY, help="Day on which the list was read; by default the date in its file name."
+    "--read-on", type=DAY, help="Day on which the list was read; by default the date in its file name."
 )
 @click.option(
-    "--since", type=_DAY, help="Day from which undated prices are taken to hold; by default the day read."
+    "--since", type=DAY, help="Day from which undated prices are taken to hold; by default the day read."
 )
 @click.option("--provider", "providers", multiple=True, help="Import this provider only; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Say what would be written, and write nothing.")

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from pipelines.cli.dates import DAY
 from pipelines.cli.main import Context
 
 
@@ -13,9 +14,7 @@ def command() -> None:
 
 
 @command.command(name="daily")
-@click.option(
-    "--date", "on", type=click.DateTime(["%Y-%m-%d"]), help="Business day; by default the latest with rows."
-)
+@click.option("--date", "on", type=DAY, help="Business day; by default the latest with rows.")
 @click.option("--format", "output_format", type=click.Choice(["html"]), default="html", show_default=True)
 @click.pass_obj
 def daily(obj: Context, on: datetime | None, output_format: str) -> None:

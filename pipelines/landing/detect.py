@@ -20,6 +20,7 @@ from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.known_names import told_names
 from pipelines.landing.layout import header_of, is_table
 from pipelines.landing.plain import plain_bytes
+from pipelines.landing.proposal import proposed_source
 from pipelines.landing.split import Overlong
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import memory_connection
@@ -54,7 +55,13 @@ def detect_kind(file: StoredFile) -> Detection:
     if not votes:
         if any(is_vllm_log(record["line"]) for record in records if isinstance(record.get("line"), str)):
             raise DataError(f"{file.path} is {INSTEAD}.")
-        seen = told_names({str(key) for record in records for key in record if key != "line"})
+        names = list(dict.fromkeys(str(key) for record in records for key in record if key != "line"))
+        seen = told_names(names)
+        if (source := proposed_source(names, file.path)) is not None:
+            raise DataError(
+                f"{file.path} is of no known format (keys seen: {seen}), but its columns look like ours; describe "
+                f"it in nanodollar.toml and `nanodollar run`:\n\n{source}\n"
+            )
         raise DataError(
             f"{file.path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."
         )

@@ -19,6 +19,7 @@ from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.identity import Grown, Identity
 from pipelines.landing.known_names import told_names
 from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
+from pipelines.landing.proposal import proposed_mapping
 from pipelines.landing.read import Layout
 from pipelines.landing.split import Overlong, Piece
 
@@ -135,7 +136,8 @@ def header_of(text: bytes) -> Layout:
 def _check_columns(present: Sequence[str], importer: Importer, columns: dict[str, str]) -> None:
     wanted = [columns.get(name, name) for name in importer.columns]
     if not set(wanted) & set(present):
-        hint = ' or map them with columns = {canonical = "theirs"}' if importer.takes_columns else ""
+        mapping = proposed_mapping(present, importer.kind) or 'columns = {canonical = "theirs"}'
+        hint = f" or map them with {mapping}" if importer.takes_columns else ""
         raise DataError(
             f"it has none of the columns of {importer.kind} but {told_names(present)}; "
             f"check the source's kind{hint}"

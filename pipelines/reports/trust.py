@@ -181,8 +181,9 @@ def _left_out(total: Row, pools: Row, spend_usd: Decimal | None) -> list[str]:
     known = [guess for guess in (total["estimated_usd"], pools.get("estimated_usd")) if guess is not None]
     about = f"about {_usd(sum(known, Decimal(0)))}" if known else "an unknown amount"
     more = " or more" if known and pools.get("has_no_estimate") else ""
-    least = "nothing is priced" if spend_usd is None else f"at least {_usd(spend_usd)} was spent"
-    return [f"{least}; {about}{more} is not priced"]
+    if spend_usd is None:
+        return [f"nothing is priced: {about}{more} was spent"]
+    return [f"at least {_usd(spend_usd)} was spent; {about}{more} is not priced"]
 
 
 def _usd(amount: Decimal) -> str:

@@ -49,6 +49,7 @@ def test_gpu_hours_without_a_price_are_named_with_an_estimate_at_the_nearest_reg
             # Of an older lake, which counted nothing.
             pool(chip="Old", unpriced_gpu_seconds=None),
             pool(deployment="priced", billed_usd=1),
+            pool(chip="unknown", region="unknown", unpriced_gpu_seconds=360),
         ],
         ref_gpu_prices=[
             rate(5),
@@ -57,15 +58,17 @@ def test_gpu_hours_without_a_price_are_named_with_an_estimate_at_the_nearest_reg
             rate(3, provider="gcp", region="us-east-9"),
         ],
     )
-    assert (found.is_passed, found.severity, found.failed_count) == (False, "error", 3)
-    assert "16.5 GPU hours have no price (about $40.00 at the nearest rates, in no sum)" in found.summary
+    assert (found.is_passed, found.severity, found.failed_count) == (False, "error", 4)
+    assert "16.6 GPU hours have no price (about $40.00 at the nearest rates, in no sum)" in found.summary
     line = (
         "{chip: H100, region: us-east-9, commitment: on_demand, usd_per_gpu_hour: 5, valid_from: 2026-11-02}"
     )
     assert found.failed_ids[0] == (
-        f"8.0 GPU hours, about $40.00 as aws bills on_demand in us-east-1; prices/gpu/aws.yml: - {line}"
+        f"8.0 GPU hours, about $40.00 as aws bills on_demand in us-east-1; "
+        f"add to `rates:` of prices/gpu/aws.yml: - {line}"
     )
     assert "0.5 GPU hours, no sheet has the chip" in found.failed_ids[2]
+    assert "no record says the region or chip of replicas: land their nodes too" in found.failed_ids[3]
 
 
 def test_a_fleet_whose_hours_have_prices_passes() -> None:

@@ -92,7 +92,7 @@ LINES = [
     (["sql", "--format", "cvs", "SELECT 1"], "Did you mean 'csv'?"),
     (["ingest", "no/such/file.jsonl"], "does not exist; check the path"),
     (["close", "2026-13"], "2026-13"),
-    (["report", "daily", "--date", "2026-13-01"], "2026-13-01"),
+    (["report", "daily", "--date", "2026-13-01"], "'2026-13-01' is no date; write it like 2026-11-02"),
     (["ui", "--port", "99999"], "99999"),
 ]
 

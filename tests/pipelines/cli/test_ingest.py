@@ -121,6 +121,18 @@ def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
             "fits k8s_pod and requests equally well; say which with --kind",
         ),
         (
+            b"Time,model_name,Prompt Tokens,customer\n1,2,3,4\n",
+            [],
+            1,
+            'input_uncached_tokens = "Prompt Tokens", tenant = "customer", provider = { value = "..." } }',
+        ),
+        (
+            b"pod,status,timestamp,gpu\n1,2,3,4\n",
+            ["--kind", "replica_events"],
+            1,
+            'event = "status", event_at = "timestamp", chip = "gpu", deployment = { value = "..." } }',
+        ),
+        (
             b"a,b\n1,2\n",
             ["--kind", "requests"],
             1,

@@ -257,7 +257,7 @@ def test_pools_without_a_price_are_named_and_never_zero():
     insert(con, "core.pool_hours", [pool_hour(NOON, ON, **unpriced)])
     make_marts(con, days=1)
     page = render(con)
-    assert "nothing is priced; an unknown amount is not priced" in page.ids["trust"]
+    assert "nothing is priced: an unknown amount was spent" in page.ids["trust"]
     assert "1 pool-hour of GPUs without a price are left out, with no estimate" in page.ids["trust"]
     assert "1 pool-hour (1.0 GPU hours) have no price" in page.text
     assert page.tables["model"][0].words() == [
