@@ -104,6 +104,7 @@ METADATA: dict[str, tuple[str, ...]] = {
     "team_alias": ("user_api_key_team_alias",),
     "key_alias": ("user_api_key_alias",),
     "user_email": ("user_api_key_user_email",),
+    "end_user_id": ("user_api_key_end_user_id",),
     "retry_of": ("spend_logs_metadata.retry_of",),
     "fallback_cause": ("spend_logs_metadata.fallback_cause",),
     "prefix_hash": ("spend_logs_metadata.prefix_hash",),

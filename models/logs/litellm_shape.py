@@ -117,7 +117,11 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         batch_id=pl.when(is_batch).then(request_id),
         tenant=pl.coalesce(pl.col("tag_tenant"), "meta_tenant", "organization_id", "team"),
         team=pl.coalesce(pl.col("tag_team"), "meta_team", "team", _text("team_alias")),
-        user_id=pl.coalesce("user_id", pl.col("tag_user_id"), _text("end_user"), _text("user_email")),
+        user_id=pl.coalesce(
+            "user_id",
+            pl.col("tag_user_id"),
+            *(_text(name) for name in ("end_user", "end_user_id", "user_email")),
+        ),
         # Two clocks may put an end before the start: then it is not known.
         finished_at=pl.when(pl.col("finished_at") >= pl.col("started_at")).then(pl.col("finished_at")),
         session_id=_text("session_id"),

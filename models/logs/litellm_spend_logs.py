@@ -15,9 +15,10 @@ _FIELDS = {
     "call_id": f"coalesce({text('litellm_call_id')}, {held('call_id')})",
     "api_key": text("api_key"),
     "cost": "spend",
-    "user_id": text('"user"'),
-    "team": text("team_id"),
-    "organization_id": text("organization_id"),
+    # What a column lacks the metadata has: that of the key.
+    "user_id": f"""coalesce({text('"user"')}, {text(held("user_id"))})""",
+    "team": f"coalesce({text('team_id')}, {text(held('team_id'))})",
+    "organization_id": f"coalesce({text('organization_id')}, {text(held('org_id'))})",
     "trace_id": "NULL::VARCHAR",
     "tier": held("tier"),
     "tool_cost": held("tool_cost"),

@@ -7,6 +7,7 @@ import duckdb
 
 from pipelines.project import Project
 from pipelines.reports.trust import trust_of_days
+from pipelines.reports.wording import plural
 
 _DAYS_AT_MOST = 31
 _MODELS_AT_MOST = 3
@@ -37,7 +38,7 @@ def standing(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime)
     span = {"first": first, "last": last, "most": _MODELS_AT_MOST}
     lines = [found.of(_named(first, last))]
     lines += [
-        f"  no price: {model} of {provider} in {attempts:,} attempts; "
+        f"  no price: {model} of {provider} in {plural(attempts, 'attempt')}; "
         f"`nanodollar explain {example}` says what to add."
         for provider, model, attempts, example in con.execute(_UNPRICED, span).fetchall()
     ]
