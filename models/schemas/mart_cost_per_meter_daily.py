@@ -33,6 +33,11 @@ TABLE = Table(
             name="unpriced_quantity", dtype=pl.Decimal(38, 6), comment="Units without a price", required=True
         ),
         Column(name="usage_usd", dtype=USD, comment="Dollars of the priced units", required=True),
+        Column(
+            name="list_usd",
+            dtype=USD,
+            comment="The same at list prices; of a meter under a contract by its share of an attempt's cost",
+        ),
     ),
     key=(
         "accrued_on", "utc_on", "source", "provider", "model", "region", "service_tier", "tenant", "team",
