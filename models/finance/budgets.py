@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from models.documents import Instant, Strict, read_documents
 from models.finance.chargeback_rules import Name, known_kind
+from models.finance.scenarios import Scenario
 from models.money import half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.ref_budgets import BUDGET_SCOPE
@@ -55,10 +56,11 @@ class BudgetFile(Strict):
 
     version: Literal[1]
     budgets: tuple[Budget, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
 
 
-def load_budgets(text: str, *, path: str) -> pl.DataFrame:
-    """Return ref.budgets.
+def load_budgets(text: str, *, path: str) -> dict[str, pl.DataFrame]:
+    """Return ref.budgets and ref.scenarios.
 
     Args:
         text: YAML of the file; empty when the project has none.
@@ -68,8 +70,19 @@ def load_budgets(text: str, *, path: str) -> pl.DataFrame:
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
     rows: list[dict[str, Any]] = []
+    scenarios: list[dict[str, Any]] = []
     for document in read_documents(text, path=path):
-        for place, entry in enumerate(document.parse(BudgetFile).budgets):
+        file = document.parse(BudgetFile)
+        scenarios += [
+            scenario.model_dump(exclude={"note"})
+            | {
+                "entry_number": len(scenarios) + place,
+                "sheet_path": path,
+                "sheet_line": document.line(("scenarios", place)),
+            }
+            for place, scenario in enumerate(file.scenarios)
+        ]
+        for place, entry in enumerate(file.budgets):
             rows.append(
                 entry.model_dump(exclude={"note", "kinds", "thresholds_percent"})
                 | {
@@ -80,7 +93,10 @@ def load_budgets(text: str, *, path: str) -> pl.DataFrame:
                     "sheet_line": document.line(("budgets", place)),
                 }
             )
-    return table("ref.budgets").frame(rows)
+    return {
+        "ref.budgets": table("ref.budgets").frame(rows),
+        "ref.scenarios": table("ref.scenarios").frame(scenarios),
+    }
 
 
 def budget_status(

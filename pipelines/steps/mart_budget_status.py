@@ -1,7 +1,6 @@
 """mart.budget_status: how far each budget is spent, how fast, and when it runs out."""
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
 
 import polars as pl
 
@@ -10,7 +9,15 @@ from models.schemas.cost_kinds import KIND_OF_COMPONENT
 from models.schemas.ref_budgets import BUDGET_SCOPE
 from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
-from pipelines.steps.months import LONGEST_MONTH, month_after, months_of, moved_by, settled, whole_months
+from pipelines.steps.months import (
+    LONGEST_MONTH,
+    known_until,
+    month_after,
+    months_of,
+    moved_by,
+    settled,
+    whole_months,
+)
 
 _LONGEST_PERIOD = timedelta(days=366)
 STEP = Step(
@@ -34,12 +41,12 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     """Hold the spend of each budget's period against it, as far as its business days have ended."""
     months, kept = settled(inputs, STEP.table, months_of(window))
     budgets = inputs.whole("ref.budgets")
-    if not months or budgets.is_empty():
+    known = known_until(inputs, window)
+    if not months or budgets.is_empty() or known is None:
         return {STEP.table: kept}
     days = {"from_on": months[0].replace(month=1), "to_on": month_after(months[-1])}
     spend = inputs.query(_SPEND, days).with_columns(
         pl.col("component").replace_strict(KIND_OF_COMPONENT, return_dtype=pl.String).alias("cost_kind")
     )
-    today = window.now.astimezone(ZoneInfo(window.time_zone)).date()
-    rows = budget_status(spend, budgets, months=months, as_of=today - timedelta(days=1))
+    rows = budget_status(spend, budgets, months=months, as_of=known)
     return {STEP.table: pl.concat([kept, rows])}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import duckdb
 import polars as pl
@@ -76,3 +77,13 @@ def moved_by(dotted: str, *names: str) -> Callable[..., list[datetime | date]]:
         return [on for (on,) in found]
 
     return moved
+
+
+def known_until(inputs: Inputs, window: Window) -> date | None:
+    """Return the last business day that has ended and has any spend; what has not landed is no day without spend."""
+    today = window.now.astimezone(ZoneInfo(window.time_zone)).date()
+    last = inputs.query(
+        "SELECT max(accrued_on) AS last_on FROM mart.spend_daily WHERE accrued_on < ?", [today]
+    )
+    found: date | None = last.item()
+    return found

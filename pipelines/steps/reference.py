@@ -43,7 +43,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
         **load_chargeback(project.finance_text("chargeback"), path=finance.chargeback),
         "ref.signoffs": load_signoffs(project.finance_text("signoffs"), path=finance.signoffs),
-        "ref.budgets": load_budgets(project.finance_text("budgets"), path=finance.budgets),
+        **load_budgets(project.finance_text("budgets"), path=finance.budgets),
         "ref.journal_accounts": load_journal(project.finance_text("journal"), path=finance.journal),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
     }

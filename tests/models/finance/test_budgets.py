@@ -30,7 +30,7 @@ def spent(first: date, *usd: str, **facts: Any) -> list[dict[str, Any]]:
 def status(budgets: str, spend: list[dict[str, Any]], *, as_of: date, months: list[date] | None = None):
     return budget_status(
         pl.DataFrame(spend, schema=SPEND),
-        load_budgets(f"version: 1\nbudgets:\n  - {budgets}\n", path="budgets.yml"),
+        load_budgets(f"version: 1\nbudgets:\n  - {budgets}\n", path="budgets.yml")["ref.budgets"],
         months=months or [NOV],
         as_of=as_of,
     ).to_dicts()
