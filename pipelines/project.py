@@ -71,11 +71,20 @@ class Project:
 
     @property
     def catalog(self) -> str:
-        """DuckLake's catalog, such as `sqlite:/folder/warehouse/catalog.sqlite` or `postgres:dbname=...`."""
+        """DuckLake's catalog, such as `sqlite:/folder/warehouse/catalog.sqlite` or `postgres:dbname=...`.
+
+        Raises:
+            ConfigurationError: it is neither.
+        """
         catalog = self.settings.warehouse.catalog
         text = catalog.value() if isinstance(catalog, SecretSetting) else catalog
         if text.startswith("sqlite:"):
             return f"sqlite:{self.folder / text.removeprefix('sqlite:')}"
+        if not text.startswith("postgres:"):
+            raise ConfigurationError(
+                f"[warehouse] catalog in {self.folder / SETTINGS_FILE} begins neither with sqlite: nor with postgres:; "
+                f"write it like sqlite:warehouse/catalog.sqlite or postgres:dbname=lake host=db."
+            )
         return text
 
     @property

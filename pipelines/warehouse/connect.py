@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import duckdb
 import duckdb_extensions
@@ -25,11 +24,9 @@ from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 from pipelines.quoting import sql_text
-from pipelines.warehouse.claim import claim
+from pipelines.warehouse.claim import Claim, claim
+from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.turns import turn
-
-if TYPE_CHECKING:
-    import psycopg
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 METADATA = "__ducklake_metadata_nanodollar"
@@ -60,9 +57,10 @@ def _attach(
         load_extension(con, "sqlite_scanner")
         file = Path(catalog.removeprefix("sqlite:"))
         if not file.exists() or file.stat().st_size == 0:
-            _refuse_lost_catalog(file, project)
+            _refuse_lost_catalog(project, f"{file} is {'empty' if file.exists() else 'gone'}")
             if read_only:
                 raise DataError(f"There is no warehouse at {file} yet; run `nanodollar run` first.")
+            file.unlink(missing_ok=True)
             file.parent.mkdir(parents=True, exist_ok=True)
             with sqlite3.connect(file) as fresh:
                 # WAL lets analysts read while a run writes.
@@ -80,12 +78,18 @@ def _attach(
         "OVERRIDE_DATA_PATH true",
         "DATA_INLINING_ROW_LIMIT 0",
     ]
-    if read_only:
-        options.append("READ_ONLY")
+    options.append("READ_ONLY" if read_only else "CREATE_IF_NOT_EXISTS false")
     if snapshot is not None:
         options.append(f"SNAPSHOT_VERSION {snapshot}")
+    attach = f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})"
     try:
-        con.execute(f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})")
+        try:
+            con.execute(attach)
+        except duckdb.InvalidInputException as error:
+            if read_only or "creating a new DuckLake is explicitly disabled" not in str(error):
+                raise
+            _refuse_lost_catalog(project, "that [warehouse] catalog names is empty")
+            con.execute(attach.replace("CREATE_IF_NOT_EXISTS false", "CREATE_IF_NOT_EXISTS true"))
     except duckdb.Error as error:
         # Without its cause, whose words may hold the password.
         raise DataError(
@@ -97,16 +101,14 @@ def _attach(
     con.execute("USE nanodollar")
 
 
-def _refuse_lost_catalog(file: Path, project: Project) -> None:
+def _refuse_lost_catalog(project: Project, what: str) -> None:
     """Raise where the lake has files but no catalog: a new one would begin from nothing without a word."""
-    data = Path(project.data_path)
-    if next(data.rglob("*.parquet"), None) is not None:
+    if LakeFiles(project).listed():
         raise DataError(
-            f"The catalog {file} is {'empty' if file.exists() else 'gone'}, while the lake's files lie in {data}: "
-            f"closed months and corrections, and what has landed, are lost with it. Put it back from a backup; or move "
-            f"{data} away, and `nanodollar run` lands and computes all again, with no month closed."
+            f"The catalog {what}, while the lake's files lie in {project.data_path}: closed months and corrections, "
+            f"and what has landed, are lost with it. Put it back from a backup; or move {project.data_path} away, and "
+            f"`nanodollar run` lands and computes all again, with no month closed."
         )
-    file.unlink(missing_ok=True)
 
 
 def _tell_store(con: duckdb.DuckDBPyConnection, project: Project) -> None:
@@ -171,7 +173,7 @@ class Lake:
         self._project = project
         self._reader: duckdb.DuckDBPyConnection | None = None
         self._writer: duckdb.DuckDBPyConnection | None = None
-        self._claim: psycopg.Connection | None = None
+        self._claim: Claim | None = None
         self._lock = threading.Lock()
 
     @contextmanager
@@ -189,8 +191,7 @@ class Lake:
         with self._lock:
             if self._writer is None:
                 self._claim = claim(self._project)
-                if self._claim is not None:
-                    weakref.finalize(self, self._claim.close)
+                weakref.finalize(self, self._claim.close)
                 self._writer = self._open(read_only=False)
         with self._session(self._writer) as con:
             yield con

@@ -4,12 +4,13 @@ A damaged file is taken out of the catalog, and partitions that do not hold what
 forgotten; the run that follows lands and computes them anew. What only the lake knew is named as lost.
 """
 
+import contextlib
 import hashlib
+import json
 import os
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 
 import duckdb
 import polars as pl
@@ -24,24 +25,31 @@ from pipelines.quoting import sql_text
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import content_hash, partition_key, partition_value
 from pipelines.warehouse.connect import METADATA
-from pipelines.warehouse.data_files import dead_drafts
+from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.turns import turn
 
 _SETTLED = timedelta(seconds=5)
 """A file is written before its commit; one that is later by more was changed."""
-_FILES = f"""
-SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TIMESTAMPTZ, f.record_count,
-       f.file_size_bytes, d.data_file_id IS NOT NULL,
-       CASE WHEN f.path_is_relative
-         THEN concat(CASE WHEN s.path_is_relative THEN $data || s.path ELSE s.path END, t.path, f.path) ELSE f.path END
-FROM {METADATA}.ducklake_data_file f
+_PLACE = """CASE WHEN NOT f.path_is_relative THEN f.path
+            ELSE concat(CASE WHEN s.path_is_relative THEN $data || s.path ELSE s.path END, t.path, f.path) END"""
+_TABLE = f"""
 JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
 JOIN {METADATA}.ducklake_snapshot n ON n.snapshot_id = f.begin_snapshot
+"""
+_FILES = f"""
+SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TIMESTAMPTZ, f.record_count,
+       f.file_size_bytes, d.data_file_id IS NULL, {_PLACE}
+FROM {METADATA}.ducklake_data_file f {_TABLE}
 LEFT JOIN {METADATA}.ducklake_delete_file d ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL
 WHERE f.end_snapshot IS NULL
+UNION ALL
+SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TIMESTAMPTZ, f.delete_count,
+       f.file_size_bytes, false, {_PLACE}
+FROM {METADATA}.ducklake_delete_file f {_TABLE} WHERE f.end_snapshot IS NULL
 """
+"""Data files, and the files that say which of their rows are deleted: without these nothing of a data file is known."""
 _NAMED = f"""
 SELECT path FROM {METADATA}.ducklake_data_file UNION ALL SELECT path FROM {METADATA}.ducklake_delete_file
 UNION ALL SELECT path FROM {METADATA}.ducklake_files_scheduled_for_deletion
@@ -64,12 +72,13 @@ class DamagedFile:
 
     table: str
     file_id: int
-    path: Path
+    place: str
+    is_there: bool
     what: str
 
     @property
     def sentence(self) -> str:
-        return f"{self.path} of {self.table} {self.what}"
+        return f"{self.place} of {self.table} {self.what}"
 
 
 def mend(warehouse: Warehouse) -> list[str]:
@@ -106,51 +115,74 @@ def _sweep(warehouse: Warehouse) -> None:
     project = warehouse.project
     for draft in dead_drafts(project):
         draft.unlink(missing_ok=True)
-    data = Path(project.data_path)
-    if project.data_path.startswith(SCHEME) or not data.exists():
-        return
     # Files get their names, and their commit, within one turn: in ours, what is not named is nobody's.
     with turn(project), warehouse.reading() as con:
-        named = {Path(row[0]).name for row in con.execute(_NAMED).fetchall()}
-        for file in data.rglob("*.parquet"):
-            if file.name not in named and not file.name.startswith(".") and ".drafts" not in file.parts:
-                file.unlink(missing_ok=True)
+        named = {row[0].rpartition("/")[2] for row in con.execute(_NAMED).fetchall()}
+        files = LakeFiles(project)
+        for place in files.listed():
+            name = place.rpartition("/")[2]
+            if name not in named and not name.startswith(".") and "/.drafts/" not in place:
+                files.remove(place)
 
 
 def damaged_files(con: duckdb.DuckDBPyConnection, project: Project) -> list[DamagedFile]:
-    """Return the files of a lake on disks that are gone, have another size, or were changed after they were written."""
-    if project.data_path.startswith(SCHEME):
-        return []
+    """Return the files of a lake that are gone, have another size, or were changed after they were written."""
+    known = con.execute(_FILES.replace("$data", sql_text(f"{project.data_path.rstrip('/')}/"))).fetchall()
+    files = LakeFiles(project)
+    there = files.looked_up(row[-1] for row in known)
+    found_good = _FoundGood(project)
     found = []
-    data = f"{project.data_path.rstrip('/')}/"
     hashes: dict[str, dict[str, str]] = {}
-    for dotted, file_id, written_at, count, size, has_deletes, place in con.execute(
-        _FILES.replace("$data", sql_text(data))
-    ).fetchall():
-        path = Path(place)
-        what = _wrong_outside(path, size)
-        if what is None and path.stat().st_mtime > (written_at + _SETTLED).timestamp():
+    for dotted, file_id, written_at, count, size, is_whole, place in known:
+        stored = there.get(place)
+        what = None
+        if stored is None:
+            what = "is gone"
+        elif stored.size_bytes != size:
+            what = f"has {stored.size_bytes:,} bytes instead of {size:,}"
+        elif stored.modified_at > written_at + _SETTLED and not found_good.has(place, stored.modified_at):
             if dotted not in hashes:
                 hashes[dotted] = _content_hashes(con, dotted)
-            what = _wrong_inside(path, schema_of(dotted), count, {} if has_deletes else hashes[dotted])
+            content = files.content(place)
+            what = _wrong_inside(content, schema_of(dotted), count, hashes[dotted] if is_whole else {})
             if what is None:  # It was copied or touched, and need not be read again.
-                os.utime(path, (written_at.timestamp(), written_at.timestamp()))
+                found_good.add(place, stored.modified_at)
         if what is not None:
-            found.append(DamagedFile(dotted, file_id, path, what))
+            found.append(DamagedFile(dotted, file_id, place, stored is not None, what))
+    found_good.keep()
     return found
 
 
-def _wrong_outside(path: Path, size: int) -> str | None:
-    if not path.exists():
-        return "is gone"
-    found = path.stat().st_size
-    return None if found == size else f"has {found:,} bytes instead of {size:,}"
+class _FoundGood:
+    """Files that are newer than their commit, by copies or by a store's own clock, and were read and found good."""
+
+    def __init__(self, project: Project) -> None:
+        self._file = project.own_folder / ".nanodollar.files_found_good.json"
+        self._before: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self._before = json.loads(self._file.read_text(encoding="utf-8"))
+        self._now: dict[str, str] = {}
+
+    def has(self, place: str, modified_at: datetime) -> bool:
+        is_known = self._before.get(place) == modified_at.isoformat()
+        if is_known:
+            self.add(place, modified_at)
+        return is_known
+
+    def add(self, place: str, modified_at: datetime) -> None:
+        self._now[place] = modified_at.isoformat()
+
+    def keep(self) -> None:
+        if self._now != self._before:
+            draft = self._file.with_suffix(f".{os.getpid()}.draft")
+            draft.write_text(json.dumps(self._now), encoding="utf-8")
+            draft.replace(self._file)
 
 
-def _wrong_inside(path: Path, table: Table, count: int, hashes: dict[str, str]) -> str | None:
+def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, str]) -> str | None:
     """Say what is wrong with what a file holds: it does not read, or its partitions are not those committed."""
     try:
-        rows = pl.read_parquet(path)
+        rows = pl.read_parquet(content)
     except (pl.exceptions.PolarsError, OSError) as error:
         return f"does not read ({str(error).splitlines()[0]})"
     if rows.height != count:
@@ -159,7 +191,7 @@ def _wrong_inside(path: Path, table: Table, count: int, hashes: dict[str, str]) 
         return None
     for (value,), part in rows.group_by(table.partition, maintain_order=True):
         known = hashes.get(partition_key(value))
-        as_file = hashlib.sha256(path.read_bytes()).hexdigest() if part.height == count else None
+        as_file = hashlib.sha256(content).hexdigest() if part.height == count else None
         if known is not None and known not in {content_hash(table.conform(part.lazy()).collect()), as_file}:
             return f"holds other rows of {partition_key(value)} than were committed"
     return None
@@ -203,9 +235,10 @@ def _take_out(warehouse: Warehouse, damaged: list[DamagedFile]) -> None:
             con.execute(f"DELETE FROM {METADATA}.{name} WHERE data_file_id IN ({ids})")
         con.execute("COMMIT")
     warehouse.lake.close()
+    files = LakeFiles(warehouse.project)
     for file in damaged:
-        if file.path.exists():
-            file.path.rename(file.path.with_suffix(".damaged"))
+        if file.is_there:
+            files.set_aside(file.place)
 
 
 def _counted_otherwise(con: duckdb.DuckDBPyConnection) -> list[str]:

@@ -9,6 +9,10 @@ With `data_path` on the disk both are one; with `s3://bucket/prefix` a file is s
 import os
 import re
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.fs
@@ -71,6 +75,82 @@ class DataFiles:
             ) from error
         path.unlink()
         return address
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file of the lake as its disk or its store has it."""
+
+    size_bytes: int
+    modified_at: datetime
+
+
+class LakeFiles:
+    """The files under the lake's data path, on a disk or in a store, named by the addresses that the catalog has.
+
+    Raises:
+        DataError: the store cannot be listed, read or changed.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._is_remote = _is_remote(project)
+        self._root = f"{project.data_path.rstrip('/')}/"
+        self._files = object_store() if self._is_remote else pyarrow.fs.LocalFileSystem()
+
+    def listed(self) -> dict[str, Stored]:
+        """Return every Parquet file under the data path by its address."""
+        selector = pyarrow.fs.FileSelector(self._path(self._root), recursive=True, allow_not_found=True)
+        with self._in_reach():
+            return self._stored(self._files.get_file_info(selector))
+
+    def looked_up(self, addresses: Iterable[str]) -> dict[str, Stored]:
+        """Return those of some files that are there; a store is asked for all that it has in one go."""
+        wanted = {*addresses}
+        found: dict[str, Stored] = {}
+        if self._is_remote:
+            found = {name: file for name, file in self.listed().items() if name in wanted}
+            wanted = {name for name in wanted - found.keys() if not name.startswith(self._root)}
+        with self._in_reach():
+            return found | self._stored(self._files.get_file_info([self._path(name) for name in wanted]))
+
+    def content(self, address: str) -> bytes:
+        with self._in_reach(), self._files.open_input_stream(self._path(address)) as stream:
+            content: bytes = stream.read()
+            return content
+
+    def set_aside(self, address: str) -> None:
+        """Rename a file to one that the lake does not read."""
+        with self._in_reach():
+            self._files.move(self._path(address), self._path(f"{address.removesuffix('.parquet')}.damaged"))
+
+    def remove(self, address: str) -> None:
+        with self._in_reach():
+            self._files.delete_file(self._path(address))
+
+    def _stored(self, found: Iterable[pyarrow.fs.FileInfo]) -> dict[str, Stored]:
+        scheme = SCHEME if self._is_remote else ""
+        return {
+            f"{scheme}{info.path}": Stored(int(info.size), info.mtime)
+            for info in found
+            if info.type == pyarrow.fs.FileType.File and info.path.endswith(".parquet")
+        }
+
+    def _path(self, address: str) -> str:
+        return address.removeprefix(SCHEME)
+
+    @contextmanager
+    def _in_reach(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._is_remote:
+                raise
+            raise DataError(
+                f"The lake's files under {self._project.data_path} cannot be had ({first_line(error)}). Check [warehouse] data_path "
+                f"in {self._project.folder / 'nanodollar.toml'}, AWS_ENDPOINT_URL and the AWS keys in the environment, "
+                f"and run it again."
+            ) from error
 
 
 def _placed(draft: Path) -> Path:

@@ -1,5 +1,6 @@
 """Real servers for tests: an S3 API and PostgreSQL, alive as long as the block."""
 
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,8 @@ def s3_server() -> Iterator[str]:
     server.start()
     try:
         host, port = server.get_host_and_port()
+        # What another server of this process was told is there still.
+        urllib.request.urlopen(f"http://{host}:{port}/moto-api/reset", data=b"")
         yield f"http://{host}:{port}"
     finally:
         server.stop()

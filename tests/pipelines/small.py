@@ -45,6 +45,12 @@ models:
 """
 """Prices of the model that the books lack; `rate` is that of its uncached input."""
 
+CLOSE_NOVEMBER = """
+INSERT INTO ops.closed_periods (period, closed_from, closed_to, closed_at, known_at, time_zone)
+VALUES ('2026-11', DATE '2026-11-01', DATE '2026-12-01', now(), now(), 'UTC')
+"""
+"""SQL that closes the month of the small company before it has ended, which the command refuses."""
+
 
 @dataclass(frozen=True)
 class Outcome:

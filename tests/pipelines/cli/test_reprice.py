@@ -10,7 +10,15 @@ import pytest
 
 from pipelines.project import Project, find_project
 from pipelines.warehouse.connect import Lake
-from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_company, write_lines
+from tests.pipelines.small import (
+    CLOSE_NOVEMBER,
+    HOUSE_SHEET,
+    gateway_row,
+    nanodollar,
+    query,
+    write_company,
+    write_lines,
+)
 
 FACTS = "SELECT request_id, effective_usd, price_id FROM core.request_costs ORDER BY ALL"
 CORRECTIONS = (
@@ -50,10 +58,7 @@ def add_price(company: Project, rate: int) -> None:
 
 def close_november(company: Project) -> None:
     with Lake(company).writing() as con:
-        con.execute(
-            "INSERT INTO ops.closed_periods VALUES "
-            "('2026-11', DATE '2026-11-01', DATE '2026-12-01', now(), now(), 'UTC', NULL)"
-        )
+        con.execute(CLOSE_NOVEMBER)
 
 
 def test_a_name_that_deployments_yml_maps_is_priced_again_under_what_it_means(company: Project) -> None:

@@ -1,22 +1,28 @@
 """A lake that a team shares: its catalog in PostgreSQL, its Parquet in an S3-compatible store."""
 
+import os
 import shutil
+import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import boto3
 import duckdb
+import psycopg
 import pytest
 
 from pipelines.project import Project, find_project
+from pipelines.warehouse import damage
 from pipelines.warehouse.connect import Lake
 from tests.pipelines.servers import AWS, postgres_server, s3_server
 from tests.pipelines.small import (
     HOUSE_SHEET,
     SETTINGS,
     gateway_row,
+    make_project,
     nanodollar,
     query,
     write_company,
@@ -77,12 +83,64 @@ def test_a_lake_in_a_store_is_built_corrected_and_published_like_one_on_the_disk
         assert nanodollar(company, "sql", escape).code == 1
     assert all("x.csv" not in key.key for key in bucket.objects.all())
 
+    # Objects that are lost, cut or changed are told and built anew, and one that no commit names goes.
+    facts = "FROM core.request_costs ORDER BY ALL"
+    as_it_was = (query(company, SPEND), query(company, facts))
+    objects = {key.key.split("/")[2]: key for key in bucket.objects.filter(Prefix="house/core/")}
+    newest = {name: bucket.Object(key.key) for name, key in objects.items()}
+    newest["request_costs"].delete()
+    whole = newest["requests"].get()["Body"].read()
+    newest["requests"].put(Body=whole[: len(whole) // 2])
+    whole = newest["pool_hours"].get()["Body"].read()
+    monkeypatch.setattr(damage, "_SETTLED", timedelta(0))
+    newest["pool_hours"].put(Body=whole[:300] + bytes([whole[300] ^ 255]) + whole[301:])
+    bucket.Object("house/core/requests/of_a_kill.parquet").put(Body=whole)
+    mended = nanodollar(company, "run").out
+    for name, what in (("request_costs", "is gone"), ("requests", "has "), ("pool_hours", "does not read (")):
+        assert f"{newest[name].key} of core.{name} {what}" in mended
+    assert (query(company, SPEND), query(company, facts)) == as_it_was
+    assert not [key for key in bucket.objects.all() if "of_a_kill" in key.key]
+    assert "nothing is new" in nanodollar(company, "run").out
+
+    # Without its catalog the lake is not begun anew over its files.
+    there = os.environ["NANODOLLAR_TEST_CATALOG"]
+    with psycopg.connect(there.removeprefix("postgres:"), autocommit=True) as con:
+        con.execute("CREATE DATABASE fresh")
+    with monkeypatch.context() as patch:
+        patch.setenv("NANODOLLAR_TEST_CATALOG", there.replace("/postgres?", "/fresh?"))
+        lost = nanodollar(company, "run")
+    assert lost.code == 1
+    assert (
+        "is empty, while the lake's files lie in s3://lake/house: closed months and corrections" in lost.err
+    )
+
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     write_lines(company.folder / "landing/gateway/more.jsonl", [gateway_row("more", "2026-11-02 09:21:00")])
     refused = nanodollar(company, "run")
     assert refused.code == 1
-    assert "The lake's files under s3://lake/house cannot be had (IO Error: Could not connect" in refused.err
+    assert "The lake's files under s3://lake/house cannot be had (" in refused.err
     assert "AWS_ENDPOINT_URL and the AWS keys in the environment, and run it again." in refused.err
+
+
+def test_a_second_folder_on_a_catalog_in_a_file_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
+    shared = f'catalog = "sqlite:{tmp_path}/it\'s.sqlite"\ndata_path = "{tmp_path}/d\'ata"\n'
+    here, there = (
+        make_project(tmp_path / name, SETTINGS.replace("[warehouse]\n", f"[warehouse]\n{shared}"))
+        for name in ("here", "there")
+    )
+    first, beside = Lake(here), Lake(here)
+    with first.writing(), beside.writing():  # processes of one folder take turns
+        refused = nanodollar(there, "run")
+    first.close()
+    with beside.writing():
+        still = nanodollar(there, "run")
+    beside.close()
+
+    for outcome in (refused, still):
+        assert outcome.code == 1
+        assert f"at work on this catalog ({socket.gethostname()}:{here.folder}): one machine" in outcome.err
+    with Lake(there).writing() as con:
+        assert con.execute("SELECT count(*) FROM raw.requests").fetchall() == [(0,)]
 
 
 def test_a_second_folder_that_would_write_to_the_catalog_is_refused_until_the_first_has_ended(

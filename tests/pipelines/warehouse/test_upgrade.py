@@ -5,17 +5,14 @@ from decimal import Decimal
 from models.schemas import tables
 from pipelines.project import Project
 from pipelines.warehouse.connect import Lake
-from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
+from tests.pipelines.small import CLOSE_NOVEMBER, HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
 
 
 def age(project: Project) -> int:
     """Take a column out of every table that has one to spare, and add one that this version does not know."""
     changed = 0
     with Lake(project).writing() as con:
-        con.execute(
-            "INSERT INTO ops.closed_periods VALUES "
-            "('2026-11', DATE '2026-11-01', DATE '2026-12-01', now(), now(), 'UTC', NULL)"
-        )
+        con.execute(CLOSE_NOVEMBER)
         for table in tables().values():
             if table.select is None:
                 spare = [
