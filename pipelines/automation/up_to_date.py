@@ -145,7 +145,10 @@ def _inputs(project: Project, files: SourceFiles, looked_at: datetime) -> str:
         for file in found:
             digest.update(f"{source}|{file.path}|{file.size_bytes}|{file.modified_at.isoformat()}\n".encode())
             if file.modified_at >= looked_at.astimezone(UTC) - _SETTLED:
-                with contextlib.suppress(OSError), file.open() as handle:  # The landing says what is wrong with it.
+                with (
+                    contextlib.suppress(OSError),
+                    file.open() as handle,
+                ):  # The landing says what is wrong with it.
                     while piece := handle.read(1 << 20):
                         digest.update(piece)
     return digest.hexdigest()

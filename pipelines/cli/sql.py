@@ -41,7 +41,7 @@ SQL ends with ; and may take several lines.
     type=click.Choice(["table", "csv", "json", "parquet"]),
     default="table",
     show_default=True,
-    help="csv, json and parquet go to standard output, whole.",
+    help="csv, json and parquet go to standard output, whole; csv shows control characters as their escapes.",
 )
 @click.pass_obj
 def command(obj: Context, query: str | None, output_format: str) -> None:
@@ -104,8 +104,10 @@ def _spelled_out(text: str) -> str:
 
 def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str) -> None:
     """Write an answer to standard output; a session apart, without the lake, turns its batches into the format."""
-    from pipelines.masking import mask
+    from pipelines.masking import escaped, escaped_json, mask
     from pipelines.warehouse.connect import memory_connection
+
+    escape = escaped_json if output_format == "json" else escaped
 
     with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
         file = Path(folder) / "answer"
@@ -117,7 +119,7 @@ def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str
                 shutil.copyfileobj(answer, sys.stdout.buffer, 1 << 20)
                 return
             for line in answer:
-                sys.stdout.buffer.write(mask(line.decode()).encode())
+                sys.stdout.buffer.write(escape(mask(line.decode())).encode())
 
 
 def _readable(text: str) -> str:

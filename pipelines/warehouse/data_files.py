@@ -147,9 +147,9 @@ class LakeFiles:
             if not self._is_remote:
                 raise
             raise DataError(
-                f"The lake's files under {self._project.data_path} cannot be had ({first_line(error)}). Check [warehouse] data_path "
-                f"in {self._project.folder / 'nanodollar.toml'}, AWS_ENDPOINT_URL and the AWS keys in the environment, "
-                f"and run it again."
+                f"The lake's files under {self._project.data_path} cannot be had ({first_line(error)}). Check "
+                f"[warehouse] data_path in {self._project.folder / 'nanodollar.toml'}, AWS_ENDPOINT_URL and the AWS "
+                f"keys in the environment, and run it again."
             ) from error
 
 

@@ -45,6 +45,18 @@ def test_csv_json_and_table_say_the_same(company: Project) -> None:
     ]
 
 
+def test_no_form_of_an_answer_commands_a_terminal(company: Project) -> None:
+    hostile = "\x1b[31m\x9b2J\u202egnp.exe\x07"
+    query = "SELECT " + " || ".join(f"chr({ord(letter)})" for letter in hostile) + " AS name"
+    shown = {
+        form: nanodollar(company, "sql", query, "--format", form).out for form in ("table", "csv", "json")
+    }
+
+    assert [form for form, text in shown.items() if {*"\x1b\x9b\u202e\x07"} & {*text}] == []
+    assert shown["csv"] == "name\n\\x1b[31m\\x9b2J\\u202egnp.exe\\x07\n"
+    assert json.loads(shown["json"]) == [{"name": hostile}]
+
+
 def test_parquet_goes_whole_to_standard_output(company: Project) -> None:
     done = subprocess.run(
         [*COMMAND, "--project", str(company.folder), "sql", QUERY, "--format", "parquet"],
