@@ -76,6 +76,27 @@ def invoice_reconciliation(
     )
 
 
+def both_sides(lines: pl.DataFrame, ledger: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return lines of usage and rows of the ledger with the `cell` in which they meet; NULL where the bill has none.
+
+    Args:
+        lines: core.invoice_lines of whole bills.
+        ledger: what the ledger holds for them at any grain: the bill's keys and the dimensions, and what else.
+    """
+    billed = _cells(lines)
+    keys = [*_INVOICE, *DIMENSIONS, "unit"]
+    told = lines.filter(_is_usage()).with_row_index("row")
+    placed = told.with_columns(*_dimensions(), _unit().alias("unit")).select("row", *keys)
+    cells = placed.join(billed.select("cell", *keys), on=keys, nulls_equal=True).select("row", "cell")
+    parts = ledger.with_columns(_tier(), _period()).with_row_index("part")
+    return (
+        told.join(cells, on="row", how="left", maintain_order="left").drop("row"),
+        parts.join(matched(billed, parts), on="part", how="left", maintain_order="left").drop(
+            "part", "period"
+        ),
+    )
+
+
 def _period() -> pl.Expr:
     return pl.struct(BILL).hash().alias("period")
 
@@ -106,6 +127,10 @@ def _is_usage() -> pl.Expr:
     return ((pl.col("charge_category") == "Usage") | is_hours) & pl.col("charge_class").is_null()
 
 
+def _unit() -> pl.Expr:
+    return pl.when(pl.col("chip").is_not_null()).then(pl.lit("seconds")).otherwise("consumed_unit")
+
+
 def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     """Add up the lines of usage by what they tell; moved quantities are those of charges outside of their period."""
     start = pl.col("charge_period_start")
@@ -114,11 +139,10 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     # A fee for hours that are listed beside it has no hours of its own.
     is_counted = pl.col("consumed_quantity").is_not_null() | (pl.col("charge_category") == "Purchase")
     is_stated = is_counted.all() & pl.col("consumed_quantity").is_not_null().any()
-    unit = pl.when(pl.col("chip").is_not_null()).then(pl.lit("seconds")).otherwise("consumed_unit")
     return (
         lines.filter(_is_usage())
         .with_columns(*_dimensions())
-        .group_by(*_INVOICE, *DIMENSIONS, unit.alias("unit"), maintain_order=True)
+        .group_by(*_INVOICE, *DIMENSIONS, _unit().alias("unit"), maintain_order=True)
         .agg(
             pl.when(is_stated).then(quantity.sum()).alias("q_inv"),
             pl.when(is_moved).then(quantity.fill_null(0)).otherwise(0).sum().alias("q_timing"),

@@ -39,6 +39,18 @@ _LINE_FIELDS = (
     "fx_usd_per_unit", "fx_on", "effective_usd", "price_id", "sheet_version", "sheet_path", "sheet_line", "valid_from",
     "known_from", "source_url",
 )  # fmt: skip
+_INVOICE_LINE = (
+    "line", "charge_period_start", "charge_category", "charge_description", "model", "meter", "service_tier",
+    "consumed_quantity", "consumed_unit", "billed_cost", "currency", "usd",
+)  # fmt: skip
+_CELL = (
+    "charge_category", "provider", "model", "region", "service_tier", "meter", "invoiced_quantity", "ledger_quantity",
+    "invoiced_usd", "ledger_usd", "difference_usd", "cause",
+)  # fmt: skip
+_LEDGER_ROW = (
+    "day", "log_source", "tenant", "deployment", "model", "region", "service_tier", "meter", "quantity",
+    "unpriced_quantity", "usd",
+)  # fmt: skip
 _RULES = {
     None: "by weight",  # A row of an older version does not say.
     "token_share": "by token_share (weighted tokens a second)",
@@ -48,16 +60,26 @@ _RULES = {
 
 
 @click.command(name="explain")
-@click.argument("request_id")
+@click.argument("request_id", metavar="[REQUEST_ID|LINE]", required=False)
+@click.option(
+    "--invoice", metavar="ID", help="Open an invoice, or with LINE one of its lines, beside the ledger."
+)
 @click.option(
     "--format", "output_format", type=click.Choice(["table", "json"]), default="table", show_default=True
 )
 @click.pass_obj
-def command(obj: Context, request_id: str, output_format: str) -> None:
+def command(obj: Context, request_id: str | None, invoice: str | None, output_format: str) -> None:
     """Show how a request's dollars were made: log line, tokens, rule, price rows, sheet and run.
 
-    REQUEST_ID is an attempt's id, or that of the logical request whose attempts are all shown.
+    REQUEST_ID is an attempt's id, or that of the logical request whose attempts are all shown. With --invoice ID an
+    invoice is opened: its lines, and how they differ from the ledger; LINE shows the rows on both sides of a line. An
+    invoice that has no id yet is named by issuer and month, such as "OpenAI 2026-10".
     """
+    if invoice is not None:
+        _explain_invoice(obj, invoice, request_id, output_format)
+        return
+    if request_id is None:
+        raise click.UsageError("Name a request, or an invoice with --invoice ID.")
     from models.errors import DataError
     from pipelines.warehouse.connect import connect_read_only
 
@@ -84,6 +106,67 @@ def command(obj: Context, request_id: str, output_format: str) -> None:
         click.echo(
             f"{len(attempts)} attempts, {len(known)} with a price, together {_usd(sum(known, Decimal(0)))}"
         )
+
+
+def _explain_invoice(obj: Context, name: str, line: str | None, output_format: str) -> None:
+    from pipelines.cli.opened_invoice import opened_invoice
+    from pipelines.warehouse.connect import connect_read_only
+
+    if line is not None and not line.isdecimal():
+        raise click.UsageError(f"{line!r} is no line of an invoice; lines are numbered from 1.")
+    project = obj.project()
+    with connect_read_only(project) as con:
+        opened = opened_invoice(con, project, name, None if line is None else int(line))
+    if output_format == "json":
+        click.echo(json.dumps(opened, indent=2, default=_plain))
+        return
+    for bill in opened["invoices"]:
+        click.echo(
+            f"Invoice {bill['invoice_id'] or '(not named yet)'} of {bill['invoice_issuer_name']}, from "
+            f"{bill['billing_period_start']:%Y-%m-%d}: {bill['billed_cost'].normalize():f} {bill['billing_currency']} "
+            f"in {bill['line_count']} lines, {bill['invoice_issue_status']}, delivery {bill['delivery_count']} of "
+            f"source {bill['source']}"
+        )
+    if line is None:
+        _show_rows("lines", opened["lines"], _INVOICE_LINE)
+        _show_rows("against the ledger", opened["cells"], _CELL)
+        return
+    _show_rows("line", [opened["line"]], (*_INVOICE_LINE, "path", "line_number"))
+    if opened["cell"] is None:
+        click.echo(
+            "  It is no usage: the ledger has no side of it; it is a fee, tax, credit or refund of the bill."
+        )
+        return
+    _show_rows("the lines of its cell", opened["lines"], _INVOICE_LINE[1:])
+    _show_rows("what the ledger holds of it", opened["ledger"], _LEDGER_ROW)
+    _show_rows(
+        "its dearest requests", opened["requests"], ("source", "request_id", "quantity", "effective_usd")
+    )
+
+
+def _show_rows(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    """Show rows as a table without the columns that are empty in all of them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    click.echo(f"  {title}: {len(rows)}")
+    told = [name for name in names if any(row.get(name) is not None for row in rows)]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    for name in told:
+        is_number = any(isinstance(row.get(name), int | Decimal) for row in rows)
+        table.add_column(name, justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row("   ", *(_cell(row.get(name)) for name in told))
+    Console(width=200, highlight=False, color_system=None).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
 
 
 def _of(row: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:

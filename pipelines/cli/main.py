@@ -46,7 +46,7 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         names = [item.name for item in pkgutil.iter_modules(pipelines.cli.__path__)]
-        return sorted(name for name in names if name not in {"main", "progress", "wording"})
+        return sorted(name for name in names if name not in {"main", "opened_invoice", "progress", "wording"})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

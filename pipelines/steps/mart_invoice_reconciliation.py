@@ -30,7 +30,7 @@ _LEDGER = """
 WITH covered AS ({covered})
 SELECT c.* EXCLUDE (billing_period_end), m.model, m.region, coalesce(m.service_tier, 'default') AS service_tier,
   m.meter, sum(m.quantity) AS quantity, sum(m.unpriced_quantity) AS unpriced_quantity, sum(m.usage_usd) AS usd,
-  m.fx_usd_per_unit
+  m.fx_usd_per_unit{token_detail}
 FROM covered c JOIN mart.cost_per_meter_daily m USING (provider)
 WHERE m.utc_on >= (c.billing_period_start AT TIME ZONE 'UTC')::DATE
   AND m.utc_on < (c.billing_period_end AT TIME ZONE 'UTC')::DATE AND {tokens}
@@ -40,7 +40,7 @@ SELECT c.* EXCLUDE (billing_period_end), NULL AS model, p.region, p.commitment A
   sum(p.billed_gpu_seconds) FILTER (p.billed_usd IS NOT NULL) AS quantity,
   sum(p.billed_gpu_seconds) FILTER (p.billed_usd IS NULL) AS unpriced_quantity, sum(p.billed_usd) AS usd,
   NULL::DECIMAL(38,12) AS fx_usd_per_unit, sum(p.padding_usd) AS minimum_usd, sum(p.unheld_usd) AS unheld_usd,
-  sum(p.unused_commitment_usd) AS unused_commitment_usd
+  sum(p.unused_commitment_usd) AS unused_commitment_usd{pool_detail}
 FROM covered c JOIN core.pool_hours p USING (provider)
 WHERE p.pool_hour >= c.billing_period_start AND p.pool_hour < c.billing_period_end AND {pools}
 GROUP BY ALL
@@ -82,9 +82,16 @@ FROM classes WHERE gap > 0 GROUP BY ALL
 """
 
 
-def ledger_sql(project: Project) -> str:
-    """Return the query of what the ledger holds for each bill, as far as its source's `covers` says."""
+def ledger_sql(project: Project, *, is_daily: bool = False) -> str:
+    """Return the query of what the ledger holds for each bill, as far as its source's `covers` says.
+
+    Args:
+        project: whose settings say it.
+        is_daily: whether days, logs, tenants and deployments stand apart.
+    """
     return _LEDGER.format(
+        token_detail=", m.utc_on AS day, m.source AS log_source, m.tenant" if is_daily else "",
+        pool_detail=", (p.pool_hour AT TIME ZONE 'UTC')::DATE AS day, p.deployment" if is_daily else "",
         covered=_COVERED,
         tokens=_covers(project, "m", _TOKEN_DIMENSIONS),
         pools=_covers(project, "p", _POOL_DIMENSIONS),

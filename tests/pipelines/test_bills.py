@@ -105,6 +105,35 @@ def test_invoices_are_their_lines_added_up(project: Project) -> None:
     ]
 
 
+def test_a_line_opens_to_the_rows_of_both_sides(project: Project) -> None:
+    opened = json.loads(nanodollar(project, "explain", "--invoice", "OpenAI 2026-10", "--format", "json").out)
+    place = next(line["line"] for line in opened["lines"] if line["token_class"] == "output_text")
+    cell = next(row for row in opened["cells"] if row["meter"] == "output_text")
+    assert (cell["difference_usd"], cell["rate_usd"], cell["cause"]) == ("0.1", "0.1", "rate")
+
+    one = json.loads(
+        nanodollar(project, "explain", "--invoice", "OpenAI 2026-10", str(place), "--format", "json").out
+    )
+    assert [(row["billed_cost"], row["line_number"]) for row in one["lines"]] == [("1.1", 1)]
+    assert [(row["day"], row["log_source"], row["quantity"], row["usd"]) for row in one["ledger"]] == [
+        ("2026-10-01", "calls", "100000", "1")
+    ]
+    assert len(one["requests"]) == 5
+
+    tax = nanodollar(project, "explain", "--invoice", "INV-7", "1").out
+    assert "It is no usage" in tax
+    assert "0.85 USD" in tax
+    for words, code, said in (
+        (("--invoice", "INV-8"), 1, "INV-7"),
+        (("--invoice", "INV-7", "2"), 1, "from 1 to 1"),
+        (("--invoice", "INV-7", "x"), 2, "'x' is no line"),
+        ((), 2, "Name a request"),
+    ):
+        outcome = nanodollar(project, "explain", *words)
+        assert outcome.code == code, outcome
+        assert said in outcome.err
+
+
 def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None:
     again = project.folder / "landing/bill/second.json"
     again.write_text(costs(("gpt-4o-2024-08-06, output", 1.0, 100_000)), encoding="utf-8")
