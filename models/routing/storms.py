@@ -21,6 +21,8 @@ _LEAST_SPREAD = 0.01
 """Correlation of the fallbacks of a window that is taken as ordinary where the history shows less."""
 _HISTORY_AT_LEAST = 500
 """Attempts that make a history; a route with fewer is judged by its own windows as well."""
+_EDGE = 0.1
+"""Chance at most of what fell back in a window beside a storm, for it to be of the storm."""
 _TRIMMED = 0.2
 _STORM_SHARE = 0.2
 
@@ -80,7 +82,8 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
             excluded; None = unknown.
 
     Returns:
-        `row` (of attempts, that fell back in a storm), `evidence`; each attempt once, by its shortest window.
+        `row` (of attempts, that fell back in a storm), `evidence`; each attempt once, by its shortest window. A longer
+        window is judged by what shorter ones leave.
     """
     found: list[pl.DataFrame] = [pl.DataFrame(schema={"row": pl.Int64, "evidence": pl.String})]
     if not attempts.get_column("is_fallback").any():
@@ -92,32 +95,67 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
         pl.col("is_fallback").fill_null(value=False),
     )
     past = _base_rates(rows, history)
+    left = rows.with_columns(_ROUTE)
     for minutes in WINDOWS_MINUTES:
+        window = pl.col("at") // (minutes * 60_000_000)
         counted = (
-            rows.group_by("route", (pl.col("at") // (minutes * 60_000_000)).alias("window"))
+            left.group_by("route", window.alias("window"))
             .agg(pl.len().alias("of"), pl.col("is_fallback").sum().alias("seen"))
-            .filter(pl.col("seen") >= FALLBACKS_AT_LEAST)
-            .with_columns(_ROUTE)
+            .filter(pl.col("seen") > 0)
             .sort("route", "window")
         )
-        stormy: list[dict[str, object]] = []
-        for window in counted.iter_rows(named=True):
-            rate = past[window["route"]]
-            if window["seen"] <= rate.share * window["of"]:
-                continue
-            chance = tail(window["seen"], window["of"], rate)
-            if chance <= alarm_level(minutes):
-                evidence = (
-                    f"{window['seen']} of {window['of']} attempts fell back within {minutes} minutes, usually "
-                    f"{rate.share:.1%} (p = {chance:.1e})"
-                )
-                stormy.append({"route": window["route"], "window": window["window"], "evidence": evidence})
+        stormy = _stormy(counted, past, minutes)
+        if minutes == WINDOWS_MINUTES[0]:
+            stormy |= _edges(counted, past, stormy)
         if stormy:
-            hit = rows.filter("is_fallback").with_columns(
-                _ROUTE, (pl.col("at") // (minutes * 60_000_000)).alias("window")
+            windows = pl.DataFrame(
+                [
+                    {"route": route, "window": number, "evidence": told}
+                    for (route, number), told in stormy.items()
+                ]
             )
-            found.append(hit.join(pl.DataFrame(stormy), on=["route", "window"]).select("row", "evidence"))
-    return pl.concat(found).unique("row", keep="first", maintain_order=True)
+            marked = left.with_columns(window.alias("window")).join(
+                windows, on=["route", "window"], how="left"
+            )
+            found.append(
+                marked.filter("is_fallback", pl.col("evidence").is_not_null()).select("row", "evidence")
+            )
+            # What a shorter window explains makes no longer one a storm.
+            left = marked.filter(pl.col("evidence").is_null()).select(left.columns)
+    return pl.concat(found)
+
+
+def _stormy(counted: pl.DataFrame, past: dict[str, BaseRate], minutes: int) -> dict[tuple[str, int], str]:
+    """Return the evidence of the windows that are storms."""
+    found = {}
+    for window in counted.filter(pl.col("seen") >= FALLBACKS_AT_LEAST).iter_rows(named=True):
+        rate = past[window["route"]]
+        if window["seen"] <= rate.share * window["of"]:
+            continue
+        chance = tail(window["seen"], window["of"], rate)
+        if chance <= alarm_level(minutes):
+            found[window["route"], window["window"]] = (
+                f"{window['seen']} of {window['of']} attempts fell back within {minutes} minutes, usually "
+                f"{rate.share:.1%} (p = {chance:.1e})"
+            )
+    return found
+
+
+def _edges(
+    counted: pl.DataFrame, past: dict[str, BaseRate], stormy: dict[tuple[str, int], str]
+) -> dict[tuple[str, int], str]:
+    """Return the evidence of the windows beside storms in which they begin or end: more fell back than is usual."""
+    beside: dict[tuple[str, int], str] = {}
+    for (route, number), told in stormy.items():
+        for near in (number - 1, number + 1):
+            beside.setdefault((route, near), f"beside a window in which {told}")
+    return {
+        key: beside[key]
+        for window in counted.iter_rows(named=True)
+        if (key := (window["route"], window["window"])) in beside
+        and key not in stormy
+        and tail(window["seen"], window["of"], past[window["route"]]) <= _EDGE
+    }
 
 
 def _base_rates(rows: pl.DataFrame, history: pl.DataFrame | None) -> dict[str, BaseRate]:

@@ -18,7 +18,7 @@ def test_planted_mistakes_of_every_kind_are_found_with_their_dollars(share):
     table = scores(planted(calls_per_kind=1500, share=share, seed=4))
     assert table.get_column("kind").to_list() == list(MISTAKE_KINDS)
     # A storm takes in the calls that would have fallen back within it anyway.
-    least = pl.when(pl.col("kind") == "fallback_storm").then(0.9).otherwise(1.0)
+    least = pl.when(pl.col("kind") == "fallback_storm").then(0.97).otherwise(1.0)
     assert table.filter(
         (pl.col("precision") < least) | (pl.col("recall") < 1) | (pl.col("planted") == 0)
     ).is_empty()
