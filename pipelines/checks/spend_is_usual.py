@@ -7,7 +7,7 @@ from pipelines.checks.domain import Bound, DomainCheck, Outcome
 _QUERY = """
 SELECT accrued_on, scope_kind, scope, spend_usd, expected_usd, main_cause, main_provider, main_model
 FROM mart.spend_anomalies WHERE accrued_on >= $start AND accrued_on < $end
-ORDER BY abs(excess_usd) DESC, ALL
+ORDER BY abs(excess_usd) DESC, accrued_on, scope_kind, scope
 """
 
 
