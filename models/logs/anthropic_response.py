@@ -3,17 +3,17 @@
 The three input counts are disjoint; `output_tokens` includes thinking. A message has no time of its own: it needs
 `started_at` beside. In a stream the last `message_delta` is final; one that ends before it is estimated from its
 text, at four characters a token, and counts as cancelled. Ids of Bedrock and Vertex copies name their provider.
+Compaction and advisors are calls of their own, `#2` and so on (iterations.py).
 Source: anthropic Python SDK 2.12.0.
 """
 
 import polars as pl
 
-from models.json_fields import json_field
 from models.logs.cache_writes import split_writes
+from models.logs.iterations import answered, iteration_calls
 from models.logs.response_format import ResponseFormat
 from models.logs.responses import response_importer
 from models.logs.tokens import TokenRule
-from models.records import entry_sum
 
 CHARACTERS_PER_TOKEN = 4
 _TEXTS = ("text", "thinking", "partial_json")
@@ -21,10 +21,6 @@ _LENGTHS = " + ".join(f"coalesce(length(json_extract_string(e, '$.delta.{name}')
 
 
 _ITERATIONS = "$.usage.iterations"
-
-
-def _compaction(side: str) -> str:
-    return entry_sum(json_field("m", _ITERATIONS), counts=(side,), where=("type", "compaction"))
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -74,10 +70,16 @@ IMPORTER = response_importer(
             "web_fetch": ("$.usage.server_tool_use.web_fetch_requests",),
         },
         lists=(_ITERATIONS,),
-        meters_sql={
-            "compaction_input": _compaction("input_tokens"),
-            "compaction_output": _compaction("output_tokens"),
+        counts_sql={
+            name: answered(path, iterations=_ITERATIONS)
+            for name, path in (
+                ("prompt", "$.usage.input_tokens"),
+                ("completion", "$.usage.output_tokens"),
+                ("cache_read", "$.usage.cache_read_input_tokens"),
+                ("written", "$.usage.cache_creation_input_tokens"),
+            )
         },
+        calls_sql=iteration_calls("body"),
         columns_sql={
             "is_stream": "events IS NOT NULL AND len(events) > 0",
             "streamed_characters": f"coalesce(list_sum(list_transform(events, lambda e: {_LENGTHS})), 0)::BIGINT",

@@ -10,6 +10,7 @@ import polars as pl
 
 from models.logs.cache_writes import split_writes
 from models.logs.dimensions import given_tags, with_tag_columns
+from models.logs.fees import searches
 from models.logs.langfuse_shape import inclusive, pick_details
 from models.logs.picking import opened
 from models.logs.spans import with_parents
@@ -168,7 +169,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         is_beyond=pl.col("more").list.eval(is_too_much).list.any(),
         more=pl.col("more").list.filter(~is_too_much.fill_null(value=False)),
     )
-    frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER, more="more")
+    searched = searches(pl.col("web_search"), model=pl.col("model"), has_usage=pl.col("has_usage"))
+    frame = with_map(frame, "other_meters", {"web_search": searched}, METER, more="more")
     done = frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null(), "missing_request_id", "id"),

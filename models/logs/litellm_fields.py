@@ -64,8 +64,8 @@ METADATA: dict[str, tuple[str, ...]] = {
     ),
     "cache_write_5m": tuple(f"{place}.ephemeral_5m_input_tokens" for place in _SPLIT),
     "cache_write_1h": tuple(f"{place}.ephemeral_1h_input_tokens" for place in _SPLIT),
-    "audio_input": (f"{_PROMPT}.audio_tokens",),
-    "image_input": (f"{_PROMPT}.image_tokens",),
+    "audio_input": (f"{_PROMPT}.audio_tokens", f"{_RESPONSES_IN}.audio_tokens"),
+    "image_input": (f"{_PROMPT}.image_tokens", f"{_RESPONSES_IN}.image_tokens"),
     "video_input": (f"{_PROMPT}.video_tokens",),
     "reasoning": (
         f"{_COMPLETION}.reasoning_tokens",
@@ -73,8 +73,8 @@ METADATA: dict[str, tuple[str, ...]] = {
         "usage_object.reasoning_tokens",
     ),
     "citations": ("usage_object.citation_tokens", f"{_PROMPT}.citation_tokens"),
-    "audio_output": (f"{_COMPLETION}.audio_tokens",),
-    "image_output": (f"{_COMPLETION}.image_tokens",),
+    "audio_output": (f"{_COMPLETION}.audio_tokens", f"{_RESPONSES_OUT}.audio_tokens"),
+    "image_output": (f"{_COMPLETION}.image_tokens", f"{_RESPONSES_OUT}.image_tokens"),
     "searches": (
         f"{_PROMPT}.web_search_requests",
         "usage_object.server_tool_use.web_search_requests",

@@ -12,6 +12,7 @@ import polars as pl
 from models.logs.bedrock_shape import NAMED_ARN, PROVISIONED
 from models.logs.cache_writes import split_writes
 from models.logs.dimensions import with_tag_columns
+from models.logs.fees import searches
 from models.logs.litellm_fields import COUNTS
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.records import METER, first_reason, with_map, with_numbers
@@ -163,6 +164,13 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
         # Versions that tell the parts alone leave the total at 0.
         written=pl.when((pl.col("created") != 0) | (parts == 0)).then(pl.col("created")),
     )
+    # What an image endpoint puts out is image tokens, unless it tells text from images; a chat model's may be text.
+    is_drawn = (
+        pl.col("call_type").str.contains("image", literal=True)
+        & pl.col("image_output").is_null()
+        & ~pl.col("called_model").str.contains("gemini", literal=True)
+    )
+    frame = frame.with_columns(image_output=pl.when(is_drawn).then("completion").otherwise("image_output"))
     return disjoint(_beside(split_writes(frame)), TokenRule(has_exclusive_variant=True, total_decides=True))
 
 
@@ -226,13 +234,15 @@ def _meters() -> dict[str, pl.Expr]:
     is_perplexity = _text("custom_llm_provider") == "perplexity"
     # Up to Gemini 2.5 a grounded prompt is billed once, however many queries it took.
     by_prompt = pl.col("called_model").str.contains(r"gemini-[12]")
-    searches = pl.when(by_prompt & (pl.col("searches") > 1)).then(1).otherwise("searches")
+    told = pl.when(by_prompt & (pl.col("searches") > 1)).then(1).otherwise("searches")
+    is_charged = (pl.col("tool_cost") > 0).fill_null(value=False)
+    by_name = searches(told, model=pl.col("called_model"), has_usage=pl.col("has_usage") & ~is_charged)
     size = pl.when(is_perplexity & ~pl.col("called_model").str.contains("deep-research", literal=True)).then(
         "context_size"
     )
     is_counted = (pl.col("searches") > 0).fill_null(value=False)
     return {
-        "web_search": searches,
+        "web_search": by_name,
         "search_context_medium": pl.when(size == "medium").then(1),
         "search_context_high": pl.when(size == "high").then(1),
         "live_search_sources": pl.when(pl.col("live_sources") > 0).then("live_sources"),

@@ -7,13 +7,14 @@ the Responses API), in Unix seconds; embeddings, images and speech may have none
 output line gives `custom_id` and the tier `batch`. Hosted tools of the Responses API are counted by its output items
 (a `web_search_call` that opens a page is no search), xAI's by `server_side_tool_usage_details`, Perplexity's as it
 counts them. What an image endpoint puts out is image tokens; a transcription billed by duration has seconds and no
-tokens.
+tokens. A `gpt-...-search-preview` searches in each call (fees.py).
 Sources: openai/openai-openapi 2.3.0; docs.x.ai; docs.perplexity.ai.
 """
 
 import polars as pl
 
 from models.json_fields import json_field
+from models.logs.fees import searches
 from models.logs.openai_shape import CHAT, COUNTS, FIELDS, openai_shaped
 from models.logs.responses import response_importer
 
@@ -59,12 +60,14 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_perplexity = pl.col("provider").str.to_lowercase() == "perplexity"
     is_deep = is_perplexity & pl.col("model").str.contains("deep-research", literal=True)
     size = pl.when(is_perplexity & ~is_deep).then("context_size")
+    has_usage = pl.col("completion").is_not_null()
+    searched = searches(pl.col("meter_web_search"), model=pl.col("model"), has_usage=has_usage)
     return frame.with_columns(
         object=pl.coalesce("object", operation),
         image_output=pl.when(is_image)
         .then(pl.coalesce("image_output", "completion"))
         .otherwise("image_output"),
-        meter_web_search=pl.when(is_deep).then("meter_num_search_queries").otherwise("meter_web_search"),
+        meter_web_search=pl.when(is_deep).then("meter_num_search_queries").otherwise(searched),
         meter_num_search_queries=pl.when(~is_deep.fill_null(value=False)).then("meter_num_search_queries"),
         meter_search_context_medium=pl.when(size == "medium").then(1.0),
         meter_search_context_high=pl.when(size == "high").then(1.0),

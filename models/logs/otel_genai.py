@@ -14,6 +14,7 @@ import polars as pl
 
 from models.logs.cache_writes import split_writes
 from models.logs.dimensions import with_tag_columns
+from models.logs.fees import searches
 from models.logs.otel_attributes import FIELDS, KINDS, SECONDS, pick_attributes
 from models.logs.otel_events import as_calls
 from models.logs.otel_select import COLUMNS, SELECT
@@ -134,7 +135,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         "cache_write_split": pl.when("is_split_assumed").then(pl.lit("assumed")),
     }
     frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
-    frame = with_map(frame, "other_meters", {"web_search": pl.col("web_search")}, METER)
+    searched = searches(
+        pl.col("web_search"),
+        model=pl.coalesce("response_model", "requested_model"),
+        has_usage=pl.col("has_usage"),
+    )
+    frame = with_map(frame, "other_meters", {"web_search": searched}, METER)
     reason, detail = first_reason(
         (
             pl.coalesce("span_id", "response_id", "content_hash").is_null(),

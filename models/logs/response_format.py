@@ -35,7 +35,8 @@ class ResponseFormat:
         signature: what tells the format.
         rank: place in the order of detection.
         beside: more top-level fields that paths may name in an envelope too.
-        breakdown: path of a list of `model` and `usage`, each a call of its own, whose sum the answer's own usage is.
+        calls_sql: SQL over the JSON `body` of what to patch into it for each call that an answer consists of, with
+            `usage` in it where that call has tokens; NULL where it is one call.
         nested: top-level fields that hold the response, each with the path inside it.
         bare_when: top-level field whose presence says that the record is the response itself.
         tiers: the provider's words for service tiers.
@@ -64,7 +65,7 @@ class ResponseFormat:
     tags: Paths = field(default_factory=dict)
     rule: TokenRule = field(default_factory=TokenRule)
     beside: tuple[str, ...] = ()
-    breakdown: str | None = None
+    calls_sql: str | None = None
     nested: Mapping[str, str] = field(default_factory=lambda: {"response": "$"})
     bare_when: str | None = None
     tiers: Mapping[str, str] = field(default_factory=dict)

@@ -62,9 +62,8 @@ _FIELDS = (
 def _paths(form: ResponseFormat) -> list[str]:
     groups = (form.fields, form.counts, form.seconds, form.meters, form.tags)
     named = chain.from_iterable(chain.from_iterable(group.values() for group in groups))
-    parted = () if form.breakdown is None else (form.breakdown,)
     marks = mark_paths() if form.provider is None else ()
-    return list(dict.fromkeys([*named, *form.lists, *marks, *parted]))
+    return list(dict.fromkeys([*named, *form.lists, *marks]))
 
 
 def _top(path: str) -> str:
@@ -217,20 +216,18 @@ FROM found
 
 
 def _split(form: ResponseFormat) -> str:
-    """SQL of a row a call: an answer that breaks its usage down by model is as many calls."""
-    if form.breakdown is None:
+    """SQL of a row a call: an answer may consist of several."""
+    if form.calls_sql is None:
         return "SELECT *, 1::INTEGER AS record_number FROM bodies"
-    listed = f"""TRY(from_json(json_extract(body, '{form.breakdown}'), '["JSON"]'))"""
-    own = "json_object('model', json_extract(call, '$.model'), 'usage', json_extract(call, '$.usage'))"
     calls = (
-        f"list_transform(calls, lambda call, i: {{'number': i::INTEGER, "
-        f"'body': json_merge_patch(body, '{{\"usage\": null}}'::JSON, {own})}})"
+        "list_transform(calls, lambda call, i: {'number': i::INTEGER, "
+        "'body': json_merge_patch(body, '{\"usage\": null}'::JSON, call)})"
     )
     whole = "[{'number': 1::INTEGER, 'body': body::JSON}]"
     return f"""
   SELECT * EXCLUDE (calls, part) REPLACE (part.body AS body), part.number AS record_number
   FROM (SELECT *, unnest(CASE WHEN len(calls) > 0 THEN {calls} ELSE {whole} END) AS part
-        FROM (SELECT *, {listed} AS calls FROM bodies))"""
+        FROM (SELECT *, {form.calls_sql} AS calls FROM bodies))"""
 
 
 def _count(paths: tuple[str, ...]) -> str:

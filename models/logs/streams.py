@@ -20,7 +20,8 @@ def events_of(text: str) -> str:
 def merged(events: str) -> str:
     """SQL of one object from a list of events: the first, then those that count something, later ones winning.
 
-    What an event nests under `response`, `message` or `delta` comes to the top; `first_event` is kept beside.
+    What an event nests under `response`, `message` or `delta` comes to the top, and so does the usage that Moonshot's
+    last event has inside its choice; `first_event` is kept beside.
     """
     counting = (
         f"list_filter({events}, lambda e, i: TRY(json_type(e)) = 'OBJECT' "
@@ -32,7 +33,12 @@ def merged(events: str) -> str:
         for name in ("response", "message", "delta")
     )
     first = f"json_object('first_event', {events}[1])"
+    chosen = (
+        "CASE WHEN json_type(o, '$.usage') IS DISTINCT FROM 'OBJECT' AND json_type(o, '$.choices[0].usage') = 'OBJECT' "
+        "THEN json_object('usage', json_extract(o, '$.choices[0].usage')) END"
+    )
     return (
         f"CASE WHEN len({counting}) > 0 THEN list_transform([{patched}], "
-        f"lambda o: json_merge_patch({first}, coalesce({nested}, '{{}}'::JSON), o))[1] END"
+        f"lambda o: json_merge_patch({first}, coalesce({nested}, '{{}}'::JSON), o, "
+        f"coalesce({chosen}, '{{}}'::JSON)))[1] END"
     )

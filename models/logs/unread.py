@@ -20,7 +20,7 @@ _TEXT_VALUE, _ABOVE_0, _LIST = (
 )
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 _NO_USAGE = re.compile(
-    r"(time|_ms|duration|seconds|speed|per_second|latency|created|timestamp|_at)$", re.IGNORECASE
+    r"(time|_ms|duration|seconds|speed|per_second|latency|bytes|created|timestamp|_at)$", re.IGNORECASE
 )
 _TOLD_ALREADY = frozenset({KNOWN, "total", "fresh", "text_input", "text_output", "accepted", "rejected"})
 """Counts that other counts tell, and parts of counts that have no price of their own."""

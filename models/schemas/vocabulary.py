@@ -85,6 +85,8 @@ FEE_METERS = (
     "x_search",
     "document_search",
     "file_search",
+    "visit_website",
+    "browser_automation",
     "code_interpreter",
     "image_generation",
     "maps_grounding",
@@ -94,6 +96,8 @@ FEE_METERS = (
     "audio_seconds",
     "video_seconds",
     "search_units",
+    "pages",
+    "annotated_pages",
 )
 """Meters that providers charge for: an attempt that used one has a price only where its card states the fee."""
 TOOL_FEES = "tool_fees_usd"

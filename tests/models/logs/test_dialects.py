@@ -124,6 +124,11 @@ USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
                       "output_token_details": {"text_tokens": 20, "audio_tokens": 80}}}},
      {"input_uncached": 100, "cache_read": 300, "cache_read_audio": 200, "audio_input": 400, "output_text": 20,
       "audio_output": 80}),
+    # Moonshot: the last event of a stream has its usage inside the choice: platform.moonshot.ai/docs/api/chat
+    ("stream_in_choice", {"response": [
+        answer("kimi-k2-0905-preview", object="chat.completion.chunk") | {"usage": None},
+        {"id": "a-1", "object": "chat.completion.chunk", "choices": [{"delta": {}, "finish_reason": "stop", "usage": {
+            "prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100, "cached_tokens": 640}}]}]}, CACHED),
     # Images: output tokens are image tokens: platform.openai.com/docs/api-reference/images/object
     ("image", {"created": AT, "data": [{"b64_json": "AAAA"}], "requested_model": "gpt-image-1", "usage": {
         "input_tokens": 60, "input_tokens_details": {"image_tokens": 50, "text_tokens": 10}, "output_tokens": 600,
@@ -166,6 +171,68 @@ def test_a_compound_answer_is_a_call_of_each_model_that_it_used() -> None:
     assert rows["quarantine_reason"].null_count() == 3
 
 
+def test_the_tools_of_a_compound_answer_are_a_call_that_leaves_its_models_priced() -> None:
+    # console.groq.com/docs/compound/built-in-tools
+    usage = {"prompt_tokens": 700, "completion_tokens": 50, "total_tokens": 750}
+    ran = [
+        {
+            "message": {
+                "content": "x",
+                "executed_tools": [{"type": tool} for tool in ("search", "python", "search")],
+            }
+        }
+    ]
+    parts = {"models": [{"model": "openai/gpt-oss-120b", "usage": usage}]}
+    whole = answer("groq/compound", usage_breakdown=parts, choices=ran)
+    plain = answer("openai/gpt-oss-120b", id="a-2", x_groq={"id": "req_2"}, choices=ran)
+
+    rows = read_records("groq_response", [whole, plain])
+
+    tools = {"web_search": 2, "code_interpreter": 1}
+    read_as = [(row["request_id"], dict(row["other_meters"] or {})) for row in rows.iter_rows(named=True)]
+    assert read_as == [("a-1", {}), ("a-1#2", tools), ("a-2", tools)]
+    assert rows["input_uncached_tokens"].to_list() == [700, None, 1000]
+
+
+def test_what_claude_counts_beside_an_answer_is_a_call_of_its_own() -> None:
+    # platform.claude.com/docs: build-with-claude/compaction and agents-and-tools/tool-use/advisor-tool
+    def counted(what: str, into: int, out: int, **more: Any) -> dict[str, Any]:
+        return {"type": what, "input_tokens": into, "output_tokens": out} | more
+
+    def said(name: str, into: int, out: int, *iterations: dict[str, Any], **more: Any) -> dict[str, Any]:
+        usage = {"input_tokens": into, "output_tokens": out, "iterations": list(iterations)} | more
+        message = {"id": name, "type": "message", "model": "claude-sonnet-4-6", "stop_reason": "end_turn"}
+        return {"started_at": "2026-06-10T10:00:00Z", "response": message | {"usage": usage}}
+
+    rows = read_records(
+        "anthropic_response",
+        [
+            said("msg_a", 23000, 1000, counted("compaction", 180000, 3500), counted("message", 23000, 1000),
+                 inference_geo="us"),
+            said("msg_b", 412, 531, counted("message", 412, 89),
+                 counted("advisor_message", 823, 1612, model="claude-opus-4-6"),
+                 counted("message", 1348, 442, cache_read_input_tokens=412)),
+            said("msg_c", 10, 5, counted("message", 10, 5)),
+        ],
+    )  # fmt: skip
+
+    assert rows.select("request_id", "served_model", "region", "logical_request_id").rows() == [
+        ("msg_a", "claude-sonnet-4-6", "us", None),
+        ("msg_a#2", "claude-sonnet-4-6", "us", "msg_a"),
+        ("msg_b", "claude-sonnet-4-6", None, None),
+        ("msg_b#2", "claude-opus-4-6", None, "msg_b"),
+        ("msg_c", "claude-sonnet-4-6", None, None),
+    ]
+    assert [tokens_of(row) for row in rows.iter_rows(named=True)] == [
+        {"input_uncached": 23000, "output_text": 1000},
+        {"input_uncached": 180000, "output_text": 3500},
+        {"input_uncached": 1760, "cache_read": 412, "output_text": 531},
+        {"input_uncached": 823, "output_text": 1612},
+        {"input_uncached": 10, "output_text": 5},
+    ]
+    assert rows["quarantine_reason"].null_count() == rows["unread_usage"].null_count() == rows.height
+
+
 def test_two_counts_that_differ_are_an_estimate_that_says_so() -> None:
     row = read_records(
         "openai_response", [answer(usage=details(cached_tokens=640) | {"prompt_cache_hit_tokens": 500})]
@@ -195,6 +262,12 @@ def ran(*containers: str) -> list[dict[str, Any]]:
     return [{"type": "code_interpreter_call", "container_id": container} for container in containers]
 
 
+def scanned(**more: Any) -> dict[str, Any]:
+    body = {"model": "mistral-ocr-2505-completion", "pages": [{"index": 0, "markdown": "x"}]}
+    counted = {"usage_info": {"pages_processed": 29, "doc_size_bytes": 3002783}}
+    return {"started_at": "2026-06-10T10:00:00Z", "response": body | counted | more}
+
+
 FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
     # OpenAI: only the action `search` is billed: platform.openai.com/docs/guides/tools-web-search
     ("searches", "openai_response", response(output=searched("search", "search", "open_page", "find_in_page", None)),
@@ -217,6 +290,11 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
     ("seconds", "openai_response", {"requested_model": "whisper-1", "started_at": "2026-06-10T10:00:00Z",
                                     "response": {"text": "x", "usage": {"type": "duration", "seconds": 61}}},
      {"audio_seconds": 61}),
+    # platform.openai.com/docs/guides/tools-web-search: in Chat Completions a search model always searches
+    ("search_model", "openai_response", answer("gpt-4o-search-preview-2025-03-11"), {"web_search": 1}),
+    # docs.mistral.ai/capabilities/document_ai: pages, of which annotated ones cost more
+    ("pages", "mistral_response", scanned(), {"pages": 29}),
+    ("annotated", "mistral_response", scanned(document_annotation="{}"), {"annotated_pages": 29}),
     # Gemini: once a grounded prompt up to 2.5, each distinct query from 3 on: ai.google.dev/gemini-api/docs/pricing
     ("grounded_prompt", "gemini_response", {"responseId": "g1", "modelVersion": "gemini-2.5-flash",
         "createTime": "2026-06-10T10:00:00Z", "candidates": [{"groundingMetadata": {"webSearchQueries": ["a", "b"]}}],
@@ -233,7 +311,7 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["openai_response", "gemini_response"])
+@pytest.mark.parametrize("kind", ["openai_response", "gemini_response", "mistral_response"])
 def test_what_is_charged_beside_tokens_is_counted_once(kind: str) -> None:
     mine = [(name, record, meters) for name, of, record, meters in FEES if of == kind]
     rows = read_records(kind, [record for _, record, _ in mine])
@@ -243,6 +321,7 @@ def test_what_is_charged_beside_tokens_is_counted_once(kind: str) -> None:
         name: meters for name, _, meters in mine
     }
     assert rows["usage_source"].unique().to_list() == ["provider"]
+    assert rows["unread_usage"].null_count() == rows.height
 
 
 REPORTED: list[tuple[str, dict[str, Any], str, bool]] = [
@@ -289,6 +368,12 @@ GATEWAY: list[tuple[str, dict[str, Any], dict[str, int], dict[str, float]]] = [
      {"input_uncached": 800, "cache_write_1h": 200, "output_text": 100}, {}),
     ("grounded", gateway({"prompt_tokens_details": {"web_search_requests": 3}}, model="gemini/gemini-2.5-flash",
                          custom_llm_provider="gemini"), PLAIN, {"web_search": 1}),
+    # images: platform.openai.com/docs/api-reference/images/object, as the gateway hands it on
+    ("drawn", gateway({"input_tokens_details": {"image_tokens": 900, "text_tokens": 100}}, model="gpt-image-1",
+                      custom_llm_provider="openai", call_type="aimage_generation"),
+     {"input_uncached": 100, "image_input": 900, "image_output": 100}, {}),
+    ("search_model", gateway({}, model="gpt-4o-mini-search-preview", custom_llm_provider="openai"), PLAIN,
+     {"web_search": 1}),
     # a gateway that states a tool's dollars and no count: github.com/BerriAI/litellm/issues/31316
     ("tool_fee", gateway({}, metadata={"usage_object": {"prompt_tokens": 1000, "completion_tokens": 100},
                                        "cost_breakdown": {"tool_usage_cost": 0.04}}), PLAIN, {"tool_fees_usd": 0.04}),
