@@ -1,6 +1,8 @@
 -- One row per charge of a business day: FOCUS 1.4 Cost and Usage in snake case; columns that it leaves out are NULL
 WITH tokens AS (
-  SELECT accrued_on, provider, model, region, service_tier, source, tenant, team, meter, sum(quantity) AS quantity,
+  -- A log may say nothing of who served; FOCUS asks for a name.
+  SELECT accrued_on, coalesce(provider, '(unknown)') AS provider, model, region, service_tier, source, tenant, team,
+    meter, sum(quantity) AS quantity,
     sum(unpriced_quantity) AS unpriced, sum(usage_usd) AS usd, sum(list_usd) AS list_usd,
     list_contains($tokens, meter) AS is_token
   FROM mart.cost_per_meter_daily WHERE accrued_on >= $from_on AND accrued_on < $to_on

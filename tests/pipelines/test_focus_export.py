@@ -13,7 +13,7 @@ from models.finance.focus import cost_and_usage
 from models.schemas import table
 from models.schemas.focus_columns import COST_AND_USAGE, COST_AND_USAGE_1_2
 from pipelines.project import Project
-from tests.pipelines.small import SETTINGS, nanodollar, query, write_company
+from tests.pipelines.small import SETTINGS, gateway_row, nanodollar, query, write_company, write_lines
 
 D = Decimal
 BILL = """\
@@ -43,6 +43,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "OpenAI,INV-7,2026-11-02,Usage,API,0.85,USD\nOpenAI,INV-7,2026-11-02,Tax,,0.17,USD\n",
         encoding="utf-8",
     )
+    # Who served it nobody says.
+    lost = gateway_row("lost", "2026-11-02 12:20:00", model="mystery", custom_llm_provider="", api_base="")
+    write_lines(project.folder / "landing/gateway/lost.jsonl", [lost])
     assert nanodollar(project.folder, "run").code in {0, 1}
     return project
 
@@ -51,7 +54,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def folder(project: Project) -> Path:
     outcome = nanodollar(project, "export", "focus", "--month", "2026-11")
     assert outcome.code == 0, outcome.err
-    assert "2 charges have no price" in outcome.err
+    assert "5 charges have no price" in outcome.err
     return project.folder / "exports/focus/2026-11"
 
 
