@@ -135,7 +135,8 @@ changes AS (
     CASE WHEN is_session THEN 'medium' ELSE 'low' END AS confidence,
     CASE WHEN is_session THEN format('{:,} calls of conversations sent {:,} input tokens again at the full rate', calls, tokens)
       ELSE format('{:,} calls share prefixes: at most {:,} input tokens were sent again at the full rate', calls, tokens) END AS evidence,
-    format('Mark the prompts of {} for caching at {}, their fixed part first', coalesce(route, '(no route)'), coalesce(provider, '(no provider)')) AS change
+    format('Mark the prompts of {} to {} for caching at {}, their fixed part first', coalesce(route, '(no route)'),
+      coalesce(model, '(no model)'), coalesce(provider, '(no provider)')) AS change
   FROM missed
   UNION ALL BY NAME
   SELECT 'batch_not_used' AS kind, 'mend' AS plan, 'tokens' AS component, provider, region, route, model, family,
