@@ -30,6 +30,8 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
             f"see mart.budget_status."
             if off
             else f"{len(rows)} budgets hold."
+            if rows
+            else "There is no budget."
         ),
         severity="warn",
     )

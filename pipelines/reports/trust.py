@@ -15,8 +15,8 @@ from pipelines.reports.wording import count, money, plural, share
 Level = Literal["complete", "nearly", "care", "none"]
 CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
-FINDINGS = ("routing_mistakes", "cold_start_bursts")
-"""Checks that find avoidable cost; the figures are right all the same."""
+FINDINGS = ("routing_mistakes", "cold_start_bursts", "budgets_hold", "spend_is_usual")
+"""Checks that find avoidable or unusual cost; the figures are right all the same."""
 _COUNTED = ("prices_cover_usage", "reported_costs_agree")
 """Checks whose warnings are counted here on the day itself."""
 _READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend_by_day")
