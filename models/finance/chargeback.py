@@ -125,7 +125,6 @@ def _ruled(costs: pl.DataFrame, rules: pl.DataFrame) -> pl.DataFrame:
     is_unknown_caller = pl.col("cost_kind").is_in(["usage", "serving"]) & pl.col("rule").is_null()
     usual = (
         pl.when(pl.col("cost_kind").is_in(["unheld", "unused_commitment"])).then(pl.lit("chip"))
-        .when(pl.col("cost_kind") == "correction").then(pl.lit("everything"))
         .when(pl.col("cost_kind").is_in(BILL_KINDS) | pl.col("deployment").is_null())
         .then(pl.when(pl.col("provider").is_null()).then(pl.lit("everything")).otherwise(pl.lit("provider")))
         .otherwise(pl.lit("pool"))

@@ -3,13 +3,17 @@
 import csv
 import hashlib
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from pipelines.project import Project
+from pipelines.steps.base import Window
+from pipelines.steps.inputs import Inputs
+from pipelines.steps.mart_chargeback_monthly import compute
+from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import make_project, nanodollar, query, write_lines
 
 SETTINGS = """\
@@ -160,6 +164,17 @@ def test_a_month_is_charged_journaled_closed_trued_up_and_opened_again(company: 
     ) == [
         (Decimal(0), Decimal(0)),
         (Decimal(1), Decimal(-1)),  # the late call is in the bill already
+    ]
+    # The month that books them: the late call is chat's; nobody has used openai in it, so that the refund is nobody's.
+    with Warehouse(company).reading() as con:
+        window = Window.of_days(
+            THIS_MONTH, THIS_MONTH + timedelta(days=1), now=datetime.now(UTC), time_zone="UTC"
+        )
+        (charged_now,) = compute(Inputs(con, company), window).values()
+    assert charged_now.select("payer", "cost_kind", "rule", "usd").rows() == [
+        ("chat", "correction", "direct", Decimal(1)),
+        (None, "credit", "by_usage", Decimal(-3)),
+        (None, "true_up", "by_usage", Decimal(-1)),
     ]
     again = nanodollar(company, "close", "2026-10")
     assert "Closed already" in again.out
