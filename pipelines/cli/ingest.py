@@ -2,6 +2,7 @@
 
 import difflib
 import uuid
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,9 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None, *, is_forge
         _forget(warehouse, paths, kind)
         return
     worst = landed_count = 0
-    for shown, file in _listed(paths, project.folder):
+    # What one command brings of a bill is one delivery, however long it takes.
+    began = datetime.now(UTC)
+    for number, (shown, file) in enumerate(_listed(paths, project.folder)):
         try:
             if kind is None:
                 detection = detect_kind(file)
@@ -54,7 +57,9 @@ def command(obj: Context, paths: tuple[Path, ...], kind: str | None, *, is_forge
             else:
                 source = _source(warehouse, kind)
                 check_kind(file, source)
-            worst = max(worst, _ingest(warehouse, shown, file, source))
+            worst = max(
+                worst, _ingest(warehouse, shown, file, source, at=began + timedelta(microseconds=number))
+            )
             landed_count += 1
         except ConfigurationError as error:
             worst = 2
@@ -92,13 +97,15 @@ def _source(warehouse: "Warehouse", kind: str) -> "SourceSpec":
     return configured[0] if configured else SourceSpec(name=f"ingest_{kind}", kind=kind)
 
 
-def _ingest(warehouse: "Warehouse", shown: str, file: "StoredFile", source: "SourceSpec") -> int:
+def _ingest(
+    warehouse: "Warehouse", shown: str, file: "StoredFile", source: "SourceSpec", *, at: datetime
+) -> int:
     """Land one file, tell its outcome, and return the exit code."""
     from pipelines.landing.drive import land
     from pipelines.landing.known import UNREADABLE
     from pipelines.landing.tell import outcome
 
-    done = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}", files=[file])
+    done = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}", files=[file], ingested_at=at)
     if not done.files:
         click.echo(f"{shown}: already landed, nothing to do")
         return 0

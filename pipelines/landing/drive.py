@@ -31,7 +31,12 @@ class Landed:
 
 
 def land(
-    warehouse: Warehouse, source: SourceSpec, *, run_id: str, files: Iterable[StoredFile] | None = None
+    warehouse: Warehouse,
+    source: SourceSpec,
+    *,
+    run_id: str,
+    files: Iterable[StoredFile] | None = None,
+    ingested_at: datetime | None = None,
 ) -> Landed:
     """Land what is new in a source, some files a transaction, so that a killed run loses nothing.
 
@@ -40,6 +45,7 @@ def land(
         source: the source.
         run_id: run that the commits are booked to.
         files: the files to look at; by default all of the source.
+        ingested_at: when they are read; by default now. Parts of a bill that are read together are one delivery.
 
     Raises:
         DataError: the source or the lake cannot be reached; what was committed before stays.
@@ -51,7 +57,7 @@ def land(
         known = known_of(warehouse, source.name)
         terms = Terms(
             drafts=drafts,
-            ingested_at=datetime.now(UTC),
+            ingested_at=ingested_at or datetime.now(UTC),
             not_before=first_instant(project),
             hash_key=project.hash_key(),
             memory_bytes=project.landing_memory_bytes,

@@ -5,6 +5,7 @@ from typing import Any
 import polars as pl
 
 from models.counters.latest import latest
+from models.finance.invoices import lines_in_force
 from models.importers import importers
 from models.lifecycle.dedupe import dedupe_events
 from models.logs.dedupe import dedupe
@@ -75,8 +76,23 @@ def _unnamed(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
     ]
 
 
+def _replaced_count(warehouse: Warehouse, file: dict[str, Any]) -> int:
+    """Return how many lines of a file of bills another delivery or another line replaces."""
+    with warehouse.reading() as con:
+        landed = frame(
+            con,
+            "SELECT * FROM raw.invoice_lines WHERE source = $source AND billing_period_start IN "
+            "(SELECT billing_period_start FROM raw.invoice_lines WHERE file_hash = $hash AND source = $source)",
+            {"source": file["source"], "hash": file["file_hash"]},
+        )
+    is_mine = pl.col("file_hash") == file["file_hash"]
+    return landed.filter(is_mine).height - lines_in_force(landed).filter(is_mine).height
+
+
 def duplicate_count(warehouse: Warehouse, file: dict[str, Any]) -> int:
     """Return how many of a file's records lose to another record, as computing their hours will find."""
+    if importers()[file["source_kind"]].table == "raw.invoice_lines":
+        return _replaced_count(warehouse, file)
     with warehouse.reading() as con:
         hours = [
             row[0]
