@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 
 from pipelines.project import Project
+from pipelines.steps import steps
+from pipelines.steps.months import whole_months
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (
@@ -112,7 +114,11 @@ def test_a_late_file_changes_only_the_hours_that_it_touches(company_copy: Projec
 
     after = {(table, key): content for table, key, _, content in query(company_copy, FACTS)}
     changed = {key for (table, key), content in after.items() if before.get((table, key)) != content}
-    assert changed == {"2026-11-02T10:00Z", "2026-11-02"}
+    # Its hour, its business day, and what its month comes to, which the month's first day holds.
+    assert changed == {"2026-11-02T10:00Z", "2026-11-02", "2026-11-01"}
+    assert {
+        name for name, key in after if key == "2026-11-01" and before.get((name, key)) != after[name, key]
+    } <= {name for name, step in steps().items() if step.covers is whole_months}
     assert query(company_copy, "SELECT sum(usage_usd) FROM mart.cost_per_token_daily") == [
         (Decimal("3.32572"),)
     ]
