@@ -23,11 +23,10 @@ from models.costs.token_cards import (
 
 _PRICELESS = (
     (r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|mx|me|il|kr|in)\.", ""),
-    (r"^(ft:[^:]+):.*$", "$1"),
     (r":(?:nitro|floor|exacto)$", ""),
 )
-"""What a name may have beside the one that is priced: a geography of Bedrock that costs what the region costs, the
-owner of a fine-tuned model (`ft:BASE:ORG:NAME:ID`), a way of OpenRouter to choose among providers."""
+"""What a name may have beside the one that is priced: a geography of Bedrock that costs what the region costs, a way
+of OpenRouter to choose among providers."""
 Booleans = npt.NDArray[np.bool_]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _THURSDAY = 3 * 24 * 60

@@ -11,7 +11,18 @@ from itertools import chain
 import polars as pl
 
 from models.json_fields import json_field, json_struct, json_type
-from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, NAMED_ARN, PROVISIONED, RULE, SECONDS, TIER
+from models.logs.bedrock_shape import (
+    COUNTS,
+    COUNTS_SQL,
+    LATENCY,
+    LISTS,
+    NAMED_ARN,
+    PROVISIONED,
+    RULE,
+    SECONDS,
+    TIER,
+    tier_of,
+)
 from models.logs.cache_writes import split_writes
 from models.logs.dimensions import given_tags
 from models.logs.streams import events_of, merged
@@ -50,7 +61,9 @@ _LOGGED = {
     "written": '"input".cacheWriteInputTokenCount',
 }
 _PATHS = list(
-    dict.fromkeys([*chain.from_iterable((*COUNTS.values(), *SECONDS.values(), TIER)), *LISTS, "$.model"])
+    dict.fromkeys(
+        [*chain.from_iterable((*COUNTS.values(), *SECONDS.values(), TIER, LATENCY)), *LISTS, "$.model"]
+    )
 )
 _INPUT = (
     "STRUCT(inputTokenCount VARCHAR, cacheReadInputTokenCount VARCHAR, cacheWriteInputTokenCount VARCHAR)"
@@ -67,6 +80,7 @@ _COUNTS = {
     for name, paths in COUNTS.items()
 } | COUNTS_SQL
 _SECONDS = {f"milliseconds_{name}": _in_body(paths) for name, paths in SECONDS.items()}
+_LATENCY = f"coalesce(TRY(json_extract_string(performanceConfig, '$.latency')), {_in_body(LATENCY)})"
 _ARN = "coalesce(TRY(json_extract_string(identity, '$.arn')), TRY(json_extract_string(identity, '$[0].arn')))"
 _METADATA = given_tags(metadata="requestMetadata", tags="NULL")
 """Of the caller's own metadata, which may hold anything, the known names; the project names more."""
@@ -80,7 +94,7 @@ SELECT line_number, 1::INTEGER AS record_number, {text("schemaType")} AS schema_
        {text("accountId")} AS tenant, {text("region")} AS region, {text("inferenceRegion")} AS inference_region,
        {text("operation")} AS method, {text("modelId")} AS model_id, {_in_body(("$.model",))} AS body_model,
        {text("errorCode")} AS error_class, lower({text("status")}) AS raw_status,
-       {_in_body(TIER)} AS tier, TRY(json_extract_string(performanceConfig, '$.latency')) AS latency,
+       {_in_body(TIER)} AS tier, {_LATENCY} AS latency,
        {_ARN} AS arn, {_METADATA} AS request_metadata,
        {", ".join(f"{value} AS {name}" for name, value in (_COUNTS | _SECONDS).items())},
        "output".outputVideoDurationSeconds AS video_seconds
@@ -109,14 +123,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     served = pl.coalesce(model_id.str.extract(NAMED_ARN, 1), model_id)
     is_hourly = model_id.str.contains(PROVISIONED)
     tier = (
-        pl.when(is_hourly)
-        .then(pl.lit("provisioned"))
-        .when(
-            (pl.col("latency") == "optimized")
-            & pl.col("tier").is_in(["default", "standard"]).fill_null(value=True)
-        )
-        .then(pl.lit("optimized"))
-        .otherwise(pl.coalesce(pl.col("tier").replace("standard", "default"), pl.lit("default")))
+        pl.when(is_hourly).then(pl.lit("provisioned")).otherwise(tier_of(pl.col("tier"), pl.col("latency")))
     )
     is_embedding = model_id.str.contains("embed")
     is_whole = (pl.col("prompt").is_not_null() & pl.col("completion").is_not_null()) | is_embedding

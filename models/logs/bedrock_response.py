@@ -6,7 +6,9 @@ the body in `modelOutput`, has the tier `batch` and no time.
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
-from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LISTS, RULE, SECONDS, TIER
+import polars as pl
+
+from models.logs.bedrock_shape import COUNTS, COUNTS_SQL, LATENCY, LISTS, RULE, SECONDS, TIER, tier_of
 from models.logs.cache_writes import split_writes
 from models.logs.response_format import Paths, ResponseFormat
 from models.logs.responses import response_importer
@@ -21,6 +23,14 @@ _HEADERS: Paths = {
     )
 }
 
+
+def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
+    is_optimized = tier_of(pl.col("tier"), pl.col("latency")) == "optimized"
+    return split_writes(frame).with_columns(
+        tier=pl.when(is_optimized).then(pl.lit("optimized")).otherwise("tier")
+    )
+
+
 IMPORTER = response_importer(
     ResponseFormat(
         kind="bedrock_response",
@@ -29,7 +39,8 @@ IMPORTER = response_importer(
             "response_id": ('$.headers."x-amzn-requestid"', "$.id"),
             "model": ("$.model",),
             "created": ("$.created",),
-            "tier": TIER,
+            "tier": (*TIER, '$.headers."x-amzn-bedrock-service-tier"'),
+            "latency": (*LATENCY, '$.headers."x-amzn-bedrock-performanceconfig-latency"'),
             "batch_key": ("$.recordId",),
         },
         counts={**COUNTS, **_HEADERS},
@@ -45,7 +56,7 @@ IMPORTER = response_importer(
         # Ids like AI21's 1234 are no ids.
         id_pattern="^(msg_|chatcmpl-)|^[0-9a-f]{8}-[0-9a-f]{4}-",
         tiers={"standard": "default"},
-        amend=split_writes,
+        amend=_amend,
         signature=(
             frozenset({"usage.inputTokens", "stopReason"}),
             frozenset({"inputTextTokenCount", "results"}),

@@ -4,6 +4,8 @@ Input, cache read and cache write are disjoint; output includes reasoning.
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
+import polars as pl
+
 from models.json_fields import json_field
 from models.logs.response_format import Paths
 from models.logs.tokens import TokenRule
@@ -57,6 +59,14 @@ SECONDS: Paths = {
     "first": (f"{_METRICS}.firstByteLatency",),
 }
 TIER = ("$.serviceTier.type", "$.metadata.serviceTier.type")
+LATENCY = ("$.performanceConfig.latency", "$.metadata.performanceConfig.latency")
+
+
+def tier_of(tier: pl.Expr, latency: pl.Expr) -> pl.Expr:
+    """Return what chooses a price: the service tier, else `optimized` for latency that was."""
+    plain = pl.coalesce(tier.replace("standard", "default"), pl.lit("default"))
+    is_optimized = (latency.str.to_lowercase() == "optimized") & (plain == "default")
+    return pl.when(is_optimized).then(pl.lit("optimized")).otherwise(plain)
 
 
 _DETAILS = ("$.usage.cacheDetails", "$.metadata.usage.cacheDetails")

@@ -3,7 +3,8 @@
 Each line of an answer repeats its counts as they were then: the last is final, and dedupe makes one attempt of them.
 The three input counts are disjoint; `output_tokens` includes thinking. Lines of other types, and answers that Claude
 Code wrote itself (model `<synthetic>`, errors), are passed over. A session that was resumed or branched repeats answers
-of the one before under their ids. What was asked and answered is not read.
+of the one before under their ids. An advisor's samplings are calls of their own, `#2` and so on (iterations.py). A
+line's `requestId` is the id that Claude Code's own events have (dedupe.py). What was asked and answered is not read.
 Source: Claude Code's documentation (sessions), ryoppippi/ccusage.
 """
 
@@ -11,6 +12,7 @@ import polars as pl
 
 from models.json_fields import json_field, json_struct
 from models.logs.cache_writes import split_writes
+from models.logs.iterations import iteration_calls
 from models.logs.tokens import TokenRule, disjoint
 from models.logs.unread import unread_usage
 from models.records import METER, Importer, first_reason, instant, money, text, tried, with_map, with_numbers
@@ -45,10 +47,20 @@ _COLUMNS = (
     "costUSD",
 )
 _SELECT = f"""
-WITH parsed AS NOT MATERIALIZED (
-  SELECT *, CASE WHEN "type" = 'assistant' THEN {json_struct("message", _PATHS.values())} END AS m FROM records
+WITH called AS NOT MATERIALIZED (
+  SELECT *, CASE WHEN "type" = 'assistant' AND contains(message, '"iterations"')
+    THEN {iteration_calls("message::JSON")} END AS calls FROM records
+),
+split AS NOT MATERIALIZED (
+  SELECT * EXCLUDE (message, calls, part), part.number AS record_number, part.message AS message
+  FROM (SELECT *, unnest(CASE WHEN len(calls) > 0 THEN list_transform(calls, lambda call, i: {{'number': i::INTEGER,
+      'message': json_merge_patch(message::JSON, '{{"usage": null}}'::JSON, call)::VARCHAR}})
+    ELSE [{{'number': 1::INTEGER, 'message': message}}] END) AS part FROM called)
+),
+parsed AS NOT MATERIALIZED (
+  SELECT *, CASE WHEN "type" = 'assistant' THEN {json_struct("message", _PATHS.values())} END AS m FROM split
 )
-SELECT line_number, 1::INTEGER AS record_number, "type" AS line_type, {text("uuid")} AS uuid,
+SELECT line_number, record_number, "type" AS line_type, {text("uuid")} AS uuid,
        {instant('"timestamp"')} AS written_at, {text('"timestamp"')} IS NOT NULL AS has_time,
        {text('"sessionId"')} AS session_id, {text('"requestId"')} AS call_id,
        regexp_extract("cwd", '([^/\\\\]+)[/\\\\]*$', 1) AS project, "isSidechain" = 'true' AS is_sidechain,
@@ -67,7 +79,12 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_own = (pl.col("model") == "<synthetic>").fill_null(value=False) | pl.col("is_own_error").fill_null(
         value=False
     )
-    request_id = pl.coalesce("message_id", "call_id", "uuid")
+    # What an advisor or a compaction used is a call of its own.
+    is_further = pl.col("record_number") > 1
+    whole_id = pl.coalesce("message_id", "call_id", "uuid")
+    request_id = (
+        pl.when(is_further).then(pl.concat_str(whole_id, pl.lit("#"), "record_number")).otherwise(whole_id)
+    )
     tags = {
         "agent": pl.coalesce("agent_id", pl.lit("claude-code")),
         "project": pl.when(pl.col("project") != "").then(pl.col("project")),
@@ -88,6 +105,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         ),
         is_ignored=pl.col("line_type").is_not_null() & (~is_answer | is_own),
         request_id=request_id,
+        logical_request_id=pl.when(is_further).then(whole_id).otherwise("call_id"),
         attempt_no=pl.lit(1, dtype=pl.Int32),
         started_at=pl.col("written_at"),
         finished_at=pl.col("written_at"),

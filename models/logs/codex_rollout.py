@@ -10,7 +10,8 @@ import polars as pl
 
 from models.json_fields import json_field, json_struct
 from models.logs.tokens import TokenRule, disjoint, total_tokens
-from models.records import Importer, first_reason, instant, text, with_map, with_numbers
+from models.logs.unread import unread_usage
+from models.records import Importer, first_reason, instant, text, tried, with_map, with_numbers
 
 _USAGE = {
     "prompt": "input_tokens",
@@ -37,6 +38,8 @@ WITH parsed AS NOT MATERIALIZED (
     THEN {json_struct("payload", _PATHS.values())} END AS m FROM records
 )
 SELECT line_number, 1::INTEGER AS record_number, "type" AS line_type, {text("id")} AS old_session,
+       {tried("CASE WHEN m IS NOT NULL THEN payload END", "json_extract({}, '$.info.last_token_usage')::VARCHAR")}
+         AS usage_text,
        {instant('"timestamp"')} AS written_at, {text('"timestamp"')} IS NOT NULL AS has_time,
        {", ".join(f"{text(json_field('m', path))} AS {name}" for name, path in _PATHS.items())}
 FROM parsed
@@ -111,6 +114,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         usage_source=pl.when(pl.col("prompt").is_null() | pl.col("completion").is_null())
         .then(pl.lit("missing"))
         .otherwise(pl.lit("provider")),
+        unread_usage=unread_usage("usage_text", "info.last_token_usage", frozenset(_USAGE.values())),
         is_gateway_cache_hit=pl.lit(value=False),
         dedupe_key=pl.concat_str(pl.lit("codex:"), request_id),
     )

@@ -2,6 +2,7 @@
 
 Two records of one id are one call where time and counts agree. Which ids are trusted how far:
 
+- Claude Code's events name a call by its request, its transcripts by its message and that request: they are one.
 - An id that no other call has (long, or drawn at random): records of it within the window are one call, unless one
   source tells of two calls: another start and other counts, both counted by the provider.
 - A short id, digits after its prefix (`chatcmpl-331` of Ollama): records of it are one call only if they began within
@@ -31,6 +32,8 @@ OBSERVER_KINDS = ("otel_genai", "langfuse_export", "helicone_export")
 """These lose against every other kind: they saw the call from outside."""
 GROWING_KINDS = ("claude_code_transcript",)
 """They write an answer again while it grows: other counts of one id are no other call."""
+_EVENT = "id:req_"
+"""Start of the keys of Claude Code's events: its transcripts name the request beside the message."""
 _BOOKKEEPING = (
     "source",
     "source_kind",
@@ -139,6 +142,7 @@ def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
     """Complete the keys that a file alone cannot tell."""
     key = pl.col("dedupe_key")
     is_content, is_counter = key.str.starts_with(_CONTENT), key.str.contains(_COUNTER)
+    is_event = (pl.col("source_kind") == "otel_genai") & key.str.starts_with(_EVENT)
     place = ("line_number", "record_number")
     # Equal records of one file stay, so that the nth of them is the nth of a file that is delivered again.
     ordinal = pl.struct(place).rank("ordinal").over("source", "file_hash", "dedupe_key", "started_at")
@@ -149,7 +153,21 @@ def _keyed(requests: pl.LazyFrame) -> pl.LazyFrame:
     )
     # A number that a source counts by itself says nothing about another source's.
     own = pl.when(is_counter).then(pl.concat_str(key, pl.lit("@"), "source")).otherwise(key)
-    return pl.concat([requests.filter(~is_content).with_columns(dedupe_key=own), keyed])
+    plain = requests.filter(~is_content & ~is_event).with_columns(dedupe_key=own)
+    return pl.concat([plain, keyed, _as_in_transcripts(requests.filter(is_event), requests)])
+
+
+def _as_in_transcripts(events: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyFrame:
+    """Give an agent's events the key of the answer in its transcript, where both are there."""
+    answers = (
+        requests.filter(
+            pl.col("source_kind").is_in(GROWING_KINDS), pl.col("logical_request_id").str.starts_with("req_")
+        )
+        .group_by(dedupe_key=pl.concat_str(pl.lit("id:"), "logical_request_id"))
+        .agg(answer_key=pl.col("dedupe_key").min())
+    )
+    events = events.join(answers, on="dedupe_key", how="left", maintain_order="left")
+    return events.with_columns(dedupe_key=pl.coalesce("answer_key", "dedupe_key")).drop("answer_key")
 
 
 def _told_apart(double: pl.LazyFrame) -> pl.LazyFrame:

@@ -124,6 +124,8 @@ def complete(frame: pl.LazyFrame) -> pl.LazyFrame:
         meter_web_search=pl.when(is_by_prompt).then(1.0).otherwise("meter_web_search"),
         prompt=filled["prompt"] + pl.col("tool_prompt").fill_null(0),
         completion=filled["completion"],
+        # Vertex AI names the version of a model that has none `@default`.
+        model=pl.col("model").str.strip_suffix("@default"),
         # No class is cached video: it is a cache read, and leaves the video count.
         video_input=pl.col("video_input") - pl.col("cached_video").fill_null(0),
     )

@@ -36,7 +36,7 @@ def remedy(
     """
     sheet = f"prices/tokens/{provider or 'PROVIDER'}.yml"
     day = f"{started_at:%Y-%m-%d}"
-    if reason == "unknown_model" and (base := re.match("(?:[a-z_]+/)?(ft:[^:]+):", model or "")):
+    if reason == "unknown_model" and (base := re.match("(?:[a-z_]+/)?(ft:[^:]+)", model or "")):
         return (
             f"No sheet of {provider} has rates for fine-tunes of this base; add to {sheet}: "
             f"- {{model: {written(base[1])}, prices: [{{valid_from: {day}, "

@@ -118,6 +118,20 @@ def test_times_tier_caller_region_and_tags_are_read() -> None:
     assert read_one(KIND, record(counts=WRITES))["tags"] == {"cache_write_split": "assumed"}
 
 
+def test_optimized_latency_chooses_the_price_wherever_it_stands() -> None:
+    # docs.aws.amazon.com/bedrock/latest/userguide/latency-optimized-inference.html
+    optimized = {"performanceConfig": {"latency": "optimized"}}
+    converse = {
+        "usage": {"inputTokens": 9, "outputTokens": 1, "totalTokens": 10},
+        "stopReason": "end_turn",
+    } | optimized
+
+    assert read_one(KIND, record(**optimized))["service_tier"] == "optimized"
+    assert read_one(KIND, record(converse, counts={}, written=None))["service_tier"] == "optimized"
+    envelope = {"started_at": "2026-11-02T09:00:00Z", "requested_model": HAIKU, "response": converse}
+    assert read_one("bedrock_response", envelope)["service_tier"] == "optimized"
+
+
 def test_of_a_stream_the_first_byte_is_the_first_token() -> None:
     row = read_one(KIND, record(STREAM, counts={}, written=None))
 

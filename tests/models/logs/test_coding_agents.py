@@ -18,8 +18,8 @@ from tests.models.logs.test_dedupe import NOON, WINDOW
 from tests.models.logs.test_otel_genai import attribute
 
 
-def attempts(kind: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the attempts of a file's records, by time."""
+def landed(kind: str, records: list[dict[str, Any]]) -> pl.LazyFrame:
+    """Return a file's records as they land."""
     rows = read_records(kind, records).filter(~pl.col("is_ignored"))
     assert rows["quarantine_reason"].null_count() == rows.height, rows["quarantine_detail"].to_list()
     stamped = rows.lazy().with_columns(
@@ -30,9 +30,16 @@ def attempts(kind: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
             pl.coalesce(name, pl.concat_str(pl.lit("content:"), "content_hash")).alias(name)
             for name in ("request_id", "dedupe_key")
         )
-    landed = table("raw.requests").conform(stamped, fill=True)
+    return table("raw.requests").conform(stamped, fill=True)
+
+
+def attempts(
+    kind: str, records: list[dict[str, Any]], *, beside: pl.LazyFrame | None = None
+) -> list[dict[str, Any]]:
+    """Return the attempts of a file's records, and of those `beside` it, by time."""
+    every = pl.concat([landed(kind, records), *([] if beside is None else [beside])])
     hours = {"from_hour": NOON.replace(year=2000), "to_hour": NOON.replace(year=2099)}
-    winners, _ = dedupe(landed, window=WINDOW, **hours)
+    winners, _ = dedupe(every, window=WINDOW, **hours)
     return winners.collect().sort("started_at").to_dicts()
 
 
@@ -72,6 +79,34 @@ def test_an_answer_on_several_lines_is_one_call_with_its_last_counts() -> None:
     assert tokens_of(second) == {"input_uncached": 4, "cache_read": 20_000, "output_text": 40}
     assert (third["provider"], third["service_tier"]) == ("aws.bedrock", "fast")
     assert "secret" not in json.dumps([first, second, third], default=str)
+
+
+def test_an_advisor_is_a_call_of_its_own_and_an_event_of_an_answer_is_none() -> None:
+    # platform.claude.com/docs/en/agents-and-tools/tool-use/advisor-tool; code.claude.com/docs/en/monitoring-usage
+    advised = {
+        "type": "advisor_message",
+        "model": "claude-opus-4-8",
+        "input_tokens": 823,
+        "output_tokens": 1612,
+    }
+    own = {"type": "message", "input_tokens": 4, "cache_read_input_tokens": 20_000, "output_tokens": 90}
+    counts = {"model": "claude-opus-4-6", "input_tokens": 4, "cache_read_tokens": 20_000, "output_tokens": 90}
+    events = [
+        event("api_request", counts | {"duration_ms": 900, "request_id": request})
+        for request in ("req_1", "req_2")
+    ]
+
+    rows = attempts(
+        "claude_code_transcript",
+        [answer("msg_a", 1, 90, iterations=[own, advised])],
+        beside=landed("otel_genai", events),
+    )
+
+    assert {row["request_id"]: (row["served_model"], tokens_of(row)) for row in rows} == {
+        "msg_a": ("claude-opus-4-6", {"input_uncached": 4, "cache_read": 20_000, "output_text": 90}),
+        "msg_a#2": ("claude-opus-4-8", {"input_uncached": 823, "output_text": 1612}),
+        "req_2": ("claude-opus-4-6", {"input_uncached": 4, "cache_read": 20_000, "output_text": 90}),
+    }
 
 
 def count(

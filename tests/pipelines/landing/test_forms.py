@@ -1,6 +1,7 @@
 """Records are found in whatever a user has them in: pages, log groups, archives in archives, dumps of streams."""
 
 import base64
+import csv
 import gzip
 import io
 import json
@@ -118,6 +119,12 @@ def parquet(*rows: dict[str, Any]) -> bytes:
     return target.getvalue()
 
 
+def table_of(rows: list[list[str]]) -> str:
+    target = io.StringIO()
+    csv.writer(target).writerows(rows)
+    return target.getvalue()
+
+
 def whole(number: int) -> dict[str, Any]:
     answer = {"id": f"chatcmpl-{number:06}", "object": "chat.completion", "created": 1793610000}
     return answer | {
@@ -142,6 +149,18 @@ FORMS: dict[str, tuple[str, str | bytes]] = {
             [{"field": "@timestamp", "value": "t"}, {"field": "@message", "value": json.dumps(logged(number))}]
             for number in (9, 10)
         ]}),
+    ),
+    "insights.csv": (
+        BEDROCK,
+        table_of([["@timestamp", "@message"], *(["2026-11-02 09:00:00.000", json.dumps(logged(n))] for n in (25, 26))]),
+    ),
+    "pretty insights.csv": (
+        BEDROCK,
+        table_of([["@message", "@log"], *([json.dumps(logged(n), indent=2), "1:b"] for n in (27, 28))]),
+    ),
+    "tail.log": (
+        BEDROCK,
+        lines(*(f"2026-11-02T09:00:00.000000+00:00 aws/bedrock/x {json.dumps(logged(n))}" for n in (29, 30))),
     ),
     "export task.gz": (
         BEDROCK,
@@ -205,6 +224,7 @@ UNKNOWN: dict[str, str] = {
     "list.json": json.dumps([SECRET, {SECRET: SECRET}]),
     "text.sse": f"data: {SECRET}\n\ndata: {SECRET}\n\n",
     "other events.sse": f'data: {{"{SECRET}": "{SECRET}"}}\n\n',
+    "messages.csv": f"@timestamp,@message\n1,{SECRET}\n2,{SECRET}\n",
     "wrapped.jsonl": lines({"message": SECRET, SECRET: {"data": SECRET}}),
 }
 
