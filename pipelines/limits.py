@@ -48,3 +48,24 @@ class CompletenessSettings(Strict):
             self.warn_above_ratio if own.warn_above_ratio is None else own.warn_above_ratio,
             self.fail_above_ratio if own.fail_above_ratio is None else own.fail_above_ratio,
         )
+
+
+class Tolerance(Strict):
+    """What of an issuer's bill nothing may explain; one that is not set is that of all issuers."""
+
+    unexplained_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    unexplained_usd: Annotated[Decimal, Field(ge=0)] | None = None
+
+
+class BillSettings(Strict):
+    unexplained_ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
+    unexplained_usd: Annotated[Decimal, Field(ge=0)] = Decimal(1)
+    issuers: dict[str, Tolerance] = Field(default_factory=dict)
+
+    def tolerance_of(self, issuer: str) -> tuple[float, Decimal]:
+        """Return the share of an issuer's bill and the dollars of it that may be unexplained, the larger of them."""
+        own = self.issuers.get(issuer, Tolerance())
+        return (
+            self.unexplained_ratio if own.unexplained_ratio is None else own.unexplained_ratio,
+            self.unexplained_usd if own.unexplained_usd is None else own.unexplained_usd,
+        )

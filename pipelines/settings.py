@@ -20,7 +20,7 @@ from models.importers import importers
 from models.schemas import table
 from models.yaml_values import LARGEST
 from pipelines import masking
-from pipelines.limits import ColdStartSettings, CompletenessSettings
+from pipelines.limits import BillSettings, ColdStartSettings, CompletenessSettings
 from pipelines.sources.spec import KINDS, Api
 
 SETTINGS_FILE = "nanodollar.toml"
@@ -305,6 +305,7 @@ class Settings(_Section):
     landing: LandingSettings = LandingSettings()
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()
+    bills: BillSettings = BillSettings()
     notifications: NotificationSettings = NotificationSettings()
     automation: AutomationSettings = AutomationSettings()
 

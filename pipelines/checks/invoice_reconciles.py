@@ -1,15 +1,16 @@
 """What a bill asks for is what the ledger holds, or the difference has a name."""
 
+from decimal import Decimal
+
 import duckdb
 
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
+from pipelines.limits import BillSettings
+from pipelines.settings import Settings
 
-UNEXPLAINED_RATIO = 0.01
-"""Share of a bill that may be unexplained."""
-UNEXPLAINED_USD = 1
-"""Dollars of a bill that may be, whatever its share."""
 _QUERY = """
-SELECT concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m'))) AS bill,
+SELECT invoice_issuer_name,
+  concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m'))) AS bill,
   sum(invoiced_usd) AS invoiced_usd, sum(ledger_usd) AS ledger_usd, sum(abs(unexplained_usd)) AS unexplained_usd,
   count(*) FILTER (invoiced_usd IS NULL) AS unknown_count
 FROM mart.invoice_reconciliation WHERE billed_on >= $start AND billed_on < $end
@@ -17,15 +18,19 @@ GROUP BY ALL ORDER BY unexplained_usd DESC NULLS FIRST, bill
 """
 
 
-def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
+def _judge(
+    con: duckdb.DuckDBPyConnection, start: Bound, end: Bound, limits: BillSettings | None = None
+) -> Outcome:
+    tolerances = limits or BillSettings()
     rows = con.execute(_QUERY, {"start": start, "end": end}).fetchall()
     if not rows:
         return Outcome(is_passed=True, summary="No bill of these days has landed.", severity="warn")
-    off = [
-        row
-        for row in rows
-        if row[4] or row[3] > max(UNEXPLAINED_USD, UNEXPLAINED_RATIO * float(abs(row[1] or 0)))
-    ]
+
+    def allowed(issuer: str, invoiced: Decimal | None) -> Decimal:
+        ratio, usd = tolerances.tolerance_of(issuer)
+        return max(usd, Decimal(str(ratio)) * abs(invoiced or Decimal(0)))
+
+    off = [row[1:] for row in rows if row[5] or row[4] > allowed(row[0], row[2])]
     return Outcome(
         is_passed=not off,
         failed_count=len(off),
@@ -43,10 +48,15 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
     )
 
 
+def _limits(settings: Settings) -> BillSettings:
+    return settings.bills
+
+
 CHECK = DomainCheck(
     name="invoice_reconciles",
     table="mart.invoice_reconciliation",
     grain="daily",
     description="the difference between a bill and the ledger is explained",
     judge=_judge,
+    limits=_limits,
 )

@@ -1,10 +1,14 @@
 """A bill lands like a log, is held against the ledger of its month, and a bill that comes again replaces it."""
 
 import json
+from datetime import date
 from decimal import Decimal
 
+import duckdb
 import pytest
 
+from pipelines.checks.invoice_reconciles import CHECK as INVOICE_RECONCILES
+from pipelines.limits import BillSettings
 from pipelines.project import Project
 from tests.pipelines.small import make_project, nanodollar, query, write_lines
 
@@ -132,6 +136,29 @@ def test_a_line_opens_to_the_rows_of_both_sides(project: Project) -> None:
         outcome = nanodollar(project, "explain", *words)
         assert outcome.code == code, outcome
         assert said in outcome.err
+
+
+def test_an_issuer_has_a_tolerance_of_its_own() -> None:
+    con = duckdb.connect()
+    con.execute("CREATE SCHEMA mart")
+    con.execute(
+        "CREATE TABLE mart.invoice_reconciliation AS SELECT issuer AS invoice_issuer_name, "
+        "NULL::VARCHAR AS invoice_id, "
+        "TIMESTAMPTZ '2026-10-01 00:00:00+00' AS billing_period_start, DATE '2026-10-01' AS billed_on, "
+        "1000::DECIMAL(38,12) AS invoiced_usd, 1000::DECIMAL(38,12) AS ledger_usd, "
+        "off::DECIMAL(38,12) AS unexplained_usd "
+        "FROM (VALUES ('Exact', 0.5), ('Loose', 40), ('Plain', 9)) t(issuer, off)"
+    )
+    limits = BillSettings.model_validate(
+        {
+            "issuers": {
+                "Exact": {"unexplained_ratio": 0, "unexplained_usd": "0.25"},
+                "Loose": {"unexplained_usd": "50"},
+            }
+        }
+    )
+    judged = INVOICE_RECONCILES.judge(con, date(2026, 10, 1), date(2026, 11, 1), limits=limits)
+    assert [words.split(":")[0] for words in judged.failed_ids] == ["Exact 2026-10"]
 
 
 def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None:

@@ -1,12 +1,15 @@
 """Lines of bills as their issuers write them: units in ones, classes of token, decimals exact."""
 
+import csv
+import gzip
+from collections.abc import Iterator
 from decimal import Decimal
 
 import polars as pl
 import pytest
 
 from models.billing.words import service_tier, single_units, token_class
-from tests.models.logs.reading import read_records
+from tests.models.logs.reading import read_records, shared
 
 D = Decimal
 
@@ -342,3 +345,33 @@ def test_a_bucket_whose_costs_cannot_be_read_is_refused_and_an_empty_one_passed_
 def test_a_line_that_cannot_be_read_says_why(change, detail):
     (row,) = read_records("invoice_lines", [GENERIC | change]).to_dicts()
     assert row["quarantine_detail"] == detail
+
+
+def published(folder: str) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield the published tables of bills of a folder: the name, and rows by their own column names."""
+    for path in sorted(shared(folder).rglob("*.csv*")):
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as file:  # type: ignore[operator]
+            yield path.name, list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("folder", ["focus", "focus-spec", "focus-toolkit", "focus-virtual-currency"])
+def test_published_focus_files_are_read_to_their_last_cent(folder):
+    """Of all versions: https://github.com/FinOps-Open-Cost-and-Usage-Spec/FOCUS_Spec and a sample of the Foundation."""
+    for name, rows in published(folder):
+        if "BilledCost" not in rows[0]:
+            continue
+        read = read_records("focus", [{key: value for key, value in row.items() if key} for row in rows])
+        assert read["quarantine_reason"].null_count() == len(rows), name
+        total = sum(D(row["BilledCost"].strip().lstrip("$").replace(",", "")) for row in rows)
+        # Doubles of an export have more digits than a picodollar.
+        assert abs(read["billed_cost"].sum() - total) < D("1e-9"), name
+
+
+def test_a_published_cost_and_usage_report_is_read_to_its_last_cent():
+    ((_, rows),) = published("aws-cur")
+    read = read_records("aws_cur", rows)
+    assert read["quarantine_reason"].null_count() == len(rows) == 1281
+    assert read["billed_cost"].sum() == sum(D(row["lineItem/UnblendedCost"]) for row in rows)
+    taxes = sum(row["lineItem/LineItemType"] == "Tax" for row in rows)
+    assert (read["charge_category"] == "Tax").sum() == taxes > 0
