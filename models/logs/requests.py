@@ -126,7 +126,6 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         requested_model=pl.coalesce("requested_model", "served_model"),
         routed_model=pl.coalesce("routed_model", "served_model"),
         served_model=pl.coalesce("served_model", "routed_model", "requested_model"),
-        service_tier=pl.coalesce("service_tier", pl.lit("default")),
         status=status,
         usage_source=pl.when(has_usage)
         .then(pl.coalesce("usage_source", pl.lit("provider")))

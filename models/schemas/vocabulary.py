@@ -200,7 +200,7 @@ def canonical_request_columns() -> tuple[Column, ...]:
         Column(
             name="service_tier",
             dtype=pl.String,
-            comment="Served tier: default, priority, flex, batch, provisioned, spillover",
+            comment="Served tier: default, priority, flex, batch, provisioned, spillover; NULL: not stated",
         ),
         Column(name="batch_id", dtype=pl.String, comment="Batch job"),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant or organisation"),

@@ -7,6 +7,7 @@ import polars as pl
 from models.costs.deployments import deployed
 from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.ties import tied
+from models.costs.token_cards import DEFAULT_TIER
 from models.lifecycle.live import LIVE_EVENTS
 from models.prices.providers import canonical_providers
 from models.schemas import table
@@ -52,10 +53,18 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
 
 
 def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part attempts into those that ran on a pool, and the others (models/costs/ties.py)."""
+    """Part attempts into those that ran on a pool, and the others (models/costs/ties.py).
+
+    A tier that no record states is the default one, but only after that: beside provisioned capacity `default` is
+    another tier.
+    """
     replicas = inputs.query(
         "SELECT DISTINCT replica_id, deployment, provider, chip FROM core.replica_events WHERE deployment IS NOT NULL"
     )
-    if replicas.is_empty():
-        return running.clear(), running
-    return tied(running, canonical_providers(replicas.lazy()).collect(), inputs.whole("ref.models"))
+    on, off = (
+        (running.clear(), running)
+        if replicas.is_empty()
+        else tied(running, canonical_providers(replicas.lazy()).collect(), inputs.whole("ref.models"))
+    )
+    tier = pl.col("service_tier").fill_null(DEFAULT_TIER)
+    return on.with_columns(tier), off.with_columns(tier)

@@ -137,6 +137,8 @@ def test_equal_calls_without_ids_are_as_many_as_there_are_and_an_id_is_needed_wh
 
     assert rows["content_hash"].n_unique() == 3
     assert rows["quarantine_reason"].to_list() == [None, None, None, "missing_request_id"]
+    # A tier that nobody states is none: beside provisioned capacity `default` is another one.
+    assert rows["service_tier"].null_count() == rows.height
 
 
 WHOLE: dict[str, Any] = {
