@@ -13,6 +13,7 @@ from pipelines.partitions import days_of
 from pipelines.project import Project
 from pipelines.reports.daily import render_days
 from pipelines.reports.figures import PLOTTED_DAYS
+from pipelines.reports.pages import link_pages
 from pipelines.steps.base import Read
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between
@@ -26,7 +27,8 @@ DAILY_READS = (
     *map(
         Read,
         (
-            "core.request_costs", "core.pool_hours", "mart.break_even", "mart.gpu_bill_daily", "mart.cost_by_chip",
+            "mart.spend_daily", "core.request_costs", "core.pool_hours", "mart.break_even", "mart.gpu_bill_daily",
+            "mart.cost_by_chip",
             "mart.prefill_weights", "mart.routing_mistakes", "mart.routing_regret_daily", "mart.cold_starts",
             "mart.cold_start_bursts", "ops.coverage", "ops.completeness",
         ),
@@ -62,14 +64,20 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
             paths = write_daily(warehouse, days)
             commit.mark(DAILY_TASK, [on.isoformat() for on in days])
         return dg.MaterializeResult(
-            metadata={"path": dg.MetadataValue.path(str(paths[-1])), "reports": len(paths)}
+            metadata={
+                "path": dg.MetadataValue.path(str(paths[-1] if paths else warehouse.project.reports)),
+                "reports": len(paths),
+            }
         )
 
     return [report]
 
 
 def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
-    """Render the reports of business days without a gap into the project's reports folder and return their paths."""
+    """Render the reports of business days without a gap into the project's reports folder and return their paths.
+
+    A day of which the warehouse holds nothing has no page.
+    """
     project = warehouse.project
     folder = project.reports / "daily"
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,11 +93,15 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
             data_docs_path="../data_docs/index.html" if has_results else None,
         ):
             path = folder / f"{on.isoformat()}.html"
+            if page is None:
+                path.unlink(missing_ok=True)
+                continue
             draft = path.with_suffix(".draft")
             draft.write_text(page, encoding="utf-8")
             draft.replace(path)
             paths.append(path)
             warehouse.progress("reports/daily", on.isoformat())
+    link_pages(project.reports)
     return paths
 
 

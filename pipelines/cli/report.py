@@ -1,11 +1,55 @@
 """nanodollar report: write a report by hand that the schedules write by themselves."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.cli.dates import DAY
 from pipelines.cli.main import Context
+
+if TYPE_CHECKING:
+    from pipelines.reports.period import Kind
+    from pipelines.reports.write import Format
+
+_FORMATS = ("html", "pdf", "xlsx", "csv")
+
+
+class _Formats(click.ParamType[tuple[str, ...]]):
+    """One format or several, split by commas."""
+
+    name = "html,pdf,xlsx,csv"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        words = tuple(word.strip() for word in str(value).split(","))
+        for word in words:
+            if word not in _FORMATS:
+                self.fail(
+                    f"{word!r} is no format of a report; write one or more of {', '.join(_FORMATS)}.",
+                    param,
+                    ctx,
+                )
+        return words
+
+
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    on = click.option(
+        "--date",
+        "on",
+        type=click.DateTime(["%Y-%m-%d"]),
+        help="A business day in it; by default the latest with rows.",
+    )
+    formats = click.option(
+        "--format",
+        "formats",
+        type=_Formats(),
+        default="html",
+        show_default=True,
+        help="Split several by commas.",
+    )
+    return on(formats(click.pass_obj(function)))
 
 
 @click.group(name="report")
@@ -14,16 +58,32 @@ def command() -> None:
 
 
 @command.command(name="daily")
-@click.option("--date", "on", type=DAY, help="Business day; by default the latest with rows.")
-@click.option("--format", "output_format", type=click.Choice(["html"]), default="html", show_default=True)
-@click.pass_obj
-def daily(obj: Context, on: datetime | None, output_format: str) -> None:
-    """Write the page of one business day."""
+@_options
+def daily(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+    """Write the report of one business day."""
+    _write(obj, "daily", on, formats)
+
+
+@command.command(name="weekly")
+@_options
+def weekly(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+    """Write the report of the week, Monday to Sunday, that holds a business day."""
+    _write(obj, "weekly", on, formats)
+
+
+@command.command(name="month-close")
+@_options
+def month_close(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+    """Write the report of the month that holds a business day; `nanodollar close` writes what is handed over."""
+    _write(obj, "month-close", on, formats)
+
+
+def _write(obj: Context, kind: "Kind", on: datetime | None, formats: tuple["Format", ...]) -> None:
     from models.errors import DataError
     from pipelines.assets.reports import write_daily
+    from pipelines.reports.write import read_report, write_report
     from pipelines.warehouse.resource import Warehouse
 
-    del output_format  # HTML is the only one so far; the option keeps its name when others come.
     warehouse = Warehouse(obj.project())
     day = on.date() if on else None
     if day is None:
@@ -32,4 +92,7 @@ def daily(obj: Context, on: datetime | None, output_format: str) -> None:
         day = row[0] if row else None
         if day is None:
             raise DataError("The warehouse holds no day yet; run `nanodollar run` first.")
-    click.echo(f"Wrote {write_daily(warehouse, [day])[0]}")
+    report = read_report(warehouse, kind, day)
+    paths = write_daily(warehouse, [day]) if kind == "daily" and "html" in formats else []
+    for path in [*paths, *write_report(warehouse, report, formats)]:
+        click.echo(f"Wrote {path}")

@@ -18,6 +18,9 @@ from models.periods import business_day_bounds
 from models.schemas.vocabulary import POOL_PARTS, UNALLOCATED
 from pipelines.reports import plots, wording
 from pipelines.reports.figures import PLOTTED_DAYS, Row, Rows, figures
+from pipelines.reports.names import provider_name
+from pipelines.reports.pages import add_parts
+from pipelines.reports.period import PeriodReport, period_report
 from pipelines.reports.questions import questions
 from pipelines.reports.trust import trust
 
@@ -47,8 +50,10 @@ def render_days(
     time_zone: str,
     generated_at: datetime,
     data_docs_path: str | None,
-) -> Iterator[tuple[date, str]]:
+) -> Iterator[tuple[date, str | None]]:
     """Yield each business day with its HTML page; a page loads nothing, so it works offline and as an attachment.
+
+    A day of which the warehouse holds nothing has none.
 
     Args:
         con: a session in which the warehouse's schemas are the current ones.
@@ -61,7 +66,14 @@ def render_days(
     template = _environment().get_template("daily.html")
     for day in days:
         common = {"generated_at": generated_at, "data_docs_path": data_docs_path, "time_zone": time_zone}
-        yield day, template.render(common | _context(day, found[day], time_zone=time_zone, now=generated_at))
+        if not _has_something(found[day], day):
+            yield day, None
+            continue
+        context = _context(day, found[day], time_zone=time_zone, now=generated_at)
+        report = period_report(
+            con, "daily", day, time_zone=time_zone, now=generated_at, judged=context["trust"]
+        )
+        yield day, template.render(common | context | {"report": report, "whose": _whose(report)})
 
 
 def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime) -> dict[str, Any]:
@@ -144,6 +156,16 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
     }
 
 
+def _has_something(found: dict[str, Rows], on: date) -> bool:
+    """Whether the warehouse holds anything of a day."""
+    return any(row["day_on"] == on for name in ("spend_by_day", "starts", "regret") for row in found[name])
+
+
+def _whose(report: PeriodReport) -> dict[str, Any]:
+    """Return the views of a day that its page shows beside its own tables."""
+    return {view.name: view for view in report.views}
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -168,6 +190,8 @@ def _environment() -> Environment:
         environment.filters[word] = getattr(wording, word)
     environment.globals["change_ratio"] = wording.change_ratio
     environment.globals["word"] = wording.word
+    environment.filters["provider_name"] = provider_name
+    add_parts(environment)
     return environment
 
 

@@ -184,6 +184,25 @@ def test_the_report_of_the_day_is_written(company: Project) -> None:
     assert "house-model" in page
 
 
+def test_a_report_is_written_in_every_format_for_a_day_a_week_and_a_month(company):
+    for kind, stem in (("daily", "2026-11-02"), ("weekly", "2026-11-02"), ("month-close", "2026-11")):
+        options = ("--date", "2026-11-02", "--format", "html,pdf,xlsx,csv")
+        assert nanodollar(company, "report", kind, *options).code == 0
+        written = {path.name for path in (company.reports / kind).glob(f"{stem}.*")}
+        assert written == {f"{stem}.{ending}" for ending in ("html", "pdf", "xlsx", "csv")}
+    listed = (company.reports / "index.html").read_text(encoding="utf-8")
+    assert all(
+        f"{kind}/{stem}.pdf" in listed
+        for kind, stem in (("weekly", "2026-11-02"), ("month-close", "2026-11"))
+    )
+    nothing = nanodollar(company, "report", "weekly", "--date", "2025-11-02")
+    assert nothing.code == 1
+    assert "there is no report of it" in nothing.err
+    wrong = nanodollar(company, "report", "daily", "--format", "html,docx")
+    assert wrong.code == 2
+    assert "'docx' is no format of a report" in wrong.err
+
+
 def test_a_report_that_a_kill_cut_off_is_written_by_the_next_run(company_copy: Project) -> None:
     page = company_copy.reports / "daily" / "2026-11-02.html"
     page.write_text("of an earlier state", encoding="utf-8")

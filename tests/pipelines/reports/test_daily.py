@@ -200,20 +200,10 @@ def test_first_day_has_no_data_to_compare_with():
     assert page.tables["provider"][-1].words()[3:] == ["no data", "", "", "no data", "", ""]
 
 
-def test_empty_day_says_so_and_shows_no_dollars():
-    page = render(open_warehouse())
-    assert page.ids["trust"].startswith("Nothing is known of this day")
-    assert page.ids["spend"].strip() == "no data"
-    assert not set(page.tables) & {"spend", "model", "route", "chip", "regret", "coverage"}
-    assert "$" not in page.text.split("Ask further")[-2]
-
-
-def test_day_between_days_with_data_keeps_its_plot_and_says_no_data():
-    con = fleet(days=3, on=ON - timedelta(days=1))
-    page = render(con)
-    assert page.ids["spend"].strip() == "no data"
-    assert page.tags.count("svg") == 1
-    assert "on the day before" in page.text
+def test_a_day_of_which_nothing_is_known_has_no_page():
+    for con in (open_warehouse(), fleet(days=3, on=ON - timedelta(days=1))):
+        options = {"time_zone": "UTC", "generated_at": NEXT_MORNING, "data_docs_path": None}
+        assert list(render_days(con, [ON], **options)) == [(ON, None)]
 
 
 def test_day_without_any_price_shows_tokens_and_never_a_dollar():

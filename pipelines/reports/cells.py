@@ -1,0 +1,44 @@
+"""How a column of a report writes its values: the same decimals in every row, and exact figures beside them."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import polars as pl
+
+from pipelines.reports.period import Column, View
+
+_FINE = 6
+_LARGE_USD = 1
+NOT_KNOWN = "–"
+
+
+def decimals_of(column: Column, rows: pl.DataFrame) -> int:
+    """Return how many decimals a column of dollars has: cents, or more where all of it is less than a dollar."""
+    sizes = [abs(value) for value in rows.get_column(column.name).drop_nulls().to_list()]
+    return 2 if not sizes or max(sizes) >= _LARGE_USD or not max(sizes) else _FINE
+
+
+def written(value: object, column: Column, decimals: int) -> str:
+    """Write one value; what is not known is a dash, and what is too small for the decimals says so."""
+    if value is None:
+        return NOT_KNOWN if column.style != "text" else ""
+    if column.style == "usd" and isinstance(value, Decimal):
+        unit = Decimal(1).scaleb(-decimals)
+        size = abs(value).quantize(unit, ROUND_HALF_EVEN)
+        sign = "−" if value < 0 else ""
+        return f"{sign}<${unit}" if not size and value else f"{sign if size else ''}${size:,}"
+    if column.style == "count":
+        return f"{value:,}"
+    return str(value)
+
+
+def totals(view: View) -> dict[str, Decimal | int]:
+    """Return the sums of a view's columns that have one."""
+    if view.rows.is_empty():
+        return {}
+    return {
+        column.name: sum(known, type(known[0])(0))
+        for column in view.columns
+        if column.is_summed
+        for known in [view.rows.get_column(column.name).drop_nulls().to_list()]
+        if known
+    }

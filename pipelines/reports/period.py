@@ -1,0 +1,278 @@
+"""What a report says of a day, a week or a month: sentences, and views that every format shows alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+import polars as pl
+
+from models.schemas.mart_spend_daily import SPEND_COMPONENTS
+from pipelines.reports.names import provider_name
+from pipelines.reports.trust import Trust, trust_of_days
+from pipelines.reports.wording import change, change_ratio, money, plural
+
+Kind = Literal["daily", "weekly", "month-close"]
+Style = Literal["text", "usd", "count", "ratio"]
+_SPEND = {
+    "provider": "Who was paid",
+    "tenant": "Who spent it: tenants",
+    "team": "Who spent it: teams",
+    "route": "Who spent it: features (routes)",
+    "component": "What it was for",
+    "model": "Models",
+}
+NO_BUDGET = "no budget set"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a view: its heading, how it is written, and whether its rows sum to a total."""
+
+    name: str
+    heading: str
+    style: Style = "text"
+    is_summed: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """One table of a report: what every format shows of it."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: pl.DataFrame
+    none: str = "None."
+
+
+@dataclass(frozen=True)
+class PeriodReport:
+    """A report: its period [first, to_on), the answer in sentences, and its views, the most important first."""
+
+    kind: Kind
+    title: str
+    first: date
+    to_on: date
+    time_zone: str
+    answer: tuple[str, ...]
+    trust: Trust
+    views: tuple[View, ...]
+    loaded_at: datetime | None
+    is_empty: bool
+
+    @property
+    def stem(self) -> str:
+        """Its file name without an ending."""
+        return f"{self.first:%Y-%m}" if self.kind == "month-close" else self.first.isoformat()
+
+    @property
+    def subtitle(self) -> str:
+        """The business days that it is of."""
+        last = self.to_on - timedelta(days=1)
+        span = f"{self.first}" if last == self.first else f"{self.first} to {last}"
+        return (
+            f"Business days {span} in {self.time_zone}"
+            if last > self.first
+            else f"Business day {span} in {self.time_zone}"
+        )
+
+
+def period_of(kind: Kind, on: date) -> tuple[date, date, date]:
+    """Return the first day of the period that holds a day, the day after its last, and the first of that before."""
+    if kind == "daily":
+        return on, on + timedelta(days=1), on - timedelta(days=1)
+    if kind == "weekly":
+        first = on - timedelta(days=on.weekday())
+        return first, first + timedelta(days=7), first - timedelta(days=7)
+    first = on.replace(day=1)
+    return first, (first + timedelta(days=32)).replace(day=1), (first - timedelta(days=1)).replace(day=1)
+
+
+def period_report(
+    con: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    on: date,
+    *,
+    time_zone: str,
+    now: datetime,
+    judged: Trust | None = None,
+) -> PeriodReport:
+    """Read what a report says.
+
+    Args:
+        con: a session in which the warehouse's schemas are the current ones.
+        kind: which report.
+        on: a business day in its period.
+        time_zone: IANA zone in which days are cut.
+        now: aware; a day that has not ended can still move.
+        judged: how far the period can be trusted, where that is known already.
+    """
+    first, to_on, before_on = period_of(kind, on)
+    last = to_on - timedelta(days=1)
+    span = {"from_on": first, "to_on": to_on, "before_on": before_on, "month_on": last.replace(day=1)}
+    found = {
+        file.stem: con.execute(sql, {name: day for name, day in span.items() if f"${name}" in sql}).pl()
+        for file in sorted(Path(__file__).with_name("views").glob("*.sql"))
+        for sql in [file.read_text(encoding="utf-8")]
+    }
+    spend = found["spend"]
+    days = [first + timedelta(days=step) for step in range((to_on - first).days)]
+    judged = judged or trust_of_days(con, days, time_zone=time_zone, now=now)
+    views = _views(found, kind)
+    return PeriodReport(
+        kind=kind,
+        title=_title(kind, first),
+        first=first,
+        to_on=to_on,
+        time_zone=time_zone,
+        answer=_answer(found, kind, views[0].rows),
+        trust=judged,
+        views=views,
+        loaded_at=found["loaded"].item() if found["loaded"].height else None,
+        is_empty=spend.filter(pl.col("usd").is_not_null() | (pl.col("tokens") > 0)).is_empty(),
+    )
+
+
+def _title(kind: Kind, first: date) -> str:
+    if kind == "daily":
+        return f"Inference spend on {first:%A}, {first.day} {first:%B %Y}"
+    if kind == "weekly":
+        return f"Inference spend in the week of {first.day} {first:%B %Y}"
+    return f"Inference spend in {first:%B %Y}"
+
+
+def _total(spend: pl.DataFrame, name: str) -> Decimal | None:
+    known = spend.filter(pl.col("dimension") == "component").get_column(name).drop_nulls()
+    return sum(known.to_list(), Decimal(0)) if len(known) else None
+
+
+def _answer(found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame) -> tuple[str, ...]:
+    """Say what was spent, how the month stands, who spent it, and what to do: one sentence each."""
+    spend = found["spend"]
+    usd, before = _total(spend, "usd"), _total(spend, "before_usd")
+    against = {"daily": "the day before", "weekly": "the week before", "month-close": "the month before"}[
+        kind
+    ]
+    lines = []
+    if usd is None:
+        lines.append("Nothing is priced, so no spend can be stated.")
+    elif before is None:
+        lines.append(f"{_usd(usd)} was spent; nothing is known of {against}.")
+    else:
+        moved = f"{_text(change(usd - before))} ({_text(change_ratio(usd, before))})"
+        lines.append(f"{_usd(usd)} was spent, {moved} against {against}.")
+    month = found["month_to_date"].item()
+    budgets = found["budgets"]
+    standing = "; ".join(
+        f"budget {row['budget']}: {_usd(row['spent_usd'])} of {_usd(row['budget_usd'])}"
+        + (f", runs out on {row['run_out_on']}" if row["run_out_on"] else "")
+        for row in budgets.iter_rows(named=True)
+    )
+    lines.append(
+        f"Month to date: {_usd(month) if month is not None else 'not priced'}; {standing or NO_BUDGET}."
+    )
+    largest = [
+        f"{dimension} {provider_name(top['name']) if dimension == 'provider' else top['name']} {_usd(top['usd'])}"
+        for dimension in ("provider", "tenant", "team", "route")
+        for top in spend.filter(
+            pl.col("dimension") == dimension, pl.col("usd") > 0, pl.col("name") != "(none)"
+        ).head(1).iter_rows(named=True)
+    ]  # fmt: skip
+    if largest:
+        lines.append(f"Largest: {', '.join(largest)}.")
+    if savings.is_empty():
+        lines.append("To do: no change is known that would have saved money this month.")
+    else:
+        whole = sum(savings.get_column("month_usd").to_list(), Decimal(0))
+        top = savings.row(0, named=True)
+        lines.append(
+            f"To do: {_usd(whole)} a month could be saved by {plural(savings.height, 'change')}; first: "
+            f"{top['change']} ({_usd(top['month_usd'])} a month)."
+        )
+    return tuple(lines)
+
+
+def _views(found: dict[str, pl.DataFrame], kind: Kind) -> tuple[View, ...]:
+    before = {"daily": "Day before", "weekly": "Week before", "month-close": "Month before"}[kind]
+    usd = (
+        Column("usd", "USD", "usd", is_summed=True),
+        Column("before_usd", before, "usd", is_summed=True),
+        Column("change_usd", "Change", "usd", is_summed=True),
+    )
+    tokens = (
+        Column("tokens", "Tokens", "count", is_summed=True),
+        Column("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
+    )
+    views = [
+        View(
+            "savings", "What to do, by dollars",
+            (Column("change", "Change"),
+             Column("month_usd", "USD a month", "usd", is_summed=True),
+             Column("saving_usd", "USD so far this month", "usd", is_summed=True),
+             Column("confidence", "Confidence"), Column("evidence", "Evidence"), Column("instead", "Or instead")),
+            found["savings"], "No change is known that would have saved money this month.",
+        ),
+        View(
+            "budgets", "Budgets",
+            (Column("budget", "Budget"), Column("spent_usd", "Spent", "usd"), Column("budget_usd", "Of", "usd"),
+             Column("remaining_usd", "Left", "usd"), Column("projected_usd", "At this pace", "usd"),
+             Column("run_out_on", "Runs out on"), Column("as_of_on", "As of")),
+            found["budgets"], "No budget set.",
+        ),
+    ]  # fmt: skip
+    nothing = pl.lit(0).cast(pl.Decimal(38, 12))
+    for dimension, title in _SPEND.items():
+        rows = found["spend"].filter(pl.col("dimension") == dimension).drop("dimension")
+        rows = rows.with_columns(
+            change_usd=(pl.col("usd").fill_null(nothing) - pl.col("before_usd").fill_null(nothing)).cast(
+                pl.Decimal(38, 12)
+            ),
+            name=_named(dimension),
+        )
+        views.append(View(dimension, title, (Column("name", _SPEND_HEAD[dimension]), *usd, *tokens), rows))
+    if kind != "daily":
+        views.append(
+            View(
+                "days", "By day",
+                (
+                    Column("name", "Business day"), usd[0], Column("attempts", "Attempts", "count", is_summed=True),
+                    *tokens,
+                ),
+                found["days"],
+            )
+        )  # fmt: skip
+    return tuple(views)
+
+
+_SPEND_HEAD = {
+    "provider": "Provider", "tenant": "Tenant", "team": "Team", "route": "Route", "component": "For", "model": "Model",
+}  # fmt: skip
+
+
+def _named(dimension: str) -> pl.Expr:
+    name = pl.col("name")
+    if dimension == "component":
+        words = SPEND_COMPONENTS | {"corrections": "corrections of closed months"}
+        return name.replace_strict(
+            {key: text[0].upper() + text[1:] for key, text in words.items()}, default=name
+        )
+    if dimension == "provider":
+        return name.map_elements(provider_name, return_dtype=pl.String)
+    return name
+
+
+def _text(value: object) -> str:
+    return str(value.striptags()) if hasattr(value, "striptags") else str(value)
+
+
+def _usd(amount: Decimal) -> str:
+    return _text(money(amount))
+
+
+def summary_lines(report: PeriodReport) -> Sequence[str]:
+    """Return the report in five lines, for a message."""
+    return (report.title, *report.answer[:3], f"{report.answer[-1]} {report.trust.verdict}.")[:5]
