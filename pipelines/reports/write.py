@@ -27,9 +27,10 @@ def read_report(warehouse: Warehouse, kind: Kind, on: date) -> PeriodReport:
     with warehouse.reading() as con:
         report = period_report(con, kind, on, time_zone=project.time_zone, now=datetime.now(UTC))
     if report.is_empty:
+        of = report.subtitle.replace("B", "b", 1)
         raise DataError(
-            f"The warehouse holds nothing of {report.subtitle.replace('B', 'b', 1)}, so there is no report of it; check that its "
-            "logs have landed, and `nanodollar run`."
+            f"The warehouse holds nothing of {of}, so there is no report of it; check that its logs have landed, and "
+            "`nanodollar run`."
         )
     return report
 
