@@ -1,16 +1,18 @@
 """Judge what the checks of a run's own hours and days leave open.
 
 What failed before and has moved since is judged again as a whole, so that a mended warehouse passes; rows that were
-committed, and never judged for the run was cut off, are judged now.
+committed, and never judged for the run was cut off, are judged now. Where the project's limits of a check are others
+than before, stricter or looser, all that it judged is judged by the new ones.
 """
 
+import hashlib
 from datetime import datetime, timedelta
 
 import duckdb
 
 from models.periods import HOUR
 from models.schemas import tables
-from pipelines.checks.domain import Bound, Bounds, Checked, keep_results
+from pipelines.checks.domain import Bound, Bounds, Checked, DomainCheck, keep_results
 from pipelines.checks.expectations import SUITE_CHECK, Slice, judge_slices
 from pipelines.checks.listing import domain_checks
 from pipelines.warehouse.commit import partition_value
@@ -41,6 +43,19 @@ GROUP BY ALL ORDER BY ALL
 """
 
 
+_STANDING = """
+SELECT DISTINCT partition_from, partition_to FROM ops.check_results f
+WHERE check_name = $check AND table_name = $table AND partition_from IS NOT NULL AND NOT EXISTS (
+  FROM ops.check_results later
+  WHERE later.check_name = f.check_name AND later.table_name = f.table_name AND later.checked_at > f.checked_at
+    AND (later.partition_from, later.partition_to) <> (f.partition_from, f.partition_to)
+    AND later.partition_from <= f.partition_from AND later.partition_to >= f.partition_to
+)
+ORDER BY ALL
+"""
+"""The ranges of a check whose results stand: no later result is of all their rows and more."""
+
+
 def judge_again(warehouse: Warehouse, *, run_id: str, since: datetime) -> None:
     """Judge the ranges of failed checks whose rows have moved since, and what was never judged; store what is found.
 
@@ -53,7 +68,40 @@ def judge_again(warehouse: Warehouse, *, run_id: str, since: datetime) -> None:
         found = _unjudged(warehouse, con, since)
         moved = [check for check in failing_checks(con) if _has_moved(con, check)]
         found += [result for check in moved if (result := _judged(warehouse, con, check)) is not None]
+        limits = {
+            check: limits_hash for check in domain_checks() if (limits_hash := _limits_hash(warehouse, check))
+        }
+        changed = {check: now for check, now in limits.items() if now != _limits_before(con, check)}
+        found += [result for check in changed for result in _by_new_limits(warehouse, con, check)]
     keep_results(warehouse, found, run_id=run_id)
+    if changed:
+        with warehouse.committing(run_id=run_id, job="checks") as commit:
+            for check, now in changed.items():
+                commit.execute("DELETE FROM ops.progress WHERE task = ?", [f"limits.{check.name}"])
+                commit.mark(f"limits.{check.name}", [now])
+
+
+def _limits_hash(warehouse: Warehouse, check: DomainCheck) -> str | None:
+    """Return a hash of what the settings say to a check, None of a check that takes no limits."""
+    if check.limits is None:
+        return None
+    return hashlib.sha256(repr(check.limits(warehouse.project.settings)).encode()).hexdigest()[:16]
+
+
+def _limits_before(con: duckdb.DuckDBPyConnection, check: DomainCheck) -> str | None:
+    found = con.execute("SELECT key FROM ops.progress WHERE task = ?", [f"limits.{check.name}"]).fetchone()
+    return None if found is None else str(found[0])
+
+
+def _by_new_limits(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: DomainCheck) -> list[Checked]:
+    """Return what a check finds now in all ranges that it judged before."""
+    ranges = con.execute(_STANDING, {"check": check.name, "table": check.table}).fetchall()
+    spans = [(partition_value(first), partition_value(last)) for first, last in ranges]
+    settings = warehouse.project.settings
+    return [
+        Checked(name=check.name, table=check.table, bounds=span, outcome=check.outcome(con, settings, *span))
+        for span in spans
+    ]
 
 
 def _unjudged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, since: datetime) -> list[Checked]:

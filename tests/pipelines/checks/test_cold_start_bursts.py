@@ -22,8 +22,8 @@ def con():
         yield con
 
 
-def add(con, deployment, usd, *, on=ON, requests=0):
-    row = {
+def burst(deployment, usd, *, on=ON, requests=0):
+    return {
         "started_on": on,
         "burst_id": f"{deployment}-{usd}-{on}",
         "provider": "vendor",
@@ -43,7 +43,10 @@ def add(con, deployment, usd, *, on=ON, requests=0):
         "history_days": 30.0,
         "is_history_short": False,
     }
-    rows = table("mart.cold_start_bursts").frame([row])
+
+
+def add(con, *arguments, **more):
+    rows = table("mart.cold_start_bursts").frame([burst(*arguments, **more)])
     con.register("rows", rows.to_arrow())
     con.execute("INSERT INTO mart.cold_start_bursts FROM rows")
 
