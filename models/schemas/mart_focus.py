@@ -46,6 +46,6 @@ TABLE = Table(
         ),
     ),
     key=("accrued_on", "service_name", "sku_id", "region_id", "sub_account_id", "resource_id", "x_source", "x_team",
-         "commitment_discount_status"),
+         "commitment_discount_status", "x_model_id", "x_token_class", "x_service_tier", "x_chip", "x_pool_part"),
     partition="accrued_on",
 )  # fmt: skip

@@ -4,6 +4,7 @@ The only importer of great_expectations, and only when something is judged. All 
 one context, one data source, a batch for each slice. Their results are pages of the data docs in the reports folder.
 """
 
+import logging
 import os
 import shutil
 import threading
@@ -18,8 +19,10 @@ from typing import Any
 
 import duckdb
 
+from models.errors import DataError
 from models.schemas.base import Table
 from pipelines.checks.domain import Bound, Outcome
+from pipelines.warehouse.disk import full_disk_sentence, is_nearly_full
 from pipelines.warehouse.turns import file_turn
 
 SUITE_CHECK = "rows_match_the_schema"
@@ -96,7 +99,23 @@ def render_data_docs(docs: Path) -> None:
             # Without a list of pages all are rendered, and what the pages share is put in place.
             is_new = not (docs / "static").exists()
             wanted = None if is_new else [key for page, key in pages.items() if page in lacking]
-            context.build_data_docs(resource_identifiers=wanted)
+            with _quiet():
+                context.build_data_docs(resource_identifiers=wanted)
+            left = [page for page in sorted(lacking & pages.keys()) if not _ends_with(page, b"</html>")]
+            if left:
+                why = full_disk_sentence(docs) if is_nearly_full(docs) else ""
+                raise DataError(f"{left[0]} of the data docs cannot be written. {why}".rstrip())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the terminal what Great Expectations logs, with its traceback, of a page that it cannot write."""
+    logger = logging.getLogger("great_expectations.render.renderer.site_builder")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
 
 
 def _ends_with(file: Path, words: bytes) -> bool:

@@ -52,6 +52,7 @@ def command(
     from models.documents import nearest
     from pipelines.automation.up_to_date import Watch, up_to_date
     from pipelines.sources.places import files_at
+    from pipelines.warehouse.disk import full_disk_told
     from pipelines.warehouse.resource import Warehouse
     from pipelines.warehouse.turns import run_turn
 
@@ -91,7 +92,7 @@ def command(
         from pipelines.automation.runner import run
         from pipelines.cli.progress import showing_progress
 
-        with showing_progress() as on_progress:
+        with showing_progress() as on_progress, full_disk_told(project):
             summary = run(
                 project,
                 from_at=from_at,

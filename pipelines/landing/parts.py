@@ -1,17 +1,16 @@
 """Rows of one table on their way into the lake: gathered, and written as Parquet files of a draft folder."""
 
 import io
-import shutil
 import uuid
 from pathlib import Path
 
 import polars as pl
 
 from models.errors import DataError
+from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
 _ROWS = 500_000
 _ROW_GROUP = 50_000
-_FULL = 1 << 20
 
 
 class LakeWriteError(DataError):
@@ -59,10 +58,12 @@ class Parts:
             rows.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
         except (OSError, pl.exceptions.PolarsError) as error:
             path.unlink(missing_ok=True)
-            raise LakeWriteError(
-                f"The lake cannot be written to {self._folder} ({_why(error, self._folder)}); free some disk and run "
-                f"again: what was committed before stays."
-            ) from error
+            if is_full_disk(error, self._folder):
+                why = f"The lake cannot be written. {full_disk_sentence(self._folder)} Then run again"
+            else:
+                said = str(error).splitlines()[0]
+                why = f"The lake cannot be written to {self._folder} ({said}); mend that and run again"
+            raise LakeWriteError(f"{why}: what was committed before stays.") from error
         self.paths.append(path)
 
     def absorb(self, other: "Parts") -> None:
@@ -76,11 +77,3 @@ class Parts:
         for path in self.paths:
             path.unlink(missing_ok=True)
         self._held, self.paths, self._rows, self._bytes = [], [], 0, 0
-
-
-def _why(error: Exception, folder: Path) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    # Polars does not pass on why a write failed.
-    is_full = folder.exists() and shutil.disk_usage(folder).free < _FULL
-    return "no space left" if is_full else str(error).splitlines()[0]

@@ -333,7 +333,7 @@ def _disk_is_told(project: Project) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
-        if not is_full_disk(error):
+        if not is_full_disk(error, staging(project)):
             raise
         raise DataError(
             f"Nothing was committed. {full_disk_sentence(staging(project))} Then run again."

@@ -51,7 +51,7 @@ def publish(project: Project) -> Published:
         replaced = _drafted(project, draft, target if target.exists() else None)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
-        if is_full_disk(error):
+        if is_full_disk(error, target.parent):
             raise DataError(
                 f"The warehouse could not be published to {target}. {full_disk_sentence(target.parent)} "
                 "Then run `nanodollar publish` again."

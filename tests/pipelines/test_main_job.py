@@ -15,6 +15,7 @@ from pipelines.steps import steps
 from pipelines.steps.months import whole_months
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.turns import run_turn
 from tests.pipelines.small import (
     fleet_row,
     gateway_row,
@@ -262,6 +263,23 @@ def test_a_killed_run_is_healed_by_the_next(tmp_path: Path, company: Project) ->
         "mart.cost_per_token_daily",
     ):
         assert query(project, f"FROM {table} ORDER BY ALL") == query(company, f"FROM {table} ORDER BY ALL")
+
+
+def test_a_second_run_says_whom_it_waits_for_and_goes_on_after_it(company_copy: Project) -> None:
+    command = [*COMMAND, "--project", str(company_copy.folder), "run"]
+    told: list[str] = []
+    with run_turn(company_copy, on_wait=told.append):
+        second = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert second.stderr is not None
+        waits = second.stderr.readline()
+        assert second.poll() is None
+    out, _ = second.communicate()
+
+    assert told == []
+    assert (
+        waits == f"A run of {company_copy.folder} is at work (process {os.getpid()}); waiting for its end.\n"
+    )
+    assert "nothing is new" in out
 
 
 def test_days_of_a_half_hour_zone_sum_to_the_range(tmp_path: Path) -> None:

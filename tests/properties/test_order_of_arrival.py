@@ -61,7 +61,10 @@ FILES: dict[str, list[Any]] = {
     "replicas/begins.jsonl": replica("r-1", ("requested", "02T09:00:00"), ("ready", "02T09:20:00")),
     "replicas/ends.jsonl": replica("r-1", ("stopped", "02T11:10:00")),
     # A start that failed, as a later file tells; a name that comes after its events; and a pool of the next days.
-    "replicas/starts.jsonl": replica("r-2", ("requested", "02T10:30:00"), ("scheduled", "02T10:40:00")),
+    "replicas/starts.jsonl": [
+        *replica("r-2", ("requested", "02T10:30:00"), ("scheduled", "02T10:40:00")),
+        *replica("r-4", ("ready", "04T08:10:00"), ("stopped", "04T09:00:00")),
+    ],
     "replicas/fails.jsonl": replica("r-2", ("failed", "02T12:20:00"), ("stopped", "02T12:25:00")),
     "replicas/named.jsonl": replica("r-3", ("ready", "04T08:00:00"), ("stopped", "04T10:00:00"), chip="H200"),
     "replicas/nameless.jsonl": replica("r-3", ("requested", "04T07:30:00"), deployment=None, chip=None),
@@ -72,6 +75,7 @@ FILES: dict[str, list[Any]] = {
         served("f-2", "r-1", "02T10:05:00", "02T15:30:00", usage_source="estimated"),
         served("f-3", "r-3", "04T08:30:00", "04T08:45:00"),
         served("f-4", None, "03T23:50:00", "04T00:20:00"),
+        served("f-5", "r-1", "02T09:40:00", "02T09:50:00", served_model="llama-3.3-70b-tuned"),
     ],
     "sdk/same.jsonl": [served("f-2", "r-1", "02T10:05:00", "02T10:40:00", output_text_tokens=170)],
     "gateway/one.jsonl": [

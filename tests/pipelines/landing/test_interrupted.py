@@ -96,7 +96,9 @@ def test_a_full_disk_is_one_sentence_and_is_healed(small_disk: Path) -> None:
     calls = (call(number, route=f"{number * 7919:x}" * 40) for number in range(9000))
     put(warehouse, "a.jsonl", "".join(f"{json.dumps(row)}\n" for row in calls))
 
-    with pytest.raises(DataError, match=r"no space left.*; free some disk and run again"):
+    with pytest.raises(
+        DataError, match=r"The disk of .*data.* is full \(0 MB of 0.0 GB free\); free some: .* Then run again"
+    ):
         land_all(warehouse)
 
     assert query(warehouse, "SELECT count(*) FROM ops.landed_files") == [(0,)]

@@ -1,5 +1,7 @@
 """A damaged lake says what is damaged and is built anew where that can be; it never goes on with wrong figures."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,8 +52,23 @@ def test_files_that_are_lost_cut_or_changed_are_told_and_their_rows_built_anew(c
     }
     for folder, damage in damages.items():
         damage(data_file(project, folder))
+    data, published = project.folder / "warehouse/data/core/requests", project.published
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    left_by_kills = [
+        data / "2026-11-02T0900Z-0000abcd.parquet",
+        data / f".{dead.pid}-2026-11-02T0900Z-0000abcd.parquet",
+        published.with_name(f".{published.name}.{dead.pid}.draft"),
+        published.with_name(f".{published.name}.{dead.pid}.draft.wal"),
+    ]
+    of_the_living = data / f".{os.getpid()}-2026-11-02T0900Z-0000abcd.parquet"
+    for file in (*left_by_kills, of_the_living):
+        file.write_bytes(b"half")
 
     outcome = nanodollar(project, "run")
+
+    assert [file for file in left_by_kills if file.exists()] == []
+    assert of_the_living.exists()
 
     for folder in damages:
         assert f"of {folder.replace('/', '.')} " in outcome.out, outcome.out + outcome.err
