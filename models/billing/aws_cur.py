@@ -82,6 +82,10 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_marketplace = usage.str.contains("MP:", literal=True).fill_null(value=False)
     is_units = (pl.col("unit").str.to_lowercase() == "units").fill_null(value=False)
     machine = usage.str.extract(_MACHINE, 1)
+    # Provisioned throughput is sold as hours of model units.
+    is_throughput = is_bedrock & usage.str.contains(r"(?i)provisionedthroughput|modelunits").fill_null(
+        value=False
+    )
     return completed(
         frame.with_columns(
             invoice_issuer_name=pl.coalesce("invoice_issuer_name", pl.lit("Amazon Web Services, Inc.")),
@@ -102,8 +106,11 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             .then(usage.str.extract(_MODEL, 1))
             .when(is_bedrock)
             .then(words.str.extract(r"(?i)((?:claude|llama|mistral|command|jamba)[\w. ]*?) \(Amazon Bedrock", 1)),
-            chip=machine,
-            service_tier=pl.when(machine.is_not_null()).then(
+            chip=pl.when(is_throughput).then(pl.lit("model_unit")).otherwise(machine),
+            service_tier=pl.when(is_throughput).then(
+                pl.when(usage.str.contains("Commit")).then(pl.lit("committed")).otherwise(pl.lit("on_demand"))
+            )
+            .when(machine.is_not_null()).then(
                 pl.when(usage.str.contains("Spot")).then(pl.lit("spot"))
                 .when(line.is_in(["DiscountedUsage", "SavingsPlanCoveredUsage"])).then(pl.lit("reserved"))
                 .otherwise(pl.lit("on_demand"))

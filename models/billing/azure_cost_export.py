@@ -87,7 +87,9 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             charge_description=pl.coalesce("charge_description", "product"),
             provider=_provider(),
             model=_model(),
-            chip=pl.col("info").str.extract(r'"ServiceType"\s*:\s*"((?:Standard_)?N[^"]*)"', 1),
+            chip=pl.when(_is_unit()).then(pl.lit("PTU")).otherwise(
+                pl.col("info").str.extract(r'"ServiceType"\s*:\s*"((?:Standard_)?N[^"]*)"', 1)
+            ),
             service_tier=_commitment(),
             region=pl.col("region").str.to_lowercase().str.replace_all(" ", "", literal=True),
             pricing_quantity=pl.col("quantity"),
@@ -135,9 +137,14 @@ def _model() -> pl.Expr:
     )
 
 
+def _is_unit() -> pl.Expr:
+    """Return which meters are provisioned throughput (PTU): units by the hour, whatever model they serve."""
+    return pl.col("meter").str.contains(r"(?i)provisioned managed").fill_null(value=False)
+
+
 def _commitment() -> pl.Expr:
-    """Return under which commitment a machine ran; NULL for what is no machine."""
-    is_machine = pl.col("category").str.contains(r"(?i)virtual machines").fill_null(value=False)
+    """Return under which commitment a machine or a unit of throughput ran; NULL for what is neither."""
+    is_machine = _is_unit() | pl.col("category").str.contains(r"(?i)virtual machines").fill_null(value=False)
     model = pl.col("pricing_model").str.to_lowercase()
     return pl.when(is_machine).then(
         pl.when(model == "spot").then(pl.lit("spot"))

@@ -16,6 +16,7 @@ _TERMS = tuple(RECONCILIATION_TERMS)
 _POOL_PARTS = ("minimum_usd", "unheld_usd", "unused_commitment_usd")
 """Parts of a pool's bill that no replica's hours show."""
 _APART = r"(?i)storage|hosting|training|tuning|\bdisk\b|vector|session"
+_OF_THE_ISSUER = ("consumption_units", "token_hours")
 _CLOUDS = ("aws", "azure", "gcp")
 _SAME_PRICE = 1e-3
 """How far from a thousandfold a price may be that is one by its unit."""
@@ -138,6 +139,8 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
     quantity = millionths(pl.col("consumed_quantity"))
     # A fee for hours that are listed beside it has no hours of its own.
     is_counted = pl.col("consumed_quantity").is_not_null() | (pl.col("charge_category") == "Purchase")
+    # What only the issuer counts (consumption units, hours of stored tokens) is nothing that the ledger counts.
+    is_counted &= ~pl.col("consumed_unit").is_in(_OF_THE_ISSUER).fill_null(value=False)
     is_stated = is_counted.all() & pl.col("consumed_quantity").is_not_null().any()
     return (
         lines.filter(_is_usage())

@@ -24,7 +24,7 @@ from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 
 # A correction tells no provider: it is that of the attempt, the pool or the charge.
-_CORRECTIONS = """
+CORRECTIONS = """
 WITH booked AS (FROM core.adjustments WHERE booked_on >= $first AND booked_on < $last),
 attempts AS (
   SELECT source, request_id, max(provider) AS provider FROM core.requests
@@ -91,7 +91,7 @@ class FocusExport:
             self._charges = con.execute(
                 "FROM mart.focus WHERE accrued_on >= $first AND accrued_on < $last", days
             ).pl()
-            self._corrections = con.execute(_CORRECTIONS, {**days, "zone": project.time_zone}).pl()
+            self._corrections = con.execute(CORRECTIONS, {**days, "zone": project.time_zone}).pl()
             self._lines = con.execute(
                 "FROM core.invoice_lines WHERE billed_on >= $first AND billed_on < $last", days
             ).pl()

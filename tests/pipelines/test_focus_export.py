@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -13,6 +14,7 @@ from models.finance.focus import cost_and_usage
 from models.schemas import table
 from models.schemas.focus_columns import COST_AND_USAGE, COST_AND_USAGE_1_2
 from pipelines.project import Project
+from pipelines.reports.focus import CORRECTIONS
 from tests.pipelines.small import SETTINGS, gateway_row, nanodollar, query, write_company, write_lines
 
 D = Decimal
@@ -171,3 +173,35 @@ def test_corrections_are_their_difference_or_the_old_and_the_new(style: str, cos
     assert sorted(rows["BilledCost"]) == sorted(costs)
     assert set(rows["ChargeClass"]) == {"Correction"}
     assert rows["PricingQuantity"].null_count() == rows.height
+
+
+def test_a_correction_is_its_own_providers() -> None:
+    """Of an attempt, a pool and what nobody knows any more."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'; CREATE SCHEMA core")
+    for name in ("core.adjustments", "core.requests", "core.pool_hours", "core.other_charges"):
+        con.execute(
+            next(line for line in table(name).ddl() if line.startswith("CREATE")).replace(" NOT NULL", "")
+        )
+    con.execute(
+        "INSERT INTO core.requests BY NAME SELECT 's' AS source, 'r1' AS request_id, 'openai' AS provider; "
+        "INSERT INTO core.pool_hours BY NAME SELECT 'pool' AS deployment, DATE '2026-10-09' AS accrued_on, "
+        "'lambda' AS provider"
+    )
+    for source, request, deployment, old, new in (
+        ("s", "r1", None, 1, 3), (None, None, "pool", 4, 5), ("s", "gone", None, 0, 2),
+    ):  # fmt: skip
+        con.execute(
+            "INSERT INTO core.adjustments BY NAME SELECT ? AS source, ? AS request_id, ? AS deployment, "
+            "DATE '2026-10-09' AS accrued_on, DATE '2026-11-03' AS booked_on, 'reprice' AS reason, ? AS old_usd, "
+            "? AS new_usd",
+            [source, request, deployment, old, new],
+        )
+    wanted = {"first": date(2026, 11, 1), "last": date(2026, 12, 1), "zone": "Europe/Berlin"}
+    corrections = con.execute(CORRECTIONS, wanted).pl()
+    rows = cost_and_usage(table("mart.focus").empty(), corrections, version="1.2")
+    assert sorted(rows.select("ProviderName", "BilledCost").rows()) == [
+        ("(unknown)", D(2)), ("lambda", D(1)), ("openai", D(2)),
+    ]  # fmt: skip
+    assert set(rows["BillingPeriodStart"]) == {datetime(2026, 10, 31, 23, tzinfo=UTC)}
+    assert set(rows["ChargePeriodStart"]) == {datetime(2026, 10, 8, 22, tzinfo=UTC)}

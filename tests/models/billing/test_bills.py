@@ -375,3 +375,80 @@ def test_a_published_cost_and_usage_report_is_read_to_its_last_cent():
     assert read["billed_cost"].sum() == sum(D(row["lineItem/UnblendedCost"]) for row in rows)
     taxes = sum(row["lineItem/LineItemType"] == "Tax" for row in rows)
     assert (read["charge_category"] == "Tax").sum() == taxes > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "record", "hours"),
+    [
+        # Azure sells throughput as PTU by the hour, Bedrock as model units; neither is a token of a model.
+        (
+            "azure_cost_export",
+            AZURE
+            | {"MeterName": "Provisioned Managed Global Unit", "UnitOfMeasure": "1/Hour", "Quantity": "24"},
+            ("PTU", "on_demand", None, D(86_400), "seconds"),
+        ),
+        (
+            "aws_cur",
+            CUR
+            | {
+                "line_item_usage_type": "USE1-MP:USE1_ProvisionedThroughput_1MonthCommit_ModelUnits_Usage-Units",
+                "pricing_unit": "Hrs",
+                "line_item_usage_amount": "24",
+            },
+            ("model_unit", "committed", None, D(86_400), "seconds"),
+        ),
+        (
+            "aws_cur",
+            CUR
+            | {
+                "line_item_product_code": "AmazonEC2",
+                "line_item_usage_type": "USW2-SpotUsage:p5.48xlarge",
+                "pricing_unit": "Hrs",
+                "line_item_usage_amount": "2",
+            },
+            ("p5.48xlarge", "spot", None, D(7200), "seconds"),
+        ),
+        # Claude on AWS: a cent a consumption unit, no model.
+        (
+            "aws_cur",
+            CUR
+            | {
+                "line_item_product_code": "prod-1",
+                "line_item_usage_type": "MP:Claude_Consumption_Units",
+                "pricing_unit": "Units",
+                "line_item_usage_amount": "5000",
+            },
+            (None, None, None, D(5000), "consumption_units"),
+        ),
+    ],
+)
+def test_throughput_and_machines_are_hours_and_consumption_units_their_own(kind, record, hours):
+    (row,) = read_records(kind, [record]).to_dicts()
+    assert row["quarantine_reason"] is None
+    assert (
+        row["chip"], row["service_tier"], row["token_class"], row["consumed_quantity"], row["consumed_unit"]
+    ) == hours  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "plan", "effective"),
+    [
+        ("SavingsPlanCoveredUsage", {"savings_plan_savings_plan_effective_cost": "0.7"}, D("0.7")),
+        ("SavingsPlanNegation", {}, D(0)),
+        ("SavingsPlanUpfrontFee", {}, D(0)),
+        (
+            "SavingsPlanRecurringFee",
+            {"savings_plan_total_commitment_to_date": "10", "savings_plan_used_commitment": "9.25"},
+            D("0.75"),
+        ),
+        ("RIFee", {"reservation_unused_recurring_fee": "1.5"}, D("1.5")),
+        ("DiscountedUsage", {"reservation_effective_cost": "2"}, D(2)),
+        ("Usage", {"savings_plan_savings_plan_effective_cost": "0"}, D("37.5")),
+        ("EdpDiscount", {}, D("37.5")),
+    ],
+)
+def test_commitments_of_aws_are_spread_as_aws_says(kind, plan, effective):
+    """https://docs.aws.amazon.com/cur/latest/userguide/Lineitem-columns.html."""
+    (row,) = read_records("aws_cur", [CUR | {"line_item_line_item_type": kind} | plan]).to_dicts()
+    assert row["effective_cost"] == effective
+    assert row["billed_cost"] == D("37.5")

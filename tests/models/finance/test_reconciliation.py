@@ -63,9 +63,17 @@ D = Decimal
         ),
         # The log names no region; the bill's does.
         ([line(usd="20", quantity="10e6", region="us-east-1")], [held(usd="20", quantity="10e6")], {}),
-        # One line for the whole provider, as for consumption units.
+        # One line for the whole provider, as for consumption units: 5,000 at a cent.
         (
-            [line(usd="50", canonical_model=None, token_class=None)],
+            [
+                line(
+                    usd="50",
+                    quantity="5000",
+                    consumed_unit="consumption_units",
+                    canonical_model=None,
+                    token_class=None,
+                )
+            ],
             [held(usd="20", quantity="10e6"), held(usd="30", quantity="3e6", meter="output_text")],
             {},
         ),
