@@ -1,6 +1,7 @@
 """GPU price sheets: what a person writes in `prices/gpu/<vendor>.yml`, checked. Not how rows are priced."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -160,12 +161,13 @@ def examine_gpu_sheet(path: str, text: str) -> tuple[GpuSheet | None, list[Confi
 def _validity_problems(sheet: GpuSheet) -> list[ConfigurationError]:
     """Return what leaves two rates in force at once, or a correction that was never learned."""
     found = []
+    by_series: dict[tuple[str, str, str], list[Rate]] = defaultdict(list)
     for index, rate in enumerate(sheet.rates):
         here: Location = ("rates", index)
         name = f"{rate.chip} {rate.region or 'any region'} {rate.commitment}"
         if rate.valid_to is not None and rate.valid_to <= rate.valid_from:
             found.append(sheet.error(here, f"{name} ends before it starts; mend `valid_to`"))
-        earlier = [other for other in sheet.rates[:index] if other.series == rate.series]
+        earlier = by_series[rate.series]
         same = [other for other in earlier if other.valid_from == rate.valid_from]
         if any(sheet.known_from(rate) <= sheet.known_from(other) for other in same):
             found.append(
@@ -182,4 +184,5 @@ def _validity_problems(sheet: GpuSheet) -> list[ConfigurationError]:
             for other in earlier
             if other.valid_to is not None and other.valid_from < rate.valid_from < other.valid_to
         ]
+        earlier.append(rate)
     return found

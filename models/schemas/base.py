@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -41,7 +42,7 @@ class Table:
     def dotted(self) -> str:
         return f"{self.schema}.{self.name}"
 
-    @property
+    @cached_property
     def polars_schema(self) -> pl.Schema:
         return pl.Schema({column.name: column.dtype for column in self.columns})
 
@@ -86,7 +87,7 @@ class Table:
     def frame(self, rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
         """Build a frame from dictionaries; an absent column is NULL, an unknown one an error."""
         rows = list(rows)
-        unknown = {name for row in rows for name in row} - set(self.column_names)
+        unknown = set().union(*rows) - set(self.column_names)
         if unknown:
             raise KeyError(f"{self.dotted} has no column {sorted(unknown)}")
         return pl.DataFrame(

@@ -114,7 +114,7 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
 )
 def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
     """Bring the plain DuckDB file that analysts open up to date, atomically."""
-    published = publish(warehouse.project)
+    published = publish(warehouse.project, warehouse.lake)
     render_data_docs(warehouse.project.reports / "data_docs")
     warehouse.progress("reports/published_warehouse", str(published.path))
     return dg.MaterializeResult(

@@ -88,6 +88,7 @@ def run(
     is_publishing: bool = True,
     judged_until: datetime | None = None,
     on_progress: Callable[[str, str], None] | None = None,
+    warehouse: Warehouse | None = None,
 ) -> RunSummary:
     """Bring the warehouse up to date, or rebuild a range.
 
@@ -100,12 +101,13 @@ def run(
         is_publishing: whether the published file is brought up to date at the end.
         judged_until: rows that were written before have been judged by checks.
         on_progress: told the step and how far it is.
+        warehouse: the project's lake where it is attached already.
 
     Raises:
         ConfigurationError: months were closed by the days of another time zone.
         DataError: a step failed; what was committed before stays, and running again goes on from there.
     """
-    warehouse = Warehouse(project, on_progress)
+    warehouse = warehouse or Warehouse(project, on_progress)
     warehouse.prepare()
     with warehouse.reading() as con:
         closed_periods(con, project)  # refuses another zone

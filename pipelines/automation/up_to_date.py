@@ -24,7 +24,7 @@ from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.settings import SETTINGS_FILE
 from pipelines.sources.stored import StoredFile
-from pipelines.warehouse.connect import connect_read_only, is_current
+from pipelines.warehouse.connect import is_current
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.resource import Warehouse
 
@@ -88,9 +88,9 @@ class Watch:
         """What was written before has been judged by checks."""
         (project.folder / _FILE).unlink(missing_ok=True)
 
-    def keep(self) -> None:
+    def keep(self, warehouse: Warehouse) -> None:
         """Write down what was read and what is there now, unless something has become due meanwhile."""
-        with connect_read_only(self._project) as con:
+        with warehouse.reading() as con:
             lake = _lake(con)
             if _is_due(con, self._project, now=self._looked_at):
                 return

@@ -87,7 +87,6 @@ def command(
             )
             _tell_standing(warehouse)
             return
-        warehouse.lake.close()
         watch = Watch(project, files, now=now)
         from pipelines.automation.runner import run
         from pipelines.cli.progress import showing_progress
@@ -95,14 +94,14 @@ def command(
         with showing_progress() as on_progress, full_disk_told(project):
             summary = run(
                 project,
+                warehouse=warehouse.watched_by(on_progress),
                 from_at=from_at,
                 to_at=to_at,
                 source=source,
                 judged_until=watch.judged_until,
-                on_progress=on_progress,
             )
         if is_whole:
-            watch.keep()
+            watch.keep(warehouse)
     click.echo(f"Computed {summary.hours} hours and {summary.days} days; published {project.published}.")
     for sentence in summary.mended:
         click.echo(f"  mended: {sentence}")

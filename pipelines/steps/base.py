@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
@@ -132,6 +133,7 @@ class Step:
         return window if self.covers is None else self.covers(window, project)
 
 
+@cache
 def grain_of(dotted: str) -> Grain:
     """Return whether a table is partitioned by UTC hours or by business days."""
     schema = table(dotted)

@@ -167,7 +167,7 @@ def _store_in_reach(project: Project) -> Iterator[None]:
 
 
 class Lake:
-    """The lake as one process holds it: attached once to read and once to write; sessions are cheap cursors."""
+    """The lake as one process holds it: attached to read until it is attached to write; sessions are cheap cursors."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -178,11 +178,17 @@ class Lake:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a session that sees what is committed, by any process, and cannot write."""
+        """Yield a session that sees what is committed, by any process; nothing may be written in it.
+
+        To attach the lake costs more than most queries, so one that is attached to write is read through as well.
+        """
         with self._lock:
-            if self._reader is None:
+            if self._writer is None and self._reader is None:
                 self._reader = self._open(read_only=True)
-        with self._session(self._reader) as con:
+            base = self._writer or self._reader
+        if base is None:
+            raise TypeError("The lake is not attached.")
+        with self._session(base) as con:
             yield con
 
     @contextmanager

@@ -18,7 +18,7 @@ from models.schemas.base import Table
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import partition_value
-from pipelines.warehouse.connect import SCHEMAS, connect_read_only, definitions_hash
+from pipelines.warehouse.connect import SCHEMAS, Lake, definitions_hash
 from pipelines.warehouse.data_files import is_alive
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
@@ -34,21 +34,26 @@ class Published:
     replaced_partitions: int
 
 
-def publish(project: Project) -> Published:
+def publish(project: Project, lake: Lake | None = None) -> Published:
     """Bring the published file up to date with the lake; readers of the old file keep it until they close.
+
+    Args:
+        project: the project.
+        lake: its lake where it is attached already.
 
     Raises:
         DataError: the disk is full or the file cannot be written; the old file stays as it was.
     """
     target = project.published
-    with connect_read_only(project) as con:
+    lake = lake or Lake(project)
+    with lake.reading() as con:
         if target.exists() and _held(target) == _snapshot(con):
             return Published(target, target.stat().st_size, 0)
     target.parent.mkdir(parents=True, exist_ok=True)
     drop_drafts(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        replaced = _drafted(project, draft, target if target.exists() else None)
+        replaced = _drafted(lake, draft, target if target.exists() else None)
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         if is_full_disk(error, target.parent):
@@ -97,19 +102,20 @@ def _held(target: Path) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _drafted(project: Project, draft: Path, before: Path | None) -> int:
+def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
     """Write a draft that begins with the file before; return how many partitions were replaced."""
     try:
         if before is not None:
             shutil.copyfile(before, draft)
-        with connect_read_only(project) as con:
+        with lake.reading() as con:
             return _write(con, draft)
     except duckdb.Error as error:
         if before is None or is_full_disk(error) or isinstance(error, duckdb.HTTPException):
             raise
-        # A damaged file fails in ways of its own, and takes its session along.
+        # A damaged file fails in ways of its own, and takes all sessions along.
+        lake.close()
         _remove(draft)
-        return _drafted(project, draft, None)
+        return _drafted(lake, draft, None)
 
 
 def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:

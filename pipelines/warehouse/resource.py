@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
@@ -28,6 +28,12 @@ class Warehouse:
     @cached_property
     def lake(self) -> Lake:
         return Lake(self.project)
+
+    def watched_by(self, on_progress: Callable[[str, str], None]) -> "Warehouse":
+        """Return this warehouse, telling another watcher how far it is."""
+        watched = replace(self, on_progress=on_progress)
+        watched.__dict__["lake"] = self.lake
+        return watched
 
     def progress(self, step: str, note: str) -> None:
         """Tell whoever watches (the command line's progress bar) how far a step is."""
