@@ -6,13 +6,15 @@ database for each. Here a batch is one transaction, and the files used last stay
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import groupby
+from operator import itemgetter
 from threading import local
 from typing import Any
 
 from dagster import DagsterEventType, EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._serdes import ConfigurableClassData, deserialize_value, serialize_value
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, func, select
 
 from pipelines.masking import mask
 
@@ -92,13 +94,42 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         with ExitStack() as stack:
             self._batch.stack, self._batch.shards = stack, {}
             try:
-                super().store_event_batch(events)
+                # Events of partitions come in thousands, of other kinds a few.
+                for is_of_partition, found in groupby(events, key=_is_free_of_text):
+                    if is_of_partition:
+                        self._store_of_partitions(list(found))
+                    else:
+                        super().store_event_batch(list(found))
             finally:
                 self._batch.stack = None
 
+    def _store_of_partitions(self, events: list[EventLogEntry]) -> None:
+        """Store what was planned and made of assets as `store_event` would, with one statement a table."""
+        rows = [self._event_to_row(event) for event in events]
+        for run_id, of_run in groupby(rows, key=itemgetter("run_id")):
+            with self.run_connection(run_id) as con:
+                con.execute(SqlEventLogStorageTable.insert(), list(of_run))
+        with self.index_transaction() as con:
+            con.execute(SqlEventLogStorageTable.insert(), rows)
+            # The transaction has the file to itself, so that the numbers follow each other.
+            last = con.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+            numbered = list(zip(events, range(last - len(rows) + 1, last + 1), strict=True))
+            self._store_asset_event_tags(con, events, [number for _, number in numbered])
+            # An asset keeps the last event of a kind.
+            lasts = {
+                (event.dagster_event_type, row["asset_key"]): at
+                for at, (event, row) in enumerate(zip(events, rows, strict=True))
+            }
+            for at in lasts.values():
+                self._store_asset_event(con, *numbered[at])
+
+
+def _is_free_of_text(event: EventLogEntry) -> bool:
+    return event.is_dagster_event and event.dagster_event_type in _FREE_OF_TEXT
+
 
 def _masked(event: EventLogEntry) -> EventLogEntry:
-    if event.is_dagster_event and event.dagster_event_type in _FREE_OF_TEXT:
+    if _is_free_of_text(event):
         return event
     text = serialize_value(event)
     shown = mask(text)

@@ -76,6 +76,8 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
         task: the chunk.
     """
     project, made = task.project, Made()
+    # All that a chunk reads is of one snapshot, which DuckLake then looks up once.
+    con.execute("BEGIN")
     closed = closed_periods(con, project)
     inputs = Inputs(con, project)
     for dotted, rows in task.ahead.items():
@@ -94,6 +96,7 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
                 partitions = window.hours if step.grain == "hourly" else window.days
                 made.replaced.append(Replaced(dotted, rows, partitions))
     finally:
+        con.execute("ROLLBACK")
         inputs.close()
     return made
 

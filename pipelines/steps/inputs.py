@@ -131,7 +131,7 @@ class Inputs:
         """Let go of what is held."""
         if self._memory is not None:
             self._con.execute("USE nanodollar")
-            self._con.execute(f"DETACH {self._memory}")
+            self._con.execute(f"DETACH DATABASE IF EXISTS {self._memory}")
         self._held.clear()
         self._shown.clear()
         self._memory = None

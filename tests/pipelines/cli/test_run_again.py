@@ -110,7 +110,7 @@ def test_a_file_that_changes_within_its_time_stamp_calls_for_a_run(company_copy:
     file = company_copy.folder / "landing/gateway/morning.jsonl"
     file.touch()
     stat = file.stat()
-    Watch(company_copy, source_files(company_copy), now=datetime.now(UTC)).keep()
+    Watch(company_copy, source_files(company_copy), now=datetime.now(UTC)).keep(Warehouse(company_copy))
     os.mkfifo(file.with_name("pipe.jsonl"))
     assert not stands(company_copy), "a pipe is looked at, not read"
     file.with_name("pipe.jsonl").unlink()
