@@ -62,6 +62,7 @@ def routing_mistakes(
     from_on: date | None = None,
     to_on: date | None = None,
     surroundings: Surroundings | None = None,
+    market: Market | None = None,
 ) -> Judgement:
     """Judge attempts by the policy and by the cheapest eligible alternative at their instant.
 
@@ -85,11 +86,12 @@ def routing_mistakes(
         from_on: first day to be judged; None = all.
         to_on: end of those days, exclusive.
         surroundings: pools, latency and the history of fallbacks.
+        market: the offers of `book` where they are at hand from another day.
     """
     known = surroundings or Surroundings()
-    offered = offers(book.collect(), models.collect(), as_known_at=as_known_at)
-    if known.owned is not None:
-        offered += pool_offers(known.owned, valid_from=EPOCH)
+    market = market or Market(offers(book.collect(), models.collect(), as_known_at=as_known_at))
+    if known.owned is not None and (pools := pool_offers(known.owned, valid_from=EPOCH)):
+        market = Market((*market.offers, *pools))
     attempts = attempts_of(costs, policy.task_rules)
     chain = chained(costs, attempts, known.links)
     lost = None if chain is None else lost_races(chain)
@@ -102,7 +104,7 @@ def routing_mistakes(
     ).to_series()
     judged = judge(
         attempts if is_judged.all() else attempts.filter(is_judged),
-        rules=Rules(policy, Market(offered)),
+        rules=Rules(policy, market),
         latency=known.latency,
         days=(from_on, to_on),
     )

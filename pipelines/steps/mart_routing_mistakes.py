@@ -1,7 +1,5 @@
 """mart.routing_mistakes: attempts that went to the wrong place, with what the better one would have saved."""
 
-from datetime import timedelta
-
 import polars as pl
 
 from models.costs.weights import load_weights
@@ -10,7 +8,7 @@ from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
 from pipelines.steps.lives import LONGEST_ATTEMPT
 from pipelines.steps.outdated import moved_policy_days
-from pipelines.steps.routes import TRAILING, judge_day, project_policy
+from pipelines.steps.routes import TRAILING, judge_days, project_policy
 
 STEP = Step(
     table="mart.routing_mistakes",
@@ -31,18 +29,11 @@ STEP = Step(
 
 
 def compute(inputs: Inputs, window: Window) -> Frames:
-    """Judge each day by itself, so that memory is bounded by a day."""
+    """Judge the attempts of each day by the policy and by what else could be had."""
     project = inputs.project
     policy = project_policy(project, as_known_at=window.now)
     weights = load_weights(project.weights_text(), path=project.weights_path)
-    judged = [
-        judge_day(inputs, _day(window, number), policy=policy, weights=weights)
-        for number in range(len(window.days))
-    ]
-    mistakes, regret, coverage = (pl.concat(parts) for parts in zip(*judged, strict=True))
-    return dict(zip(STEP.tables, (mistakes, regret, coverage), strict=True))
-
-
-def _day(window: Window, number: int) -> Window:
-    on = window.from_on + timedelta(days=number)
-    return Window.of_days(on, on + timedelta(days=1), now=window.now, time_zone=window.time_zone)
+    judged = judge_days(inputs, window, policy=policy, weights=weights)
+    return {
+        dotted: pl.concat(parts) for dotted, parts in zip(STEP.tables, zip(*judged, strict=True), strict=True)
+    }

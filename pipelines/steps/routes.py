@@ -116,21 +116,30 @@ def measured_latency(inputs: Inputs, day: Window) -> pl.DataFrame:
     return inputs.query(_LATENCY, {"on": day.from_on, **day.span})
 
 
-def judge_day(inputs: Inputs, day: Window, *, policy: RoutingPolicy, weights: Weights) -> Judgement:
-    """Judge the attempts of one business day."""
-    on = day.from_on
-    return routing_mistakes(
-        inputs.query(_COSTS, {"early": day.start - HOUR, "late": day.end + HOUR}).lazy(),
-        policy=policy,
-        book=inputs.whole("ref.token_prices").lazy(),
-        models=inputs.whole("ref.models").lazy(),
-        as_known_at=day.now,
-        from_on=on,
-        to_on=day.to_on,
-        surroundings=Surroundings(
-            owned=owned_pools(inputs, day, weights),
-            latency=measured_latency(inputs, day),
-            fallback_history=inputs.query(_FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
-            links=inputs.query(_LINKS, {"early": day.start - HOUR, "late": day.end + HOUR}),
-        ),
-    )
+def judge_days(inputs: Inputs, window: Window, *, policy: RoutingPolicy, weights: Weights) -> list[Judgement]:
+    """Judge the attempts of each business day of a window by itself, so that memory is bounded by a day."""
+    book, models = inputs.whole("ref.token_prices"), inputs.whole("ref.models")
+    market = Market(offers(book, models, as_known_at=window.now))
+    judged = []
+    for on in window.days:
+        day = Window.of_days(on, on + timedelta(days=1), now=window.now, time_zone=window.time_zone)
+        around = {"early": day.start - HOUR, "late": day.end + HOUR}
+        judged.append(
+            routing_mistakes(
+                inputs.query(_COSTS, around).lazy(),
+                policy=policy,
+                book=book.lazy(),
+                models=models.lazy(),
+                as_known_at=window.now,
+                from_on=on,
+                to_on=day.to_on,
+                surroundings=Surroundings(
+                    owned=owned_pools(inputs, day, weights),
+                    latency=measured_latency(inputs, day),
+                    fallback_history=inputs.query(_FALLBACKS, {"on": on, "trailing_on": on - TRAILING}),
+                    links=inputs.query(_LINKS, around),
+                ),
+                market=market,
+            )
+        )
+    return judged
