@@ -60,13 +60,11 @@ class Menus:
     def elsewhere(self) -> npt.NDArray[np.float64]:
         stated, other = cache_lifetimes()
         names = {offer.provider for offer in self.market.offers}
-        return rates_elsewhere(
-            self.market.offers, self.work, {name: stated.get(name, other) for name in names}
-        )
+        return rates_elsewhere(self.market, self.work, {name: stated.get(name, other) for name in names})
 
     @cached_property
     def as_observed(self) -> npt.NDArray[np.float64]:
-        return rates_as_observed(self.market.offers, self.work)
+        return rates_as_observed(self.market, self.work)
 
     def of(self, cell: Cell, ruling: Ruling) -> tuple[Menu, Menu]:
         """Return the menus of the cell's family and of other families, without dominated cards."""

@@ -93,6 +93,14 @@ class Market:
     def __init__(self, offers: Iterable[Offer]) -> None:
         self.offers = tuple(offers)
         self._same: dict[tuple[str, Any], Mask] = {}
+        self._rates: dict[tuple[tuple[str, bool], ...], npt.NDArray[np.float64]] = {}
+
+    def rates(self, columns: Iterable[tuple[str, bool]]) -> npt.NDArray[np.float64]:
+        """Return picodollars a token, offers x columns (`rate_matrix`); not to be written to."""
+        key = tuple(columns)
+        if key not in self._rates:
+            self._rates[key] = rate_matrix(self.offers, key)
+        return self._rates[key]
 
     def where(self, name: str, value: Any) -> Mask:
         """Return which offers have a value in a column, such as `provider`."""

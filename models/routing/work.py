@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.routing.cheapest import Floats, Ints
-from models.routing.offers import UNCACHED, Offer, rate_matrix
+from models.routing.offers import UNCACHED, Market
 from models.schemas.vocabulary import INPUT_CLASSES, TOKEN_CLASSES
 
 READS = ("cache_read", "cache_read_audio", "cache_read_image")
@@ -92,19 +92,19 @@ def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int])
     return Work(tuple(columns), np.stack(tokens), np.sum(inputs, axis=0, dtype=np.int64) if inputs else zero)
 
 
-def rates_elsewhere(offered: Sequence[Offer], work: Work, lifetimes: Mapping[str, int]) -> Floats:
+def rates_elsewhere(market: Market, work: Work, lifetimes: Mapping[str, int]) -> Floats:
     """Return the rates of offers for work that was done at another provider or model, offers x columns.
 
     A cached prefix is read at the offer's cache rate only where the session was there last within the provider's
     cache lifetime, and written at its write rate where the session is known; otherwise both cost the plain rate.
     """
-    found = np.empty((len(offered), len(work.columns)), dtype=np.float64)
-    by_lifetime: dict[int, list[int]] = {}
-    for position, offer in enumerate(offered):
-        by_lifetime.setdefault(lifetimes.get(offer.provider, 0), []).append(position)
-    for lifetime, positions in by_lifetime.items():
-        wanted = [(column.name, _is_cached(column, lifetime)) for column in work.columns]
-        found[positions] = rate_matrix([offered[position] for position in positions], wanted)
+    found = np.empty((len(market.offers), len(work.columns)), dtype=np.float64)
+    of_offers = np.array([lifetimes.get(offer.provider, 0) for offer in market.offers])
+    for lifetime in np.unique(of_offers).tolist():
+        is_so = of_offers == lifetime
+        found[is_so] = market.rates((column.name, _is_cached(column, lifetime)) for column in work.columns)[
+            is_so
+        ]
     return found
 
 
@@ -114,6 +114,6 @@ def _is_cached(column: Column, lifetime: int) -> bool:
     return column.age <= lifetime if column.name in READS else True
 
 
-def rates_as_observed(offered: Sequence[Offer], work: Work) -> Floats:
+def rates_as_observed(market: Market, work: Work) -> Floats:
     """Return the rates of offers for work that was done at the same provider and model, offers x columns."""
-    return rate_matrix(offered, [(column.name, True) for column in work.columns])
+    return market.rates((column.name, True) for column in work.columns)

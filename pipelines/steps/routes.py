@@ -13,6 +13,7 @@ from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
 from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy, read_policy
+from models.schemas import table
 from pipelines.project import Project
 from pipelines.steps.base import Window
 from pipelines.steps.inputs import Inputs
@@ -88,9 +89,14 @@ def owned_pools(inputs: Inputs, day: Window, weights: Weights) -> Owned:
     """Return the pools of a day with the minutes in which they had room, measured over the trailing days."""
     on = day.from_on
     hours = replace(day, start=floor_hour(day.start), end=floor_hour(day.end - timedelta.resolution) + HOUR)
+    states = inputs.rows("core.replica_states", hours.start, hours.end)
+    # A fleet without replicas had no room for anything.
+    running = table("core.requests").empty()
+    if not states.is_empty():
+        running = pooled(inputs, attempts(inputs, hours, where=MAY_BE_POOLED))[0]
     idle = idle_minutes(
-        inputs.rows("core.replica_states", hours.start, hours.end).lazy(),
-        pooled(inputs, attempts(inputs, hours, where=MAY_BE_POOLED))[0].lazy(),
+        states.lazy(),
+        running.lazy(),
         time_zone=day.time_zone,
         from_hour=hours.start,
         to_hour=hours.end,
