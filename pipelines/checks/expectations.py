@@ -73,11 +73,13 @@ def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, doc
         outcomes = []
         con.execute("USE memory")
         try:
-            for one in slices:
-                result, count = _validated(con, context, source, one)
+            for one, count in zip(slices, _read(con, slices), strict=True):
+                result = _validated(context, source, one)
                 outcomes.append(_outcome(result, one.table, count))
                 _keep(context, one.name, result, docs)
         finally:
+            for one in slices:
+                con.execute(f"DROP VIEW IF EXISTS {one.name}; DROP TABLE IF EXISTS rows_of_{one.name}")
             con.execute("USE nanodollar")
     return outcomes
 
@@ -174,33 +176,42 @@ def _source(context: Any, con: duckdb.DuckDBPyConnection) -> Any:
     )
 
 
-def _validated(con: duckdb.DuckDBPyConnection, context: Any, source: Any, one: Slice) -> tuple[Any, int]:
-    """Return what Great Expectations finds in a slice, and its number of rows."""
+def _read(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice]) -> list[int]:
+    """Make a view of each slice in the session's own database, and return their numbers of rows."""
+    con.execute("BEGIN")
+    try:
+        counts = [_view(con, one) for one in slices]
+    except duckdb.Error:
+        con.execute("ROLLBACK")
+        raise
+    con.execute("COMMIT")
+    return counts
+
+
+def _view(con: duckdb.DuckDBPyConnection, one: Slice) -> int:
+    rows = f"rows_of_{one.name}"
+    con.execute(f"CREATE OR REPLACE TABLE {rows} AS {one.query()} LIMIT {_COPIED_ROWS + 1}")
+    ((count,),) = con.execute(f"SELECT count(*) FROM {rows}").fetchall()
+    con.execute(f"CREATE OR REPLACE VIEW {one.name} AS FROM {rows}")
+    if count > _COPIED_ROWS:
+        con.execute(f"DROP TABLE {rows}; CREATE OR REPLACE VIEW {one.name} AS {one.query()}")
+        ((count,),) = con.execute(f"SELECT count(*) FROM {one.name}").fetchall()
+    return int(count)
+
+
+def _validated(context: Any, source: Any, one: Slice) -> Any:
+    """Return what Great Expectations finds in a slice."""
     import great_expectations as gx
 
-    kind, count = "TABLE", _created(con, f"TABLE {one.name} AS {one.query()} LIMIT {_COPIED_ROWS + 1}")
-    if count > _COPIED_ROWS:
-        con.execute(f"DROP TABLE {one.name}")
-        kind, count = "VIEW", _created(con, f"VIEW {one.name} AS {one.query()}")
-    try:
-        # A source that a context knows writes all of its settings down again with each asset.
-        source._data_context = None  # noqa: SLF001
-        asset = source.add_table_asset(one.name, table_name=one.name)
-        definition = asset.add_batch_definition_whole_table("slice")
-        source._data_context = context  # noqa: SLF001
-        batch = definition.get_batch()
-        suite = gx.ExpectationSuite(name=one.name, expectations=_expectations(one.table))
-        result_format = {"result_format": "COMPLETE", "partial_unexpected_count": _IDS_AT_MOST}
-        return batch.validate(suite, result_format=result_format), count
-    finally:
-        con.execute(f"DROP {kind} {one.name}")
-
-
-def _created(con: duckdb.DuckDBPyConnection, what: str) -> int:
-    """Create a table or a view and return its number of rows."""
-    con.execute(f"CREATE OR REPLACE {what}")
-    counted = con.execute(f"SELECT count(*) FROM {what.split()[1]}").fetchone()
-    return counted[0] if counted else 0
+    # A source that a context knows writes all of its settings down again with each asset.
+    source._data_context = None  # noqa: SLF001
+    asset = source.add_table_asset(one.name, table_name=one.name)
+    definition = asset.add_batch_definition_whole_table("slice")
+    source._data_context = context  # noqa: SLF001
+    batch = definition.get_batch()
+    suite = gx.ExpectationSuite(name=one.name, expectations=_expectations(one.table))
+    result_format = {"result_format": "COMPLETE", "partial_unexpected_count": _IDS_AT_MOST}
+    return batch.validate(suite, result_format=result_format)
 
 
 def _keep(context: Any, name: str, result: Any, docs: Path) -> None:

@@ -109,11 +109,13 @@ def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
             shutil.copyfile(before, draft)
         with lake.reading() as con:
             return _write(con, draft)
-    except duckdb.Error as error:
-        if before is None or is_full_disk(error) or isinstance(error, duckdb.HTTPException):
-            raise
-        # A damaged file fails in ways of its own, and takes all sessions along.
+    except BaseException as error:
+        # The draft stays attached, and a damaged one takes all sessions along.
         lake.close()
+        if before is None or not isinstance(error, duckdb.Error):
+            raise
+        if is_full_disk(error) or isinstance(error, duckdb.HTTPException):
+            raise
         _remove(draft)
         return _drafted(lake, draft, None)
 
@@ -134,8 +136,10 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
             con.execute(f"DELETE FROM {table.dotted}")
             con.execute(_insert(table))
         elif table.dotted in changed:
-            _replace(con, table, changed[table.dotted])
-            replaced += len(changed[table.dotted])
+            keys, has_rows = changed[table.dotted]
+            if has_rows:
+                _replace(con, table, keys)
+            replaced += len(keys)
     _compare_counts(con, [table for table in stored if table.dotted in changed and table.schema != "ops"])
     for table in wanted:
         if table.select is not None:
@@ -168,14 +172,17 @@ def _define(con: duckdb.DuckDBPyConnection, stored: list[Table]) -> None:
                 con.execute(statement)
 
 
-def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, list[str]]:
-    """Return the keys of partitions, in order, that the published file lacks or has otherwise, by table."""
-    return dict(
-        con.execute(
-            "SELECT table_name, list(partition_key ORDER BY partition_key) FROM nanodollar.ops.partitions "
-            "ANTI JOIN published.ops.partitions USING (table_name, partition_key, content_hash) GROUP BY 1"
-        ).fetchall()
-    )
+def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[list[str], bool]]:
+    """Return the keys of partitions, in order, that the published file lacks or has otherwise, by table.
+
+    With them, whether there are rows of them on either side.
+    """
+    rows = con.execute(
+        "SELECT table_name, list(partition_key ORDER BY partition_key), bool_or(n.row_count > 0 OR p.row_count > 0) "
+        "FROM nanodollar.ops.partitions n LEFT JOIN published.ops.partitions p USING (table_name, partition_key) "
+        "WHERE n.content_hash IS DISTINCT FROM p.content_hash GROUP BY 1"
+    ).fetchall()
+    return {dotted: (keys, bool(has_rows)) for dotted, keys, has_rows in rows}
 
 
 def _insert(table: Table) -> str:
