@@ -7,15 +7,13 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import machine
+from benchmarks.measure import Stages, machine, run_by_stage
 
 HOURS = int(os.environ.get("NANODOLLAR_BENCH_HOURS", "168"))
 PER_HOUR = 3
@@ -23,33 +21,6 @@ NEW_ROWS = 1_000
 TARGETS = {"nothing to do": 1.5, "six requests": 8.0, "a year of hours": 90.0}
 """Processor seconds at most; the year's by its 8,760 hours."""
 
-_DRIVER = """
-import json, resource, sys, time
-marks = [("python", 0.0)]
-def spent():
-    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-import pipelines.cli.main
-import pipelines.cli.progress
-from contextlib import contextmanager
-@contextmanager
-def showing():
-    marks.append(("imports", spent()))
-    yield lambda step, note: marks.append((step, spent()))
-pipelines.cli.progress.showing_progress = showing
-sys.argv = ["nanodollar", "--project", sys.argv[1], "run"]
-try:
-    pipelines.cli.main.main()
-except SystemExit:
-    pass
-marks.append(("end", spent()))
-print("MARKS", json.dumps({"marks": marks, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
-"""
-_STAGES = {
-    "raw": "landing",
-    "checks": "checks",
-    "reports/daily": "report",
-    "reports/published_warehouse": "publish",
-}
 SETTINGS = """\
 [warehouse]
 start_on = 2025-01-01
@@ -58,21 +29,6 @@ name = "gateway"
 kind = "requests"
 path = "landing/gateway/*.jsonl"
 """
-
-
-def run(folder: Path) -> tuple[dict[str, float], float]:
-    """Run the command in a process of its own; return processor seconds by stage and peak memory in MiB."""
-    done = subprocess.run(
-        [sys.executable, "-c", _DRIVER, str(folder)], capture_output=True, text=True, check=True
-    )
-    told = json.loads(done.stdout.rpartition("MARKS ")[2])
-    stages: dict[str, float] = {}
-    before = 0.0
-    for step, at in told["marks"]:
-        name = _STAGES.get(step) or _STAGES.get(step.partition("/")[0]) or step
-        stages[name] = stages.get(name, 0.0) + at - before
-        before = at
-    return stages, told["peak"]
 
 
 def rows(first: datetime, hours: int, per_hour: int, mark: str) -> Iterator[dict[str, Any]]:
@@ -100,14 +56,11 @@ def land(folder: Path, name: str, records: Iterator[dict[str, Any]]) -> None:
         handle.writelines(f"{json.dumps(record)}\n" for record in records)
 
 
-def told(name: str, found: tuple[dict[str, float], float], target: float | None = None) -> float:
-    stages, peak = found
-    total = sum(stages.values())
+def told(name: str, found: Stages, target: float | None = None) -> float:
     limit = f" (target at most {target:.1f} s)" if target is not None else ""
-    print(f"  {name:34} {total:8.2f} s of processor {peak:7.0f} MiB{limit}")
-    shares = ", ".join(f"{stage} {spent:.2f}" for stage, spent in stages.items() if spent >= 0.05)
-    print(f"  {'':34} {shares}")
-    return total
+    print(f"  {name:34} {found.cpu_seconds:8.2f} s of processor {found.peak_mib:7.0f} MiB{limit}")
+    print(f"  {'':34} {found.shares()}")
+    return found.cpu_seconds
 
 
 def main() -> None:
@@ -119,13 +72,17 @@ def main() -> None:
     year = project(end - timedelta(hours=HOURS), HOURS, PER_HOUR)
     empty = project(end, 1, NEW_ROWS)
     try:
-        told("six requests", run(small), TARGETS["six requests"])
-        told("nothing to do, on six requests", run(small), TARGETS["nothing to do"])
-        told(f"{HOURS:,} hours of {PER_HOUR} requests", run(year), TARGETS["a year of hours"] * HOURS / 8760)
-        told(f"nothing to do, on {HOURS:,} hours", run(year), TARGETS["nothing to do"])
+        told("six requests", run_by_stage(small), TARGETS["six requests"])
+        told("nothing to do, on six requests", run_by_stage(small), TARGETS["nothing to do"])
+        told(
+            f"{HOURS:,} hours of {PER_HOUR} requests",
+            run_by_stage(year),
+            TARGETS["a year of hours"] * HOURS / 8760,
+        )
+        told(f"nothing to do, on {HOURS:,} hours", run_by_stage(year), TARGETS["nothing to do"])
         land(year, "newest", rows(end, 1, NEW_ROWS, "n"))
-        on_year = told(f"{NEW_ROWS:,} rows on {HOURS:,} hours", run(year))
-        alone = told(f"{NEW_ROWS:,} rows on an empty warehouse", run(empty))
+        on_year = told(f"{NEW_ROWS:,} rows on {HOURS:,} hours", run_by_stage(year))
+        alone = told(f"{NEW_ROWS:,} rows on an empty warehouse", run_by_stage(empty))
         print(f"  {'ratio':34} {on_year / alone:8.2f} x (target at most 1.3 x)")
     finally:
         for folder in (small, year, empty):

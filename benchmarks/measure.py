@@ -1,14 +1,48 @@
 """Measure a piece of work in a process of its own: seconds, seconds of all its threads, and peak memory."""
 
+import json
 import multiprocessing
 import os
 import platform
 import resource
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+_DRIVER = """
+import json, resource, sys, time
+started = time.perf_counter()
+def spent():
+    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), time.perf_counter() - started
+marks = []
+import pipelines.cli.main
+import pipelines.cli.progress
+from contextlib import contextmanager
+@contextmanager
+def showing():
+    marks.append(("imports", *spent()))
+    yield lambda step, note: marks.append((step, *spent()))
+pipelines.cli.progress.showing_progress = showing
+sys.argv = ["nanodollar", "--project", sys.argv[1], "run"]
+try:
+    pipelines.cli.main.main()
+except SystemExit:
+    pass
+marks.append(("end", *spent()))
+print("MARKS", json.dumps({"marks": marks, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+"""
+_STAGES = {
+    "raw": "landing",
+    "ref": "checks",
+    "reports/daily": "report",
+    "reports/published_warehouse": "publish",
+}
+_SHOWN_FROM = 0.05
 
 
 @dataclass(frozen=True)
@@ -33,6 +67,44 @@ def _inside(work: Callable[..., Any], args: tuple[Any, ...]) -> Measured:
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Measured(seconds, cpu_seconds, max(peak, before) / 1024, result)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A `nanodollar run`, stage by stage: seconds of all its threads, and seconds that went by."""
+
+    cpu: dict[str, float]
+    wall: dict[str, float]
+    peak_mib: float
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(self.cpu.values())
+
+    def shares(self) -> str:
+        """Return the processor seconds of each stage that counts, and its share."""
+        return ", ".join(
+            f"{stage} {spent:.2f} ({spent / self.cpu_seconds:.0%})"
+            for stage, spent in self.cpu.items()
+            if spent >= _SHOWN_FROM
+        )
+
+
+def run_by_stage(folder: Path) -> Stages:
+    """Run the command on a project in a process of its own; a stage lasts until it tells that it is done."""
+    done = subprocess.run(
+        [sys.executable, "-c", _DRIVER, str(folder)], capture_output=True, text=True, check=True
+    )
+    found = json.loads(done.stdout.rpartition("MARKS ")[2])
+    cpu: dict[str, float] = {}
+    wall: dict[str, float] = {}
+    cpu_before = wall_before = 0.0
+    for step, cpu_at, wall_at in found["marks"]:
+        name = _STAGES.get(step) or _STAGES.get(step.partition("/")[0]) or step
+        cpu[name] = cpu.get(name, 0.0) + cpu_at - cpu_before
+        wall[name] = wall.get(name, 0.0) + wall_at - wall_before
+        cpu_before, wall_before = cpu_at, wall_at
+    return Stages(cpu, wall, found["peak"])
 
 
 def machine() -> str:
