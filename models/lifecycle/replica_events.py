@@ -51,7 +51,9 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("bad_numbers").is_not_null(), "bad_value", pl.col("bad_numbers")),
             (pl.col("chip_count").fill_null(1) < 1, "bad_value", "chip_count"),
             (
-                pl.col("has_fraction") & ~fraction.is_between(0, 1, closed="right").fill_null(value=False),
+                # Below a millionth nothing is left of it.
+                pl.col("has_fraction")
+                & ~fraction.round(6).is_between(0, 1, closed="right").fill_null(value=False),
                 "bad_value",
                 "fraction",
             ),
