@@ -38,6 +38,13 @@ _SHOWN = {
         {"month_on": "Month of usage", "invoice_issuer_name": "Issuer", "accrued_usd": "Accrued USD",
          "corrected_usd": "Corrected USD", "true_up_usd": "True-up USD", "invoiced_usd": "Invoiced USD"},
     ),
+    "variance": (
+        "Why it differs from earlier months",
+        {"against_on": "From the month of", "cause": "Cause", "difference_usd": "USD"},
+    ),
+    "budgets": (
+        "Budgets", {"budget": "Budget", "spent_usd": "Spent USD", "budget_usd": "Of USD", "run_out_on": "Spent on"},
+    ),
     "chargeback": (
         "Who pays", {"payer": "Payer", "cost_kind": "For", "rule": "Rule", "usd": "USD", "status": "Status"},
     ),
@@ -80,7 +87,8 @@ def write_pack(project: Project, month: str) -> Pack:
     except (DataError, duckdb.Error) as error:
         raise DataError(
             f"The pack of {month} cannot be written: the lake as it was at its close (snapshot "
-            f"{close['snapshot_id']}) is not to be had ({str(error).splitlines()[0]}); restore a backup that has it."
+            f"{close['snapshot_id']}) does not have what it needs ({str(error).splitlines()[0]}); restore a "
+            f"backup that has it, or reopen the month and close it again where an earlier version closed it."
         ) from error
     folder = project.reports / "close" / month
     before = _of_the_same_close(folder, files[_MANIFEST])
@@ -96,11 +104,14 @@ def write_pack(project: Project, month: str) -> Pack:
 def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, bytes]:
     first: date = close["closed_from"]
     span = {"from_on": first, "to_on": close["closed_to"]}
-    tables = {
-        file.stem: con.execute(sql, {name: value for name, value in span.items() if f"${name}" in sql}).pl()
-        for file in sorted(Path(__file__).with_name("close_tables").glob("*.sql"))
-        for sql in [file.read_text(encoding="utf-8")]
-    }
+    tables = {}
+    for file in sorted(Path(__file__).with_name("close_tables").glob("*.sql")):
+        sql = file.read_text(encoding="utf-8")
+        try:
+            rows = con.execute(sql, {name: value for name, value in span.items() if f"${name}" in sql}).pl()
+        except duckdb.CatalogException:
+            continue  # A lake that an earlier version closed has not every table.
+        tables[file.stem] = rows
     tables["journal"] = journal_of(con, first, currency=close["currency"])
     rate, rate_on = reporting_rate(con, first, close["currency"])
     files = {f"{name}.csv": rows.write_csv().encode() for name, rows in sorted(tables.items())}
@@ -132,6 +143,8 @@ def _report(
     )  # fmt: skip
     shown = []
     for name, (title, columns) in _SHOWN.items():
+        if name not in tables:
+            continue
         rows = tables[name].select(list(columns))
         shown.append(
             {
