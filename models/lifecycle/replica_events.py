@@ -39,7 +39,8 @@ FROM records
 
 def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Complete generic events, and say what is wrong with each."""
-    fraction = pl.col("fraction")
+    # Below a millionth nothing is left of it; what is no share of a whole does not fit its type.
+    is_share = pl.col("fraction").round(6).is_between(0, 1, closed="right").fill_null(value=False)
     instant_text = pl.col("event_at").dt.epoch("us").cast(pl.String)
     return frame.with_columns(
         *first_reason(
@@ -58,7 +59,7 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
                 "fraction",
             ),
         ),
-        fraction=fraction.round(6).cast(pl.Decimal(9, 6)),
+        fraction=pl.when(is_share).then("fraction").round(6).cast(pl.Decimal(9, 6)),
         dedupe_key=pl.concat_str("replica_id", pl.lit("|"), "event", pl.lit("|"), instant_text),
     )
 
