@@ -53,8 +53,7 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("chip_count").fill_null(1) < 1, "bad_value", "chip_count"),
             (
                 # Below a millionth nothing is left of it.
-                pl.col("has_fraction")
-                & ~fraction.round(6).is_between(0, 1, closed="right").fill_null(value=False),
+                pl.col("has_fraction") & ~is_share,
                 "bad_value",
                 "fraction",
             ),
