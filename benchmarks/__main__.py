@@ -1,4 +1,7 @@
-"""Every benchmark of this folder, one after another: each prints ratios against a named peer in the same run."""
+"""Every benchmark of this folder, one after another: each prints ratios against a named peer in the same run.
+
+`python -m benchmarks torture [ROUNDS]` runs what is named there instead.
+"""
 
 import importlib
 import pkgutil
@@ -8,6 +11,8 @@ import benchmarks
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["torture"]:
+        importlib.import_module("benchmarks.torture").main(*(int(rounds) for rounds in sys.argv[2:3]))
     wanted = set(sys.argv[1:])
     for item in pkgutil.iter_modules(benchmarks.__path__):
         if item.name.startswith("bench_") and (not wanted or item.name.removeprefix("bench_") in wanted):

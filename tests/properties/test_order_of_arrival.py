@@ -91,10 +91,8 @@ FILES: dict[str, list[Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A project with its sheets read and nothing landed."""
-    folder = tmp_path_factory.mktemp("empty")
+def empty_project(folder: Path) -> Path:
+    """Make a project with its sheets read and nothing landed."""
     project = make_project(folder, SETTINGS + COUNTED)
     (folder / "overhead.yml").write_text(OVERHEAD, encoding="utf-8")
     for name, records in FILES.items():
@@ -106,6 +104,12 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for dotted, rows in reference_frames(project).items():
             commit.replace(dotted, rows)
     warehouse.lake.close()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = empty_project(tmp_path_factory.mktemp("empty"))
     yield folder
     shutil.rmtree(folder)
 
