@@ -78,7 +78,10 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         frame.with_columns(
             is_sum=is_sum,
             is_ignored=~is_inference & ~is_sum & ~is_broken,
-            provider=pl.when(~pl.col("provider").str.to_lowercase().is_in(_FRAMEWORKS)).then("provider"),
+            # OpenInference writes `aws` for Bedrock.
+            provider=pl.when(~pl.col("provider").str.to_lowercase().is_in(_FRAMEWORKS)).then(
+                pl.col("provider").replace("aws", "aws.bedrock")
+            ),
             is_ai_sdk=pl.col("sdk_operation").str.starts_with("ai.").fill_null(value=False),
         ),
         COUNTS,

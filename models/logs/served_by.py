@@ -18,6 +18,7 @@ SELF_HOSTED = "self_hosted"
 _OWN_SERVERS = "^(fp_ollama$|b[0-9]+-[0-9a-f]+$|[0-9.]+(-dev[0-9]*)?-(sha-)?[0-9a-f]+$)"
 MARKS: tuple[tuple[str, str, str | None, str], ...] = (
     ("prompt_filter_results", "ARRAY", None, "azure.ai.openai"),
+    ("content_filters", "ARRAY", None, "azure.ai.openai"),
     ("x_groq", "OBJECT", None, "groq"),
     ("usage.queue_time", "NUMBER", None, "groq"),
     ("time_info", "OBJECT", None, "cerebras"),
@@ -40,7 +41,7 @@ MARKS: tuple[tuple[str, str, str | None, str], ...] = (
     ("system_fingerprint", "TEXT", _OWN_SERVERS, SELF_HOSTED),
 )  # fmt: skip
 """Marks in the order in which they count: a path, its JSON type, a pattern of its text, and who leaves it."""
-_FILLED = ("prompt_filter_results", "citations", "search_results")
+_FILLED = ("prompt_filter_results", "content_filters", "citations", "search_results")
 """Lists that are a mark only with something in them."""
 
 

@@ -22,12 +22,20 @@ DEFAULT_TIER = "default"
 _MTOK = 1_000_000
 _FINEST = Decimal(1).scaleb(-30)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
-_PLAIN_OF_READ = {
-    "cache_read": "input_uncached",
-    "cache_read_audio": "audio_input",
-    "cache_read_image": "image_input",
+_STANDS_IN = {
+    "cache_read": ("input_uncached",),
+    "cache_read_audio": ("audio_input",),
+    "cache_read_image": ("cache_read", "image_input", "input_uncached"),
+    "image_input": ("input_uncached",),
+    "video_input": ("input_uncached",),
 }
-"""A class of cache reads -> the class whose rate it costs where a sheet states no discount."""
+"""A class -> the classes of which the first that is mentioned stands in where a sheet does not mention it.
+
+Cache reads have no discount then. Images and video in a prompt cost what text does, as a list that names one input
+rate means it (ai.google.dev/gemini-api/docs/pricing: "text / image / video").
+"""
+_SEEN = ("image_input", "video_input", "cache_read_image")
+"""Classes that this holds for only where a model writes text: an embedding's list says nothing of images."""
 Rates = Mapping[str, Decimal | None]
 
 
@@ -63,8 +71,9 @@ def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]]
     One card (`price_id`) is a model's rates at one region, tier, long-context threshold and schedule, from
     `valid_from` until what ended it, as known from `known_from` until something changed that; it has a row
     per meter. So at any instant of validity and any of knowledge at most one card of a kind is in force.
-    A NULL rate is "not offered", a 0 rate declared free; cache reads that a sheet does not mention cost what input
-    costs (no discount is published) and are marked `is_assumed`. An announced price is not in it. Sheets of one
+    A NULL rate is "not offered", a 0 rate declared free. Cache reads, images and video that a sheet does not mention
+    cost what input costs (no discount, no surcharge is published) and are marked `is_assumed`. An announced price is
+    not in it. Sheets of one
     provider are one book: of two entries with one `valid_from` and `known_from` the later sheet's stands.
     Contracted cards name their list card.
     """
@@ -293,9 +302,11 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
         "known_from": version.known_from,
     }
     assumed = {
-        read: card.rates[plain]
-        for read, plain in _PLAIN_OF_READ.items()
-        if read not in card.rates and card.rates.get(plain) is not None
+        name: rate
+        for name, others in _STANDS_IN.items()
+        if name not in card.rates
+        and (name not in _SEEN or "output_text" in card.rates)
+        and (rate := next((card.rates[other] for other in others if other in card.rates), None)) is not None
     }
     meters = [(meter, "token", rate, _MTOK) for meter, rate in {**card.rates, **assumed}.items()]
     meters += [(meter, "call", amount, 1) for meter, amount in card.per_call.items()]
@@ -304,7 +315,12 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
             *(str(part) for part in identity.values()),
             common["layer"],
             common.get("contract"),
-            sorted((meter, unit, str(rate)) for meter, unit, rate, _ in meters),
+            # What stands in for images follows from the rest, and makes no other card.
+            sorted(
+                (meter, unit, str(rate))
+                for meter, unit, rate, _ in meters
+                if meter not in _SEEN or meter not in assumed
+            ),
         ]
     )
     row = identity | {

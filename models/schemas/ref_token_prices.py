@@ -77,7 +77,7 @@ TABLE = Table(
         Column(
             name="is_assumed",
             dtype=pl.Boolean,
-            comment="Whether the sheet states no rate and that of uncached input stands in (cache reads); NULL = no",
+            comment="Whether the sheet states no rate and that of uncached input stands in (cache reads, images, video); NULL = no",
         ),
         Column(name="valid_from", dtype=INSTANT, comment="Rate applies from this instant", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="Rate applies before this instant; NULL = open"),

@@ -158,10 +158,25 @@ def test_cache_reads_cost_the_input_rate_where_no_discount_is_stated_and_nothing
     }
     book = token_book(load_token_sheets({"openai.yml": OPENAI}))
     assumed = book.filter(pl.col("is_assumed")).select("model", "meter", "usd_per_mtok").rows()
-    assert set(assumed) == {
+    assert {row for row in assumed if row[1] == "cache_read"} == {
         ("ft:gpt-4o-mini-2024-07-18", "cache_read", Decimal("0.3")),
         ("mine", "cache_read", Decimal(9)),
     }
+
+
+def test_images_of_a_prompt_cost_what_text_does_where_no_rate_of_theirs_is_stated() -> None:
+    # ai.google.dev/gemini-api/docs/pricing: one input rate for "text / image / video", another for audio
+    seen = {"image_input_tokens": 1000, "cache_read_image_tokens": 1000, "audio_input_tokens": None}
+    found = costs([
+        call("plain", served_model="ft:gpt-4o-mini-2024-07-18:a::1", **seen),
+        call("cache not offered", served_model="gpt-4o-mini", **seen),
+        call("heard", served_model="ft:gpt-4o-mini-2024-07-18:a::1", **(seen | {"audio_input_tokens": 5})),
+    ])  # fmt: skip
+    # Beside what the call costs without them: 2,000 at the fine-tune's input rate of $0.30.
+    assert found["plain"]["effective_usd"] == Decimal("0.042") + Decimal("0.0006")
+    assert found["plain"]["assumed_meters"] == "image_input, cache_read_image"
+    assert found["cache not offered"]["unpriced_meters"] == "cache_read_image"
+    assert found["heard"]["unpriced_meters"] == "audio_input"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ SERVED: list[tuple[str, dict[str, Any], str | None]] = [
     # A JSON null is no sign of Azure: learn.microsoft.com/azure/ai-services/openai/concepts/content-filter
     ("null_filter", answer(prompt_filter_results=None), "openai"),
     ("azure", answer(prompt_filter_results=[{"prompt_index": 0}]), "azure.ai.openai"),
+    ("azure_responses", {"id": "resp_1", "object": "response", "created_at": AT, "model": "gpt-5-mini", "output": [],
+                         "content_filters": [{"source_type": "prompt"}]}, "azure.ai.openai"),
     ("empty_filter", answer(prompt_filter_results=[]), "openai"),
     ("o_series", answer("o4-mini-2025-04-16"), "openai"),
     ("fine_tune", answer("ft:gpt-4o-mini-2024-07-18:org:name:id"), "openai"),
