@@ -289,6 +289,40 @@ class NotificationSettings(_Section):
         return webhook
 
 
+class EmailSettings(_Section):
+    """A mail server, and who writes to whom."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    to: Annotated[list[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+$")]], Field(min_length=1)]
+    sender: Annotated[str, Field(alias="from", pattern=r"^[^@\s]+@[^@\s]+$")]
+    host: str
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    user: str | None = None
+    password: SecretSetting | None = None
+
+
+class DeliverySettings(_Section):
+    """Which reports go where."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    reports: Annotated[list[Literal["daily", "weekly", "month-close"]], Field(min_length=1)]
+    formats: Annotated[list[Literal["html", "pdf", "xlsx", "csv"]], Field(min_length=1)] = [
+        "html",
+        "pdf",
+        "xlsx",
+    ]
+    folder: str | None = None
+    email: EmailSettings | None = None
+    webhook: SecretSetting | None = None
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> "DeliverySettings":
+        if self.folder is None and self.email is None and self.webhook is None:
+            raise ValueError(f"delivery {self.name!r} goes nowhere; give it a folder, email or webhook")
+        return self
+
+
 class AutomationSettings(_Section):
     enabled: bool = True
 
@@ -307,7 +341,17 @@ class Settings(_Section):
     completeness: CompletenessSettings = CompletenessSettings()
     bills: BillSettings = BillSettings()
     notifications: NotificationSettings = NotificationSettings()
+    deliveries: list[DeliverySettings] = []
     automation: AutomationSettings = AutomationSettings()
+
+    @field_validator("deliveries")
+    @classmethod
+    def _deliveries_differ(cls, deliveries: list[DeliverySettings]) -> list[DeliverySettings]:
+        names = [delivery.name for delivery in deliveries]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two deliveries are named {name!r}; rename one")
+        return deliveries
 
     @field_validator("dimensions")
     @classmethod
@@ -373,6 +417,8 @@ def _remember_secrets(settings: Settings) -> None:
     masking.remember_environment()
     catalog = settings.warehouse.catalog
     secrets = [catalog, settings.notifications.webhook]
+    for delivery in settings.deliveries:
+        secrets += [delivery.webhook, delivery.email.password if delivery.email else None]
     for source in settings.sources:
         secrets.append(source.url)
         if source.api is not None:

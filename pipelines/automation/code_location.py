@@ -9,7 +9,7 @@ from pipelines.assets.computed import computed_assets
 from pipelines.assets.raw import raw_assets
 from pipelines.assets.reference import reference
 from pipelines.assets.reports import published_warehouse, report_assets
-from pipelines.automation.jobs import JOBS, close
+from pipelines.automation.jobs import JOBS, close, delivery
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
 from pipelines.checks.asset_checks import asset_checks
@@ -32,7 +32,7 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
     return dg.Definitions(
         assets=assets,
         asset_checks=asset_checks(tables, hourly=hours, daily=days),
-        jobs=[*JOBS, close],
+        jobs=[*JOBS, close, delivery],
         schedules=SCHEDULES if is_automatic else [],
         sensors=SENSORS if is_automatic else [],
         executor=dg.in_process_executor,

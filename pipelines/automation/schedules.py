@@ -1,7 +1,7 @@
-"""Schedules: the hourly close, the daily flash and the month close."""
+"""Schedules: the hourly close, the daily flash, the weekly review and the month close."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -29,7 +29,7 @@ def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
 
 @dg.schedule(cron_schedule="0 8 3 * *", job_name="close", execution_timezone="UTC", default_status=_RUNNING)
 def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
-    """On the third, close the month before; where something stands against it, the run fails and says what."""
+    """On the third, close the month before and send its report; the run fails where something stands against it."""
     end = context.scheduled_execution_time.date().replace(day=1)
     month = f"{end - timedelta(days=1):%Y-%m}"
     yield dg.RunRequest(
@@ -37,4 +37,27 @@ def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
     )
 
 
-SCHEDULES = [hourly_close, daily_flash, month_close]
+@dg.schedule(
+    cron_schedule="0 13 * * *", job_name="deliver", execution_timezone="UTC", default_status=_RUNNING
+)
+def daily_delivery(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    """When the business day before has ended in every zone, write its report in every format and send it."""
+    yield _delivery("daily", context.scheduled_execution_time)
+
+
+@dg.schedule(
+    cron_schedule="0 13 * * 1", job_name="deliver", execution_timezone="UTC", default_status=_RUNNING
+)
+def weekly_review(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+    """On Mondays, write the report of the week before and send it."""
+    yield _delivery("weekly", context.scheduled_execution_time)
+
+
+def _delivery(report: str, at: datetime) -> dg.RunRequest:
+    config = {"report": report, "at": at.isoformat()}
+    return dg.RunRequest(
+        run_key=f"deliver-{report}-{at:%Y-%m-%d}", run_config={"ops": {"deliver": {"config": config}}}
+    )
+
+
+SCHEDULES = [hourly_close, daily_flash, daily_delivery, weekly_review, month_close]

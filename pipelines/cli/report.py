@@ -1,5 +1,6 @@
 """nanodollar report: write a report by hand that the schedules write by themselves."""
 
+import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -49,7 +50,16 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="Split several by commas.",
     )
-    return on(formats(click.pass_obj(function)))
+    sends = click.option(
+        "--deliver",
+        "is_delivered",
+        is_flag=True,
+        help="Send it as the settings say, each way that it has not gone.",
+    )
+    again = click.option(
+        "--again", "is_again", is_flag=True, help="With --deliver: also where it has gone already."
+    )
+    return on(formats(sends(again(click.pass_obj(function)))))
 
 
 @click.group(name="report")
@@ -59,29 +69,44 @@ def command() -> None:
 
 @command.command(name="daily")
 @_options
-def daily(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+def daily(
+    obj: Context, on: datetime | None, formats: tuple["Format", ...], is_delivered: bool, is_again: bool
+) -> None:
     """Write the report of one business day."""
-    _write(obj, "daily", on, formats)
+    _write(obj, "daily", on, formats, is_delivered=is_delivered, is_again=is_again)
 
 
 @command.command(name="weekly")
 @_options
-def weekly(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+def weekly(
+    obj: Context, on: datetime | None, formats: tuple["Format", ...], is_delivered: bool, is_again: bool
+) -> None:
     """Write the report of the week, Monday to Sunday, that holds a business day."""
-    _write(obj, "weekly", on, formats)
+    _write(obj, "weekly", on, formats, is_delivered=is_delivered, is_again=is_again)
 
 
 @command.command(name="month-close")
 @_options
-def month_close(obj: Context, on: datetime | None, formats: tuple["Format", ...]) -> None:
+def month_close(
+    obj: Context, on: datetime | None, formats: tuple["Format", ...], is_delivered: bool, is_again: bool
+) -> None:
     """Write the report of the month that holds a business day; `nanodollar close` writes what is handed over."""
-    _write(obj, "month-close", on, formats)
+    _write(obj, "month-close", on, formats, is_delivered=is_delivered, is_again=is_again)
 
 
-def _write(obj: Context, kind: "Kind", on: datetime | None, formats: tuple["Format", ...]) -> None:
+def _write(
+    obj: Context,
+    kind: "Kind",
+    on: datetime | None,
+    formats: tuple["Format", ...],
+    *,
+    is_delivered: bool,
+    is_again: bool,
+) -> None:
     from models.errors import DataError
     from pipelines.assets.reports import write_daily
-    from pipelines.reports.write import read_report, write_report
+    from pipelines.reports.deliver import deliver, forget_deliveries
+    from pipelines.reports.write import FORMATS, read_report, write_report
     from pipelines.warehouse.resource import Warehouse
 
     warehouse = Warehouse(obj.project())
@@ -92,7 +117,24 @@ def _write(obj: Context, kind: "Kind", on: datetime | None, formats: tuple["Form
         day = row[0] if row else None
         if day is None:
             raise DataError("The warehouse holds no day yet; run `nanodollar run` first.")
+    if is_again and not is_delivered:
+        raise click.UsageError("--again says that --deliver sends once more; write both.")
     report = read_report(warehouse, kind, day)
+    formats = FORMATS if is_delivered else formats
     paths = write_daily(warehouse, [day]) if kind == "daily" and "html" in formats else []
     for path in [*paths, *write_report(warehouse, report, formats)]:
         click.echo(f"Wrote {path}")
+    if not is_delivered:
+        return
+    run_id = str(uuid.uuid4())
+    if is_again:
+        forget_deliveries(warehouse, report, run_id=run_id)
+    results = deliver(warehouse, report, run_id=run_id)
+    for one in results:
+        click.echo(
+            f"{one.name} by {one.way}: {'out' if one.is_out else 'not out'}{f'; {one.trouble}' if one.trouble else ''}"
+        )
+    if not results:
+        raise DataError(f"No [[deliveries]] of nanodollar.toml asks for {kind} reports; add one.")
+    if not all(one.is_out for one in results):
+        raise DataError(f"The {kind} report of {report.stem} did not go out everywhere.")

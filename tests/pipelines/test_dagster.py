@@ -105,6 +105,20 @@ def test_schedules_ask_for_one_run_of_a_range(
     ) == tags
 
 
+@pytest.mark.parametrize(("name", "report"), [("daily_delivery", "daily"), ("weekly_review", "weekly")])
+def test_schedules_ask_for_the_delivery_of_a_report(
+    definitions: dg.Definitions, name: str, report: str
+) -> None:
+    schedule = definitions.resolve_schedule_def(name)
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 23, 13, tzinfo=UTC))
+
+    (request,) = schedule.evaluate_tick(context).run_requests or []
+
+    job = definitions.resolve_job_def(str(schedule.job_name))
+    config = dg.validate_run_config(job, dict(request.run_config))
+    assert config["ops"]["deliver"]["config"] == {"report": report, "at": "2026-11-23T13:00:00+00:00"}
+
+
 def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     definitions = build_defs(project=project)
