@@ -81,7 +81,9 @@ parted AS (
            ELSE greatest(least(c.tokens, c.so_far - b.above_input_tokens), 0) END AS beyond
   FROM classes c
   LEFT JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = c.meter
-  LEFT JOIN ref.token_prices b ON b.price_id = p.beyond_price_id AND b.meter = c.meter AND c.so_far IS NOT NULL
+  -- A condition of one side alone would make DuckDB compare every line with every price.
+  LEFT JOIN ref.token_prices b
+    ON b.price_id = CASE WHEN c.so_far IS NOT NULL THEN p.beyond_price_id END AND b.meter = c.meter
   WHERE c.tokens > 0
 ),
 meters AS (
