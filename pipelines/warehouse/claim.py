@@ -8,6 +8,7 @@ file `<catalog>.writer` beside it, which is seen wherever SQLite's own locks are
 
 import fcntl
 import hashlib
+import io
 import socket
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,21 @@ class Claim(Protocol):
     """What holds a catalog for writing until it is closed."""
 
     def close(self) -> None: ...
+
+
+def is_held(claimed: Claim) -> bool:
+    """Return whether a claim still keeps others out: a database that was stopped forgets its locks."""
+    if isinstance(claimed, io.TextIOBase):
+        return True
+    import psycopg
+
+    if not isinstance(claimed, psycopg.Connection):
+        return False
+    try:
+        claimed.execute("SELECT 1")
+    except psycopg.Error:
+        return False
+    return True
 
 
 def claim(project: Project) -> Claim:

@@ -24,7 +24,7 @@ from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 from pipelines.quoting import sql_text
-from pipelines.warehouse.claim import Claim, claim
+from pipelines.warehouse.claim import Claim, claim, is_held
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.turns import turn
 
@@ -195,9 +195,10 @@ class Lake:
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a session that may commit, with every table, view and macro in place."""
         with self._lock:
-            if self._writer is None:
+            if self._claim is None or not is_held(self._claim):
                 self._claim = claim(self._project)
                 weakref.finalize(self, self._claim.close)
+            if self._writer is None:
                 self._writer = self._open(read_only=False)
         with self._session(self._writer) as con:
             yield con
