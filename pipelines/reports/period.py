@@ -225,13 +225,17 @@ def _views(found: dict[str, pl.DataFrame], kind: Kind) -> tuple[View, ...]:
         ),
     ]  # fmt: skip
     nothing = pl.lit(0).cast(pl.Decimal(38, 12))
+    # Of a period before of which nothing is known there is no change.
+    is_known = _total(found["spend"], "before_usd") is not None
     for dimension, title in _SPEND.items():
         rows = found["spend"].filter(pl.col("dimension") == dimension).drop("dimension")
         rows = rows.with_columns(
-            change_usd=(pl.col("usd").fill_null(nothing) - pl.col("before_usd").fill_null(nothing)).cast(
-                pl.Decimal(38, 12)
+            change_usd=pl.when(is_known).then(
+                (pl.col("usd").fill_null(nothing) - pl.col("before_usd").fill_null(nothing)).cast(
+                    pl.Decimal(38, 12)
+                )
             ),
-            name=_named(dimension),
+            name=_named(dimension).replace({"(none)": f"(no {dimension})"}),
         )
         views.append(View(dimension, title, (Column("name", _SPEND_HEAD[dimension]), *usd, *tokens), rows))
     if kind != "daily":

@@ -72,11 +72,11 @@ def _sheet(
         longest = max([len(column.heading), *(len(str(value)) for value in values)])
         sheet.set_column(place, place, min(_WIDEST, longest + 2) if column.style == "text" else 20)
         for row, value in enumerate(values, start=1):
+            if value is None:
+                continue
             if column.name == "change_usd":
                 now, before = (chr(ord("A") + places[key]) for key in ("usd", "before_usd"))
                 sheet.write_formula(row, place, f"={now}{row + 1}-{before}{row + 1}", form, float(value))
-            elif value is None:
-                continue
             elif column.style == "text":
                 sheet.write_string(row, place, str(value), wrapped)
             else:
@@ -84,7 +84,7 @@ def _sheet(
         if height:
             title = re.sub(r"\W", "_", f"{view.name}_{column.name}")
             book.define_name(title, f"='{name}'!${letter}$2:${letter}${height + 1}")
-            if column.is_summed:
+            if column.is_summed and any(value is not None for value in values):
                 cached = float(sum((value for value in values if value is not None), Decimal(0)))
                 sheet.write_formula(height + 1, place, f"=SUM({letter}2:{letter}{height + 1})", total, cached)
             elif place == 0 or (place == 1 and view.columns[0].style != "text"):
