@@ -30,13 +30,13 @@ def test_a_new_project_opens_with_every_setting_at_its_default(tmp_path: Path) -
         "landing/gateway/**/*.jsonl*",
     )
     for section in Settings.model_fields:
-        if section == "sources":
+        if section in {"sources", "deliveries"}:  # valid once uncommented, see below
             continue
         if section == "dimensions":
             assert re.search(r"^\[dimensions\] +# ", written, re.MULTILINE)
             continue
         for name in type(getattr(settings, section)).model_fields:
-            if name in {"deployments", "providers"}:  # shown as a section, see below
+            if name in {"deployments", "providers", "issuers"}:  # shown as a section, see below
                 continue
             # What is off by default is shown as a comment.
             line = re.search(rf"^(# )?{name} = .*", written, re.MULTILINE)
@@ -48,6 +48,7 @@ def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
     keys = "name|kind|path|url|columns|token|params|records|page_param|next_page|since_param|time_field|max_page|allow"
+    keys += "|reports|formats|folder|webhook|unexplained"
     block = re.compile(rf"^# ((?:\[|{keys}).*)$", re.MULTILINE)
     file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -56,6 +57,7 @@ def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     assert [source.name for source in sources] == [
         "gateway", "proxy", "sdk", "fleet", "replicas", "archive", "metering",
     ]  # fmt: skip
+    assert [one.name for one in find_project(tmp_path).settings.deliveries] == ["finance"]
     assert [source.kind for source in sources if source.url is not None] == ["litellm_spend_logs", "requests"]
 
 
@@ -63,7 +65,8 @@ def test_commented_limits_and_the_webhook_are_valid_once_uncommented(tmp_path: P
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
     lines = re.compile(
-        r"^# ((?:\[cold_starts|\[completeness|warn_above|fail_above|webhook).*)$", re.MULTILINE
+        r"^# ((?:\[cold_starts|\[completeness|\[bills|unexplained|warn_above|fail_above|webhook = .*NANODOLLAR).*)$",
+        re.MULTILINE,
     )
     file.write_text(lines.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -73,6 +76,7 @@ def test_commented_limits_and_the_webhook_are_valid_once_uncommented(tmp_path: P
     assert settings.cold_starts.limits_of("another") == (0, 50)
     assert settings.completeness.limits_of("self_hosted") == (0.001, 0.05)
     assert settings.completeness.limits_of("openai") == (0.001, 0.01)
+    assert settings.bills.tolerance_of("OpenAI") == (0.002, 1)
     assert settings.notifications.webhook == SecretSetting(env="NANODOLLAR_WEBHOOK")
 
 
