@@ -72,7 +72,7 @@ def write_and_deliver(context: dg.OpExecutionContext, kind: Kind, on: date) -> N
 
 
 @dg.op(
-    name="deliver",
+    name="deliver_report",
     config_schema={"report": str, "at": str},
     required_resource_keys={"warehouse"},
     retry_policy=_AGAIN,

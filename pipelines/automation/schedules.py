@@ -56,7 +56,7 @@ def weekly_review(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReque
 def _delivery(report: str, at: datetime) -> dg.RunRequest:
     config = {"report": report, "at": at.isoformat()}
     return dg.RunRequest(
-        run_key=f"deliver-{report}-{at:%Y-%m-%d}", run_config={"ops": {"deliver": {"config": config}}}
+        run_key=f"deliver-{report}-{at:%Y-%m-%d}", run_config={"ops": {"deliver_report": {"config": config}}}
     )
 
 

@@ -69,10 +69,14 @@ def judge_again(warehouse: Warehouse, *, run_id: str, since: datetime) -> None:
         moved = [check for check in failing_checks(con) if _has_moved(con, check)]
         found += [result for check in moved if (result := _judged(warehouse, con, check)) is not None]
         limits = {
-            check: limits_hash for check in domain_checks() if (limits_hash := _limits_hash(warehouse, check))
+            check: (limits_hash, _limits_before(con, check))
+            for check in domain_checks()
+            if (limits_hash := _limits_hash(warehouse, check))
         }
-        changed = {check: now for check, now in limits.items() if now != _limits_before(con, check)}
-        found += [result for check in changed for result in _by_new_limits(warehouse, con, check)]
+        changed = {check: now for check, (now, before) in limits.items() if now != before}
+        # Of limits that were never kept nothing is known but those of now, by which the run has judged.
+        others = [check for check in changed if limits[check][1] is not None]
+        found += [result for check in others for result in _by_new_limits(warehouse, con, check)]
     keep_results(warehouse, found, run_id=run_id)
     if changed:
         with warehouse.committing(run_id=run_id, job="checks") as commit:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipelines.cli.dates import DAY
 from pipelines.cli.main import Context
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
     on = click.option(
         "--date",
         "on",
-        type=click.DateTime(["%Y-%m-%d"]),
+        type=DAY,
         help="A business day in it; by default the latest with rows.",
     )
     formats = click.option(

@@ -116,7 +116,7 @@ def test_schedules_ask_for_the_delivery_of_a_report(
 
     job = definitions.resolve_job_def(str(schedule.job_name))
     config = dg.validate_run_config(job, dict(request.run_config))
-    assert config["ops"]["deliver"]["config"] == {"report": report, "at": "2026-11-23T13:00:00+00:00"}
+    assert config["ops"]["deliver_report"]["config"] == {"report": report, "at": "2026-11-23T13:00:00+00:00"}
 
 
 def test_the_sensor_asks_for_a_landing_when_a_file_appears(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ TOLD = {
     "log-langfuse-otel/otel_spans.jsonl": None,  # a test's variables with spans inside
     "log-otel-genai/examples-llm-calls.md": None,  # prose with tables of attributes
     "log-recorded-responses/responses.jsonl.gz": None,  # a recorder's envelope of its own
-    "log-openrouter/activity.json": None,  # a day's sums, of no call
+    "log-openrouter/activity.json": "openrouter_activity",
     # Independent counters.
     "log-openai-usage/usage_completions.json": "openai_usage_api",
     "log-openai-usage/usage_embeddings.json": "openai_usage_api",

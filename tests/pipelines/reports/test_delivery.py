@@ -89,7 +89,9 @@ def test_a_report_goes_out_each_way_once_and_what_failed_is_tried_again(
             write_and_deliver(context, "weekly", date(2026, 11, 2))
         kept.is_closed = False
         write_and_deliver(context, "weekly", date(2026, 11, 2))
-        config = {"ops": {"deliver": {"config": {"report": "weekly", "at": "2026-11-09T13:00:00+00:00"}}}}
+        config = {
+            "ops": {"deliver_report": {"config": {"report": "weekly", "at": "2026-11-09T13:00:00+00:00"}}}
+        }
         job = build_defs(project=project).resolve_job_def("deliver")
         assert job.execute_in_process(run_config=config).success
 
