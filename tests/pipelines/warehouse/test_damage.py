@@ -8,7 +8,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from models.schemas import tables
 from pipelines.project import Project
+from pipelines.warehouse.commit import content_hash
 from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import CLOSE_NOVEMBER, nanodollar, query
@@ -169,3 +171,31 @@ def test_a_damaged_published_file_and_damaged_pages_are_written_anew(company_cop
 def flipped_head(file: Path) -> None:
     content = file.read_bytes()
     file.write_bytes(b"\0" * 4096 + content[4096:])
+
+
+def test_a_file_of_an_earlier_version_with_fewer_columns_is_no_damage(company_copy: Project) -> None:
+    table = tables()["mart.cost_per_token_daily"]
+    spare = next(
+        c.name for c in table.columns if not c.required and c.name not in (*table.key, table.partition)
+    )
+    with Lake(company_copy).writing() as con:
+        con.execute(f"ALTER TABLE {table.dotted} DROP COLUMN {spare}")
+        con.execute(f"CREATE TEMP TABLE kept AS FROM {table.dotted}")
+        con.execute(f"DELETE FROM {table.dotted}")
+        con.execute(f"INSERT INTO {table.dotted} FROM temp.kept")
+        for (on,) in con.execute(f"SELECT DISTINCT {table.partition} FROM {table.dotted}").fetchall():
+            rows = con.execute(f"FROM {table.dotted} WHERE {table.partition} = ?", [on]).pl()
+            then = table.conform(rows.lazy(), fill=True).drop(spare).collect()
+            con.execute(
+                "UPDATE ops.partitions SET content_hash = ? WHERE table_name = ? AND partition_key = ?",
+                [content_hash(then), table.dotted, f"{on:%Y-%m-%d}"],
+            )
+        con.execute("CREATE OR REPLACE MACRO schema_version() AS 'earlier'")
+    # A copy is younger than its commit, so that what it holds is looked at.
+    for file in (company_copy.folder / "warehouse/data/mart/cost_per_token_daily").glob("**/*.parquet"):
+        os.utime(file, (file.stat().st_mtime + 60,) * 2)
+
+    outcome = nanodollar(company_copy, "run")
+
+    assert "Computed" in outcome.out, outcome.err
+    assert "built anew" not in outcome.out + outcome.err
