@@ -111,10 +111,13 @@ def _chosen(replacing: pl.DataFrame, mending: pl.DataFrame) -> pl.DataFrame:
 
 
 def _dollars(name: str) -> pl.Expr:
+    """Return dollars as text with cents, and commas between thousands."""
     return (
         (half_even(pl.col(name), 10**10).cast(pl.Decimal(38, 2)) / 100)
         .cast(pl.Decimal(38, 2))
         .cast(pl.String)
+        .str.replace(r"(\d)(\d{3})\.", "${1},${2}.")
+        .str.replace(r"(\d)(\d{3}),", "${1},${2},")
     )
 
 
