@@ -65,4 +65,6 @@ def test_printed_page_is_light_and_cuts_nothing_off(page_file):
         page.goto(page_file.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= 703
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        # The SQL behind the page is for who can run it.
+        assert page.locator("#questions-section").is_hidden()
         browser.close()
