@@ -185,21 +185,23 @@ def test_the_report_of_the_day_is_written(company: Project) -> None:
     assert "house-model" in page
 
 
-def test_a_report_is_written_in_every_format_for_a_day_a_week_and_a_month(company):
+def test_a_report_is_written_in_every_format_for_a_day_a_week_and_a_month(
+    company_copy: Project,
+) -> None:
     for kind, stem in (("daily", "2026-11-02"), ("weekly", "2026-11-02"), ("month-close", "2026-11")):
         options = ("--date", "2026-11-02", "--format", "html,pdf,xlsx,csv")
-        assert nanodollar(company, "report", kind, *options).code == 0
-        written = {path.name for path in (company.reports / kind).glob(f"{stem}.*")}
+        assert nanodollar(company_copy, "report", kind, *options).code == 0
+        written = {path.name for path in (company_copy.reports / kind).glob(f"{stem}.*")}
         assert written == {f"{stem}.{ending}" for ending in ("html", "pdf", "xlsx", "csv")}
-    listed = (company.reports / "index.html").read_text(encoding="utf-8")
+    listed = (company_copy.reports / "index.html").read_text(encoding="utf-8")
     assert all(
         f"{kind}/{stem}.pdf" in listed
         for kind, stem in (("weekly", "2026-11-02"), ("month-close", "2026-11"))
     )
-    nothing = nanodollar(company, "report", "weekly", "--date", "2025-11-02")
+    nothing = nanodollar(company_copy, "report", "weekly", "--date", "2025-11-02")
     assert nothing.code == 1
     assert "there is no report of it" in nothing.err
-    wrong = nanodollar(company, "report", "daily", "--format", "html,docx")
+    wrong = nanodollar(company_copy, "report", "daily", "--format", "html,docx")
     assert wrong.code == 2
     assert "'docx' is no format of a report" in wrong.err
 
