@@ -35,6 +35,16 @@ Instant = Annotated[datetime, BeforeValidator(_instant)]
 """A date (its first instant in UTC) or an instant, quoted or not."""
 
 
+def in_order(valid_from: datetime | None, valid_to: datetime | None) -> None:
+    """Hold that a time of validity does not end before it begins.
+
+    Raises:
+        ValueError: it does.
+    """
+    if valid_from is not None and valid_to is not None and valid_to <= valid_from:
+        raise ValueError("valid_to lies before valid_from")
+
+
 class Strict(BaseModel):
     """A mapping whose unknown keys are errors; fields may be written by their alias."""
 
@@ -54,6 +64,10 @@ class Document:
         while location and location not in self.lines:
             location = location[:-1]
         return self.lines.get(location, 1)
+
+    def place(self, location: Location) -> dict[str, Any]:
+        """Return where an entry stands, as tables of what people write have it: `sheet_path`, `sheet_line`."""
+        return {"sheet_path": self.path, "sheet_line": self.line(location)}
 
     def error(self, location: Location, message: str) -> ConfigurationError:
         """Build an error that names file and line."""

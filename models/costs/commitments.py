@@ -67,7 +67,7 @@ def load_commitments(text: str, *, path: str) -> pl.DataFrame:
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     for document in read_documents(text, path=path):
         for number, entry in enumerate(document.parse(File).commitments):
-            rows.append(_row(document, number, entry) | {"sheet_version": version, "sheet_path": path})
+            rows.append(_row(document, number, entry) | {"sheet_version": version})
     return table("ref.commitments").frame(rows)
 
 
@@ -89,7 +89,7 @@ def _row(document: Document, number: int, entry: Entry) -> dict[str, Any]:
         "valid_from": entry.valid_from,
         "valid_to": entry.valid_to,
         "known_from": entry.known_from or entry.valid_from,
-        "sheet_line": document.line(where),
+        **document.place(where),
     }
 
 

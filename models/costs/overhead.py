@@ -12,7 +12,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from models.costs.intervals import MICROSECONDS_PER_HOUR, microseconds
-from models.documents import Document, Instant, Strict, read_documents
+from models.documents import Document, Instant, Strict, in_order, read_documents
 from models.money import booked_picodollars, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT
@@ -46,8 +46,7 @@ class Entry(Strict):
     def _is_billed_in_one_way(self) -> "Entry":
         if (self.usd_per_hour is None) == (self.share_of_gpu is None):
             raise ValueError("overhead is either usd_per_hour or share_of_gpu; write one of them")
-        if self.valid_to is not None and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to lies before valid_from")
+        in_order(self.valid_from, self.valid_to)
         return self
 
     @property
@@ -98,8 +97,7 @@ def load_overhead(text: str, *, path: str) -> pl.DataFrame:
                     "valid_to": ends,
                     "picodollars_per_hour": rate,
                     "is_rounded": is_rounded,
-                    "sheet_path": path,
-                    "sheet_line": document.line(("overhead", number)),
+                    **document.place(("overhead", number)),
                 }
             )
     return table("ref.overhead").frame(rows)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import AfterValidator, Field, model_validator
 
-from models.documents import Instant, Strict, read_documents
+from models.documents import Instant, Strict, in_order, read_documents
 from models.finance.chargeback_rules import Name, known_kind
 from models.finance.scenarios import Scenario
 from models.money import half_even, picodollars_from_usd, usd_from_picodollars
@@ -46,8 +46,7 @@ class Budget(Strict):
 
     @model_validator(mode="after")
     def _is_in_order(self) -> "Budget":
-        if self.valid_from is not None and self.valid_to is not None and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to lies before valid_from")
+        in_order(self.valid_from, self.valid_to)
         return self
 
 
@@ -75,11 +74,7 @@ def load_budgets(text: str, *, path: str) -> dict[str, pl.DataFrame]:
         file = document.parse(BudgetFile)
         scenarios += [
             scenario.model_dump(exclude={"note"})
-            | {
-                "entry_number": len(scenarios) + place,
-                "sheet_path": path,
-                "sheet_line": document.line(("scenarios", place)),
-            }
+            | {"entry_number": len(scenarios) + place, **document.place(("scenarios", place))}
             for place, scenario in enumerate(file.scenarios)
         ]
         for place, entry in enumerate(file.budgets):
@@ -89,8 +84,7 @@ def load_budgets(text: str, *, path: str) -> dict[str, pl.DataFrame]:
                     "entry_number": len(rows),
                     "cost_kinds": sorted(set(entry.kinds)) or None,
                     "thresholds_percent": sorted(set(entry.thresholds_percent)),
-                    "sheet_path": path,
-                    "sheet_line": document.line(("budgets", place)),
+                    **document.place(("budgets", place)),
                 }
             )
     return {

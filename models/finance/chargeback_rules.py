@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import AfterValidator, Field, model_validator
 
-from models.documents import Document, Instant, Strict, read_documents
+from models.documents import Document, Instant, Strict, in_order, read_documents
 from models.schemas import table
 from models.schemas.cost_kinds import COST_KINDS
 
@@ -60,7 +60,7 @@ class Rule(Strict):
             raise ValueError("shares go with fixed_shares or reserving_team")
         if self.method != "by_usage" and (self.usage_of or self.measure):
             raise ValueError("usage_of and measure go with by_usage")
-        _in_order(self.valid_from, self.valid_to)
+        in_order(self.valid_from, self.valid_to)
         return self
 
 
@@ -78,7 +78,7 @@ class CostCentre(Strict):
     def _is_for_somebody(self) -> "CostCentre":
         if self.tenant is None and self.team is None:
             raise ValueError("a cost centre is for a team or a tenant; write one of them")
-        _in_order(self.valid_from, self.valid_to)
+        in_order(self.valid_from, self.valid_to)
         return self
 
 
@@ -116,11 +116,6 @@ class SignoffFile(Strict):
     signoffs: tuple[Signoff, ...] = ()
 
 
-def _in_order(first: object, last: object) -> None:
-    if first is not None and last is not None and last <= first:  # type: ignore[operator]
-        raise ValueError("valid_to lies before valid_from")
-
-
 def load_chargeback(text: str, *, path: str) -> dict[str, pl.DataFrame]:
     """Return ref.chargeback_rules and ref.cost_centres.
 
@@ -137,17 +132,13 @@ def load_chargeback(text: str, *, path: str) -> dict[str, pl.DataFrame]:
     for document in read_documents(text, path=path):
         file = document.parse(ChargebackFile)
         if file.small_groups is not None:
-            rules.append(_small_groups(file.small_groups, document, path))
+            rules.append(_small_groups(file.small_groups, document))
         for place, rule in enumerate(file.rules):
             number += 1
-            rules += _rule_rows(rule, number, path, document.line(("rules", place)))
+            rules += _rule_rows(rule, {"rule_number": number, **document.place(("rules", place))})
         centres += [
             entry.model_dump()
-            | {
-                "entry_number": len(centres) + place,
-                "sheet_path": path,
-                "sheet_line": document.line(("cost_centres", place)),
-            }
+            | {"entry_number": len(centres) + place, **document.place(("cost_centres", place))}
             for place, entry in enumerate(file.cost_centres)
         ]
     return {
@@ -156,19 +147,18 @@ def load_chargeback(text: str, *, path: str) -> dict[str, pl.DataFrame]:
     }
 
 
-def _small_groups(entry: SmallGroups, document: Document, path: str) -> dict[str, Any]:
+def _small_groups(entry: SmallGroups, document: Document) -> dict[str, Any]:
     return {
         "rule_number": 0,
         "name": "small_groups",
         "cost_kind": "all",
         "method": "suppress",
         "share": Decimal(entry.fewer_requests_than),
-        "sheet_path": path,
-        "sheet_line": document.line(("small_groups",)),
+        **document.place(("small_groups",)),
     }
 
 
-def _rule_rows(rule: Rule, number: int, path: str, line: int) -> Iterable[dict[str, Any]]:
+def _rule_rows(rule: Rule, place: dict[str, Any]) -> Iterable[dict[str, Any]]:
     head = rule.model_dump(
         include={"name", "method", "usage_of", "valid_from", "valid_to", "known_from", *SCOPE}
     )
@@ -183,9 +173,7 @@ def _rule_rows(rule: Rule, number: int, path: str, line: int) -> Iterable[dict[s
             for payer, share in sorted(rule.shares.items())
         ]
     return [
-        head | payer | {"rule_number": number, "cost_kind": kind, "sheet_path": path, "sheet_line": line}
-        for kind in sorted(set(rule.kinds))
-        for payer in payers
+        head | payer | place | {"cost_kind": kind} for kind in sorted(set(rule.kinds)) for payer in payers
     ]
 
 
@@ -211,8 +199,7 @@ def load_signoffs(text: str, *, path: str) -> pl.DataFrame:
                     "signed_usd": entry.usd,
                     # Dollars are signed to the cent at least, however they are written.
                     "signed_digits": max(_CENTS, -exponent if isinstance(exponent, int) else 0),
-                    "sheet_path": path,
-                    "sheet_line": document.line(("signoffs", place)),
+                    **document.place(("signoffs", place)),
                 }
             )
     return table("ref.signoffs").frame(rows)

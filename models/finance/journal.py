@@ -64,16 +64,15 @@ def load_journal(text: str, *, path: str) -> pl.DataFrame:
             "entity": file.entity,
             "usual_cost_centre": file.cost_centre,
             "decimals": file.decimals,
-            "sheet_path": path,
         }
         for place, cost in enumerate(file.costs):
             entry = head | cost.model_dump(exclude={"kinds"}) | {"side": "debit", "entry_number": place}
-            entry["sheet_line"] = document.line(("costs", place))
+            entry |= document.place(("costs", place))
             rows += [entry | {"cost_kind": kind} for kind in (sorted(set(cost.kinds)) or (None,))]
         rows += [
             head
             | {"side": "credit", "entry_number": place, "account": debt.account, "memo": debt.memo}
-            | {"invoice_issuer_name": debt.issuer, "sheet_line": document.line(("debts", place))}
+            | {"invoice_issuer_name": debt.issuer, **document.place(("debts", place))}
             for place, debt in enumerate(file.debts)
         ]
     return table("ref.journal_accounts").frame(rows)
