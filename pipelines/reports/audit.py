@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.costs.token_costs import price_requests
 from models.errors import DataError
@@ -28,6 +27,7 @@ from pipelines.landing.batch import Terms
 from pipelines.landing.known import Known
 from pipelines.landing.land import land_files
 from pipelines.reports import wording
+from pipelines.reports.environment import page_environment
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 
@@ -183,13 +183,7 @@ def as_json(answer: dict[str, Any]) -> str:
 
 def as_html(answer: dict[str, Any], *, generated_at: datetime) -> str:
     """Write an audit as one page that loads nothing."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     for word in ("money", "change", "share", "count", "plural"):
         environment.filters[word] = getattr(wording, word)
     differing = [row for row in answer["classes"] if row["kind"] != audit.AGREES]

@@ -5,7 +5,6 @@ Everything is read from the lake as it was at the close, so that the pack can be
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,10 +13,11 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.errors import ConfigurationError, DataError
 from pipelines.project import Project
+from pipelines.reports.environment import page_environment
+from pipelines.reports.folders import replace_folder
 from pipelines.reports.journal import journal_of, reporting_rate
 from pipelines.warehouse.connect import connect_read_only
 
@@ -93,11 +93,11 @@ def write_pack(project: Project, month: str) -> Pack:
     folder = project.reports / "close" / month
     before = _of_the_same_close(folder, files[_MANIFEST])
     if before is None:
-        _write(folder, files)
+        replace_folder(folder, files)
         return Pack(folder)
     differs = sorted(name for name in {*before, *files} if before.get(name) != files.get(name))
     if differs:
-        _write(folder.with_name(f"{month}.rebuilt"), files)
+        replace_folder(folder.with_name(f"{month}.rebuilt"), files)
     return Pack(folder, differs)
 
 
@@ -137,10 +137,7 @@ def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, b
 def _report(
     tables: dict[str, pl.DataFrame], close: dict[str, Any], rate: Decimal, rate_on: date | None
 ) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    environment = page_environment()
     shown = []
     for name, (title, columns) in _SHOWN.items():
         if name not in tables:
@@ -191,14 +188,3 @@ def _of_the_same_close(folder: Path, manifest: bytes) -> dict[str, bytes] | None
     if not isinstance(theirs, dict) or theirs.get("closed_at") != json.loads(manifest)["closed_at"]:
         return None
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def _write(folder: Path, files: dict[str, bytes]) -> None:
-    """Put the files in place as a whole; the pack of an earlier close of the month is replaced."""
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for name, content in files.items():
-        (draft / name).write_bytes(content)
-    shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)

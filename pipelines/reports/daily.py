@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import duckdb
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from models.periods import business_day_bounds
 from models.schemas.vocabulary import POOL_PARTS, UNALLOCATED
 from pipelines.reports import plots, wording
+from pipelines.reports.environment import page_environment
 from pipelines.reports.figures import PLOTTED_DAYS, Row, Rows, figures
 from pipelines.reports.names import provider_name
 from pipelines.reports.pages import add_parts
@@ -168,13 +168,7 @@ def _whose(report: PeriodReport) -> dict[str, Any]:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     for word in (
         "money",
         "change",

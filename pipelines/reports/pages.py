@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup, escape
 
 from pipelines.reports.cells import decimals_of, totals, written
+from pipelines.reports.environment import page_environment
 from pipelines.reports.period import Column, PeriodReport
 
 _KINDS = {"month-close": "Months", "weekly": "Weeks", "daily": "Days"}
@@ -85,9 +86,6 @@ def _replace(path: Path, text: str) -> None:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    environment = page_environment()
     add_parts(environment)
     return environment

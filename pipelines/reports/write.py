@@ -1,12 +1,12 @@
 """Write reports into the project's folder: HTML, PDF, XLSX and CSV of a day, a week or a month."""
 
-import shutil
 from collections.abc import Collection
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal
 
 from models.errors import DataError
+from pipelines.reports.folders import replace_folder
 from pipelines.reports.pages import link_pages, render_period
 from pipelines.reports.pdf import pdf
 from pipelines.reports.period import Kind, PeriodReport, period_report
@@ -46,7 +46,7 @@ def write_report(warehouse: Warehouse, report: PeriodReport, formats: Collection
         if each not in formats or (each == "html" and report.kind == "daily"):
             continue
         if each == "csv":
-            _write_folder(path, csv_files(report))
+            replace_folder(path, csv_files(report))
         else:
             made = {
                 "html": lambda: render_period(report).encode(),
@@ -59,13 +59,3 @@ def write_report(warehouse: Warehouse, report: PeriodReport, formats: Collection
         written.append(path)
     link_pages(root)
     return written
-
-
-def _write_folder(path: Path, files: dict[str, bytes]) -> None:
-    draft = path.with_suffix(".csv.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    for name, content in files.items():
-        (draft / name).write_bytes(content)
-    shutil.rmtree(path, ignore_errors=True)
-    draft.replace(path)
