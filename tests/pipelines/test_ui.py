@@ -12,7 +12,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import httpx
 import pytest
 
 from pipelines.project import Project, find_project
@@ -105,6 +104,14 @@ def server(company: Project) -> Iterator[Server]:
 BACKFILLS = """
 {partitionBackfillsOrError {... on PartitionBackfills {results {status runs(limit: 9) {status}}}}}
 """
+STORED = """
+async query => {
+  const asked = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify({query})};
+  const answer = await (await fetch("/graphql", asked)).json();
+  return answer.data.partitionBackfillsOrError.results.some(one => one.status === "REQUESTED") ? null : answer;
+}
+"""
+"""The answer once no backfill is under way."""
 
 
 def test_a_person_backfills_days_in_the_browser(server: Server, company: Project) -> None:
@@ -131,7 +138,8 @@ def test_a_person_backfills_days_in_the_browser(server: Server, company: Project
         page.goto(f"{server.url}/runs")
         expect(page.get_by_text("marts").first).to_be_visible()
         server.log.wait_for("Backfill completed for")
-        answer = httpx.post(f"{server.url}/graphql", json={"query": BACKFILLS}, timeout=60).json()
+        # The daemon says so before it stores it.
+        answer = page.wait_for_function(STORED, arg=BACKFILLS, polling=200).json_value()
         browser.close()
 
     (backfill,) = answer["data"]["partitionBackfillsOrError"]["results"]
