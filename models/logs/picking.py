@@ -11,6 +11,8 @@ UNREAD = "unread_usage"
 Place = tuple[str, int]
 """The field that a name fills, and its rank among the names of that field."""
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
+_WHAT = r':\s*"([A-Za-z][A-Za-z_]*|[0-9]+[a-z]+)"'
+_HOW_MANY = r":\s*(-?[0-9][0-9.eE+]*)\s*[,}]"
 _INNER = r'"([A-Za-z0-9_.]+)"\s*:\s*"?(-?[0-9][0-9.eE+]*)"?\s*[,}]'
 
 
@@ -27,6 +29,27 @@ def opened(entries: pl.DataFrame) -> pl.DataFrame:
         v=pl.col("pair").str.extract(_INNER, 2),
     )
     return entries.filter(~is_object).vstack(inner)
+
+
+def listed(entries: pl.DataFrame) -> pl.DataFrame:
+    """Return entries of `row`, `k`, `v`, with counts in lists by what they count as entries `name.what`.
+
+    Gemini lists counts by modality (`[{"modality": "AUDIO", "tokenCount": 25}]`), Bedrock writes by lifetime
+    (`[{"inputTokens": 100, "ttl": "1h"}]`).
+    """
+    is_list = pl.col("v").str.contains(r"^\[\s*\{")
+    held = entries.filter(is_list)
+    if held.is_empty():
+        return entries
+    inner = held.with_columns(item=pl.col("v").str.extract_all(r"\{[^{}]*\}")).explode(
+        "item", empty_as_null=False
+    )
+    inner = inner.select(
+        "row",
+        k=pl.concat_str("k", pl.lit("."), pl.col("item").str.extract(_WHAT, 1)),
+        v=pl.col("item").str.extract(_HOW_MANY, 1),
+    )
+    return entries.filter(~is_list).vstack(inner.drop_nulls())
 
 
 def picked(

@@ -20,10 +20,16 @@ _TEXT_VALUE, _ABOVE_0, _LIST = (
 )
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,80}")
 _NO_USAGE = re.compile(
-    r"(time|_ms|duration|seconds|speed|per_second|latency|bytes|created|timestamp|_at)$", re.IGNORECASE
+    r"(time|_ms|durationms|duration|seconds|speed|per_second|per_token|first_token|latency|bytes|created|timestamp|_at)$",
+    re.IGNORECASE,
 )
 _TOLD_ALREADY = frozenset({KNOWN, "total", "fresh", "text_input", "text_output", "accepted", "rejected"})
 """Counts that other counts tell, and parts of counts that have no price of their own."""
+
+
+def is_no_usage(name: str) -> bool:
+    """Return whether a name inside a usage object is a time, a speed or the like."""
+    return _NO_USAGE.search(name) is not None
 
 
 def unread_usage(column: str, container: str, known: frozenset[str]) -> pl.Expr:
@@ -58,7 +64,7 @@ def _unread(shape: str, container: str, known: frozenset[str]) -> str | None:
         for path in found
         if path not in read
         and _NAME.fullmatch(path)
-        and not _NO_USAGE.search(path)
+        and not is_no_usage(path)
         # A count that is read from another of its places is no news.
         and (counted_by(path) is None or counted_by(path) not in counts | _TOLD_ALREADY)
     ]

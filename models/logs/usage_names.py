@@ -59,6 +59,8 @@ _NOISE = frozenset(
 )
 _SAME = {
     "prompt": ("input",),
+    "in": ("input",),
+    "out": ("output",),
     "completion": ("output",),
     "candidates": ("output",),
     "candidate": ("output",),

@@ -17,6 +17,7 @@ from pipelines.automation.runner import dagster_home
 from pipelines.landing.retry import retry
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.bills import BILLS, bill
+from tests.pipelines.landing.gateways import GATEWAY_NAMES, GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call, lake, query
 from tests.pipelines.landing.test_fuzz import Outcome, span
 from tests.pipelines.small import gateway_row, make_project
@@ -177,6 +178,17 @@ def records(kind: str) -> list[dict[str, Any]]:
         return [event, {"type": "ADDED", "object": event}, {"kind": "List", "items": [event]}]
     if kind in OBSERVED:
         return [record | {"input": MESSAGES, "output": PROMPT} for record in OBSERVED[kind]]
+    if kind in GATEWAYS:
+        said = {
+            "prompt": PROMPT,
+            "messages": MESSAGES,
+            "inputs": PROMPT,
+            "request_body": PROMPT,
+            "note": PROMPT,
+        }
+        return [
+            gateway_record(kind, 1) | said | {"metadata": {"note": PROMPT}, "api_key": KEY, "error": PROMPT}
+        ]
     if kind == "replica_events":
         ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
         return [ready | {"prompt": PROMPT, "log": PROMPT}]
@@ -236,7 +248,8 @@ def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
     yield json.dumps([PROMPT])
     for name in importers()[kind].columns:
         # What a bill says of a charge, and tags that a caller writes to split costs by, are kept as they are written.
-        if name not in _NAMES and (kind, name) != ("requests", "tags") and kind not in BILLS:
+        is_name = name in _NAMES | GATEWAY_NAMES.get(kind, frozenset())
+        if not is_name and (kind, name) != ("requests", "tags") and kind not in BILLS:
             yield json.dumps(whole[0] | {name: PROMPT})
             yield json.dumps(whole[0] | {name: {"content": PROMPT}})
 

@@ -1,0 +1,56 @@
+"""Snowflake's `AI_GATEWAY_USAGE_HISTORY`: one row a request through the Cortex AI gateway.
+
+`OPERATION_DETAILS` counts tokens by model; each model is a call. Snowflake bills credits, which a contract turns into
+money: a call has a price where a token sheet of the provider `snowflake` states one, and the credits are kept as tag.
+The view's documentation lists no time; START_TIME is read, and USAGE_TIME or END_TIME in its place. Names are in
+upper case, as Snowflake writes them; in CSV and Parquet any case is found.
+Source: docs.snowflake.com/sql-reference/account-usage/ai_gateway_usage_history, read 2026-11-29.
+"""
+
+import polars as pl
+
+from models.logs.call_log import CallLog, Usage
+from models.logs.call_logs import call_log_importer
+from models.records import tried
+
+_MODELS = tried("operation_details", """map_entries(from_json({}, '"MAP(VARCHAR, JSON)"'))""")
+_CREDITS = tried("credits_granular", """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
+_PARTS = (
+    f"list_transform(list_filter({_MODELS}, lambda e: json_type(e.\"value\") = 'OBJECT'), "
+    f"""lambda e: json_object('model', e."key", 'usage', e."value", 'credits', {_CREDITS}[e."key"]))"""
+)
+
+
+def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
+    # Snowflake's views count the cache beside the input.
+    return frame.with_columns(
+        provider=pl.coalesce("provider", pl.lit("snowflake")), cache_apart=pl.lit(value=True)
+    )
+
+
+IMPORTER = call_log_importer(
+    CallLog(
+        kind="snowflake_ai_gateway",
+        texts={
+            "request_id": ("REQUEST_ID",),
+            "provider": ("provider",),
+            "served_model": ("part$.model",),
+            "route": ("GATEWAY_NAME", "GATEWAY_ID"),
+            "user_id": ("USER_NAME", "USER_ID"),
+            "operation_name": ("SERVICE_TYPE",),
+            "region": ("INFERENCE_REGION",),
+        },
+        instants={"started": ("START_TIME", "USAGE_TIME"), "ended": ("END_TIME",)},
+        usage=(Usage(place="part$.usage"),),
+        metadata="METADATA",
+        tags={"credits": ("part$.credits", "CREDITS")},
+        parts=_PARTS,
+        own_columns=("OPERATION_DETAILS", "CREDITS_GRANULAR"),
+        amend=_amend,
+        signature=(
+            frozenset({"OPERATION_DETAILS", "CREDITS"}),
+        ),
+        rank=18,
+        ignores_case=True,
+    )
+)  # fmt: skip

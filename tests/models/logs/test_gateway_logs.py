@@ -1,0 +1,286 @@
+"""Logs of gateways and observers: whose tokens are which, by records as their documentation shows them.
+
+Each row names where its rule comes from; the figures are worked by hand.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from models.importers import fitting
+from tests.models.logs.reading import read_one, read_records, tokens_of
+from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
+
+
+def _row(kind: str, **changes: Any) -> dict[str, Any]:
+    return gateway_record(kind, 300) | changes
+
+
+_PORTKEY = {"body": {"id": "msg_1", "model": "claude-sonnet-4-5-20250929"}}
+# Portkey's gateway 1.15 over Anthropic: the prompt excludes the cache, the total includes it.
+_CLAUDE = {
+    "prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 105, "cache_read_input_tokens": 60,
+    "cache_creation_input_tokens": 20,
+}  # fmt: skip
+_NATIVE = {"input_tokens": 20, "output_tokens": 5, "cache_read_input_tokens": 60}
+_DETAILS = {
+    "prompt_tokens": 1000, "completion_tokens": 300, "total_tokens": 1300,
+    "prompt_tokens_details": {"cached_tokens": 640, "audio_tokens": 0},
+    "completion_tokens_details": {"reasoning_tokens": 192},
+}  # fmt: skip
+_OPENAI = {"input_uncached": 360, "cache_read": 640, "output_text": 108, "reasoning": 192}
+_GEMINI = {
+    "promptTokenCount": 100, "candidatesTokenCount": 40, "thoughtsTokenCount": 60, "totalTokenCount": 200,
+    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 75}, {"modality": "AUDIO", "tokenCount": 25}],
+}  # fmt: skip
+
+TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
+    "portkey_claude": (
+        "portkey_log",
+        {"response": {"body": _PORTKEY["body"] | {"usage": _CLAUDE}}, "ai_org": "anthropic"},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_5m": 20, "output_text": 5},
+    ),
+    "portkey_native_claude": (
+        "portkey_log",
+        {"response": {"usage": _NATIVE, "id": "msg_2"}, "ai_org": "anthropic", "total_units": None},
+        {"input_uncached": 20, "cache_read": 60, "output_text": 5},
+    ),
+    "portkey_units_alone": ("portkey_log", {"response": None}, {"input_uncached": 10, "output_text": 300}),
+    "portkey_body_as_text": (
+        "portkey_log", {"response": None, "response.body": '{"usage": {"prompt_tokens": 7}}', "total_units": 307},
+                             {"input_uncached": 7, "output_text": 300}),
+    "bifrost_details": ("bifrost_log", {"token_usage": _DETAILS}, _OPENAI),
+    "bifrost_table": (
+        "bifrost_log",
+        {"token_usage": None, "prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57},
+        {"input_uncached": 50, "output_text": 7},
+    ),
+    "cloudflare_counts": ("cloudflare_ai_gateway", {}, {"input_uncached": 10, "output_text": 300}),
+    "cloudflare_response": (
+        "cloudflare_ai_gateway", {"response": {"usage": _DETAILS}, "tokens_in": 1000, "tokens_out": 300}, _OPENAI,
+    ),
+    "cloudflare_gemini": (
+        "cloudflare_ai_gateway",
+        {"response": {"usageMetadata": _GEMINI}, "provider": "google-ai-studio", "model": "gemini-2.5-flash",
+         "tokens_in": 100, "tokens_out": 100},
+        {"input_uncached": 75, "audio_input": 25, "output_text": 40, "reasoning": 60},
+    ),
+    "logpush_metrics": ("cloudflare_logpush", {}, {"input_uncached": 10, "output_text": 300}),
+    "kong_payload": (
+        "kong_ai",
+        {"ai": {"proxy": {"usage": {"prompt_tokens": 1000, "completion_tokens": 300},
+                          "meta": {"provider_name": "openai"},
+                          "payload": {"response": '{"id": "chatcmpl-9", "usage": {"prompt_tokens": 1000, '
+                                      '"completion_tokens": 300, "prompt_tokens_details": {"cached_tokens": 640}}}'}}}},
+        {"input_uncached": 360, "cache_read": 640, "output_text": 300},
+    ),
+    "envoy_inclusive": (
+        "envoy_ai_gateway",
+        {"genai_tokens_input": 100, "llm_cached_input_token": 60, "llm_cache_creation_input_token": 20,
+         "llm_reasoning_token": 30, "genai_backend_name": "default/anthropic/x"},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_5m": 20, "output_text": 270, "reasoning": 30},
+    ),
+    "envoy_token_usage": (
+        "envoy_ai_gateway",
+        {"genai_tokens_input": None, "genai_tokens_output": None, "token_usage": {
+            "model": "m", "input_tokens": 100, "output_tokens": 50, "total_tokens": 150,
+            "input_token_details": {"cached_tokens": 60}, "output_token_details": {"reasoning_tokens": 30}}},
+        {"input_uncached": 40, "cache_read": 60, "output_text": 20, "reasoning": 30},
+    ),
+    "databricks_inclusive": (
+        "databricks_ai_gateway",
+        {"input_tokens": "1825", "output_tokens": "40", "total_tokens": "1865", "token_details":
+         '{"cache_read_input_tokens": "1812", "cache_creation_input_tokens": "0", "output_reasoning_tokens": "9"}'},
+        {"input_uncached": 13, "cache_read": 1812, "output_text": 31, "reasoning": 9},
+    ),
+    "databricks_endpoint": ("databricks_endpoint_usage", {}, {"input_uncached": 10, "output_text": 300}),
+    # Snowflake: eight fresh tokens beside 4,684 of the cache, and TOKENS is the sum of all.
+    "snowflake_additive": (
+        "snowflake_cortex",
+        {"TOKENS": "4698", "TOKENS_GRANULAR": '{"cache_read_input": 4684, "input": 8, "output": 6}'},
+        {"input_uncached": 8, "cache_read": 4684, "output_text": 6},
+    ),
+    "snowflake_writes": (
+        "snowflake_cortex",
+        {"TOKENS": 4698, "TOKENS_GRANULAR": {"cache_write_input": 4684, "input": 8, "output": 6}},
+        {"input_uncached": 8, "cache_write_5m": 4684, "output_text": 6},
+    ),
+    "snowflake_gateway": ("snowflake_ai_gateway", {}, {"input_uncached": 10, "output_text": 300}),
+    "langsmith_details": (
+        "langsmith_run",
+        {"prompt_tokens": 1000, "total_tokens": 1300, "prompt_token_details": {"cache_read": 640},
+         "completion_token_details": {"reasoning": 192}},
+        _OPENAI,
+    ),
+    "langsmith_outputs": (
+        "langsmith_run",
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "outputs": {"usage_metadata": {
+            "input_tokens": 100, "output_tokens": 5, "total_tokens": 105,
+            "input_token_details": {"cache_read": 60, "ephemeral_1h_input_tokens": 20, "cache_creation": 20}}}},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_1h": 20, "output_text": 5},
+    ),
+    "datadog_metrics": (
+        "datadog_llm_obs",
+        {"metrics": {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_input_tokens": 640,
+                     "reasoning_output_tokens": 192, "time_to_first_token": 0.4}},
+        _OPENAI,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "tokens"), TOKENS.values(), ids=TOKENS)
+def test_every_gateway_has_its_classes(kind: str, changes: dict[str, Any], tokens: dict[str, int]) -> None:
+    row = read_one(kind, _row(kind, **changes))
+
+    assert tokens_of(row) == tokens
+    assert (row["usage_source"], row["unread_usage"]) == ("provider", None)
+
+
+def test_every_gateway_is_told_by_its_content() -> None:
+    told = {kind: [fit.kind for fit in fitting(gateway_record(kind, 1))] for kind in GATEWAYS}
+
+    assert told == {kind: [kind] for kind in GATEWAYS}
+
+
+WHO: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "portkey_cents": (
+        "portkey_log",
+        {"cost": "1.25", "metadata": '{"_user": "u1", "team": "search"}'},
+        {"provider_reported_cost_usd": Decimal("0.0125"), "user_id": "u1", "team": "search",
+         "dedupe_key": "id:chatcmpl-300"},
+    ),
+    "portkey_euros": ("portkey_log", {"cost_currency": "EUR"}, {"provider_reported_cost_usd": None}),
+    "portkey_hit": (
+        "portkey_log",
+        {"cache_status": "SEMANTIC HIT"},
+        {"is_gateway_cache_hit": True, "attempt_no": 0, "dedupe_key": "id:p300"},
+    ),
+    "bifrost_fallback": (
+        "bifrost_log", {"fallback_index": 1, "parent_request_id": "b0"},
+        {"is_fallback": True, "logical_request_id": "b0", "operation": "chat"},
+    ),
+    "bifrost_error": (
+        "bifrost_log",
+        {"status": "error", "error_details": {"error": {"type": "overloaded_error"}}},
+        {"status": "error", "error_class": "overloaded_error"},
+    ),
+    "cloudflare_failed": ("cloudflare_ai_gateway", {"success": False, "status_code": 502},
+                          {"status": "error", "error_class": "http_502"}),
+    "cloudflare_hit": ("cloudflare_ai_gateway", {"cached": True}, {"is_gateway_cache_hit": True}),
+    "logpush_limited": ("cloudflare_logpush", {"RateLimited": True},
+                        {"status": "error", "error_class": "rate_limited"}),
+    "envoy_backend": ("envoy_ai_gateway", {"genai_backend_name": "prod/aws-bedrock/route"},
+                      {"provider": "aws.bedrock", "status": "ok"}),
+    "databricks_hosted": ("databricks_ai_gateway", {"time_to_first_byte_ms": 250}, {"provider": "databricks"}),
+    "databricks_external": (
+        "databricks_ai_gateway",
+        {"destination_type": "EXTERNAL_FOUNDATION_MODEL", "api_type": "anthropic/v1/messages"},
+        {"provider": "anthropic"},
+    ),
+    "databricks_unknown": (
+        "databricks_ai_gateway",
+        {"destination_type": "EXTERNAL_FOUNDATION_MODEL", "api_type": "mlflow/v1/chat/completions"},
+        {"provider": None},
+    ),
+    "databricks_entity": (
+        "databricks_endpoint_usage",
+        {"entity_type": "EXTERNAL_MODEL", "external_model_config": {"provider": "openai", "name": "gpt-5-mini"}},
+        {"provider": "openai", "served_model": "gpt-5-mini"},
+    ),
+    "snowflake_hour": ("snowflake_cortex", {}, {"finished_at": None, "provider": "snowflake"}),
+    "langsmith_thread": (
+        "langsmith_run",
+        {"extra": {"metadata": {"thread_id": "th", "ls_provider": "openai"}}, "session_id": "project"},
+        {"session_id": "th", "team": "project", "logical_request_id": "t"},
+    ),
+    "datadog_app": ("datadog_llm_obs", {"ml_app": "bot", "tags": ["env:prod"]},
+                    {"team": "bot", "parent_span_id": None}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "expected"), WHO.values(), ids=WHO)
+def test_a_call_has_its_owner_its_outcome_and_the_gateways_own_cost(
+    kind: str, changes: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    row = read_one(kind, _row(kind, **changes))
+
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_each_plugin_and_each_model_of_a_record_is_a_call() -> None:
+    kong = _row("kong_ai", ai={
+        "proxy": {"usage": {"prompt_tokens": 28, "completion_tokens": 20, "cost": 0.0038},
+                  "meta": {"provider_name": "cohere", "request_model": "command", "llm_latency": 2670}},
+        "ai-request-transformer": {"usage": {"prompt_token": 89, "completion_token": 56, "total_tokens": 145},
+                                   "meta": {"provider_name": "azure", "request_model": "gpt-35-turbo"}},
+        "payload": {"request": "said"},
+    })  # fmt: skip
+    snowflake = _row("snowflake_ai_gateway", OPERATION_DETAILS={
+        "claude-sonnet-5": {"input_tokens": 27, "output_tokens": 7427}, "llama4-maverick": {"input_tokens": 1},
+    }, CREDITS_GRANULAR={"claude-sonnet-5": 0.037162})  # fmt: skip
+
+    calls = read_records("kong_ai", [kong]).rows(named=True)
+    models = read_records("snowflake_ai_gateway", [snowflake]).rows(named=True)
+
+    assert [(row["request_id"], row["provider"], tokens_of(row)) for row in calls] == [
+        ("k300", "cohere", {"input_uncached": 28, "output_text": 20}),
+        ("k300#2", "azure", {"input_uncached": 89, "output_text": 56}),
+    ]
+    assert [row["dedupe_key"] for row in models] == ["id:s300", "id:s300#2"]
+    assert [(row["served_model"], row["usage_source"]) for row in models] == [
+        ("claude-sonnet-5", "provider"), ("llama4-maverick", "missing")]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("langsmith_run", {"run_type": "chain"}),
+        ("langsmith_run", {"run_type": "tool", "prompt_tokens": None, "completion_tokens": None}),
+        ("datadog_llm_obs", {"meta": {"kind": "agent"}}),
+        ("datadog_llm_obs", {"meta": {"kind": "workflow"}, "metrics": {}}),
+        ("bifrost_log", {"status": "processing"}),
+        (
+            "envoy_ai_gateway",
+            {"genai_model_name": None, "genai_tokens_input": None, "genai_tokens_output": None},
+        ),
+        ("databricks_ai_gateway", {"service_type": "MCP_SERVICE"}),
+        ("kong_ai", {"ai": {"payload": {"request": "said"}}}),
+    ],
+)
+def test_what_sums_calls_or_is_none_is_no_attempt(kind: str, changes: dict[str, Any]) -> None:
+    (row,) = read_records(kind, [_row(kind, **changes)]).rows(named=True)
+
+    assert row["is_ignored"] or row["is_sum"]
+
+
+def test_a_count_that_no_rule_reads_is_named() -> None:
+    row = read_one(
+        "databricks_ai_gateway", _row("databricks_ai_gateway", token_details={"output_smell_tokens": 42})
+    )
+
+    assert row["unread_usage"] == "token_details.output_smell_tokens"
+
+
+def test_tokens_that_cannot_be_split_are_missing_not_zero() -> None:
+    row = read_one("snowflake_cortex", _row("snowflake_cortex", TOKENS=4818, TOKENS_GRANULAR=None))
+
+    assert (row["usage_source"], row["input_uncached_tokens"]) == ("missing", None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "reason"),
+    [
+        ("portkey_log", {"created_at": None}, "missing_started_at"),
+        ("portkey_log", {"created_at": "soon"}, "bad_value"),
+        ("cloudflare_ai_gateway", {"tokens_in": "many"}, "bad_value"),
+        ("bifrost_log", {"latency": -4}, "bad_value"),
+        ("bifrost_log", {"token_usage": {"prompt_tokens": -4, "completion_tokens": 1}}, "negative_tokens"),
+        ("bifrost_log", {"token_usage": {"prompt_tokens": 4, "completion_tokens": 1, "total_tokens": 9}},
+         "tokens_do_not_add_up"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_refused_with_its_reason(
+    kind: str, changes: dict[str, Any], reason: str
+) -> None:
+    assert read_records(kind, [_row(kind, **changes)])["quarantine_reason"].to_list() == [reason]
