@@ -3,42 +3,12 @@
 import json
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from pipelines.cli.main import Context
 
-if TYPE_CHECKING:
-    import duckdb
-
-_ATTEMPT = ("source", "request_id", "started_at")
-_SLICE = ("accrued_hour", "accrued_on")
-_ATTEMPT_FIELDS = (
-    *_ATTEMPT, "logical_request_id", "attempt_no", "status", "provider", "region", "route", "requested_model",
-    "routed_model", "served_model", "model", "service_tier", "tenant", "usage_source", "cost_basis", "price_state",
-    "unpriced_reason", "estimated_usd", "saved_usd", "gateway_reported_usd",
-)  # fmt: skip
-_LOG_FIELDS = ("log_path", "log_line", "record_number", "file_hash")
-_SLICE_FIELDS = (
-    *_SLICE,
-    "attempt_list_usd",
-    "attempt_effective_usd",
-    "is_provisional",
-    "run_id",
-    "loaded_at",
-)
-_POOL_FIELDS = (
-    "chip", "deployment", "commitment", "usd_per_gpu_hour", "allocation_grain", "allocation_rule",
-    "weights_from", "allocation_weight",
-    "pool_serving_usd", "pool_billed_usd",
-)  # fmt: skip
-_LINE_FIELDS = (
-    "meter", "quantity", "rule", "unit", "currency", "rate_per_mtok", "picodollars_per_unit", "is_rounded",
-    "fx_usd_per_unit", "fx_on", "effective_usd", "price_id", "sheet_version", "sheet_path", "sheet_line", "valid_from",
-    "known_from", "source_url",
-)  # fmt: skip
 _INVOICE_LINE = (
     "line", "charge_period_start", "charge_category", "charge_description", "model", "meter", "service_tier",
     "consumed_quantity", "consumed_unit", "billed_cost", "currency", "usd",
@@ -81,21 +51,17 @@ def command(obj: Context, request_id: str | None, invoice: str | None, output_fo
     if request_id is None:
         raise click.UsageError("Name a request, or an invoice with --invoice ID.")
     from models.errors import DataError
+    from pipelines.reports.explained import explained_attempts
     from pipelines.warehouse.connect import connect_read_only
 
     project = obj.project()
     with connect_read_only(project) as con:
-        cursor = con.execute("FROM explain_cost(?)", [request_id])
-        names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        if not rows:
+        attempts = explained_attempts(con, request_id)
+        if not attempts:
             raise DataError(
                 f"No attempt or logical request {request_id!r} is in {project.folder}; look it up with "
                 f'`nanodollar sql "SELECT request_id FROM core.request_costs LIMIT 5"`, or run `nanodollar run`.'
             )
-        attempts = [
-            _attempt(con, list(group)) for _, group in groupby(rows, key=lambda row: _of(row, _ATTEMPT))
-        ]
     if output_format == "json":
         click.echo(json.dumps({"request_id": request_id, "attempts": attempts}, indent=2, default=_plain))
         return
@@ -167,54 +133,6 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
     return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
-
-
-def _of(row: dict[str, Any], names: tuple[str, ...]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in names)
-
-
-def _attempt(con: "duckdb.DuckDBPyConnection", rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Nest the flat steps: an attempt has slices (an accrual each), a slice has lines."""
-    first = rows[0]
-    slices = []
-    for _, group in groupby(rows, key=lambda row: _of(row, _SLICE)):
-        steps = list(group)
-        part = {name: steps[0][name] for name in _SLICE_FIELDS}
-        if first["cost_basis"] == "gpu":
-            part["pool"] = {name: steps[0][name] for name in _POOL_FIELDS}
-        part["lines"] = [{name: step[name] for name in _LINE_FIELDS} for step in steps if step["meter"]]
-        slices.append(part)
-    costs = [part["attempt_effective_usd"] for part in slices]
-    attempt = {name: first[name] for name in _ATTEMPT_FIELDS}
-    attempt["effective_usd"] = None if None in costs else sum(costs, Decimal(0))
-    attempt["log"] = {name: first[name] for name in _LOG_FIELDS}
-    attempt["slices"] = slices
-    attempt["remedy"] = _remedy(con, first, rows) if first["unpriced_reason"] else None
-    return attempt
-
-
-def _remedy(con: "duckdb.DuckDBPyConnection", first: dict[str, Any], rows: list[dict[str, Any]]) -> str:
-    from models.prices.remedies import remedy
-
-    offered = con.execute(
-        "SELECT DISTINCT meter FROM ref.token_prices WHERE provider = ? AND model = ? "
-        "AND picodollars_per_unit IS NOT NULL",
-        [first["provider"], first["model"]],
-    ).fetchall()
-    names = con.execute(
-        "SELECT DISTINCT alias FROM ref.models WHERE provider = ?", [first["provider"]]
-    ).fetchall()
-    return remedy(
-        first["unpriced_reason"],
-        provider=first["provider"],
-        model=first["model"],
-        tier=first["service_tier"],
-        chip=first["chip"],
-        used=[row["meter"] for row in rows if row["meter"]],
-        offered=[meter for (meter,) in offered],
-        names=[name for (name,) in names],
-        started_at=first["started_at"],
-    )
 
 
 def _show(attempt: dict[str, Any]) -> None:

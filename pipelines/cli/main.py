@@ -21,6 +21,8 @@ from pipelines.masking import MaskedStream
 from pipelines.project import Project, find_project
 from pipelines.settings import SETTINGS_FILE
 
+_NO_COMMANDS = frozenset({"dates", "main", "opened_invoice", "ports", "progress", "wording"})
+"""Files of this folder that commands share."""
 _INTERRUPTED = "Query interrupted"
 """What DuckDB says in Python when Ctrl-C ends a query."""
 
@@ -46,7 +48,7 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
         names = [item.name for item in pkgutil.iter_modules(pipelines.cli.__path__)]
-        return sorted(name for name in names if name not in {"main", "opened_invoice", "progress", "wording"})
+        return sorted(name for name in names if name not in _NO_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

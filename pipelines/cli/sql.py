@@ -63,7 +63,7 @@ def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> 
     import duckdb
 
     from models.errors import DataError
-    from pipelines.warehouse.locked import reading_statements
+    from pipelines.warehouse.locked import readable, reading_statements
 
     try:
         statements = reading_statements(con, _spelled_out(text.strip()))
@@ -89,7 +89,7 @@ def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> 
     except duckdb.InterruptException:
         raise KeyboardInterrupt from None
     except duckdb.Error as error:
-        raise DataError(_readable(str(error))) from error
+        raise DataError(readable(str(error))) from error
 
 
 def _spelled_out(text: str) -> str:
@@ -120,16 +120,6 @@ def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str
                 return
             for line in answer:
                 sys.stdout.buffer.write(escape(mask(line.decode())).encode())
-
-
-def _readable(text: str) -> str:
-    """Return DuckDB's message without its class, with the line and the caret that it shows."""
-    body, _, place = text.partition("\n\nLINE ")
-    kind, colon, rest = body.partition(": ")
-    said = " ".join(
-        (rest if colon and kind.endswith(("Error", "Exception")) else body).split("\n\n")[0].split()
-    )
-    return said + ("\nLINE " + place.split("\n\n")[0].rstrip() if place else "")
 
 
 def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:

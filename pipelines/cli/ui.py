@@ -1,14 +1,13 @@
 """nanodollar ui: Dagster's webserver and daemon on this machine."""
 
 import os
-import socket
 import subprocess
 import sys
 
 import click
 
-from models.errors import ConfigurationError
 from pipelines.cli.main import Context
+from pipelines.cli.ports import listening_socket
 
 
 @click.command(name="ui")
@@ -21,7 +20,7 @@ def command(obj: Context, port: int) -> None:
     from pipelines.automation.runner import dagster_home
 
     project = obj.project()
-    _check_port(port)
+    listening_socket("127.0.0.1", port).close()
     environment = os.environ | {
         "DAGSTER_HOME": str(dagster_home(project)),
         "NANODOLLAR_PROJECT": str(project.folder),
@@ -36,15 +35,3 @@ def command(obj: Context, port: int) -> None:
             dagster.wait()
             raise
     raise SystemExit(code)
-
-
-def _check_port(port: int) -> None:
-    """Refuse a port on which something else answers, before anything is started."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ConfigurationError(
-                f"Port {port} on 127.0.0.1 is in use or may not be used; choose another, such as --port {port + 1}."
-            ) from error

@@ -1,14 +1,18 @@
 """How a column of a report writes its values: the same decimals in every row, and exact figures beside them."""
 
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import polars as pl
 
 from pipelines.reports.period import Column, View
+from pipelines.reports.wording import duration, rate, share
 
 _FINE = 6
 _LARGE_USD = 1
 NOT_KNOWN = "–"
+_WRITERS: dict[str, Callable[[Any], object]] = {"ratio": share, "rate": rate, "seconds": duration}
 
 
 def decimals_of(column: Column, rows: pl.DataFrame) -> int:
@@ -28,6 +32,8 @@ def written(value: object, column: Column, decimals: int) -> str:
         return f"{sign}<${unit}" if not size and value else f"{sign if size else ''}${size:,}"
     if column.style == "count":
         return f"{value:,}"
+    if column.style in _WRITERS:
+        return str(_WRITERS[column.style](value))
     return str(value)
 
 

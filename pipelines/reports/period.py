@@ -16,7 +16,8 @@ from pipelines.reports.trust import Trust, trust_of_days
 from pipelines.reports.wording import change, change_ratio, money, plural
 
 Kind = Literal["daily", "weekly", "month-close"]
-Style = Literal["text", "usd", "count", "ratio"]
+Style = Literal["text", "usd", "count", "ratio", "rate", "seconds"]
+"""How values are written: `ratio` as a share, `rate` as dollars per million tokens."""
 _SPEND = {
     "provider": "Who was paid",
     "tenant": "Who spent it: tenants",

@@ -46,7 +46,7 @@ def spend_by_day(
     for parts in spend.values():
         for name, usd in parts.items():
             by_name[name] = by_name.get(name, Decimal(0)) + abs(usd)
-    names = _largest(by_name)
+    names = largest_names(by_name)
     folded: dict[tuple[date, str], Decimal] = {}
     for day in days:
         for name, usd in spend.get(day, {}).items():
@@ -76,8 +76,8 @@ def spend_by_day(
         .mark_bar()
         .encode(
             x=x,
-            y=alt.Y("usd:Q", title=None, stack="zero").axis(format=_dollar_format(bars), tickCount=4),
-            color=_colour(
+            y=alt.Y("usd:Q", title=None, stack="zero").axis(format=dollar_format(bars), tickCount=4),
+            color=colour(
                 "provider", [name for name in [*names, REST] if name in {row["provider"] for row in bars}]
             ),
             order=alt.Order("order:Q"),
@@ -94,7 +94,7 @@ def spend_by_day(
             color=alt.condition("datum.is_on", alt.value("var(--ink)"), alt.value("var(--muted)")),
         )
     )
-    return _svg(alt.layer(bar, text).properties(width=_WIDTH, height=210), "Spend by day and provider")
+    return drawn(alt.layer(bar, text).properties(width=_WIDTH, height=210), "Spend by day and provider")
 
 
 def starts_by_time(
@@ -116,7 +116,7 @@ def starts_by_time(
         counts[row["deployment"]] = counts.get(row["deployment"], 0) + row["start_count"]
     # What burst has a colour of its own.
     bursting = {burst["deployment"]: 10**9 for burst in bursts}
-    names = _largest({name: counts[name] + bursting.get(name, 0) for name in counts})
+    names = largest_names({name: counts[name] + bursting.get(name, 0) for name in counts})
     folded: dict[tuple[int, str], int] = {}
     for row in bins:
         key = (row["bin"], row["deployment"] if row["deployment"] in names else REST)
@@ -159,7 +159,7 @@ def starts_by_time(
             x=alt.X("from:Q", scale=scale, axis=x_axis, bin="binned"),
             x2="to:Q",
             y=alt.Y("starts:Q", title=None, stack="zero").axis(format="d", tickMinStep=1, tickCount=4),
-            color=_colour(
+            color=colour(
                 "deployment", [name for name in [*names, REST] if name in {row["deployment"] for row in bars}]
             ),
         ),
@@ -168,7 +168,7 @@ def starts_by_time(
         .mark_text(baseline="bottom", dy=-3, fontSize=11, fontWeight="bold", color="var(--alarm)")
         .encode(x=alt.X("middle:Q", scale=scale, axis=x_axis), y=alt.value(0), text="number:N"),
     ]
-    return _svg(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
+    return drawn(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
 
 
 def break_even(offers: Rows) -> Markup | None:
@@ -184,7 +184,7 @@ def break_even(offers: Rows) -> Markup | None:
     sizes: dict[str, int] = {}
     for row in known:
         sizes[row["api_provider"]] = sizes.get(row["api_provider"], 0) + 1
-    names = _largest(sizes)
+    names = largest_names(sizes)
     points = [
         {
             "pool": f"{row['deployment']}|{row['chip']}, {row['region']}",
@@ -223,38 +223,38 @@ def break_even(offers: Rows) -> Markup | None:
         .encode(
             x=alt.X("even:Q", scale=alt.Scale(type="log", domain=domain, nice=False)),
             y=y,
-            color=_colour(
+            color=colour(
                 "api", [name for name in [*names, REST] if name in {point["api"] for point in points}]
             ),
         ),
         alt.Chart(data).mark_point(filled=True, size=90, color="var(--ink)", opacity=1).encode(x=x, y=y),
     ]
     height = 40 * len(pools)
-    return _svg(
+    return drawn(
         alt.layer(*layers).properties(width=_WIDTH - 190, height=height),
         "Break-even of owned pools against APIs",
     )
 
 
-def _largest(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]:
+def largest_names(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]:
     ranked = sorted(sizes, key=lambda name: (-sizes[name], name))
     if len(ranked) <= SERIES_AT_MOST:
         return ranked
     return ranked[: SERIES_AT_MOST - 1]
 
 
-def _colour(field: str, names: list[str]) -> alt.Color:
+def colour(field: str, names: list[str]) -> alt.Color:
     colours = [*_COLOURS[: len(names) - 1], "var(--rest)"] if REST in names else _COLOURS[: len(names)]
     legend = alt.Legend(orient="bottom", title=None, columns=4, labelLimit=190, symbolType="square")
     return alt.Color(f"{field}:N", sort=names, scale=alt.Scale(domain=names, range=colours), legend=legend)
 
 
-def _dollar_format(bars: Rows) -> str:
+def dollar_format(bars: Rows) -> str:
     largest = max(abs(row["usd"]) for row in bars)
     return "$,.3~s" if largest >= 1000 else "$,.2~f" if largest >= 1 else "$,.3~r"  # noqa: PLR2004  d3's words
 
 
-def _svg(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
+def drawn(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
     configured = chart.configure(
         background="transparent",
         font=_FONT,

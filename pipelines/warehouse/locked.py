@@ -139,6 +139,16 @@ def reading_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
     return found
 
 
+def readable(text: str) -> str:
+    """Return DuckDB's message without its class, with the line and the caret that it shows."""
+    body, _, place = text.partition("\n\nLINE ")
+    kind, colon, rest = body.partition(": ")
+    said = " ".join(
+        (rest if colon and kind.endswith(("Error", "Exception")) else body).split("\n\n")[0].split()
+    )
+    return said + ("\nLINE " + place.split("\n\n")[0].rstrip() if place else "")
+
+
 def _check_table(node: dict[str, Any]) -> None:
     catalog, schema, table = (
         str(node[part]).lower() for part in ("catalog_name", "schema_name", "table_name")

@@ -1,0 +1,112 @@
+"""Stacked bars over time, each of which leads to its part: drawn as the reports' plots are, without a script."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+
+import altair as alt
+import polars as pl
+from markupsafe import Markup
+
+from pipelines.reports.plots import REST, colour, dollar_format, drawn, largest_names
+
+_WIDTH = 900
+_BASE = "http://here.invalid"
+"""Vega makes addresses absolute; this one is taken out again."""
+_MARK = re.compile(r'<a xlink:href="([^"]*)"><path aria-label="([^"]*)"([^>]*)/></a>')
+_MOST_LABELS = 16
+
+
+def bars_over_time(
+    rows: pl.DataFrame,
+    *,
+    value: str = "usd",
+    grain: str = "day",
+    label: str,
+    link: Callable[[str, date], str],
+) -> Markup | None:
+    """Draw a value by time and name; None where nothing is above zero.
+
+    Args:
+        rows: columns `from_on`, `name` and the value.
+        value: the column that is drawn; dollars where it ends in usd.
+        grain: day, week or month.
+        label: what the chart shows.
+        link: the address that a bar leads to, by name ("" for all that are folded) and day.
+    """
+    sizes: dict[str, Decimal] = {}
+    cells: dict[tuple[date, str], Decimal] = {}
+    for name, amount in rows.select("name", value).iter_rows():
+        if amount is not None:
+            sizes[name] = sizes.get(name, Decimal(0)) + abs(Decimal(amount))
+    names = largest_names(sizes)
+    for on, name, amount in rows.select("from_on", "name", value).iter_rows():
+        if amount:
+            key = (on, name if name in names else REST)
+            cells[key] = cells.get(key, Decimal(0)) + Decimal(amount)
+    if not cells:
+        return None
+    shown = [name for name in [*names, REST] if any(key[1] == name for key in cells)]
+    step = {"day": 1, "week": 7, "month": 28}[grain]
+    days = _every(min(on for on, _ in cells), max(on for on, _ in cells), step, grain)
+    is_money = value.endswith("usd")
+    bars = [
+        {
+            "at": on.isoformat(),
+            "name": name,
+            "usd": float(amount),
+            "order": shown.index(name),
+            "say": f"{name}, {grain} of {on}: {f'${amount:,.2f}' if is_money else f'{amount:,}'}",
+            "href": _BASE + link("" if name == REST else name, on),
+        }
+        for (on, name), amount in sorted(cells.items())
+    ]
+    every = max(1, -(-len(days) // _MOST_LABELS))
+    labelled = {on.isoformat() for on in days[::every]}
+    words = {
+        on.isoformat(): f"{on:%b} {on.year}" if grain == "month" else f"{on.day} {on:%b}"
+        for on in days
+        if on.isoformat() in labelled
+    }
+    x = alt.X("at:N", title=None, scale=alt.Scale(domain=[on.isoformat() for on in days])).axis(
+        values=sorted(labelled),
+        labelAngle=0,
+        ticks=False,
+        labelExpr="{" + ", ".join(f"'{at}': '{text}'" for at, text in words.items()) + "}[datum.value]",
+    )
+    chart = (
+        alt.Chart(alt.InlineData(values=bars))
+        .mark_bar(aria=True)
+        .encode(
+            x=x,
+            y=alt.Y("usd:Q", title=None, stack="zero").axis(
+                format=dollar_format(bars) if is_money else "~s", tickCount=4
+            ),
+            color=colour("name", shown),
+            order=alt.Order("order:Q"),
+            href="href:N",
+            description="say:N",
+        )
+    )
+    svg = str(drawn(alt.layer(chart).properties(width=_WIDTH, height=220), label))
+    return Markup(_linked(svg))  # noqa: S704  Vega escapes the names in it
+
+
+def _linked(svg: str) -> str:
+    """Make bars plain links with their figure under the pointer; a reader without one has the table beside it."""
+    svg = svg.replace(_BASE, "")
+    svg = _MARK.sub(
+        lambda mark: f'<a href="{mark[1]}" tabindex="-1"><path{mark[3]}><title>{mark[2]}</title></path></a>',
+        svg,
+    )
+    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def _every(first: date, last: date, step: int, grain: str) -> Sequence[date]:
+    days = [first]
+    while days[-1] < last:
+        after = days[-1] + timedelta(days=step)
+        days.append((after + timedelta(days=4)).replace(day=1) if grain == "month" else after)
+    return days

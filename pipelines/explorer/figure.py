@@ -1,0 +1,93 @@
+"""A figure: one query over the published file, its answer, and what has to be known beside it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from markupsafe import Markup
+
+from pipelines.explorer.published import Opened
+from pipelines.reports.period import Column, View
+from pipelines.reports.wording import share
+
+Link = Callable[[Mapping[str, Any]], str | None]
+ROWS_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class Figure(View):
+    """A table, or a row of tiles: exactly what its SQL answers."""
+
+    sql: str = ""
+    coverage: str = ""
+    """How much of what it is about is in it: a sentence that stands beside it."""
+    notes: tuple[str, ...] = ()
+    links: Mapping[str, Link] = field(default_factory=dict)
+    """Where a value of a column leads."""
+    chart: Markup | None = None
+    form: str = "table"
+    """table, tiles (its first row), or data (a table that a chart shows)."""
+
+    @property
+    def shown(self) -> pl.DataFrame:
+        return self.rows.head(ROWS_SHOWN)
+
+
+def ask(
+    opened: Opened,
+    name: str,
+    title: str,
+    sql: str,
+    columns: Sequence[Column],
+    *,
+    coverage: str | None = None,
+    notes: Sequence[str] = (),
+    links: Mapping[str, Link] | None = None,
+    none: str = "Nothing in this period.",
+    chart: Callable[[pl.DataFrame], Markup | None] | None = None,
+    form: str = "table",
+) -> Figure:
+    """Run a query and return its figure.
+
+    Args:
+        opened: the published file.
+        name: of the figure, in addresses and downloads.
+        title: what it shows.
+        sql: the query, whole: whoever runs it gets the same rows.
+        columns: what is shown of them.
+        coverage: the sentence beside it; None: made of the columns `tokens` and `unpriced_tokens`.
+        notes: what else a reader must know.
+        links: where values lead.
+        none: what is said of no rows.
+        chart: draws the rows.
+        form: see Figure.
+    """
+    rows = opened.answer(sql)
+    return Figure(
+        name,
+        title,
+        tuple(columns),
+        rows,
+        none,
+        sql=sql,
+        coverage=priced_sentence(rows) if coverage is None else coverage,
+        notes=tuple(notes),
+        links=links or {},
+        chart=chart(rows) if chart is not None and rows.height else None,
+        form=form,
+    )
+
+
+def priced_sentence(rows: pl.DataFrame) -> str:
+    """Say how many of the tokens of a figure have a price; those without are in no dollars."""
+    if not {"tokens", "unpriced_tokens"} <= {*rows.columns}:
+        return ""
+    tokens, unpriced = (int(rows.get_column(name).sum() or 0) for name in ("tokens", "unpriced_tokens"))
+    if not tokens:
+        return "No tokens are in it."
+    if not unpriced:
+        return "All tokens have a price."
+    return (
+        f"{share(1 - unpriced / tokens)} of tokens have a price; {unpriced:,} without one are in no dollar."
+    )

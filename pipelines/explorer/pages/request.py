@@ -1,0 +1,62 @@
+"""A request: every step from the log row to its dollars."""
+
+from pipelines.explorer.figure import ask
+from pipelines.explorer.page import Asked, Content, Page
+from pipelines.quoting import sql_text
+from pipelines.reports.explained import explained_attempts
+from pipelines.reports.period import Column
+
+
+def build(asked: Asked) -> Content:
+    """Explain the attempts of a request."""
+    wanted = asked.state.parameter("id").strip()
+    if not wanted:
+        return Content(
+            "Write the id of an attempt, or of a request whose attempts are all shown.",
+            (),
+            "request.html",
+            {"wanted": "", "attempts": []},
+        )
+    with asked.opened.session() as con:
+        attempts = explained_attempts(con, wanted)
+    if not attempts:
+        return Content(
+            "The warehouse knows no attempt or request of this id.",
+            (),
+            "request.html",
+            {"wanted": wanted, "attempts": []},
+        )
+    lines = ask(
+        asked.opened,
+        "lines",
+        "From tokens to dollars",
+        "SELECT request_id, accrued_hour, meter, quantity, rate_per_mtok, currency, effective_usd, rule, price_id,\n"
+        f"  sheet_path, sheet_line, source_url\nFROM explain_cost({sql_text(wanted)})",
+        [
+            Column("request_id", "Attempt"),
+            Column("accrued_hour", "Accrued, UTC"),
+            Column("meter", "Meter"),
+            Column("quantity", "Quantity"),
+            Column("rate_per_mtok", "Rate per M"),
+            Column("currency", "Currency"),
+            Column("effective_usd", "USD", "usd", is_summed=True),
+            Column("rule", "Rule"),
+            Column("sheet_path", "Sheet"),
+            Column("sheet_line", "Line"),
+        ],
+        coverage=_priced(attempts),
+    )
+    return Content(
+        "Every step from the log row to its dollars.", (lines,), "request.html",
+        {"wanted": wanted, "attempts": attempts},
+    )  # fmt: skip
+
+
+def _priced(attempts: list[dict[str, object]]) -> str:
+    without = sum(attempt["price_state"] == "unpriced" for attempt in attempts)
+    return (
+        f"{without} of {len(attempts)} attempts have no price." if without else "Every attempt has a price."
+    )
+
+
+PAGE = Page("/request", "A request", 91, build, has_verdict=False, usual_days=1)

@@ -1,0 +1,220 @@
+"""Spend: the whole of it, by anything that it can be split by, over time and against an earlier period."""
+
+from datetime import date, timedelta
+
+from pipelines.explorer.charts import bars_over_time
+from pipelines.explorer.figure import Figure, ask
+from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.state import DIMENSIONS, State, dimensions_of
+from pipelines.reports.period import Column
+
+_TABLE = "mart.spend_daily"
+_USAGE = "component IN ('tokens', 'gpu_serving')"
+_DEEPEST = 4
+"""Filters after which a part leads to its requests."""
+_TOKENS = (
+    Column("tokens", "Tokens", "count", is_summed=True),
+    Column("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
+)
+
+
+def build(asked: Asked) -> Content:
+    """Show the total, the parts, and the course over time."""
+    state = asked.state
+    before = state.before
+    lines = _lines(state)
+    figures = (
+        _total(asked, lines),
+        _parts(asked, lines),
+        _over_time(asked),
+    )
+    words = [
+        "All that was billed for tokens and GPUs, other charges and corrections."
+        if state.basis == "available"
+        else "What was bought by the token, and GPU time while it served requests; nothing that waited.",
+    ]
+    if before is not None:
+        words.append(f"Held against {before[0]} to {before[1]}.")
+    return Content(" ".join(words), figures)
+
+
+def _lines(state: State, *, with_before: bool = True) -> str:
+    """Return the query of all lines of spend of the period, and of that before."""
+    spans = [(state.first, state.last)]
+    if with_before and state.before is not None:
+        spans.append(state.before)
+    conditions = state.conditions(_TABLE)
+    if state.basis == "usage":
+        conditions.append(_USAGE)
+    names = ", ".join(dimensions_of(_TABLE))
+    sql = (
+        f"  SELECT accrued_on, {names},\n"
+        "    usd AS line_usd, input_tokens + output_tokens AS tokens, unpriced_tokens, attempt_count\n"
+        f"  FROM mart.spend_daily\n  WHERE {' AND '.join([_within('accrued_on', spans), *conditions])}"
+    )
+    if _has_corrections(state):
+        sql += (
+            "\n  UNION ALL BY NAME\n"
+            "  SELECT booked_on AS accrued_on, 'corrections' AS component, difference_usd AS line_usd,\n"
+            "    0 AS tokens, 0 AS unpriced_tokens, 0 AS attempt_count\n"
+            f"  FROM core.adjustments WHERE {_within('booked_on', spans)}"
+        )
+    return sql
+
+
+def _has_corrections(state: State) -> bool:
+    """Whether corrections of closed months are in the view: they tell nothing but that they are corrections."""
+    return state.basis == "available" and all(
+        (name, value) == ("component", "corrections") for name, value in state.filters
+    )
+
+
+def _within(column: str, spans: list[tuple[date, date]]) -> str:
+    parts = [f"{column} BETWEEN DATE '{first}' AND DATE '{last}'" for first, last in spans]
+    return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
+
+
+def _sums(state: State) -> tuple[str, list[Column]]:
+    """Return the summed dollars of the period, of that before and the change, as SQL and as columns."""
+    columns = [Column("usd", "USD", "usd", is_summed=True)]
+    if state.before is None:
+        return "sum(line_usd)::DECIMAL(38,12) AS usd", columns
+    now = f"accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}'"
+    sql = (
+        f"sum(line_usd) FILTER ({now})::DECIMAL(38,12) AS usd,\n"
+        f"  sum(line_usd) FILTER (NOT {now})::DECIMAL(38,12) AS before_usd,\n"
+        "  (coalesce(usd, 0) - coalesce(before_usd, 0))::DECIMAL(38,12) AS change_usd"
+    )
+    columns += [
+        Column("before_usd", "Before", "usd", is_summed=True),
+        Column("change_usd", "Change", "usd", is_summed=True),
+    ]
+    return sql, columns
+
+
+def _counts(state: State) -> str:
+    now = (
+        "" if state.before is None
+        else f" FILTER (accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}')"
+    )  # fmt: skip
+    return ",\n  ".join(
+        f"coalesce(sum({column}){now}, 0)::BIGINT AS {name}"
+        for column, name in (
+            ("attempt_count", "attempts"),
+            ("tokens", "tokens"),
+            ("unpriced_tokens", "unpriced_tokens"),
+        )
+    )
+
+
+def _total(asked: Asked, lines: str) -> Figure:
+    sums, columns = _sums(asked.state)
+    return ask(
+        asked.opened,
+        "total",
+        "Spend of the period",
+        f"SELECT {sums},\n  {_counts(asked.state)}\nFROM (\n{lines}\n)",
+        [*columns, Column("attempts", "Attempts", "count"), *_TOKENS],
+        notes=_notes(asked),
+        form="tiles",
+    )
+
+
+def _parts(asked: Asked, lines: str) -> Figure:
+    state = asked.state
+    sums, columns = _sums(state)
+    return ask(
+        asked.opened,
+        "parts",
+        f"By {DIMENSIONS[state.by].lower()}",
+        f"SELECT coalesce({state.by}, '(none)') AS name,\n  {sums},\n"
+        f"  (usd / nullif(sum(usd) OVER (), 0))::DOUBLE AS share_ratio,\n  {_counts(state)}\n"
+        f"FROM (\n{lines}\n)\nGROUP BY 1\nORDER BY usd DESC NULLS LAST, tokens DESC, name",
+        [
+            Column("name", DIMENSIONS[state.by]),
+            *columns,
+            Column("share_ratio", "Share", "ratio"),
+            Column("attempts", "Attempts", "count", is_summed=True),
+            *_TOKENS,
+        ],
+        links={"name": lambda row: _further(state, str(row["name"]))},
+    )
+
+
+def _further(state: State, name: str) -> str:
+    """Return the view of one part, split by the next dimension that is not filtered by yet."""
+    order = [*PAGE.offered[PAGE.offered.index(state.by) + 1 :], *PAGE.offered]
+    known = {filtered for filtered, _ in state.filters} | {state.by}
+    if len(known) >= _DEEPEST:
+        return state.url("/requests", by="", **{state.by: name})
+    after = next(dimension for dimension in order if dimension not in known)
+    return state.url(by=after, **{state.by: name})
+
+
+def _over_time(asked: Asked) -> Figure:
+    state = asked.state
+    on = "accrued_on" if state.grain == "day" else f"date_trunc('{state.grain}', accrued_on)::DATE"
+    span = {"day": 1, "week": 7, "month": 31}[state.grain]
+
+    def link(name: str, start: date) -> str:
+        last = start + timedelta(days=span - 1)
+        if state.grain == "month":
+            last = last.replace(day=1) - timedelta(days=1) if last.month != start.month else last
+        part = {state.by: name} if name else {}
+        if state.first == state.last:
+            return state.url("/requests", by="", **part)
+        return state.url(first=max(start, state.first), last=min(last, state.last), grain="day", **part)
+
+    return ask(
+        asked.opened,
+        "over_time",
+        f"Over time, by {DIMENSIONS[state.by].lower()}",
+        f"SELECT {on} AS from_on, coalesce({state.by}, '(none)') AS name, sum(line_usd)::DECIMAL(38,12) AS usd,\n"
+        "  sum(tokens)::BIGINT AS tokens, sum(unpriced_tokens)::BIGINT AS unpriced_tokens,\n"
+        "  any_value(period) AS closed\n"
+        f"FROM (\n{_lines(state, with_before=False)}\n)\n"
+        "LEFT JOIN (FROM ops.closed_periods WHERE reopened_at IS NULL)\n"
+        "  ON accrued_on >= closed_from AND accrued_on < closed_to\n"
+        "GROUP BY 1, 2\nORDER BY 1, usd DESC NULLS LAST, name",
+        [
+            Column("from_on", "From"),
+            Column("name", DIMENSIONS[state.by]),
+            Column("usd", "USD", "usd", is_summed=True),
+            *_TOKENS,
+            Column("closed", "Closed month"),
+        ],
+        links={"name": lambda row: link(str(row["name"]), row["from_on"])},
+        chart=lambda rows: bars_over_time(
+            rows, grain=state.grain, label=f"Spend over time by {DIMENSIONS[state.by].lower()}", link=link
+        ),
+        form="data",
+    )
+
+
+def _notes(asked: Asked) -> list[str]:
+    notes = []
+    state = asked.state
+    if not _has_corrections(state):
+        booked = _within("booked_on", [(state.first, state.last)])
+        corrected = asked.opened.answer(
+            f"SELECT sum(difference_usd) FROM core.adjustments WHERE {booked}"
+        ).item()
+        if corrected:
+            notes.append(
+                f"Corrections of closed months booked in this period (${corrected:,.2f}) are not in it: "
+                "they do not tell what is filtered by here."
+            )
+    before = state.before
+    if before is not None and asked.opened.first_on is not None and before[0] < asked.opened.first_on:
+        notes.append(
+            f"The warehouse begins on {asked.opened.first_on}, so the period held against is not whole."
+        )
+    return notes
+
+
+PAGE = Page(
+    "/spend", "Spend", 10, build, table=_TABLE,
+    offered=("provider", "model", "component", "route", "tenant", "team", "region", "chip", "service_tier",
+             "deployment", "commitment"),
+    has_basis=True, has_grain=True, has_comparison=True,
+)  # fmt: skip
