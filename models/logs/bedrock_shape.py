@@ -4,6 +4,8 @@ Input, cache read and cache write are disjoint; output includes reasoning.
 Source: botocore 1.44 bedrock-runtime, recorded responses.
 """
 
+from collections.abc import Callable
+
 import polars as pl
 
 from models.json_fields import json_field
@@ -72,14 +74,22 @@ def tier_of(tier: pl.Expr, latency: pl.Expr) -> pl.Expr:
 _DETAILS = ("$.usage.cacheDetails", "$.metadata.usage.cacheDetails")
 _CREATION = "$.usage.cache_creation.ephemeral_{}_input_tokens"
 LISTS = (*_DETAILS, *(_CREATION.format(ttl) for ttl in ("5m", "1h")))
-"""Paths that COUNTS_SQL reads."""
+"""Paths that cache writes by lifetime are read from."""
 
 
-def _written(ttl: str) -> str:
-    listed = f"coalesce({', '.join(json_field('m', path) for path in _DETAILS)})"
-    stated = entry_sum(listed, counts=("inputTokens",), where=("ttl", ttl))
-    return f"coalesce({stated}, {json_field('m', _CREATION.format(ttl))})"
+def counts_sql(read: Callable[[str], str]) -> dict[str, str]:
+    """Return the SQL of cache writes by lifetime.
+
+    Args:
+        read: returns the SQL of a path of the body.
+    """
+    listed = f"coalesce({', '.join(map(read, _DETAILS))})"
+    return {
+        f"cache_write_{ttl}": f"coalesce({entry_sum(listed, counts=('inputTokens',), where=('ttl', ttl))}, "
+        f"{read(_CREATION.format(ttl))})"
+        for ttl in ("5m", "1h")
+    }
 
 
-COUNTS_SQL = {"cache_write_5m": _written("5m"), "cache_write_1h": _written("1h")}
+COUNTS_SQL = counts_sql(lambda path: json_field("m", path))
 """Cache writes by lifetime, over the fields `m` of a body."""

@@ -9,8 +9,11 @@ Source: Helicone/helicone, `request_response_rmt` migrations and the HeliconeReq
 import polars as pl
 
 from models.logs.dimensions import given_tags, with_tag_columns
+from models.logs.fees import searches
 from models.logs.tokens import TokenRule, disjoint
+from models.logs.unread import unread_usage
 from models.records import (
+    METER,
     Importer,
     bad_numbers,
     bad_quantities,
@@ -56,6 +59,17 @@ _COUNTS = (
     "total", "prompt", "completion", "cache_read", "written", "written_5m", "cache_write_1h", "reasoning",
     "audio_input", "audio_output",
 )  # fmt: skip
+_SEARCHES = [
+    f"json_extract_string({{}}, '$.usage.{path}')"
+    for path in ("server_tool_use.web_search_requests", "num_search_queries")
+]
+"""Where an answer that is exported too counts its searches; its tokens Helicone counts itself."""
+_BODY_KNOWN = frozenset({"server_tool_use.web_search_requests", "num_search_queries"})
+_BODY_TOLD = frozenset(
+    {"prompt", "completion", "total", "cache_read", "written", "cache_write_5m", "cache_write_1h", "reasoning",
+     "audio_input", "audio_output", "web_search"}
+)  # fmt: skip
+"""Counts for which Helicone has a column."""
 _TEXTS = ("asked", "override", "answering", "user_id", "tenant", "route")
 _MILLISECONDS = ("delay", "first_token")
 _NO_REFERENCE = "00000000-0000-0000-0000-000000000000"
@@ -71,6 +85,8 @@ def _property(name: str) -> str:
     return tried(_first("properties"), f"json_extract_string({{}}, '$.\"{name}\"')")
 
 
+_USAGE = tried("response_body", "json_extract({}, '$.usage')::VARCHAR")
+_SEARCHED = f"coalesce({', '.join(tried('response_body', call) for call in _SEARCHES)}, NULL)"
 _BILLIONTHS = f"CASE WHEN response_status IS NULL AND {integer('cost')} IS NOT NULL THEN cost END"
 _SELECT = f"""
 SELECT line_number, 1::INTEGER AS record_number, {text("request_id")} AS request_id,
@@ -88,6 +104,7 @@ SELECT line_number, 1::INTEGER AS record_number, {text("request_id")} AS request
          {money(text("cost"))})::DECIMAL(38, 12) AS provider_reported_cost_usd,
        coalesce({_property("Helicone-Session-Id")}, {_property("session")}) AS session_id,
        {tried("response_body", "json_extract_string({}, '$.id')")} AS response_body_id,
+       {_USAGE} AS usage_text, {number(_SEARCHED)} AS web_search,
        {given_tags(metadata=_first("properties"), tags="NULL::VARCHAR")} AS tag_entries
 FROM records
 """
@@ -118,6 +135,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     frame = with_tag_columns(frame)
     tags = {"environment": pl.col("tag_environment"), "feature": pl.col("tag_feature")}
     frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
+    searched = searches(pl.col("web_search"), model=pl.col("answering"), has_usage=pl.col("has_usage"))
+    frame = with_map(frame, "other_meters", {"web_search": searched}, METER)
     done = frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null(), "missing_request_id", "request_id"),
@@ -154,6 +173,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("is_unsure") | pl.col("is_exclusive"))
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
+        unread_usage=unread_usage("usage_text", "response_body.usage", _BODY_KNOWN, told=_BODY_TOLD),
         is_gateway_cache_hit=is_hit,
         tenant=pl.coalesce("tag_tenant", "tenant"),
         team=pl.col("tag_team"),

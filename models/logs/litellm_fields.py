@@ -75,6 +75,7 @@ METADATA: dict[str, tuple[str, ...]] = {
     "citations": ("usage_object.citation_tokens", f"{_PROMPT}.citation_tokens"),
     "audio_output": (f"{_COMPLETION}.audio_tokens", f"{_RESPONSES_OUT}.audio_tokens"),
     "image_output": (f"{_COMPLETION}.image_tokens", f"{_RESPONSES_OUT}.image_tokens"),
+    "fetches": ("usage_object.server_tool_use.web_fetch_requests",),
     "searches": (
         f"{_PROMPT}.web_search_requests",
         "usage_object.server_tool_use.web_search_requests",
@@ -123,6 +124,7 @@ COUNTS = (
     "image_output",
     "citations",
     "searches",
+    "fetches",
     "live_sources",
 )
 PLACES = {
@@ -140,11 +142,15 @@ PLACES = {
 """Fields of `metadata` that a row or a payload may hold elsewhere too."""
 _REQUESTER = "requester_metadata"
 """What the caller's own metadata held, as LiteLLM hands it on."""
-METADATA_PATHS = (_REQUESTER, *chain.from_iterable(METADATA.values()), *PLACES.values())
-"""Everything of `metadata` that is read."""
+_USAGE = "usage_object"
+_PATHS = (_REQUESTER, *chain.from_iterable(METADATA.values()), *PLACES.values())
+_USAGE_PATHS = tuple(path.removeprefix(f"{_USAGE}.") for path in _PATHS if path.startswith(f"{_USAGE}."))
+METADATA_PATHS = (_USAGE, *(path for path in _PATHS if not path.startswith(f"{_USAGE}.")))
+"""Everything of `metadata` that is read; the usage object stays a text, in which fields that no rule reads are seen."""
+USAGE_KNOWN = frozenset(_USAGE_PATHS)
+"""Paths in the usage object that are read."""
 
 _ODD_DETAILS = r'_tokens_details"\s*:\s*[^n{\s]'
-_ODD_USAGE = r'"usage_object"\s*:\s*[^n{\s]'
 
 
 METADATA_TYPE = json_type(METADATA_PATHS)
@@ -157,7 +163,12 @@ def held(name: str) -> str:
 
 
 def _first(name: str) -> str:
-    found = [json_field("held", path) for path in METADATA[name]]
+    found = [
+        json_field("used", path.removeprefix(f"{_USAGE}."))
+        if path.startswith(f"{_USAGE}.")
+        else json_field("held", path)
+        for path in METADATA[name]
+    ]
     # A count that is 0 in one place may stand in another.
     above = [f"nullif({field}, '0')" for field in found] if name in COUNTS and len(found) > 1 else []
     return f"coalesce({', '.join([*above, *found])}, NULL)"
@@ -177,14 +188,16 @@ def litellm_select(columns: Mapping[str, str], *, metadata: str | None = None) -
     every = ", ".join(f'"{name}"' for name in FIELDS)
     details = ", ".join(_first(name) for name in COUNTS)
     if metadata is None:
-        records, is_odd = "SELECT *, metadata AS held FROM records", "false"
+        records, is_no_object = "SELECT *, metadata AS held FROM records", "false"
     else:
         objects = f"SELECT *, {metadata} AS object FROM records"
         records = f"SELECT *, {json_struct('object', METADATA_PATHS)} AS held FROM ({objects})"
-        # What reads as no usage at all may be usage of another type: that is looked for where it would be lost.
-        is_odd = f"""CASE WHEN object IS NOT NULL AND held IS NULL THEN true
-            WHEN {_first("usage_prompt")} IS NULL THEN regexp_matches(object, '{_ODD_USAGE}')
-            WHEN coalesce({details}) IS NULL THEN regexp_matches(object, '{_ODD_DETAILS}') END"""
+        is_no_object = "object IS NOT NULL AND held IS NULL"
+    records = f"SELECT *, {json_struct('held.usage_object', _USAGE_PATHS)} AS used FROM ({records})"
+    # What reads as no usage at all may be usage of another type: that is looked for where it would be lost.
+    is_odd = f"""CASE WHEN {is_no_object} THEN true
+        WHEN held.usage_object <> '' AND held.usage_object[1] <> '{{' THEN true
+        WHEN coalesce({details}) IS NULL THEN regexp_matches(held.usage_object, '{_ODD_DETAILS}') END"""
     return f"""
 SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{sql} AS {name}" for name, sql in own.items())},
@@ -197,7 +210,7 @@ SELECT line_number, 1::INTEGER AS record_number,
        custom_llm_provider, api_base, end_user, request_tags, session_id, cache_hit, status,
        {given_tags(metadata=json_field("held", _REQUESTER), tags="nullif(request_tags, '[]')")} AS tag_entries,
        {", ".join(f"{_first(name)} AS {name}" for name in METADATA)},
-       {is_odd} AS is_metadata_odd,
+       held.usage_object AS usage_text, {is_odd} AS is_metadata_odd,
        CASE WHEN {columns["request_id"]} IS NULL AND {columns["call_id"]} IS NULL THEN
          md5(concat_ws(chr(31), {every})) END AS row_hash
 FROM ({records})

@@ -13,8 +13,9 @@ from models.logs.bedrock_shape import NAMED_ARN, PROVISIONED
 from models.logs.cache_writes import split_writes
 from models.logs.dimensions import with_tag_columns
 from models.logs.fees import searches
-from models.logs.litellm_fields import COUNTS
+from models.logs.litellm_fields import COUNTS, USAGE_KNOWN
 from models.logs.tokens import TokenRule, disjoint, total_tokens
+from models.logs.unread import unread_usage
 from models.records import METER, first_reason, with_map, with_numbers
 from models.schemas.vocabulary import TOOL_FEES
 
@@ -34,6 +35,8 @@ _OPERATIONS = {
     "messages": "chat",
     "generate_content": "chat",
 }
+_TOTALS = frozenset({"prompt", "completion", "total"})
+"""What a row counts itself, beside its usage object."""
 _ATTEMPT = r"^(.*)-attempt-(\d+)$"
 _TASK_CLASS = r'"task_class:([^"]+)"'
 _CANCELLED = ("CancelledError", "ClientDisconnect", "ClientDisconnected")
@@ -139,6 +142,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("is_exclusive"))
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
+        unread_usage=unread_usage("usage_text", "usage_object", USAGE_KNOWN, told=_TOTALS),
         is_fallback=fell_back,
         fallback_cause=pl.when(fell_back).then(pl.coalesce("fallback_cause", pl.lit("unknown"))),
         is_gateway_cache_hit=hit,
@@ -245,6 +249,7 @@ def _meters() -> dict[str, pl.Expr]:
         "web_search": by_name,
         "search_context_medium": pl.when(size == "medium").then(1),
         "search_context_high": pl.when(size == "high").then(1),
+        "web_fetch": pl.when(pl.col("fetches") > 0).then("fetches"),
         "live_search_sources": pl.when(pl.col("live_sources") > 0).then("live_sources"),
         "audio_seconds": pl.col("audio_seconds"),
         TOOL_FEES: pl.when(~is_counted & (pl.col("tool_cost") > 0)).then("tool_cost"),

@@ -1,5 +1,6 @@
 """SQL that reads response objects, bare or in an envelope: one row a record, text of the answer passed over."""
 
+import re
 from itertools import chain
 
 from models.json_fields import json_field, json_struct
@@ -41,7 +42,10 @@ BESIDE_TEXTS = (
     "retry_of",
 )
 USAGE_TEXT = "usage_text_"
-"""Start of the columns that hold usage objects as text."""
+"""Start of the columns that hold objects of counts as text, numbered as `usage_objects` lists them."""
+_COUNTED = re.compile(r"^usage|billed|^tokens$|invocationMetrics$", re.IGNORECASE)
+"""Names of objects that hold counts: every number in them is read or shown."""
+_PART = re.compile(r'"[^"]+"|[^."]+')
 BESIDE_INSTANTS = ("started_at", "first_token_at", "finished_at")
 _BESIDE = (*BESIDE_TEXTS, *BESIDE_INSTANTS, "attempt_no", "api_key_id", "is_fallback", "queue_seconds")
 _ENVELOPE = ("response", "custom_id", "status_code", "error")
@@ -70,24 +74,26 @@ def _top(path: str) -> str:
     return path.removeprefix("$.").split(".")[0].split("[")[0].strip('"')
 
 
-def usage_fields(form: ResponseFormat) -> dict[str, frozenset[str]]:
-    """Return the top-level fields that hold usage objects, each with the paths inside it that are read."""
-    tops = [
-        top
-        for top in dict.fromkeys(map(_top, _paths(form)))
-        if top.lower().replace("_", "").startswith("usage")
-    ]
-    return {
-        top: frozenset(
-            path.removeprefix(f"$.{top}.") for path in _paths(form) if path.startswith(f"$.{top}.")
-        )
-        for top in tops
-    }
+def usage_objects(form: ResponseFormat) -> dict[str, frozenset[str]]:
+    """Return the paths of objects of counts, each with the paths inside it that are read."""
+    found: dict[str, set[str]] = {}
+    for path in _paths(form):
+        parts = _PART.findall(path.removeprefix("$."))
+        for depth in range(1, len(parts)):
+            container = ".".join(parts[:depth])
+            if "[" in container:
+                break
+            if _COUNTED.search(parts[depth - 1].strip('"')):
+                found.setdefault(container, set()).add(".".join(parts[depth:]))
+                break
+    return {container: frozenset(inside) for container, inside in found.items()}
 
 
-def _usage_text(top: str) -> str:
-    """SQL of a usage object as text."""
-    return f"CASE WHEN held IS NULL THEN \"{top}\" ELSE TRY(json_extract(body, '$.{top}'))::VARCHAR END"
+def _usage_text(container: str) -> str:
+    """SQL of an object of counts as text."""
+    top, _, rest = container.partition(".") if container[0] != '"' else (container.strip('"'), "", "")
+    bare = f'"{top}"' if not rest else f"TRY(json_extract(\"{top}\", '$.{rest}'))::VARCHAR"
+    return f"CASE WHEN held IS NULL THEN {bare} ELSE TRY(json_extract(body, '$.{container}'))::VARCHAR END"
 
 
 def _containers(paths: list[str]) -> list[str]:
@@ -200,7 +206,7 @@ SELECT line_number, record_number, held IS NOT NULL AS is_held, body IS NOT NULL
        {"".join(f"{number(value)} AS {name}, " for name, value in (durations | meters).items())}
        {"".join(f"{text(values(form.tags, name))} AS tag_{name}, " for name in form.tags)}
        {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
-       {"".join(f"{_usage_text(top)} AS {USAGE_TEXT}{top}, " for top in usage_fields(form))}
+       {"".join(f"{_usage_text(path)} AS {USAGE_TEXT}{number}, " for number, path in enumerate(usage_objects(form)))}
        coalesce({", ".join(json_field("m", path) for path in paths)}) IS NOT NULL OR "error" IS NOT NULL
          OR status_code IS NOT NULL AS is_known,
        {f"nullif(concat_ws(',', {', '.join(differing)}), '')" if differing else "NULL::VARCHAR"}

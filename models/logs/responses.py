@@ -16,7 +16,7 @@ from models.logs.response_sql import (
     USAGE_TEXT,
     response_columns,
     response_select,
-    usage_fields,
+    usage_objects,
 )
 from models.logs.served_by import owner_of, served_by
 from models.logs.tokens import disjoint, total_tokens
@@ -196,8 +196,13 @@ def _provider(form: ResponseFormat) -> pl.Expr:
 
 
 def _unread(form: ResponseFormat) -> pl.Expr:
-    found = [unread_usage(f"{USAGE_TEXT}{top}", top, known) for top, known in usage_fields(form).items()]
-    return pl.coalesce(*found) if found else pl.lit(None, dtype=pl.String)
+    found = [
+        unread_usage(f"{USAGE_TEXT}{number}", path.replace('"', ""), known)
+        for number, (path, known) in enumerate(usage_objects(form).items())
+    ]
+    if len(found) > 1:
+        found = [pl.concat_str(found, separator=",", ignore_nulls=True).replace("", None)]
+    return found[0] if found else pl.lit(None, dtype=pl.String)
 
 
 def _sum(seconds: Mapping[str, pl.Expr], names: tuple[str, ...]) -> pl.Expr:

@@ -32,33 +32,36 @@ def is_no_usage(name: str) -> bool:
     return _NO_USAGE.search(name) is not None
 
 
-def unread_usage(column: str, container: str, known: frozenset[str]) -> pl.Expr:
+def unread_usage(
+    column: str, container: str, known: frozenset[str], *, told: frozenset[str] = frozenset()
+) -> pl.Expr:
     """Return the paths of numbers above 0 that are not read, comma-separated; NULL where all are.
 
     Args:
         column: the usage object as JSON text.
         container: what stands before each path.
         known: paths inside the object that are read, and those of lists and objects that are read as a whole.
+        told: counts (of usage_names.COUNTS) that the record tells outside of the object.
     """
     shape = pl.col(column).str.replace_all(_TEXT_VALUE, ':""').str.replace_all(_ABOVE_0, ":1")
     shape = shape.str.replace_all(_LIST, "[]")
 
     def find(shapes: pl.Series) -> pl.Series:
-        told = {text: _unread(text, container, known) for text in shapes.unique() if text is not None}
-        told = {text: names for text, names in told.items() if names is not None}
-        return shapes.replace_strict(list(told), list(told.values()), default=None, return_dtype=pl.String)
+        names = {text: _unread(text, container, known, told) for text in shapes.unique() if text is not None}
+        names = {text: unread for text, unread in names.items() if unread is not None}
+        return shapes.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.String)
 
     return shape.map_batches(find, return_dtype=pl.String, is_elementwise=True)
 
 
-def _unread(shape: str, container: str, known: frozenset[str]) -> str | None:
+def _unread(shape: str, container: str, known: frozenset[str], told: frozenset[str]) -> str | None:
     try:
         value = json.loads(shape)
     except (ValueError, RecursionError):
         return None
     found = list(_paths(value, ()))
     read = {path for path in found if path in known or any(path.startswith(f"{whole}.") for whole in known)}
-    counts = {counted_by(path) for path in read}
+    counts = {counted_by(path) for path in read} | told
     names = [
         path
         for path in found

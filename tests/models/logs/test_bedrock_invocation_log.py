@@ -8,9 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from models.importers import importers
-from models.records import Reading
-from tests.models.logs.reading import read_by, read_one, read_records, shared, tokens_of
+from tests.models.logs.reading import read_one, read_records, shared, tokens_of
 from tests.pipelines.landing.test_fuzz import Outcome
 
 KIND = "bedrock_invocation_log"
@@ -194,22 +192,6 @@ def test_what_cannot_be_used_is_refused_with_its_reason(one: dict[str, Any], rea
 
     assert rows["quarantine_reason"].to_list() == [reason]
     assert "zebra" not in rows.write_json()
-
-
-def test_both_ways_of_reading_give_the_same_rows() -> None:
-    importer = importers()[KIND]
-    assert importer.fast is not None
-    lines = [
-        (n, json.dumps(one))
-        for n, (_, one, _) in enumerate(BY_HAND, start=1)
-        if one["output"].get("outputBodyJson") is not STREAM
-    ]
-
-    numbered = [(n, line) for n, (_, line) in enumerate(lines, start=1)]
-    fast = read_by(importer.fast, importer, numbered, {})
-    plain = read_by(Reading(columns=importer.columns, select=importer.select), importer, numbered, {})
-
-    assert fast.select(sorted(fast.columns)).equals(plain.select(sorted(fast.columns)))
 
 
 def test_a_packed_file_of_a_bucket_lands_whole_and_says_what_it_summed_to() -> None:

@@ -244,6 +244,68 @@ def test_two_counts_that_differ_are_an_estimate_that_says_so() -> None:
     assert dict(row["tags"]) == {"counts_differ": "cache_read"}
 
 
+def gateway(usage: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a LiteLLM row of 1,000 tokens in and 100 out."""
+    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
+    return gateway_row(
+        "row", "2026-06-10 10:00:00", **(counts | {"metadata": {"usage_object": counts | usage}} | more)
+    )
+
+
+def helicone(usage: dict[str, Any]) -> dict[str, Any]:
+    """Return a request of Helicone whose answer is exported too."""
+    return {
+        "request_id": "h-1", "request_created_at": "2026-06-10T10:00:00Z", "response_status": 200,
+        "provider": "OPENAI", "request_model": "gpt-5-mini", "prompt_tokens": 10, "completion_tokens": 5,
+        "response_body": {"id": "chatcmpl-h", "usage": usage},
+    }  # fmt: skip
+
+
+def invoked(log: dict[str, int], usage: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a record of Bedrock's invocation log, with fields of the log's own and of the answer's usage."""
+    return {
+        "schemaType": "ModelInvocationLog", "timestamp": "2026-06-10T10:00:00Z", "requestId": "b-1",
+        "modelId": "anthropic.claude-x-v1:0", "operation": "Converse",
+        "input": {"inputContentType": "application/json", "inputTokenCount": 10} | log,
+        "output": {"outputTokenCount": 5, "outputBodyJson": {"usage": usage}},
+    }  # fmt: skip
+
+
+def converse(**metadata: Any) -> dict[str, Any]:
+    usage = {"inputTokens": 10, "outputTokens": 5, "totalTokens": 15}
+    body = {"metadata": {"usage": usage | metadata}}
+    return {"started_at": "2026-06-10T10:00:00Z", "requested_model": "m", "response": body}
+
+
+UNREAD: list[tuple[str, dict[str, Any], str | None]] = [
+    ("openai_response", answer(usage={"widget_units": 4}), "usage.widget_units"),
+    ("litellm_spend_logs", gateway({"prompt_tokens_details": {"cached_tokens": 4, "blue_tokens": 7},
+                                    "completion_tokens_details": {"text_tokens": 60}}),
+     "usage_object.prompt_tokens_details.blue_tokens"),
+    ("litellm_spend_logs", gateway({"blue_tokens": 0, "cost": 0.1,
+                                    "server_tool_use": {"web_fetch_requests": 1}}), None),
+    ("bedrock_invocation_log", invoked({"inputWidgetCount": 4}), "input.inputWidgetCount"),
+    ("bedrock_invocation_log", invoked({"cacheReadInputTokenCount": 4}, {"inputTokens": 10, "blueTokens": 3}),
+     "usage.blueTokens"),
+    ("bedrock_invocation_log", invoked({"cacheReadInputTokenCount": 0}, {"inputTokens": 10, "outputTokens": 5}), None),
+    ("bedrock_response", converse(blueTokens=3), "metadata.usage.blueTokens"),
+    ("helicone_export", helicone({"prompt_tokens": 10, "blue_tokens": 3}), "response_body.usage.blue_tokens"),
+    ("helicone_export", helicone({"input_tokens": 10, "output_tokens_details": {"reasoning_tokens": 3}}), None),
+    ("vertex_request_log", {"logging_time": "2026-06-10T10:00:00Z", "metadata": {}, "full_response": {
+        "usage_metadata": {"prompt_token_count": 10, "candidates_token_count": 5, "total_token_count": 15,
+                           "blue_token_count": 3}}}, "usage_metadata.blue_token_count"),
+    ("cohere_response", {"id": "c-1", "started_at": "2026-06-10T10:00:00Z", "requested_model": "m",
+                         "meta": {"billed_units": {"input_tokens": 10, "output_tokens": 5, "blue_units": 2}}},
+     "meta.billed_units.blue_units"),
+]  # fmt: skip
+
+
+def test_a_number_in_a_usage_object_that_no_rule_reads_is_named() -> None:
+    for kind, record, unread in UNREAD:
+        row = read_records(kind, [record]).row(0, named=True)
+        assert (kind, row["quarantine_reason"], row["unread_usage"]) == (kind, None, unread)
+
+
 def test_a_total_that_fits_no_dialect_is_refused() -> None:
     rows = read_records("openai_response", [answer(usage={"total_tokens": 1999})])
 
@@ -344,14 +406,6 @@ def test_what_a_provider_says_it_charged_is_kept() -> None:
     for (name, _, dollars, is_billed), row in zip(REPORTED, rows.iter_rows(named=True), strict=True):
         assert (name, f"{row['provider_reported_cost_usd']:f}".rstrip("0")) == (name, dollars)
         assert (name, bool(row["is_cost_billed"])) == (name, is_billed)
-
-
-def gateway(usage: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return a LiteLLM row of 1,000 tokens in and 100 out."""
-    counts = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
-    return gateway_row(
-        "row", "2026-06-10 10:00:00", **(counts | {"metadata": {"usage_object": counts | usage}} | more)
-    )
 
 
 GATEWAY: list[tuple[str, dict[str, Any], dict[str, int], dict[str, float]]] = [
