@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.costs.rates import is_known
-from models.schemas.vocabulary import FEE_METERS, TOKEN_CLASSES
+from models.schemas.vocabulary import FEE_METERS, GLOBAL_REGION, PLACED_PROVIDERS, TOKEN_CLASSES
 
 DEFAULT_TIER = "default"
 _PLAIN_TIERS = (
@@ -69,6 +69,8 @@ class Slot:
     contract_long_card: int = NO_CARD
     threshold: int = -1
     is_graduated: bool = False
+    is_place_assumed: bool = False
+    """Whether the place chooses the price, and the call names none that the book knows."""
     weekly: "tuple[tuple[str, Slot], ...]" = ()
     """Off-peak schedules with the slot that holds in their minutes."""
 
@@ -147,10 +149,17 @@ class PriceIndex:
             chip=alias["chip"],
             is_dated=is_dated and bool(tiered),
             is_finished=any(card["priced_at"] == "finished" for card in own),
+            is_place_assumed=region == ANY_REGION and self._is_placed(provider, alias["model"]),
         )
         schedules = sorted({card["schedule"] for card in own if card["schedule"]})
         weekly = tuple((schedule, self._with_cards(slot, own, schedule, at)) for schedule in schedules)
         return replace(self._with_cards(slot, own, None, at), weekly=weekly)
+
+    def _is_placed(self, provider: str, model: str) -> bool:
+        """Return whether each call of the provider is made at a place, and some places have prices of their own."""
+        return provider in PLACED_PROVIDERS and any(
+            (provider, model, region) in self.entries for region in self.regions
+        )
 
     def _entry_at(self, provider: str, model: str, region: str, at: datetime) -> tuple[list[Row], bool]:
         """Return the cards that hold, or the nearest in time and False.
@@ -217,7 +226,7 @@ def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) 
     return PriceIndex(
         cards=_cards(book, heads),
         tiers=sorted({card["service_tier"] for card in cards} | {DEFAULT_TIER, BATCH_TIER, OTHER_TIER}),
-        regions=sorted({region for _, _, region in entries if region != ANY_REGION}),
+        regions=sorted({region for _, _, region in entries if region != ANY_REGION} | {GLOBAL_REGION}),
         aliases=dict(aliases),
         entries=entries,
         contracts=dict(contracts),

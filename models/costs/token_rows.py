@@ -123,7 +123,7 @@ def cost_rows(
         unpriced_meters=_meters(
             np.where(reason == _REASONS.index("class_not_priced"), priced.effective.missing, 0), cards
         ),
-        assumed_meters=_meters(np.where(is_rated & ~is_zero, priced.effective.assumed, 0), cards),
+        assumed_meters=_assumed(priced, is_rated & ~is_zero, cards),
         list_usd=billed(priced.list_usd.total, is_listed),
         contracted_usd=effective,
         effective_usd=effective,
@@ -185,6 +185,18 @@ def _only(values: pl.Series, known: pl.Series) -> pl.Series:
     if not known.any():
         return pl.Series([None], dtype=values.dtype).new_from_index(0, len(values))
     return values.zip_with(known, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
+
+
+def _assumed(priced: Priced, is_paid: Booleans, cards: Cards) -> pl.Series:
+    """Return the classes whose rate no sheet states, and `region` where the price is that of a place assumed."""
+    classes = _meters(np.where(is_paid, priced.effective.assumed, 0), cards)
+    is_place_assumed = (priced.located.values("is_place_assumed") > 0) & is_paid
+    if not is_place_assumed.any():
+        return classes
+    place = pl.Series(["region", None]).gather(pl.Series(np.where(is_place_assumed, 0, 1)))
+    return pl.select(
+        pl.concat_str(classes, place, separator=", ", ignore_nulls=True).replace("", None)
+    ).to_series()
 
 
 def _meters(bits: Integers, cards: Cards) -> pl.Series:

@@ -5,7 +5,8 @@ Many providers return this shape. Who it was is told by `provider` beside, by ma
 where nothing tells, the provider is not known, and nobody's price is booked. The start is `created` (`created_at` of
 the Responses API), in Unix seconds; embeddings, images and speech may have none and need a `started_at` beside. A batch
 output line gives `custom_id` and the tier `batch`. Hosted tools of the Responses API are counted by its output items
-(a `web_search_call` that opens a page is no search), xAI's by `server_side_tool_usage_details`, Perplexity's as it
+(a `web_search_call` that opens a page is no search; pictures and containers are calls of their own, openai_calls.py),
+xAI's by `server_side_tool_usage_details`, Perplexity's as it
 counts them. What an image endpoint puts out is image tokens; a transcription billed by duration has seconds and no
 tokens. A `gpt-...-search-preview` searches in each call (fees.py).
 Sources: openai/openai-openapi 2.3.0; docs.x.ai; docs.perplexity.ai.
@@ -15,6 +16,7 @@ import polars as pl
 
 from models.json_fields import json_field
 from models.logs.fees import searches
+from models.logs.openai_calls import CALLS
 from models.logs.openai_shape import CHAT, COUNTS, FIELDS, openai_shaped
 from models.logs.responses import response_importer
 
@@ -24,7 +26,7 @@ _SEARCHED = "$.tool_usage.web_search.num_requests"
 _LISTS = (
     "$.output[0].type",
     "$.output[0].action.type",
-    "$.output[0].container_id",
+    "$.tools[0].type",
     _SEARCHED,
     *(
         f"{_XAI}.{tool}_calls"
@@ -43,10 +45,8 @@ def _counted(items: str, *paths: str) -> str:
     return f"coalesce({told + ', ' if told else ''}nullif({items}, 0))::VARCHAR"
 
 
-_CONTAINERS = (
-    """list_unique(list_transform(list_filter(m."output", lambda e: e."type" = 'code_interpreter_call'), """
-    """lambda e: coalesce(e."container_id", '')))"""
-)
+# Containers with an id are calls of their own (openai_calls.py).
+_CONTAINERS = f"({_items('code_interpreter_call')} > 0)::INTEGER"
 _SEARCHES = _items("web_search_call", where="""coalesce(e."action"."type", 'search') = 'search'""")
 
 
@@ -56,6 +56,7 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("usage_type").is_in(["tokens", "duration"]) | pl.col("task").is_not_null()
     )
     is_image = no_object & ~is_speech.fill_null(value=False) & pl.col("has_image_usage")
+    is_image = is_image | (pl.col("object") == "image").fill_null(value=False)
     operation = pl.when(is_image).then(pl.lit("image")).when(is_speech).then(pl.lit("audio"))
     is_perplexity = pl.col("provider").str.to_lowercase() == "perplexity"
     is_deep = is_perplexity & pl.col("model").str.contains("deep-research", literal=True)
@@ -63,6 +64,9 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     has_usage = pl.col("completion").is_not_null()
     searched = searches(pl.col("meter_web_search"), model=pl.col("model"), has_usage=has_usage)
     return frame.with_columns(
+        region=pl.col("region").str.to_lowercase().str.replace_all(" ", "", literal=True),
+        tier=pl.when(pl.col("spillover").is_not_null()).then(pl.lit("spillover")).otherwise("tier"),
+        is_estimated=(pl.col("estimate") == "true").fill_null(value=False),
         object=pl.coalesce("object", operation),
         image_output=pl.when(is_image)
         .then(pl.coalesce("image_output", "completion"))
@@ -86,6 +90,10 @@ IMPORTER = response_importer(
             "usage_type": ("$.usage.type",),
             "task": ("$.task",),
             "context_size": ("$.usage.search_context_size",),
+            "region": ('$.headers."x-ms-region"',),
+            "spillover": ('$.headers."x-ms-spillover-from-deployment"',),
+            "call_id": ("$.further_call.id",),
+            "estimate": ("$.further_call.is_estimate",),
         },
         counts={
             "prompt": (*COUNTS["prompt"], "$.usage.input_tokens"),
@@ -94,6 +102,8 @@ IMPORTER = response_importer(
             "cache_read_image": (f"{_CACHED}.image_tokens",),
         },
         lists=_LISTS,
+        beside=("headers",),
+        calls_sql=CALLS,
         columns_sql={
             "has_image_usage": f"{json_field('m', '$.usage.input_tokens')} IS NOT NULL AND "
             f"{json_field('m', '$.usage.input_tokens_details.image_tokens')} IS NOT NULL",

@@ -20,8 +20,8 @@ class ResponseFormat:
         provider: who answered, where the record does not say; None for a shape that many providers return, of
             which marks and names tell who it was (served_by.py), if anything does.
         fields: paths of `response_id, model, created, ended, tier, state, error_class, object, region`,
-            `batch_key` (what names a line of a batch's results), and of
-            what `amend` asks for.
+            `batch_key` (what names a line of a batch's results), `call_id` (the id of a further call that has one of
+            its own), and of what `amend` asks for.
         counts: paths of `prompt, completion, total`, of token parts, and of what `amend` asks for.
         counts_sql: the same as SQL over the fields `m` of the body, where a path cannot tell.
         lists: paths that `counts_sql` and `meters_sql` read.

@@ -60,6 +60,7 @@ _FIELDS = (
     "object",
     "region",
     "batch_key",
+    "call_id",
 )
 
 

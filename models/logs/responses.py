@@ -109,9 +109,8 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
         "beside_request_id",
     )
     is_further = pl.col("record_number") > 1
-    request_id = (
-        pl.when(is_further).then(pl.concat_str(whole_id, pl.lit("#"), "record_number")).otherwise(whole_id)
-    )
+    numbered = pl.concat_str(whole_id, pl.lit("#"), "record_number")
+    request_id = pl.when(is_further).then(pl.coalesce("call_id", numbered)).otherwise(whole_id)
     tier = pl.coalesce("tier", "beside_service_tier")
     tags = {name: pl.col(f"tag_{name}") for name in form.tags}
     tags["cache_write_split"] = pl.when("is_split_assumed").then(pl.lit("assumed"))

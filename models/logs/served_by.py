@@ -19,6 +19,11 @@ _OWN_SERVERS = "^(fp_ollama$|b[0-9]+-[0-9a-f]+$|[0-9.]+(-dev[0-9]*)?-(sha-)?[0-9
 MARKS: tuple[tuple[str, str, str | None, str], ...] = (
     ("prompt_filter_results", "ARRAY", None, "azure.ai.openai"),
     ("content_filters", "ARRAY", None, "azure.ai.openai"),
+    ("choices[0].content_filter_results", "OBJECT", None, "azure.ai.openai"),
+    ("data[0].content_filter_results", "OBJECT", None, "azure.ai.openai"),
+    ('headers."apim-request-id"', "TEXT", None, "azure.ai.openai"),
+    ('headers."x-ms-region"', "TEXT", None, "azure.ai.openai"),
+    ('headers."x-ms-deployment-name"', "TEXT", None, "azure.ai.openai"),
     ("x_groq", "OBJECT", None, "groq"),
     ("usage.queue_time", "NUMBER", None, "groq"),
     ("time_info", "OBJECT", None, "cerebras"),
@@ -40,7 +45,9 @@ MARKS: tuple[tuple[str, str, str | None, str], ...] = (
     ("stats", "OBJECT", None, SELF_HOSTED),
     ("system_fingerprint", "TEXT", _OWN_SERVERS, SELF_HOSTED),
 )  # fmt: skip
-"""Marks in the order in which they count: a path, its JSON type, a pattern of its text, and who leaves it."""
+"""Marks in the order in which they count: a path, its JSON type, a pattern of its text, and who leaves it.
+
+Headers of the answer may stand beside it. Azure's: learn.microsoft.com/azure/ai-services/openai/reference."""
 _FILLED = ("prompt_filter_results", "content_filters", "citations", "search_results")
 """Lists that are a mark only with something in them."""
 
@@ -92,6 +99,7 @@ def served_by(record: Mapping[str, Any]) -> str | None:
     body = held if isinstance(held, Mapping) else record
     inner = body.get("body")
     body = inner if isinstance(inner, Mapping) else body
+    body = {"headers": record.get("headers")} | dict(body)
     beside = record.get("provider")
     if isinstance(beside, str) and beside:
         return beside
@@ -107,8 +115,11 @@ def served_by(record: Mapping[str, Any]) -> str | None:
 
 
 def _at(value: Any, path: str) -> Any:
-    for key in path.split("."):
-        value = value.get(key) if isinstance(value, Mapping) else None
+    for key, index in re.findall(r'"?([^."\[\]]+)"?|\[(\d+)\]', path):
+        if index:
+            value = value[int(index)] if isinstance(value, list) and len(value) > int(index) else None
+        else:
+            value = value.get(key) if isinstance(value, Mapping) else None
     return value
 
 

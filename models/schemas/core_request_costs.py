@@ -124,7 +124,7 @@ TABLE = Table(
         Column(
             name="assumed_meters",
             dtype=pl.String,
-            comment="Token classes used whose rate no sheet states: cache reads, images, video at the input rate; NULL = none",
+            comment="Token classes used whose rate no sheet states: cache reads, images, video at the input rate; `region` where the place chooses the price and is not told; NULL = none",
         ),
         Column(
             name="cost_basis", dtype=pl.String, comment="token or gpu", required=True, one_of=("token", "gpu")

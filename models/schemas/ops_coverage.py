@@ -23,7 +23,7 @@ TABLE = Table(
         Column(
             name="assumed_rate_count",
             dtype=pl.Int64,
-            comment="Attempts priced with a rate that no sheet states: cache reads, images, video at the input rate",
+            comment="Attempts priced with a rate that no sheet states (cache reads, images, video at the input rate) or for a place that is not told",
         ),
         Column(
             name="old_price_count",

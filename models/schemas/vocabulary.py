@@ -104,6 +104,9 @@ TOOL_FEES = "tool_fees_usd"
 """Meter of dollars for tools that a source states without saying how often they were called."""
 RESERVED_TIERS = ("provisioned", "reserved", "provisioned_throughput", "ptu", "gsu", "scale")
 """Tiers, in lower case, whose tokens cost nothing themselves: the hours of the capacity that was bought are the bill."""
+GLOBAL_REGION = "global"
+PLACED_PROVIDERS = ("gcp.vertex_ai",)
+"""Providers of which every call is made at a place that its address names, `global` being one of them."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
 

@@ -231,8 +231,8 @@ def _prices(coverage: Row | None) -> list[str]:
         )
     if coverage and coverage.get("assumed_rate_count"):
         facts.append(
-            f"{plural(coverage['assumed_rate_count'], 'attempt')} pay the input rate for cached input, "
-            "for which their lists state no rate"
+            f"{plural(coverage['assumed_rate_count'], 'attempt')} pay an assumed rate: that of input for cached input, "
+            "or that of no region where the log tells none"
         )
     return facts
 

@@ -42,6 +42,11 @@ SERVED: list[tuple[str, dict[str, Any], str | None]] = [
     ("azure", answer(prompt_filter_results=[{"prompt_index": 0}]), "azure.ai.openai"),
     ("azure_responses", {"id": "resp_1", "object": "response", "created_at": AT, "model": "gpt-5-mini", "output": [],
                          "content_filters": [{"source_type": "prompt"}]}, "azure.ai.openai"),
+    ("azure_choice", answer(choices=[{"content_filter_results": {"hate": {"filtered": False}}}]), "azure.ai.openai"),
+    ("null_choice", answer(choices=[{"content_filter_results": None}]), "openai"),
+    ("azure_headers", {"headers": {"x-ms-region": "East US 2"}, "response": answer("text-embedding-3-small")},
+     "azure.ai.openai"),
+    ("openai_headers", {"headers": {"x-request-id": "req_1"}, "response": answer("text-embedding-3-small")}, "openai"),
     ("empty_filter", answer(prompt_filter_results=[]), "openai"),
     ("o_series", answer("o4-mini-2025-04-16"), "openai"),
     ("fine_tune", answer("ft:gpt-4o-mini-2024-07-18:org:name:id"), "openai"),
@@ -80,6 +85,7 @@ def test_who_served_an_answer_is_told_by_its_marks_or_its_name_or_by_nothing() -
     read_as = dict(zip([name for name, _, _ in SERVED], rows["provider"], strict=True))
     assert read_as == {name: provider for name, _, provider in SERVED}
     assert {name: tell(record) for name, record, _ in SERVED} == read_as, "detection says what reading does"
+    assert rows["region"].drop_nulls().to_list() == ["eastus2"]
 
 
 USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
@@ -338,7 +344,7 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
      {"web_search": 3}),
     ("told_searches", "openai_response", response(tool_usage={"web_search": {"num_requests": 2}}), {"web_search": 2}),
     ("files", "openai_response", response(output=[{"type": "file_search_call"}] * 2), {"file_search": 2}),
-    ("containers", "openai_response", response(output=ran("c1", "c1", "c2")), {"code_interpreter": 2}),
+    ("containers", "openai_response", response(output=ran("", "")), {"code_interpreter": 1}),
     ("drawn", "openai_response", response(output=[{"type": "image_generation_call"}]), {"image_generation": 1}),
     # xAI: docs.x.ai/docs/guides/tools/overview, docs.x.ai/docs/guides/live-search
     ("xai_tools", "openai_response", response("grok-4-fast", usage={"server_side_tool_usage_details": {
@@ -386,6 +392,53 @@ def test_what_is_charged_beside_tokens_is_counted_once(kind: str) -> None:
     }
     assert rows["usage_source"].unique().to_list() == ["provider"]
     assert rows["unread_usage"].null_count() == rows.height
+
+
+def picture(size: str = "1024x1024") -> dict[str, Any]:
+    return {"type": "image_generation_call", "quality": "high", "size": size, "result": "AAAA"}
+
+
+def test_pictures_and_containers_of_an_answer_are_calls_of_their_own() -> None:
+    # platform.openai.com/docs/guides/tools-image-generation, .../tools-code-interpreter: billed apart from the answer
+    drew = {"image_gen": {
+        "input_tokens": 27, "input_tokens_details": {"image_tokens": 20, "text_tokens": 7},
+        "output_tokens": 515, "output_tokens_details": {"image_tokens": 515}, "total_tokens": 542,
+    }, "web_search": {"num_requests": 1}}  # fmt: skip
+    tool = [{"type": "function"}, {"type": "image_generation", "model": "gpt-image-1-mini"}]
+    rows = read_records("openai_response", [
+        response(id="resp_a", output=[*ran("c1", "c1", "c2"), *searched("search")]),
+        response(id="resp_b", output=ran("c1")),
+        response(id="resp_c", output=[picture()], tools=tool, tool_usage=drew),
+        response(id="resp_d", output=[picture(), picture("1024x1536")], tools=tool),
+        response(id="resp_e", output=[picture("auto")], tools=tool),
+        response(id="resp_f", output=[picture()], tools=[{"type": "image_generation", "model": "gpt-image-9"}]),
+    ])  # fmt: skip
+
+    read_as = [
+        (row["request_id"], row["served_model"], row["usage_source"], dict(row["other_meters"] or {}))
+        for row in rows.iter_rows(named=True)
+    ]
+    text = "gpt-5-mini-2025-08-07"
+    assert read_as == [
+        ("resp_a", text, "provider", {"web_search": 1}),
+        ("c1", text, "estimated", {"code_interpreter": 1}),
+        ("c2", text, "estimated", {"code_interpreter": 1}),
+        ("resp_b", text, "provider", {}),
+        # the id of before: a duplicate
+        ("c1", text, "estimated", {"code_interpreter": 1}),
+        ("resp_c", text, "provider", {"web_search": 1}),
+        ("resp_c#2", "gpt-image-1-mini", "provider", {}),
+        ("resp_d", text, "provider", {}),
+        ("resp_d#2", "gpt-image-1-mini", "estimated", {}),
+        ("resp_e", text, "provider", {"image_generation": 1}),
+        ("resp_f", text, "provider", {"image_generation": 1}),
+    ]
+    drawn = [tokens_of(row) for row in rows.filter(pl.col("operation") == "image").iter_rows(named=True)]
+    assert drawn == [
+        {"input_uncached": 7, "image_input": 20, "image_output": 515},
+        {"image_output": 4160 + 6240},
+    ]
+    assert rows["quarantine_reason"].null_count() == rows["unread_usage"].null_count() == rows.height
 
 
 REPORTED: list[tuple[str, dict[str, Any], str, bool]] = [

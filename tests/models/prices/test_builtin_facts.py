@@ -39,6 +39,12 @@ FACTS: tuple[tuple[str, str, str, str | None, str | None, str, str], ...] = (
     ("aws.bedrock", "jp.anthropic.claude-opus-4-7", "2026-06-01T12:00", None, None, "cache_write_1h", "11"),
     ("gcp.vertex_ai", "claude-sonnet-4-5@20250929", "2026-01-15T12:00", None, "europe-west1", "input_uncached", "6.6"),
     ("gcp.vertex_ai", "claude-sonnet-4-5@20250929", "2026-01-15T12:00", None, "global", "input_uncached", "6"),
+    # the names of answers (`msg_bdrk_`, `msg_vrtx_`), where no profile and no place chooses the price
+    ("aws.bedrock", "claude-3-5-sonnet-20241022", "2025-06-01T12:00", None, None, "output_text", "15"),
+    ("aws.bedrock", "claude-opus-4-1-20250805", "2025-10-01T12:00", None, None, "output_text", "75"),
+    ("gcp.vertex_ai", "claude-3-5-sonnet-20241022", "2025-06-01T12:00", None, None, "output_text", "15"),
+    ("gcp.vertex_ai", "claude-sonnet-4-20250514", "2025-06-01T12:00", None, "us-east5", "output_text", "15"),
+    ("gcp.vertex_ai", "claude-haiku-4-5-20251001", "2026-02-01T12:00", None, None, "output_text", "5"),
     # developers.openai.com, ai.google.dev, docs.x.ai: pricing
     ("openai", "gpt-5.6-sol", "2026-08-01T12:00", None, None, "input_uncached", "10"),
     ("openai", "gpt-5.6-sol", "2026-09-01T12:00", None, None, "input_uncached", "8"),
@@ -88,3 +94,10 @@ def test_built_in_sheets_charge_what_the_vendors_pages_say() -> None:
         (*fact, found[number]) for number, fact in enumerate(FACTS) if found[number] != Decimal(fact[-1])
     ]
     assert wrong == []
+    # Where the place chooses the price and none that the book knows is told, the row says so.
+    told = {(row[0], row[1], row[4]) for row in FACTS}
+    assumed = {
+        (row["provider"], row["served_model"], row["region"])
+        for row in costs.filter(pl.col("assumed_meters").str.contains("region")).iter_rows(named=True)
+    }
+    assert assumed == {("gcp.vertex_ai", "claude-haiku-4-5-20251001", None)} <= told
