@@ -2,7 +2,7 @@
 
 Counts are told by the words of their names (models/logs/usage_names.py), so that a new spelling is read or shown.
 Source: open-telemetry/semantic-conventions (gen_ai), traceloop/openllmetry, OpenInference, Vercel AI SDK, Pydantic AI,
-LangSmith, MLflow, Langtrace, Sentry, OpenLIT, vLLM, Langfuse.
+LangSmith, MLflow, Google's ADK (google/adk-python, telemetry), Langtrace, Sentry, OpenLIT, vLLM, Langfuse.
 """
 
 from functools import cache
@@ -41,6 +41,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "ai.model.provider",
         "ls_provider",
         "langsmith.metadata.ls_provider",
+        "mlflow.llm.provider",
     ),
     "requested_model": (
         "gen_ai.request.model",
@@ -49,6 +50,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "ai.model.id",
         "langfuse.observation.model.name",
         "langsmith.metadata.ls_model_name",
+        "mlflow.llm.model",
         f"{EVENT}model",
     ),
     "response_model": ("gen_ai.response.model", "llm.response.model", "ai.response.model"),
@@ -59,6 +61,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "langfuse.session.id",
         "langsmith.trace.session_id",
         "ai.telemetry.metadata.sessionId",
+        "gcp.vertex.agent.session_id",
+        "mlflow.trace.session",
         "traceloop.association.properties.session_id",
         "traceloop.association.properties.chat_id",
         f"{EVENT}session.id",
@@ -80,6 +84,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "gen_ai.cost.total_cost",
         "llm.cost.total",
         "operation.cost",
+        "mlflow.llm.cost.total_cost",
         "gen_ai.usage.cost_usd",
         f"{EVENT}cost_usd",
     ),
@@ -112,11 +117,15 @@ _JSON = {
     "gen_ai.usage.output_token_details": "output",
     "llm.token.counts": "",
     "mlflow.chat.tokenUsage": "",
+    "mlflow.llm.cost": "",
     "ai.response.providerMetadata": "",
+    "gcp.vertex.agent.llm_response": "",
 }
 """Attributes that hold an object of counts as text, and the side that they count."""
-_MIXED = "ai.response.providerMetadata"
-"""It holds more than usage: what is not known in it is no usage."""
+_MIXED = ("ai.response.providerMetadata", "gcp.vertex.agent.llm_response")
+"""They hold more than usage: what counts no tokens in them, or is not known, is no usage."""
+_QUOTED = "mlflow."
+"""Start of the attributes whose texts are JSON, quotes included."""
 _LOWEST = 90
 _TAGS = (
     "metadata.",
@@ -157,9 +166,12 @@ def _place(name: str) -> Place | None:
         return (count, 0) if count in COUNTS else (UNREAD, 0) if rest.endswith("_tokens") else None
     for attribute, side in _JSON.items():
         if name.startswith(f"{attribute}."):
-            count = counted_by(f"{side} {name.removeprefix(f'{attribute}.')}")
+            inner = name.removeprefix(f"{attribute}.")
+            count = counted_by(f"{side} {inner}")
+            if attribute in _MIXED and (count is None or "token" not in inner.lower()):
+                return None
             if count is None:
-                return None if attribute == _MIXED else (UNREAD, 0)
+                return UNREAD, 0
             return None if count == KNOWN else (count, _LOWEST)
     for number, prefix in enumerate(_PREFIXES):
         if name.startswith(prefix) and name not in _JSON:
@@ -198,6 +210,13 @@ def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
     entries = spans.select(row=pl.int_range(pl.len()), entry="attributes").explode("entry").unnest("entry")
     entries = entries.filter(pl.col("v").is_not_null())
     names = entries["k"].unique().drop_nulls().sort().to_list()
+    if any(name.startswith(_QUOTED) for name in names):
+        plain = (
+            pl.when(pl.col("k").str.starts_with(_QUOTED))
+            .then(pl.col("v").str.strip_chars('"'))
+            .otherwise("v")
+        )
+        entries = entries.with_columns(v=plain)
     wanted = frozenset(str(spans["wanted_tags"].drop_nulls().first() or "").split(","))
     tags = {name: tag for name in names if (tag := _tag(name, wanted)) is not None}
     tagged = _tag_entries(entries.filter(pl.col("k").is_in(list(tags))), tags, spans.height)

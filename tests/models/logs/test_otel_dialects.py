@@ -129,6 +129,29 @@ DIALECTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         },
         READ,
     ),
+    # mlflow.entities.span.SpanAttributeKey: texts are JSON, quotes included
+    "MLflow, its own model and provider": (
+        {
+            "mlflow.spanType": '"LLM"', "mlflow.llm.model": '"m"', "mlflow.llm.provider": '"openai"',
+            "mlflow.trace.session": '"s1"', "mlflow.llm.cost": '{"input_cost": 0.1, "total_cost": 0.25}',
+            "mlflow.chat.tokenUsage": '{"input_tokens": 1000, "output_tokens": 200, "cache_read_input_tokens": 400}',
+        },
+        READ,
+    ),
+    # github.com/google/adk-python, telemetry: the answer's own usage stands in its text
+    "ADK": (
+        {
+            "gen_ai.system": "gcp.vertex.agent", "gen_ai.request.model": "gemini-2.5-flash",
+            "gcp.vertex.agent.session_id": "s1", "gen_ai.usage.input_tokens": 1000,
+            "gen_ai.usage.output_tokens": 150,
+            "gcp.vertex.agent.llm_response":
+                '{"content": {"parts": [{"function_call": {"args": {"input": 9, "s": "\\"total_token_count\\": 7"}}}]},'
+                ' "usage_metadata": {"cached_content_token_count": 400, "candidates_token_count": 150, '
+                '"prompt_token_count": 1000, "prompt_tokens_details": [{"modality": "TEXT", "token_count": 1000}], '
+                '"thoughts_token_count": 50, "total_token_count": 1200}}',
+        },
+        THOUGHT,
+    ),
     "Langtrace": (
         CHAT | {"llm.token.counts": '{"input_tokens": 1000, "output_tokens": 200, "cached_tokens": 400}'}, READ
     ),
