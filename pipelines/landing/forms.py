@@ -130,7 +130,7 @@ def _parsed(piece: Piece | Overlong) -> list[Any]:
     found = []
     for line in islice([] if isinstance(piece, Overlong) else piece.data.splitlines(), _FIRST):
         try:
-            found.append(json.loads(line))
+            found.append(json.loads(line.decode("utf-8", "replace")))
         except (ValueError, RecursionError):
             continue
     return found

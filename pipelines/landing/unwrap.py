@@ -3,6 +3,7 @@
 A response whose events come one by one becomes a record that holds them under `response`, as the formats read it.
 """
 
+import codecs
 from collections.abc import Iterator
 
 import duckdb
@@ -13,6 +14,9 @@ from pipelines.landing.wrapping import FIRST_EVENTS, Step, Wrapping, unpacked_li
 from pipelines.quoting import sql_text
 
 _OBJECT = "CASE WHEN json_valid(line) THEN line END"
+_BROKEN = "\ufdd0"
+"""Stands for bytes that are no UTF-8 until the record that they lie in is known: it alone is refused for them."""
+codecs.register_error("broken", lambda error: (_BROKEN, getattr(error, "end", 0)))
 _IS_HEARTBEAT = f"coalesce(json_extract_string({_OBJECT}, '$.messageType') = 'CONTROL_MESSAGE', false)"
 """CloudWatch asks with such a message whether a destination is there."""
 _ONE_LINE = "SELECT replace(held, chr(10), ' ') AS line FROM ({}) WHERE trim(held, E' \\t\\r\\n') <> ''"
@@ -74,7 +78,7 @@ class Unwrapper:
             if isinstance(piece, Overlong):
                 yield piece
                 continue
-            lines = piece.data.decode("utf-8", "replace").split("\n")[:-1]
+            lines = piece.data.decode("utf-8", "broken").split("\n")[:-1]
             block = pa.chunked_array([pa.array(lines, pa.large_string())])
             for step in self._wrapping.steps:
                 block = (
@@ -123,7 +127,7 @@ def _numbered(blocks: Iterator[pa.ChunkedArray | Overlong]) -> Iterator[Piece | 
             yield Overlong(number, -1, block.length)
             number += 1
         elif len(block):
-            data = "\n".join([*block.to_pylist(), ""]).encode("utf-8")
+            data = "\n".join([*block.to_pylist(), ""]).encode("utf-8").replace(_BROKEN.encode(), b"\xff")
             yield from Piece(data, number, -1).parts(MOST_RECORDS)
             number += len(block)
 

@@ -206,6 +206,20 @@ def test_a_packed_file_of_a_bucket_lands_whole_and_says_what_it_summed_to() -> N
     assert "zebra" not in usable.write_json()
 
 
+def test_bytes_that_are_no_text_refuse_their_record_and_no_other_of_the_same_wrapping() -> None:
+    messages = [
+        json.dumps(record(requestId=f"r-{n}", accountId=f"Zoe {n}"), ensure_ascii=False) for n in range(3)
+    ]
+    wrapped = json.dumps(
+        {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": m} for m in messages]}
+    )
+
+    outcome = Outcome(KIND, wrapped.replace("Zoe 1", "Zo\xeb 1").encode("latin-1"))
+
+    assert outcome.usable["request_id"].to_list() == ["r-0", "r-2"]
+    assert outcome.bad.select("line_number", "reason").rows() == [(2, "wrong_encoding")]
+
+
 def test_an_identity_that_is_no_json_leaves_the_others_theirs() -> None:
     records = [
         record(
