@@ -13,6 +13,7 @@ from models.costs.occupancy import POOL, Occupancy, in_flight, occupy
 from models.costs.request_rows import request_rows
 from models.costs.splits import split
 from models.costs.timeline import line_of, with_serving
+from models.costs.token_rows import asked_columns
 from models.costs.weights import PoolRule, Rule, Weighed, Weights, weigh
 from models.schemas import table
 
@@ -127,6 +128,7 @@ def _attempts(requests: pl.LazyFrame) -> pl.DataFrame:
     )  # fmt: skip
     own = table("core.request_costs").column_names
     passed = [name for name in table("core.requests").column_names if name in own and name not in needed]
+    passed += asked_columns(requests)
     held = requests.select(pl.col(passed).count()).collect(engine="streaming").row(0)
     filled = (name for name, count in zip(passed, held, strict=True) if count)
     # In one piece, so that chunks are slices of it that nothing copies again.

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from models.costs.asked import TIMES
 from models.costs.intervals import half_even_parts
 from models.costs.occupancy import Occupancy
 from models.costs.splits import Slices
@@ -77,6 +78,8 @@ def request_rows(
         named = named.with_columns(pl.when(pl.lit(first)).then(pl.col(name)).otherwise(0) for name in tokens)
         missing = [name for name in TOKEN_COLUMNS if name not in named.columns]
         named = named.with_columns(pl.when(~pl.lit(first)).then(0).alias(name) for name in missing)
+        times = [name for name in TIMES if name in named.columns]
+        named = named.with_columns(pl.when(pl.lit(first)).then(pl.col(name)) for name in times)
     return named.with_columns(**columns)
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from models.costs.token_amounts import Usage, amounts, usage_of
 from models.costs.token_cards import Cards, Integers, arrange
 from models.costs.token_fx import Exchange, exchange
-from models.costs.token_rows import Priced, cost_rows, passed_columns
+from models.costs.token_rows import Priced, asked_columns, cost_rows, passed_columns
 from models.costs.token_slots import Located, Locator
 from models.errors import DataError
 from models.periods import business_day_bounds, business_day_of
@@ -93,7 +93,7 @@ def price_requests(
     )
     if "provisioned_pool" not in wanted.collect_schema():
         wanted = wanted.with_columns(provisioned_pool=pl.lit(None, dtype=pl.String))
-    wanted = wanted.select(*passed_columns(), *_ALSO_READ)
+    wanted = wanted.select(*passed_columns(), *asked_columns(wanted), *_ALSO_READ)
     return wanted.map_batches(
         pricer.price,
         predicate_pushdown=False,

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from models.costs.asked import ASKED, TIMES
 from models.costs.token_amounts import ROW_LIMIT, Amounts, Usage
 from models.costs.token_cards import Cards, Integers
 from models.costs.token_fx import Dollars
@@ -26,6 +27,12 @@ def passed_columns() -> tuple[str, ...]:
     """Return the columns that a row takes from its attempt."""
     own = table("core.request_costs").column_names
     return tuple(name for name in table("core.requests").column_names if name in own)
+
+
+def asked_columns(attempts: pl.LazyFrame) -> tuple[str, ...]:
+    """Return which of ASKED and TIMES the attempts have."""
+    names = set(attempts.collect_schema().names())
+    return tuple(name for name in (*ASKED, *TIMES) if name in names)
 
 
 @dataclass(frozen=True)

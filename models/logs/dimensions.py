@@ -10,6 +10,7 @@ import polars as pl
 
 from models.logs.picking import Place, picked
 from models.records import tried
+from models.schemas.vocabulary import SAME_TAGS
 
 _LONGEST = 200
 """A longer text is no tag."""
@@ -29,13 +30,6 @@ TAGS: dict[str, tuple[str, ...]] = {
     "task_class": ("task_class", "taskClass"),
 }  # fmt: skip
 """Column -> the tags that fill it, the first before the others. Feature and environment stay tags."""
-SAME_TAGS: dict[str, tuple[str, ...]] = {
-    "environment": (
-        "environment", "deployment.environment.name", "deployment.environment", "langfuse.environment", "env",
-    ),
-    "feature": ("feature", "feature.name", "feature_name"),
-}  # fmt: skip
-"""A tag that has one name in marts, and the names that logs give it."""
 
 
 _PLACES = {

@@ -1,12 +1,16 @@
--- One row per accrued_on x provider x region x route x model x chip x tenant, and one (unallocated) row per pool-day without traffic
+-- One row per accrued_on x dimensions of who asked what of whom, and one (unallocated) row per pool-day without traffic
 --
+-- What the prompt cache saved is what its reads would have cost as plain input, at the rates of the same price card;
+-- writes cost more than plain input, which is stated apart. Both count tokens beyond a graduated threshold at that rate.
+-- A model is locked in where nobody else could serve it: closed weights, and no other provider that has a price for them.
+-- A reseller's calls end at the developer, so that it is no other provider.
 -- usage_usd is serving only. available_usd adds each pool-day's starting, idle, draining, failed, padding
 -- and unused dollars, spread over that pool-day's allocation weights by the cumulative rule in whole
 -- picodollars: order the slices, cumulate, round half-even, take differences, so the parts sum to the whole.
 -- Where a pool's rule has quotas, each reserving tenant carries its part of them, by its own weights, or on a
 -- (reserved) row where it sent nothing. What has no weight to rest on, what a rule leaves unallocated, and what no
 -- replica held, stays on (unallocated) rows.
-WITH pool_days AS (
+WITH pool_models AS (
   SELECT provider, region, chip, deployment, commitment, accrued_on,
     CASE WHEN count(DISTINCT model) = 1 AND count(model) = count(*) THEN min(model) END AS model,
     bool_or(is_provisional) AS is_provisional,
@@ -19,6 +23,9 @@ WITH pool_days AS (
   FROM core.pool_hours
   WHERE accrued_on >= $from_on AND accrued_on < $to_on
   GROUP BY provider, region, chip, deployment, commitment, accrued_on
+),
+pool_days AS (
+  SELECT p.*, model_family FROM pool_models p LEFT JOIN ref.model_families f ON f.name = lower(p.model)
 ),
 slices AS (
   SELECT *,
@@ -38,6 +45,41 @@ slices AS (
       THEN CAST(allocation_weight * 1000000 AS HUGEINT) END AS weight
   FROM core.request_costs
   WHERE accrued_on >= $from_on AND accrued_on < $to_on
+),
+known_as AS (
+  SELECT DISTINCT known_as, lower(regexp_extract(known_as, '[^/]+$')) AS stem
+  FROM (SELECT coalesce(model_family, model) AS known_as FROM slices UNION SELECT coalesce(model_family, model) FROM pool_days)
+),
+makers AS (
+  SELECT known_as, arg_max(developer, length(f.stem) + CASE WHEN is_prefix THEN 0 ELSE 1000 END) AS developer,
+    arg_max(is_open_weights, length(f.stem) + CASE WHEN is_prefix THEN 0 ELSE 1000 END) AS is_open_weights
+  FROM known_as n JOIN ref.families f ON n.stem[:length(f.stem)] = f.stem AND (is_prefix OR n.stem = f.stem)
+  GROUP BY known_as
+),
+sellers AS (
+  SELECT DISTINCT model_family, provider FROM ref.token_prices
+  WHERE valid_from < $to_on AND (valid_to IS NULL OR valid_to >= $from_on) AND known_to IS NULL AND provider <> 'openrouter'
+    AND model_family IN (SELECT known_as FROM known_as)
+),
+offers AS (
+  SELECT model_family AS known_as, count(DISTINCT provider) AS provider_count FROM sellers GROUP BY ALL
+),
+traits AS (
+  SELECT known_as, developer, is_open_weights,
+    CASE WHEN is_open_weights THEN false WHEN NOT is_open_weights THEN coalesce(provider_count, 1) < 2 END AS is_locked_in
+  FROM makers LEFT JOIN offers USING (known_as)
+),
+rates AS (
+  SELECT price_id, any_value(beyond_price_id) AS beyond_price_id, any_value(above_input_tokens) AS above,
+    max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS plain,
+    max(picodollars_per_unit) FILTER (meter = 'input_uncached') - max(picodollars_per_unit) FILTER (meter = 'cache_read') AS off,
+    max(picodollars_per_unit) FILTER (meter = 'cache_write_5m') - max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS on_5m,
+    max(picodollars_per_unit) FILTER (meter = 'cache_write_1h') - max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS on_1h
+  FROM ref.token_prices
+  WHERE meter IN ('input_uncached', 'cache_read', 'cache_write_5m', 'cache_write_1h') AND price_id IN (
+    SELECT price_id FROM slices UNION SELECT beyond_price_id FROM ref.token_prices WHERE price_id IN (SELECT price_id FROM slices)
+  )
+  GROUP BY price_id
 ),
 pool_rules AS (
   SELECT p.provider, p.region, p.chip, p.deployment, p.commitment, p.accrued_on, p.overhead,
@@ -86,12 +128,39 @@ shares AS (
   FROM cumulated
 ),
 attempts AS (
-  SELECT s.*, h.overhead_usd, h.overhead_usd IS NOT NULL AND p.is_provisional AS is_share_provisional
+  SELECT s.*, h.overhead_usd, h.overhead_usd IS NOT NULL AND p.is_provisional AS is_share_provisional,
+    coalesce(attempt_no, 1) > 1 AND NOT coalesce(is_fallback, false) AS is_retry
   FROM slices s LEFT JOIN shares h USING (source, request_id, started_at, accrued_hour, accrued_on)
   LEFT JOIN pool_days p USING (provider, region, chip, deployment, commitment, accrued_on)
 ),
+prompts AS (
+  SELECT a.*, r.off, r.on_5m, r.on_1h, b.off - r.off AS off_beyond, b.on_5m - r.on_5m AS on_5m_beyond,
+    b.on_1h - r.on_1h AS on_1h_beyond,
+    coalesce(cache_read_tokens, 0) AS reads, coalesce(cache_write_5m_tokens, 0) AS writes_5m,
+    coalesce(cache_write_1h_tokens, 0) AS writes_1h,
+    greatest(coalesce(cache_read_tokens, 0) - b.above, 0) AS reads_beyond,
+    reads + coalesce(cache_read_audio_tokens, 0) + coalesce(cache_read_image_tokens, 0) AS before_writes,
+    greatest(before_writes + writes_1h - b.above, 0) - greatest(before_writes - b.above, 0) AS writes_1h_beyond,
+    greatest(before_writes + writes_1h + writes_5m - b.above, 0) - greatest(before_writes + writes_1h - b.above, 0) AS writes_5m_beyond
+  FROM attempts a LEFT JOIN rates r ON r.price_id = a.price_id AND a.cost_basis = 'token' AND a.price_state = 'priced'
+  LEFT JOIN rates b ON b.price_id = r.beyond_price_id
+),
+cached AS (
+  SELECT *, coalesce(fx_usd_per_unit, 1) AS fx,
+    -- What is not read from the cache has no saving; what has no rate has no known one.
+    CASE WHEN reads > 0 THEN reads::HUGEINT * off + CASE WHEN reads_beyond > 0 THEN reads_beyond::HUGEINT * off_beyond ELSE 0 END
+    END AS read_saved,
+    CASE WHEN writes_5m + writes_1h > 0 THEN
+      CASE WHEN writes_5m > 0 THEN writes_5m::HUGEINT * on_5m ELSE 0 END
+      + CASE WHEN writes_1h > 0 THEN writes_1h::HUGEINT * on_1h ELSE 0 END
+      + CASE WHEN writes_5m_beyond > 0 THEN writes_5m_beyond::HUGEINT * on_5m_beyond ELSE 0 END
+      + CASE WHEN writes_1h_beyond > 0 THEN writes_1h_beyond::HUGEINT * on_1h_beyond ELSE 0 END
+    END AS write_added
+  FROM prompts
+),
 cells AS (
-  SELECT accrued_on, provider, region, route, model, chip, tenant,
+  SELECT accrued_on, cost_basis, provider, region, route, model, model_family, chip, tenant, team, feature, environment,
+    service_tier, operation,
     count(*) FILTER (is_request) AS request_count,
     count(*) FILTER (is_attempt) AS attempt_count,
     count(*) FILTER (is_attempt AND status = 'error') AS error_count,
@@ -101,6 +170,7 @@ cells AS (
     CAST(coalesce(sum(all_output) FILTER (is_call), 0) AS BIGINT) AS output_tokens,
     CAST(coalesce(sum(all_input + all_output) FILTER (is_call), 0) AS BIGINT) AS total_tokens,
     CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
+    CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND is_priced), 0) AS BIGINT) AS priced_tokens,
     CAST(sum(all_input) FILTER (is_call AND input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
     CAST(sum(all_output) FILTER (is_call AND output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
     count(*) FILTER (is_attempt AND NOT is_priced) AS unpriced_count,
@@ -110,17 +180,26 @@ cells AS (
     sum(estimated_usd) AS estimated_usd,
     sum(saved_usd) AS saved_usd,
     sum(fallback_premium_usd) AS fallback_premium_usd,
+    count(*) FILTER (is_attempt AND is_retry) AS retry_count,
+    count(*) FILTER (is_attempt AND is_fallback) AS fallback_count,
+    sum(list_usd) FILTER (is_call) AS list_usd,
+    sum(effective_usd) FILTER (is_call AND status = 'error') AS failed_usd,
+    sum(effective_usd) FILTER (is_call AND status = 'cancelled') AS cancelled_usd,
+    sum(effective_usd) FILTER (is_call AND is_retry) AS retry_usd,
+    CAST(sum((read_saved * fx)::DECIMAL(38,0)) FILTER (is_call) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_read_saved_usd,
+    CAST(sum((write_added * fx)::DECIMAL(38,0)) FILTER (is_call) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_write_premium_usd,
     sum(CAST(effective_usd AS DECIMAL(38,12)) + coalesce(overhead_usd, 0)) FILTER (is_call) AS available_usd,
     bool_or(is_provisional OR coalesce(is_share_provisional, false)) AS is_provisional
-  FROM attempts
-  GROUP BY accrued_on, provider, region, route, model, chip, tenant
+  FROM cached
+  GROUP BY accrued_on, cost_basis, provider, region, route, model, model_family, chip, tenant, team, feature, environment,
+    service_tier, operation
 ),
 weighted AS (
   SELECT DISTINCT provider, region, chip, deployment, commitment, accrued_on, payer FROM running
 ),
 reserved AS (
   -- A tenant that reserved and sent nothing carries its part all the same.
-  SELECT p.accrued_on, p.provider, p.region, '(reserved)' AS route, d.model, p.chip, p.payer AS tenant,
+  SELECT p.accrued_on, p.provider, p.region, '(reserved)' AS route, d.model, d.model_family, p.chip, p.payer AS tenant,
     sum(CAST(p.overhead * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12))) AS available_usd,
     bool_or(d.is_provisional) AS is_provisional
   FROM pots p JOIN pool_days d USING (provider, region, chip, deployment, commitment, accrued_on)
@@ -149,19 +228,23 @@ rests AS (
   LEFT JOIN served USING (provider, region, chip, deployment, commitment, accrued_on)
 ),
 left_over AS (
-  SELECT accrued_on, provider, region, '(unallocated)' AS route, model, chip, NULL AS tenant,
+  SELECT accrued_on, provider, region, '(unallocated)' AS route, model, model_family, chip, NULL AS tenant,
     sum(rest_usd) AS available_usd, bool_or(is_provisional) AS is_provisional
   FROM rests WHERE is_uncarried OR rest_usd <> 0
-  GROUP BY accrued_on, provider, region, model, chip
+  GROUP BY accrued_on, provider, region, model, model_family, chip
+),
+rows AS (
+  FROM cells
+  UNION ALL BY NAME
+  SELECT *, 'gpu' AS cost_basis, 0 AS request_count, 0 AS attempt_count, 0 AS error_count, 0 AS gateway_cache_hit_count,
+    0 AS retry_count, 0 AS fallback_count, 0 AS input_tokens, 0 AS output_tokens, 0 AS total_tokens, 0 AS unpriced_tokens,
+    0 AS priced_tokens, 0 AS unpriced_count
+  FROM (FROM left_over UNION ALL BY NAME FROM reserved)
 )
-SELECT *,
+SELECT r.*, model_family AS family, developer, is_open_weights, is_locked_in,
   1 - unpriced_count / nullif(attempt_count, 0) AS priced_ratio,
-  1e6 * CAST(usage_usd AS DOUBLE) / nullif(total_tokens - unpriced_tokens, 0) AS usage_usd_per_mtok,
+  1e6 * CAST(usage_usd AS DOUBLE) / nullif(priced_tokens, 0) AS usage_usd_per_mtok,
   1e6 * CAST(input_usd AS DOUBLE) / nullif(priced_input_tokens, 0) AS input_usd_per_mtok,
   1e6 * CAST(output_usd AS DOUBLE) / nullif(priced_output_tokens, 0) AS output_usd_per_mtok,
-  1e6 * CAST(available_usd AS DOUBLE) / nullif(total_tokens - unpriced_tokens, 0) AS available_usd_per_mtok
-FROM cells
-UNION ALL BY NAME
-SELECT *, 0 AS request_count, 0 AS attempt_count, 0 AS error_count, 0 AS gateway_cache_hit_count,
-  0 AS input_tokens, 0 AS output_tokens, 0 AS total_tokens, 0 AS unpriced_tokens, 0 AS unpriced_count
-FROM (FROM left_over UNION ALL BY NAME FROM reserved)
+  1e6 * CAST(available_usd AS DOUBLE) / nullif(priced_tokens, 0) AS available_usd_per_mtok
+FROM rows r LEFT JOIN traits t ON t.known_as = coalesce(r.model_family, r.model)

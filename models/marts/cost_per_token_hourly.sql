@@ -32,6 +32,7 @@ cells AS (
     CAST(coalesce(sum(all_output) FILTER (is_call), 0) AS BIGINT) AS output_tokens,
     CAST(coalesce(sum(all_input + all_output) FILTER (is_call), 0) AS BIGINT) AS total_tokens,
     CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
+    CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND is_priced), 0) AS BIGINT) AS priced_tokens,
     CAST(sum(all_input) FILTER (is_call AND input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
     CAST(sum(all_output) FILTER (is_call AND output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
     count(*) FILTER (is_attempt AND NOT is_priced) AS unpriced_count,
@@ -46,7 +47,7 @@ cells AS (
 )
 SELECT *,
   1 - unpriced_count / nullif(attempt_count, 0) AS priced_ratio,
-  1e6 * CAST(usage_usd AS DOUBLE) / nullif(total_tokens - unpriced_tokens, 0) AS usage_usd_per_mtok,
+  1e6 * CAST(usage_usd AS DOUBLE) / nullif(priced_tokens, 0) AS usage_usd_per_mtok,
   1e6 * CAST(input_usd AS DOUBLE) / nullif(priced_input_tokens, 0) AS input_usd_per_mtok,
   1e6 * CAST(output_usd AS DOUBLE) / nullif(priced_output_tokens, 0) AS output_usd_per_mtok
 FROM cells

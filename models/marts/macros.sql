@@ -74,6 +74,12 @@ LEFT JOIN core.requests r USING (source, request_id, started_at)
 WHERE differs
 GROUP BY ALL ORDER BY abs(difference_usd) DESC, source, provider, model;
 
+-- usd_per_mtok: dollars per million tokens of any group, a ratio of sums; NULL where nothing has a price. Write
+-- usd_per_mtok(usage_usd, priced_tokens), or (available_usd, priced_tokens) to compare owned GPUs with an API.
+CREATE OR REPLACE MACRO usd_per_mtok(usd, tokens) AS (
+  1e6 * CAST(sum(usd) AS DOUBLE) / nullif(sum(tokens), 0)
+);
+
 -- share_so_far: part / whole of an amount, all whole numbers, rounded half-even; differences of growing parts sum to it.
 CREATE OR REPLACE MACRO share_so_far(amount, part, whole) AS (
   sign(amount)::HUGEINT * (

@@ -65,6 +65,8 @@ class PoolModel(Strict):
 
     model: str = Field(min_length=1)
     family: str = Field(min_length=1)
+    developer: str | None = None
+    is_open_weights: bool | None = None
 
 
 class GpuSheet(Strict):

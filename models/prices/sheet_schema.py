@@ -185,11 +185,14 @@ class Model(Strict):
     """A model as the provider serves it.
 
     Without `prices` it adds names to a model that another sheet of the provider prices. `checked_on` is the day on
-    which its prices were last read, where that is not the sheet's.
+    which its prices were last read, where that is not the sheet's. `developer` and `is_open_weights` are for models
+    that data/aliases/families.yml does not know, such as one's own.
     """
 
     model: str = Field(min_length=1)
     family: str | None = None
+    developer: str | None = None
+    is_open_weights: bool | None = None
     aliases: tuple[Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)], ...] = ()
     checked_on: Instant | None = None
     prices: tuple[Entry, ...] = ()

@@ -7,7 +7,7 @@ from models.schemas.mart_cost_per_token_hourly import cost_columns
 TABLE = Table(
     schema="mart",
     name="cost_per_token_daily",
-    grain="One row per accrued_on x provider x region x route x model x chip x tenant, and one (unallocated) row per pool-day without traffic",
+    grain="One row per accrued_on x cost_basis x provider x region x route x model x chip x tenant x team x feature x environment x service_tier x operation, and one (unallocated) row per pool-day without traffic",
     columns=(
         Column(
             name="accrued_on",
@@ -15,7 +15,68 @@ TABLE = Table(
             comment="Business date in the reporting zone; the partition",
             required=True,
         ),
+        Column(
+            name="cost_basis",
+            dtype=pl.String,
+            comment="gpu (an owned pool) or token (an API); NULL on rows of before this column",
+            one_of=("gpu", "token"),
+        ),
+        Column(
+            name="family",
+            dtype=pl.String,
+            comment="Weights shared across providers; NULL when no sheet knows the model",
+        ),
+        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
+        Column(
+            name="is_open_weights",
+            dtype=pl.Boolean,
+            comment="Whether anybody may serve the weights; NULL: not known",
+        ),
+        Column(
+            name="is_locked_in",
+            dtype=pl.Boolean,
+            comment="Whether nobody else could serve the model: closed weights, and no other provider that the sheets have a price of; NULL: not known",
+        ),
+        Column(name="team", dtype=pl.String, comment="Team"),
+        Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag"),
+        Column(name="environment", dtype=pl.String, comment="Environment, by tag"),
+        Column(name="service_tier", dtype=pl.String, comment="Served tier: default, batch, priority, ..."),
+        Column(name="operation", dtype=pl.String, comment="Kind of call: chat, embedding, ..."),
         *cost_columns(),
+        Column(
+            name="retry_count",
+            dtype=pl.Int64,
+            comment="Attempts after the first of their request, fallbacks excluded",
+        ),
+        Column(name="fallback_count", dtype=pl.Int64, comment="Attempts to which the router fell back"),
+        Column(
+            name="list_usd",
+            dtype=USD,
+            comment="usage_usd at list prices: what is above usage_usd is what contracts save",
+        ),
+        Column(
+            name="failed_usd", dtype=USD, comment="Part of usage_usd: attempts that failed; NULL: none cost"
+        ),
+        Column(
+            name="cancelled_usd",
+            dtype=USD,
+            comment="Part of usage_usd: attempts that their caller broke off; NULL: none",
+        ),
+        Column(
+            name="retry_usd",
+            dtype=USD,
+            comment="Part of usage_usd: attempts after the first of their request, fallbacks excluded; a failed one is in failed_usd as well. NULL: none",
+        ),
+        Column(
+            name="cache_read_saved_usd",
+            dtype=USD,
+            comment="What reads from the provider's prompt cache would have cost more as plain input, at the rates of their price cards; NULL: no reads, or no rate. Shown apart, in no sum",
+        ),
+        Column(
+            name="cache_write_premium_usd",
+            dtype=USD,
+            comment="What writes to the prompt cache cost more than plain input; part of usage_usd. NULL: no writes, or no rate",
+        ),
         Column(
             name="available_usd",
             dtype=USD,
@@ -33,6 +94,20 @@ TABLE = Table(
             required=True,
         ),
     ),
-    key=("accrued_on", "provider", "region", "route", "model", "chip", "tenant"),
+    key=(
+        "accrued_on",
+        "cost_basis",
+        "provider",
+        "region",
+        "route",
+        "model",
+        "chip",
+        "tenant",
+        "team",
+        "feature",
+        "environment",
+        "service_tier",
+        "operation",
+    ),
     partition="accrued_on",
 )

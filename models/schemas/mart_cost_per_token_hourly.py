@@ -39,6 +39,11 @@ def cost_columns() -> tuple[Column, ...]:
         Column(name="total_tokens", dtype=pl.Int64, comment="All classes", required=True),
         Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens of unpriced attempts", required=True),
         Column(
+            name="priced_tokens",
+            dtype=pl.Int64,
+            comment="Tokens of priced and free attempts: the divisor of a rate, as in usd_per_mtok(usage_usd, priced_tokens)",
+        ),
+        Column(
             name="priced_input_tokens",
             dtype=pl.Int64,
             comment="Input tokens that input_usd covers: the divisor of input_usd_per_mtok, so that cells roll up",

@@ -107,6 +107,13 @@ RESERVED_TIERS = ("provisioned", "reserved", "provisioned_throughput", "ptu", "g
 GLOBAL_REGION = "global"
 PLACED_PROVIDERS = ("gcp.vertex_ai",)
 """Providers of which every call is made at a place that its address names, `global` being one of them."""
+SAME_TAGS: dict[str, tuple[str, ...]] = {
+    "environment": (
+        "environment", "deployment.environment.name", "deployment.environment", "langfuse.environment", "env",
+    ),
+    "feature": ("feature", "feature.name", "feature_name"),
+}  # fmt: skip
+"""A tag that has one name in marts, and the names that logs give it."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
 

@@ -3,6 +3,7 @@
 import polars as pl
 
 from models.costs.allocation import allocate_requests
+from models.costs.asked import with_asked
 from models.costs.token_costs import price_requests
 from models.costs.weights import load_weights
 from models.finance.restatements import restate_requests
@@ -33,7 +34,7 @@ STEP = Step(
 def compute(inputs: Inputs, window: Window) -> Frames:
     """Split the dollars of ready replicas over the attempts on them, and price all others by their tokens."""
     project = inputs.project
-    on_pools, others = pooled(inputs, attempts(inputs, window))
+    on_pools, others = pooled(inputs, with_asked(attempts(inputs, window)))
     token_rows = token_costs(inputs, window, others)
     gpu_rows = allocate_requests(
         on_pools.lazy(),

@@ -6,7 +6,14 @@ from pipelines.steps.inputs import Inputs
 
 STEP = Step(
     table="mart.cost_per_token_daily",
-    reads=("core.request_costs", "core.pool_hours", "core.other_charges", "ref.allocation_rules"),
+    reads=(
+        "core.request_costs",
+        "core.pool_hours",
+        "ref.allocation_rules",
+        "ref.families",
+        "ref.model_families",
+        "ref.token_prices",
+    ),
 )
 
 

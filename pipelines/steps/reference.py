@@ -12,6 +12,7 @@ from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.contracts import load_contracts
 from models.prices.deployments import load_deployments
+from models.prices.families import families
 from models.prices.fx import load_fx
 from models.prices.gpu_book import gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
@@ -32,6 +33,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         "ref.models": model_aliases(tokens),
         "ref.pool_models": pool_models(gpus),
         "ref.chips": chips(),
+        "ref.families": families(tokens, gpus),
         "ref.token_prices": token_book(tokens, contracts),
         "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
         "ref.commitments": commitments,

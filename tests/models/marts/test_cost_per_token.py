@@ -243,3 +243,113 @@ def test_of_several_rules_of_a_pool_the_last_counts_and_one_may_leave_idle_unall
 def test_an_unknown_mart_is_refused_by_name():
     with pytest.raises(ConfigurationError, match=r"nonsense\.sql"):
         mart_sql("nonsense")
+
+
+RATES = {"input_uncached": 4, "cache_read": 1, "cache_write_5m": 5, "cache_write_1h": 8}
+"""Picodollars a token of a card."""
+
+
+def card(price_id, rates, **changes):
+    return [
+        {
+            "price_id": price_id, "meter": meter, "provider": "openai", "model": "gpt", "service_tier": "default",
+            "priced_at": "started", "layer": "list", "unit": "token", "picodollars_per_unit": rate, "is_rounded": False,
+            "valid_from": utc("2026-01-01T00:00"), "known_from": utc("2026-01-01T00:00"), "sheet_version": "1",
+            "sheet_path": "s.yml", "source_url": "https://example.com",
+        } | changes
+        for meter, rate in rates.items()
+    ]  # fmt: skip
+
+
+def test_what_the_prompt_cache_saves_is_at_the_rates_of_the_card_and_beyond_its_threshold():
+    con = open_warehouse()
+    beyond = {meter: 2 * rate for meter, rate in RATES.items()}
+    insert(
+        con,
+        "ref.token_prices",
+        [
+            *card("flat", RATES),
+            *card("graduated", RATES, beyond_price_id="high"),
+            *card("high", beyond, above_input_tokens=100),
+            *card("no cache", {"input_uncached": 4}),
+        ],
+    )
+    usage = {"cache_read_tokens": 90, "cache_write_1h_tokens": 20, "cache_write_5m_tokens": 5}
+    rows = [
+        attempt("a", NOON, DAY, price_id="flat", tenant="a", effective_usd=Decimal(1), **usage),
+        attempt("b", NOON, DAY, price_id="graduated", tenant="b", effective_usd=Decimal(1), **usage),
+        attempt("c", NOON, DAY, price_id="no cache", tenant="c", effective_usd=Decimal(1), cache_read_tokens=9),
+        attempt("d", NOON, DAY, price_id="flat", tenant="d", effective_usd=Decimal(1), input_uncached_tokens=9),
+        attempt(
+            "e", NOON, DAY, price_id="flat", tenant="e", effective_usd=Decimal(1), cache_read_tokens=10,
+            fx_usd_per_unit=Decimal("1.5"),
+        ),
+    ]  # fmt: skip
+    insert(con, "core.request_costs", rows)
+
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS).sort("tenant")
+
+    # Graduated: 90 reads and 10 of the 20 writes lie below 100 tokens; the rest costs twice as much.
+    assert daily["cache_read_saved_usd"].to_list() == [
+        picodollars(90 * 3), picodollars(90 * 3), None, None, picodollars(45),
+    ]  # fmt: skip
+    assert daily["cache_write_premium_usd"].to_list() == [
+        picodollars(20 * 4 + 5 * 1), picodollars(10 * 4 + 10 * 8 + 5 * 2), None, None, None,
+    ]  # fmt: skip
+
+
+def test_rows_say_who_asked_what_was_retried_and_who_else_could_serve_it():
+    con = open_warehouse()
+    insert(
+        con,
+        "ref.families",
+        [
+            {"stem": "gpt-", "is_prefix": True, "developer": "openai", "is_open_weights": False, "sheet_path": "s"},
+            {"stem": "gpt-oss", "is_prefix": True, "developer": "openai", "is_open_weights": True, "sheet_path": "s"},
+        ],
+    )  # fmt: skip
+    one = {"model": "gpt-5", "model_family": "gpt-5"}
+    two = {"model": "gpt-4o", "model_family": "gpt-4o"}
+    insert(
+        con,
+        "ref.token_prices",
+        [
+            *card("p5", RATES, **one),
+            *card("r5", RATES, provider="openrouter", **one),
+            *card("p4", RATES, **two),
+            *card("q4", RATES, provider="azure.ai.openai", **two),
+        ],
+    )
+    asked = {"team": "web", "feature": "chat", "environment": "production", "operation": "chat"}
+    costs = {"effective_usd": Decimal(1), "list_usd": Decimal(2), "output_text_tokens": 10}
+    rows = [
+        attempt("a", NOON, DAY, status="error", **one, **asked, **costs),
+        attempt("b", NOON, DAY, attempt_no=2, logical_request_id="a", **one, **asked, **costs),
+        attempt("c", NOON, DAY, attempt_no=2, is_fallback=True, logical_request_id="x", **two, **costs),
+        attempt("d", NOON, DAY, status="cancelled", service_tier="batch", model="gpt-oss-20b", **costs),
+        attempt("e", NOON, DAY, model="mystery", **costs),
+    ]
+    insert(con, "core.request_costs", rows)
+
+    daily = fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **DAYS).sort("model")
+
+    names = ["model", "family", "developer", "is_open_weights", "is_locked_in", "team", "service_tier"]
+    assert daily.select(names).rows() == [
+        ("gpt-4o", "gpt-4o", "openai", False, False, None, None),
+        ("gpt-5", "gpt-5", "openai", False, True, "web", None),
+        ("gpt-oss-20b", None, "openai", True, False, None, "batch"),
+        ("mystery", None, None, None, None, None, None),
+    ]
+    measures = ["failed_usd", "cancelled_usd", "retry_usd", "retry_count", "fallback_count", "list_usd"]
+    assert daily.select(measures).rows() == [
+        (None, None, None, 0, 1, 2),
+        (1, None, 1, 1, 0, 4),
+        (None, 1, None, 0, 0, 2),
+        (None, None, None, 0, 0, 2),
+    ]  # fmt: skip
+    rate = "SELECT is_open_weights, usd_per_mtok(usage_usd, priced_tokens) FROM mart.cost_per_token_daily"
+    assert con.execute(f"{rate} GROUP BY ALL ORDER BY 1").fetchall() == [
+        (False, 1e5),
+        (True, 1e5),
+        (None, 1e5),
+    ]
