@@ -69,3 +69,17 @@ class BillSettings(Strict):
             self.unexplained_ratio if own.unexplained_ratio is None else own.unexplained_ratio,
             self.unexplained_usd if own.unexplained_usd is None else own.unexplained_usd,
         )
+
+
+class OutcomeSettings(Strict):
+    """Below which share of covered tasks a cost per task is refused."""
+
+    least_coverage_percent: Annotated[float, Field(ge=0, le=100)] = 90
+
+
+class ScoreboardSettings(Strict):
+    """Which model each route is held against: `provider/model`, `*` for every route that is not named."""
+
+    references: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*/.+$")]] = Field(
+        default_factory=dict
+    )

@@ -20,6 +20,7 @@ from models.samples.calls import day_of_calls
 from models.samples.fleet_calls import day_of_fleet_calls
 from models.samples.litellm_rows import litellm_lines
 from models.samples.otel_rows import DIRECT_SHARE, direct_calls, otel_lines, sdk_copies
+from models.samples.outcomes import day_of_outcomes
 from models.samples.replicas import background_lives, event_rows
 from models.samples.tally import Tally
 from models.samples.traffic import calls_per_day, generator
@@ -86,6 +87,7 @@ def write_fleet(
         alone = direct_calls(day, number=number, count=direct, seed=seed)
         spans = pl.concat([seen.select(_SDK_COLUMNS), alone.select(_SDK_COLUMNS)])
         _write_lines(folder / f"landing/sdk/{day}.jsonl", [otel_lines(spans, rng=generator(seed, number, 3))])
+        _write_table(folder / "landing" / "outcomes" / str(day), day_of_outcomes(calls), turn=1)
         requests = day_of_fleet_calls(lives, day, number=number, count=owned, seed=seed)
         _write_fleet_day(folder, day, number, days, requests, tally)
         tally.add_day(count, calls=calls, seen=seen, alone=alone, requests=requests)

@@ -20,7 +20,13 @@ from models.importers import importers
 from models.schemas import table
 from models.yaml_values import LARGEST
 from pipelines import masking
-from pipelines.limits import BillSettings, ColdStartSettings, CompletenessSettings
+from pipelines.limits import (
+    BillSettings,
+    ColdStartSettings,
+    CompletenessSettings,
+    OutcomeSettings,
+    ScoreboardSettings,
+)
 from pipelines.sources.spec import KINDS, Api
 
 SETTINGS_FILE = "nanodollar.toml"
@@ -336,6 +342,8 @@ class Settings(_Section):
     policies: PolicySettings = PolicySettings()
     gpu: GpuSettings = GpuSettings()
     finance: FinanceSettings = FinanceSettings()
+    outcomes: OutcomeSettings = OutcomeSettings()
+    scoreboard: ScoreboardSettings = ScoreboardSettings()
     landing: LandingSettings = LandingSettings()
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()

@@ -22,7 +22,8 @@ def delays(asked: pl.DataFrame, states: pl.LazyFrame, starts: pl.DataFrame) -> p
         starts: as `observed_starts` returns them.
 
     Returns:
-        `replica_id, requested_at` of the start, `waited_seconds, is_abandoned, caller, ttft_seconds, row`.
+        `replica_id, requested_at` of the start, `waited_seconds, is_abandoned, caller, tenant, team, ttft_seconds,
+        row`.
     """
     ready = _ready_steps(states)
     waits = (
@@ -70,6 +71,7 @@ def delays(asked: pl.DataFrame, states: pl.LazyFrame, starts: pl.DataFrame) -> p
             "waited_seconds",
             "is_abandoned",
             "caller",
+            *("tenant", "team"),
             "ttft_seconds",
             "row",
         )
@@ -159,6 +161,7 @@ def attempts(requests: pl.LazyFrame, states: pl.LazyFrame, starts: pl.DataFrame)
             "queue_seconds",
             ((pl.col("status") != "ok") & pl.col("first_token_at").is_null()).alias("is_abandoned"),
             caller.alias("caller"),
+            *("tenant", "team"),
             first_token.alias("ttft_seconds"),
         )
         .collect()

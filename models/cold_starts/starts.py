@@ -8,6 +8,7 @@ from models.cold_starts.causes import with_causes
 from models.cold_starts.delays import attempts, delay_totals, delays, ready_counts
 from models.cold_starts.inferred import inferred_starts
 from models.cold_starts.observed import observed_starts
+from models.cold_starts.waits import start_waits
 from models.periods import business_day_of
 from models.schemas import table
 
@@ -20,8 +21,8 @@ def cold_starts(
     time_zone: str,
     from_on: date,
     to_on: date,
-) -> pl.DataFrame:
-    """Return the rows of `mart.cold_starts` whose start was asked for on a business day in [from_on, to_on).
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the rows of `mart.cold_starts` and `mart.cold_start_waits` of starts on business days in [from_on, to_on).
 
     A start counts whole on the day on which it was asked for, however late it is ready: over all days, the dollars
     of ready, cancelled and pending starts sum to `core.pool_hours.starting_usd`. Deployments without lifecycle events
@@ -41,13 +42,15 @@ def cold_starts(
     inferred = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
     starts = _on_days(seen, time_zone=time_zone, from_on=from_on, to_on=to_on)
     asked = attempts(requests, states, starts)
-    rows = delay_totals(delays(asked, states, starts), asked, ready_counts(starts, states))
+    waits = delays(asked, states, starts)
+    rows = delay_totals(waits, asked, ready_counts(starts, states))
     rows = with_causes(rows, events, asked).with_columns(pl.lit(value=False).alias("is_inferred"))
     mart = table("mart.cold_starts")
     days = _on_days(inferred, time_zone=time_zone, from_on=from_on, to_on=to_on)
-    return pl.concat(mart.conform(part.lazy(), fill=True).collect() for part in (rows, days)).sort(
+    told = pl.concat(mart.conform(part.lazy(), fill=True).collect() for part in (rows, days)).sort(
         "requested_at", "replica_id"
     )
+    return told, start_waits(told, waits)
 
 
 def _told_apart(states: pl.LazyFrame, events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:

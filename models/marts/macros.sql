@@ -80,6 +80,12 @@ CREATE OR REPLACE MACRO usd_per_mtok(usd, tokens) AS (
   1e6 * CAST(sum(usd) AS DOUBLE) / nullif(sum(tokens), 0)
 );
 
+-- usd_per_outcome: dollars for a task over any group of rows of mart.cost_per_outcome; NULL where fewer tasks are
+-- covered than the project asks for. Write usd_per_outcome(covered_usd, covered_count, outcome_count, least_coverage_ratio).
+CREATE OR REPLACE MACRO usd_per_outcome(usd, covered, outcomes, least) AS (
+  CASE WHEN sum(covered) >= max(least) * sum(outcomes) THEN CAST(sum(usd) AS DOUBLE) / nullif(sum(covered), 0) END
+);
+
 -- share_so_far: part / whole of an amount, all whole numbers, rounded half-even; differences of growing parts sum to it.
 CREATE OR REPLACE MACRO share_so_far(amount, part, whole) AS (
   sign(amount)::HUGEINT * (

@@ -17,10 +17,20 @@ SPEND_COMPONENTS = {
 }
 """What spend is made of, corrections apart: the words of `spend()`."""
 
+FIGURE_CLASSES = {
+    "measured": "units that the provider or the cluster counted, at a published price",
+    "provider_reported": "what the provider says that it charged",
+    "contracted": "units that were counted, at a price or an amount that was agreed",
+    "allocated": "a share of a GPU bill, by a named rule",
+    "estimated": "units that nobody counted, at a published price",
+    "projected": "what has not happened yet: mart.spend_forecast alone",
+}
+"""How a figure is known, the surest first."""
+
 TABLE = Table(
     schema="mart",
     name="spend_daily",
-    grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x service_tier: the whole spend, corrections apart",
+    grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x service_tier x figure_class: the whole spend, corrections apart",
     columns=(
         Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
         Column(
@@ -40,6 +50,12 @@ TABLE = Table(
         Column(name="tenant", dtype=pl.String, comment="Paying tenant; NULL where nobody's request is behind it"),
         Column(name="team", dtype=pl.String, comment="Team; NULL where none is known"),
         Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        Column(
+            name="figure_class",
+            dtype=pl.String,
+            comment="How the dollars are known; NULL where there are none. A total's share of each says how sure it is",
+            one_of=tuple(FIGURE_CLASSES),
+        ),
         Column(name="attempt_count", dtype=pl.Int64, comment="Attempts that began", required=True),
         Column(name="input_tokens", dtype=pl.Int64, comment="All input classes", required=True),
         Column(
@@ -53,7 +69,7 @@ TABLE = Table(
     ),
     key=(
         "accrued_on", "component", "provider", "region", "route", "deployment", "commitment", "model", "chip", "tenant",
-        "team", "service_tier",
+        "team", "service_tier", "figure_class",
     ),
     partition="accrued_on",
 )  # fmt: skip

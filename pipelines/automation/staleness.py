@@ -33,7 +33,7 @@ by_hour AS (
          least(max(greatest(touched_hour, last_finished_at)), touched_hour + to_seconds($longest)) AS reaches_to
   -- What was taken out again has hours, and no file.
   FROM ops.file_hours h LEFT JOIN ops.landed_files f USING (file_hash, source)
-  -- A count changes no fact.
+  -- A count changes no fact, and an outcome none.
   WHERE f.source_kind IS NULL OR NOT f.source_kind = ANY($counters)
   GROUP BY touched_hour
 ),
@@ -100,7 +100,7 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
             "longest": LONGEST_ATTEMPT.total_seconds(),
             "gap": SPAN_GAP.total_seconds(),
             "lifecycle": kinds_of("raw.replica_events"),
-            "counters": kinds_of("raw.usage_counters"),
+            "counters": [*kinds_of("raw.usage_counters"), *kinds_of("raw.outcomes")],
             "facts": facts,
             "table_count": len(facts),
             "first": first,

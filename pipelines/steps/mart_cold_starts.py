@@ -21,6 +21,7 @@ FROM mart.cold_starts WHERE outcome = 'pending'
 
 STEP = Step(
     table="mart.cold_starts",
+    also=("mart.cold_start_waits",),
     reads=(
         Read("core.requests", before=START_LOOKBACK, after=LONGEST_WAIT),
         Read("core.replica_states", before=START_LOOKBACK, after=LONGEST_WAIT),
@@ -45,7 +46,7 @@ def compute(inputs: Inputs, window: Window) -> Frames:
         "OR life_started_at >= $start AND life_started_at < $end",
         span,
     )
-    rows = cold_starts(
+    starts, waits = cold_starts(
         with_deployments(events.lazy()),
         states.lazy(),
         waiting_requests(inputs, **around).lazy(),
@@ -53,4 +54,4 @@ def compute(inputs: Inputs, window: Window) -> Frames:
         from_on=window.from_on,
         to_on=window.to_on,
     )
-    return {STEP.table: rows}
+    return {STEP.table: starts, "mart.cold_start_waits": waits}

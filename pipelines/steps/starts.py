@@ -14,6 +14,7 @@ LONGEST_WAIT = timedelta(hours=1)
 _WAITING = (
     "source", "request_id", "replica_id", "route", "provider", "region", "served_model", "started_at",
     "first_token_at", "finished_at", "queue_seconds", "status", "user_id", "api_key_id", "tenant",
+    "team",
     "is_gateway_cache_hit",
 )  # fmt: skip
 """What tells of a request whether it waited for a replica."""

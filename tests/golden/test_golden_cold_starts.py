@@ -92,7 +92,7 @@ def settle(happened, attempts=(), *, prices=SIX_DOLLARS, from_on=ON, to_on=None,
     requests = table("core.requests").frame(attempts).lazy()
     states = replica_states(lifecycle, **known, **window)
     pools = pool_hours(lifecycle, states.lazy(), requests, **known, **window)
-    starts = cold_starts(
+    starts, _ = cold_starts(
         lifecycle,
         states.lazy(),
         requests,
@@ -325,7 +325,7 @@ def bursts(happened, attempts=(), *, prices=SIX_DOLLARS):
         lifecycle, prices=prices.lazy(), as_known_at=datetime(2026, 12, 1, tzinfo=UTC), **window
     ).lazy()
     days = {"time_zone": "UTC", "from_on": start.date(), "to_on": date(2026, 11, 22)}
-    starts = cold_starts(lifecycle, states, table("core.requests").frame(attempts).lazy(), **days)
+    starts, _ = cold_starts(lifecycle, states, table("core.requests").frame(attempts).lazy(), **days)
     return cold_start_bursts(starts, prices=prices, **days)
 
 

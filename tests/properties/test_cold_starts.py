@@ -127,12 +127,15 @@ def test_dollars_of_starts_are_the_pools_over_all_days(fleet, time_zone):
     states = replica_states(events.lazy(), **known, **window)
     pools = pool_hours(events.lazy(), states.lazy(), attempts.lazy(), **known, **window)
     # Day by day, as partitions are made.
-    starts = pl.concat(
-        cold_starts(
-            events.lazy(), states.lazy(), attempts.lazy(), time_zone=time_zone,
-            from_on=date(2026, 11, day), to_on=date(2026, 11, day + 1),
-        )
-        for day in (20, 21)
+    starts, waits = (
+        pl.concat(parts)
+        for parts in zip(*(
+            cold_starts(
+                events.lazy(), states.lazy(), attempts.lazy(), time_zone=time_zone,
+                from_on=date(2026, 11, day), to_on=date(2026, 11, day + 1),
+            )
+            for day in (20, 21)
+        ), strict=True)
     )  # fmt: skip
     assert starts.select("replica_id", "requested_at").is_duplicated().sum() == 0
 
@@ -148,6 +151,15 @@ def test_dollars_of_starts_are_the_pools_over_all_days(fleet, time_zone):
     assert starts.filter("is_inferred")["start_usd"].drop_nulls().is_empty()
     assert starts["delayed_request_count"].sum() <= attempts.height
     assert (starts["abandoned_request_count"] <= starts["delayed_request_count"]).all()
+
+    # Who waited: the parts of a start are the start, and each request that waited is in one part.
+    parts = waits.group_by("replica_id", "requested_at").agg(
+        pl.col("start_usd").sum(), pl.col("request_count").sum(), pl.col("is_waited").any()
+    )
+    both = starts.join(parts, on=["replica_id", "requested_at"], how="left", suffix="_parts")
+    assert (both["start_usd"].fill_null(0) == both["start_usd_parts"]).all()
+    assert (both["delayed_request_count"] == both["request_count"]).all()
+    assert (both["is_waited"] == (both["delayed_request_count"] > 0)).all()
 
 
 def dollars(frame, column):

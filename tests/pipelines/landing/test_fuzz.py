@@ -183,6 +183,15 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
         }
         for n in range(12)
     ],
+    "outcomes": [
+        {
+            "session_id": f"s-{n}",
+            "outcome": "ticket",
+            "finished_at": f"2026-11-02T09:{n:02}:00Z",
+            "is_success": True,
+        }
+        for n in range(12)
+    ],
     "bedrock_invocation_log": [
         {
             "schemaType": "ModelInvocationLog",

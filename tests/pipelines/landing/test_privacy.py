@@ -223,6 +223,10 @@ def records(kind: str) -> list[dict[str, Any]]:
     if kind == "usage_counters":
         span = {"started_at": "2026-11-02T09:00:00Z", "finished_at": "2026-11-02T10:00:00Z"}
         return [span | {"provider": "p", "request_count": 1, "api_key_id": KEY, "prompt": PROMPT}]
+    if kind == "outcomes":
+        return [
+            {"session_id": "s", "outcome": "ticket", "finished_at": "2026-11-02T09:00:00Z", "prompt": PROMPT}
+        ]
     if kind == "voyage_response":
         return [
             BESIDE
@@ -270,6 +274,7 @@ _NAMES = {
     "data_region", "external_user", "workspace_id", "upstream_id",
     "parent_observation_id", "parentObservationId", "uuid", "agentId", "cwd",
     "created_by", "recordId", "key", "cluster", "serviceTier", "object", "status", "error", "counter", "project",
+    "outcome", "outcome_id",
 }  # fmt: skip
 
 

@@ -1,0 +1,66 @@
+-- One row per finished_on x outcome x tenant x team x feature x environment: what finished tasks cost
+--
+-- A task costs what its session cost since the look-back began until the day on which it ended; a session that led to
+-- several tasks is cut among them in equal parts, so that no dollar stands in two. A task is covered where its session is
+-- known and every attempt of it has a price. A ratio over tasks of which too few are covered is refused.
+WITH tasks AS (
+  SELECT *, CAST(timezone($zone, finished_at) AS DATE) AS finished_on FROM (
+    SELECT * FROM raw.outcomes
+    WHERE finished_at >= $early AND finished_at < $late
+    QUALIFY row_number() OVER (
+      PARTITION BY source, dedupe_key ORDER BY ingested_at DESC, file_hash DESC, line_number DESC, record_number DESC
+    ) = 1
+  )
+),
+wanted AS (
+  SELECT DISTINCT session_id FROM tasks WHERE finished_on >= $from_on AND finished_on < $to_on
+),
+numbered AS (
+  SELECT *, row_number() OVER (PARTITION BY session_id ORDER BY finished_at, source, dedupe_key) AS place,
+    count(*) OVER (PARTITION BY session_id) AS task_count
+  FROM tasks SEMI JOIN wanted USING (session_id)
+),
+spent AS (
+  SELECT session_id, arg_max(tenant, usage_usd) AS tenant, arg_max(team, usage_usd) AS team,
+    arg_max(feature, usage_usd) AS feature, arg_max(environment, usage_usd) AS environment,
+    CAST(sum(usage_usd) * 1000000000000 AS HUGEINT) AS picodollars, sum(total_tokens) AS tokens,
+    sum(attempt_count) AS attempts, sum(unpriced_count) AS unpriced
+  FROM mart.cost_per_session SEMI JOIN wanted USING (session_id)
+  WHERE accrued_on >= $early_on AND accrued_on < $to_on
+  GROUP BY session_id
+),
+costed AS (
+  SELECT t.finished_on, t.outcome, coalesce(t.tenant, s.tenant) AS tenant, s.team, s.feature, s.environment, t.is_success,
+    t.value_usd, s.session_id IS NOT NULL AS is_known,
+    s.session_id IS NOT NULL AND s.unpriced = 0 AND s.picodollars IS NOT NULL AS is_covered,
+    share_so_far(s.picodollars, t.place, t.task_count) - share_so_far(s.picodollars, t.place - 1, t.task_count) AS part,
+    share_so_far(s.tokens, t.place, t.task_count) - share_so_far(s.tokens, t.place - 1, t.task_count) AS token_part,
+    share_so_far(s.attempts, t.place, t.task_count) - share_so_far(s.attempts, t.place - 1, t.task_count) AS attempt_part
+  FROM numbered t LEFT JOIN spent s USING (session_id)
+  WHERE t.finished_on >= $from_on AND t.finished_on < $to_on
+),
+cells AS (
+  SELECT finished_on, outcome, tenant, team, feature, environment,
+    count(*) AS outcome_count,
+    count(*) FILTER (is_success) AS success_count,
+    count(*) FILTER (is_covered) AS covered_count,
+    count(*) FILTER (is_covered AND is_success) AS covered_success_count,
+    count(*) FILTER (NOT is_known) AS unknown_session_count,
+    CAST(sum(attempt_part) FILTER (is_known) AS BIGINT) AS attempt_count,
+    CAST(sum(token_part) FILTER (is_known) AS BIGINT) AS total_tokens,
+    CAST(sum(part) FILTER (is_known) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS usage_usd,
+    CAST(sum(part) FILTER (is_covered) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS covered_usd,
+    sum(value_usd) AS value_usd
+  FROM costed GROUP BY ALL
+)
+SELECT *, covered_count / outcome_count AS coverage_ratio, $least_ratio AS least_coverage_ratio,
+  CASE WHEN covered_count >= $least_ratio * outcome_count
+    THEN CAST(covered_usd AS DOUBLE) / nullif(covered_count, 0) END AS usd_per_outcome,
+  CASE WHEN covered_count >= $least_ratio * outcome_count
+    THEN CAST(covered_usd AS DOUBLE) / nullif(covered_success_count, 0) END AS usd_per_success,
+  CASE WHEN covered_count < $least_ratio * outcome_count THEN
+      format('{:,} of {:,} tasks are covered, less than {:.0f}%: {:,} name a session that no log has, {:,} have calls without a price',
+        covered_count, outcome_count, 100 * $least_ratio, unknown_session_count,
+        outcome_count - covered_count - unknown_session_count)
+    WHEN covered_success_count = 0 THEN 'no task was done' END AS refused_reason
+FROM cells
