@@ -332,3 +332,62 @@ WHERE CASE WHEN view IN ('booked', 'corrected') THEN usd <> 0
     ELSE error('spend() knows the views booked and corrected: write spend(from_on, to_on, ''booked'').') END
   AND spent_on >= CAST(from_on AS DATE) AND spent_on < CAST(to_on AS DATE)
 GROUP BY ALL;
+
+-- price_history: the dated rates of the models that were used, one row per rate, with the rate before it. A change_ratio
+-- of 0.1 is 10 % dearer. Rates are those of the default tier unless another was used; corrected entries are left out.
+CREATE OR REPLACE MACRO price_history() AS TABLE
+WITH used AS (
+  SELECT provider, model, coalesce(service_tier, 'default') AS service_tier, min(accrued_on) AS first_used_on,
+    max(accrued_on) AS last_used_on, sum(total_tokens) AS tokens
+  FROM mart.cost_per_token_daily WHERE cost_basis = 'token' GROUP BY ALL
+),
+rates AS (
+  SELECT p.provider, p.model, p.model_family AS family, p.region, p.service_tier, p.above_input_tokens, p.schedule, p.layer,
+    p.contract, p.meter, p.valid_from, p.valid_to, p.known_from, coalesce(p.currency, 'USD') AS currency, p.rate_per_mtok,
+    lag(p.rate_per_mtok) OVER (
+      PARTITION BY p.provider, p.model, p.region, p.service_tier, p.above_input_tokens, p.schedule, p.layer, p.contract, p.meter
+      ORDER BY p.valid_from, p.known_from
+    ) AS before_rate_per_mtok,
+    u.first_used_on, u.last_used_on, u.tokens, p.source_url
+  FROM ref.token_prices p JOIN used u USING (provider, model, service_tier)
+  WHERE p.unit = 'token' AND p.known_to IS NULL AND p.rate_per_mtok IS NOT NULL AND NOT coalesce(p.is_assumed, false)
+)
+SELECT *, CAST(rate_per_mtok AS DOUBLE) / nullif(CAST(before_rate_per_mtok AS DOUBLE), 0) - 1 AS change_ratio
+FROM rates ORDER BY provider, model, service_tier, region, above_input_tokens, schedule, layer, contract, meter, valid_from;
+
+-- what_if: what the calls of a route would have cost, had another model at another provider served them at its list
+-- prices of each day, token for token. A class without a rate costs what plain input, or output, costs; unpriced_tokens
+-- had no price as they were served, and are in both sides' tokens and in the what-if alone.
+CREATE OR REPLACE MACRO what_if(moved_route, to_provider, to_model, from_on, to_on) AS TABLE
+WITH calls AS (
+  SELECT accrued_on, provider, model, sum(request_count) AS request_count, sum(total_tokens) AS total_tokens,
+    sum(unpriced_tokens) AS unpriced_tokens, sum(available_usd) AS available_usd, sum(estimated_usd) AS estimated_usd,
+    sum(coalesce(input_uncached_tokens, 0) + coalesce(audio_input_tokens, 0) + coalesce(image_input_tokens, 0)
+      + coalesce(video_input_tokens, 0) + coalesce(other_input_tokens, 0)) AS plain,
+    sum(coalesce(cache_read_tokens, 0) + coalesce(cache_read_audio_tokens, 0) + coalesce(cache_read_image_tokens, 0)) AS cached,
+    sum(coalesce(cache_write_5m_tokens, 0)) AS written, sum(coalesce(cache_write_1h_tokens, 0)) AS written_1h,
+    sum(output_tokens) AS answered
+  FROM mart.cost_per_token_daily
+  WHERE route = moved_route AND accrued_on >= CAST(from_on AS DATE) AND accrued_on < CAST(to_on AS DATE) GROUP BY ALL
+),
+rates AS (
+  SELECT valid_from, valid_to, max(usd_per_mtok) FILTER (meter = 'input_uncached') AS plain,
+    coalesce(max(usd_per_mtok) FILTER (meter = 'cache_read'), max(usd_per_mtok) FILTER (meter = 'input_uncached')) AS cached,
+    coalesce(max(usd_per_mtok) FILTER (meter = 'cache_write_5m'), max(usd_per_mtok) FILTER (meter = 'input_uncached')) AS written,
+    coalesce(max(usd_per_mtok) FILTER (meter = 'cache_write_1h'), max(usd_per_mtok) FILTER (meter = 'cache_write_5m'),
+      max(usd_per_mtok) FILTER (meter = 'input_uncached')) AS written_1h,
+    max(usd_per_mtok) FILTER (meter = 'output_text') AS answered
+  FROM ref.token_prices
+  WHERE provider = to_provider AND model IN (
+      SELECT model FROM ref.models WHERE provider = to_provider AND alias = to_model UNION ALL SELECT to_model
+    ) AND layer = 'list' AND service_tier = 'default' AND region IS NULL AND above_input_tokens IS NULL
+    AND schedule IS NULL AND known_to IS NULL AND coalesce(currency, 'USD') = 'USD'
+  GROUP BY price_id, valid_from, valid_to
+)
+SELECT c.provider, c.model, sum(c.request_count)::BIGINT AS request_count, sum(c.total_tokens)::BIGINT AS total_tokens,
+  sum(c.unpriced_tokens)::BIGINT AS unpriced_tokens, sum(c.available_usd) AS available_usd,
+  CASE WHEN count(r.plain) = count(*) THEN sum((c.plain * r.plain + c.cached * r.cached + c.written * r.written
+    + c.written_1h * r.written_1h + c.answered * coalesce(r.answered, 0))::DOUBLE / 1e6) END AS what_if_usd,
+  what_if_usd - sum(c.available_usd)::DOUBLE AS difference_usd
+FROM calls c LEFT JOIN rates r ON r.valid_from < c.accrued_on + 1 AND (r.valid_to IS NULL OR r.valid_to >= c.accrued_on + 1)
+GROUP BY c.provider, c.model ORDER BY available_usd DESC NULLS LAST;
