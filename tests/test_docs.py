@@ -5,15 +5,19 @@ import shlex
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from pipelines.project import Project
 from pipelines.samples import write_fleet
+from pipelines.warehouse.connect import connect_read_only
+from tests.cookbook import answer, recipes
 from tests.pipelines.small import nanodollar, query
 
 PAGES = sorted([*Path().glob("*.md"), *Path("docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)")
 BLOCK = re.compile(r"^```(?:sh|console|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FEWEST_RECIPES = 50
 SEEN_ELSEWHERE = ("nanodollar ui", "nanodollar demo")
 """Commands that serve until interrupted or build a fleet of their own; tests of their own run them."""
 
@@ -84,3 +88,20 @@ def test_every_command_that_is_shown_runs(
     # A failing check is a finding about the sample, not about the command.
     assert outcome.code in {0, 1}
     assert "Error:" not in outcome.err, outcome.err
+
+
+def test_the_cookbook_answers_as_it_says_on_the_lake_and_in_the_published_file(fleet: Project) -> None:
+    shown = recipes()
+    found: dict[str, set[str]] = {}
+
+    with (
+        connect_read_only(fleet) as lake,
+        duckdb.connect(str(fleet.published), read_only=True) as published,
+    ):
+        published.execute("SET TimeZone = 'UTC'")
+        for recipe in shown:
+            found[recipe.question] = {answer(con, recipe.sql) for con in (lake, published)}
+
+    assert len(shown) > FEWEST_RECIPES
+    # After a change that is meant, `make docs` writes the answers anew.
+    assert found == {recipe.question: {recipe.answer} for recipe in shown}
