@@ -24,6 +24,8 @@ _NO_USD = Decimal(0)
 _NO_VERSION = pl.lit(None, dtype=pl.String)
 _RECORD = ("provider", "region", "service_tier", "requested_model", "routed_model", "served_model")
 """What a record says of a call, beside its tokens."""
+CORRECTED_DIMS = ("provider", "region", "route", "model", "chip", "tenant", "team")
+"""Whose a correction is."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def restate_requests(
         pl.when(pl.col("cost_basis") == "gpu").then("chip").drop_nulls().min().alias("gpu_chip"),
         pl.concat_str(pl.col(_RECORD).fill_null("-"), separator="|").first().alias("record"),
         pl.sum_horizontal(pl.col(TOKEN_COLUMNS).fill_null(0)).sum().alias("tokens"),
+        *_dims(*CORRECTED_DIMS),
     )
     is_repriced = pl.col("price_id").ne_missing(pl.col("price_id_new")) | (pl.col("cost_basis") == "token")
     # Another record of the call, or a replica that was not known: rows came late, whatever they cost.
@@ -96,6 +99,8 @@ def restate_pools(
         pl.col("billed_usd").null_count().alias("unknown"),
         pl.col("billed_gpu_seconds").sum(),
         pl.col("billed_usd").sum(),
+        pl.col("deployment").first().alias("route"),
+        *_dims("provider", "region", "model", "chip"),
     )
     # The same GPU time for another bill is another price; all else is what a late request or replica changed.
     is_repriced = (pl.col("billed_gpu_seconds") == pl.col("billed_gpu_seconds_new")) & pl.col(
@@ -129,13 +134,22 @@ def restate_charges(
         new,
         adjustments.filter(pl.col("charge_id").is_not_null()),
         _CHARGE,
-        (pl.col("effective_usd").sum(), pl.col("effective_usd").null_count().alias("unknown")),
+        (
+            pl.col("effective_usd").sum(),
+            pl.col("effective_usd").null_count().alias("unknown"),
+            *_dims("provider", "region", "route", "model", "chip", "tenant"),
+        ),
         name="effective_usd",
         identity=pl.col("charge_id"),
         reason=pl.when(pl.col("was") & pl.col("is")).then(pl.lit("reprice")).otherwise(pl.lit("late_row")),
         closed=closed,
         booked_on=booked_on,
     )
+
+
+def _dims(*names: str) -> list[pl.Expr]:
+    """Return the dimensions of a figure; of several pools of one deployment, the first by name."""
+    return [pl.col(name).min() for name in names]
 
 
 def _restate(
@@ -258,5 +272,10 @@ def _booked(
         difference_usd=(pl.col("new_usd") - pl.col("old_usd")).cast(USD),
         reason=reason,
         sheet_version=version,
+        **{
+            name: pl.coalesce(f"{name}_new", name)
+            for name in CORRECTED_DIMS
+            if f"{name}_new" in changed.columns
+        },
     )
     return table("core.adjustments").conform(rows.lazy(), fill=True).sort("adjustment_id").collect()

@@ -325,7 +325,7 @@ FROM (
   UNION ALL
   SELECT
     CASE view WHEN 'booked' THEN booked_on ELSE accrued_on END,
-    'adjustments', NULL, NULL, deployment, NULL, NULL, NULL, difference_usd
+    'adjustments', provider, region, coalesce(route, deployment), model, chip, tenant, difference_usd
   FROM core.adjustments
 )
 WHERE CASE WHEN view IN ('booked', 'corrected') THEN usd <> 0

@@ -19,6 +19,18 @@ TABLE = Table(
             dtype=pl.String,
             comment="Corrected pool, or route of the charge; NULL for an attempt",
         ),
+        *(
+            Column(name=name, dtype=pl.String, comment=comment)
+            for name, comment in (
+                ("provider", "Provider of the attempt, pool or charge, as it is now known"),
+                ("region", "Its region"),
+                ("route", "Its route: the deployment, of a pool"),
+                ("model", "Its model"),
+                ("chip", "Its accelerator"),
+                ("tenant", "Its tenant; NULL for a pool"),
+                ("team", "Its team; NULL for a pool or charge"),
+            )
+        ),
         Column(name="accrued_hour", dtype=INSTANT, comment="Hour that is corrected", required=True),
         Column(name="accrued_on", dtype=pl.Date, comment="Business date that is corrected", required=True),
         Column(

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.reports.period import Column, View
+from pipelines.reports.view import Column, View
 from pipelines.reports.wording import duration, rate, share
 
 _FINE = 6

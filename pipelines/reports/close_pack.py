@@ -5,20 +5,23 @@ Everything is read from the lake as it was at the close, so that the pack can be
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
 
 from models.errors import ConfigurationError, DataError
 from pipelines.project import Project
-from pipelines.reports.environment import page_environment
 from pipelines.reports.folders import replace_folder
 from pipelines.reports.journal import journal_of, reporting_rate
+from pipelines.reports.month import month_tables
+from pipelines.reports.pages import render_period
+from pipelines.reports.pdf import pdf
+from pipelines.reports.period import period_report
+from pipelines.reports.tables import xlsx
 from pipelines.warehouse.connect import connect_read_only
 
 _CLOSE = """
@@ -29,30 +32,7 @@ FROM ops.closed_periods WHERE period = ? AND reopened_at IS NULL
 _SHEETS = """
 SELECT table_name, content_hash FROM ops.partitions WHERE table_name LIKE 'ref.%' ORDER BY table_name
 """
-_REPORT = "report.html"
 _MANIFEST = "manifest.json"
-_SHOWN = {
-    "spend": ("What it was spent on", {"component": "For", "provider": "Provider", "usd": "USD"}),
-    "accruals": (
-        "Owed to issuers",
-        {"month_on": "Month of usage", "invoice_issuer_name": "Issuer", "accrued_usd": "Accrued USD",
-         "corrected_usd": "Corrected USD", "true_up_usd": "True-up USD", "invoiced_usd": "Invoiced USD"},
-    ),
-    "variance": (
-        "Why it differs from earlier months",
-        {"against_on": "From the month of", "cause": "Cause", "difference_usd": "USD"},
-    ),
-    "budgets": (
-        "Budgets", {"budget": "Budget", "spent_usd": "Spent USD", "budget_usd": "Of USD", "run_out_on": "Spent on"},
-    ),
-    "chargeback": (
-        "Who pays", {"payer": "Payer", "cost_kind": "For", "rule": "Rule", "usd": "USD", "status": "Status"},
-    ),
-    "open_points": (
-        "Open points", {"point": "Point", "subject": "Of", "usd": "USD", "tokens": "Tokens", "remedy": "What to do"},
-    ),
-}  # fmt: skip
-"""Tables that the report shows: title, and columns with their names."""
 
 
 @dataclass(frozen=True)
@@ -103,19 +83,11 @@ def write_pack(project: Project, month: str) -> Pack:
 
 def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, bytes]:
     first: date = close["closed_from"]
-    span = {"from_on": first, "to_on": close["closed_to"]}
-    tables = {}
-    for file in sorted(Path(__file__).with_name("close_tables").glob("*.sql")):
-        sql = file.read_text(encoding="utf-8")
-        try:
-            rows = con.execute(sql, {name: value for name, value in span.items() if f"${name}" in sql}).pl()
-        except duckdb.CatalogException:
-            continue  # A lake that an earlier version closed has not every table.
-        tables[file.stem] = rows
+    tables = month_tables(con, first, close["closed_to"])
     tables["journal"] = journal_of(con, first, currency=close["currency"])
     rate, rate_on = reporting_rate(con, first, close["currency"])
     files = {f"{name}.csv": rows.write_csv().encode() for name, rows in sorted(tables.items())}
-    files[_REPORT] = _report(tables, close, rate, rate_on).encode()
+    files |= _report(con, close, tables["spend"].get_column("usd").sum(), rate, rate_on)
     manifest = {
         "month": close["period"],
         "closed_from": first.isoformat(),
@@ -135,44 +107,25 @@ def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, b
 
 
 def _report(
-    tables: dict[str, pl.DataFrame], close: dict[str, Any], rate: Decimal, rate_on: date | None
-) -> str:
-    environment = page_environment()
-    shown = []
-    for name, (title, columns) in _SHOWN.items():
-        if name not in tables:
-            continue
-        rows = tables[name].select(list(columns))
-        shown.append(
-            {
-                "title": title,
-                "names": list(columns.values()),
-                "numbers": [place for place, dtype in enumerate(rows.dtypes) if dtype.is_numeric()],
-                "rows": [[_cell(value) for value in row] for row in rows.rows()],
-            }
-        )
-    total = tables["spend"].get_column("usd").sum()
-    return environment.get_template("close.html").render(
-        month=close["period"],
-        first=close["closed_from"],
-        last=close["closed_to"],
-        zone=close["time_zone"],
-        closed_at=f"{close['closed_at'].astimezone(UTC):%Y-%m-%d %H:%M}",
-        closed_by=close["closed_by"],
-        total=f"${total:,.2f}",
-        currency=close["currency"],
-        rate=f"{rate.normalize():f}" if rate_on else None,
-        rate_on=rate_on,
-        tables=shown,
+    con: duckdb.DuckDBPyConnection, close: dict[str, Any], total: Decimal, rate: Decimal, rate_on: date | None
+) -> dict[str, bytes]:
+    """Return the report of the month, page and prints, headed by the total that was closed, when and by whom."""
+    report = period_report(
+        con, "month-close", close["closed_from"], time_zone=close["time_zone"], now=close["closed_at"]
     )
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:,.2f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    return "" if value is None else str(value)
+    at = f"{close['closed_at'].astimezone(UTC):%Y-%m-%d %H:%M}"
+    closing = (
+        f"${total:,.2f} for {close['closed_from']} to {close['closed_to']} ({close['time_zone']}), corrections and "
+        f"true-ups of bills included; closed {at} UTC by {close['closed_by']}."
+    )
+    if rate_on:
+        closing += f" One {close['currency']} is ${rate.normalize():f}, the rate of {rate_on}."
+    report = replace(report, answer=(closing, *report.answer))
+    return {
+        "report.html": render_period(report).encode(),
+        "report.pdf": pdf(report),
+        "report.xlsx": xlsx(report),
+    }
 
 
 def _instant(at: datetime) -> str:

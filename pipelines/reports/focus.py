@@ -23,26 +23,13 @@ from models.periods import business_day_bounds
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 
-# A correction tells no provider: it is that of the attempt, the pool or the charge.
 CORRECTIONS = """
-WITH booked AS (FROM core.adjustments WHERE booked_on >= $first AND booked_on < $last),
-attempts AS (
-  SELECT source, request_id, max(provider) AS provider FROM core.requests
-  WHERE (source, request_id) IN (SELECT (source, request_id) FROM booked) GROUP BY ALL
-),
-pools AS (SELECT deployment, accrued_on, max(provider) AS provider FROM core.pool_hours GROUP BY ALL),
-charges AS (SELECT charge_id, max(provider) AS provider FROM core.other_charges GROUP BY ALL)
-SELECT b.accrued_on, b.booked_on, b.reason, b.old_usd, b.new_usd,
-  coalesce(a.provider, c.provider, p.provider, '(unknown)') AS provider,
-  date_trunc('month', b.booked_on)::TIMESTAMP AT TIME ZONE $zone AS billing_period_start,
-  (date_trunc('month', b.booked_on) + INTERVAL 1 MONTH)::TIMESTAMP AT TIME ZONE $zone AS billing_period_end,
-  b.accrued_on::TIMESTAMP AT TIME ZONE $zone AS charge_period_start,
-  (b.accrued_on + 1)::TIMESTAMP AT TIME ZONE $zone AS charge_period_end
-FROM booked b
-LEFT JOIN attempts a ON a.source = b.source AND a.request_id = b.request_id
-LEFT JOIN charges c ON c.charge_id = b.charge_id
-LEFT JOIN pools p ON b.request_id IS NULL AND b.charge_id IS NULL AND p.deployment = b.deployment
-  AND p.accrued_on = b.accrued_on
+SELECT accrued_on, booked_on, reason, old_usd, new_usd, coalesce(provider, '(unknown)') AS provider,
+  date_trunc('month', booked_on)::TIMESTAMP AT TIME ZONE $zone AS billing_period_start,
+  (date_trunc('month', booked_on) + INTERVAL 1 MONTH)::TIMESTAMP AT TIME ZONE $zone AS billing_period_end,
+  accrued_on::TIMESTAMP AT TIME ZONE $zone AS charge_period_start,
+  (accrued_on + 1)::TIMESTAMP AT TIME ZONE $zone AS charge_period_end
+FROM core.adjustments WHERE booked_on >= $first AND booked_on < $last
 ORDER BY ALL
 """
 _LEDGER = "SELECT coalesce(sum(spend_usd), 0) FROM spend($first, $last, 'booked')"

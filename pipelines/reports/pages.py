@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 
 from pipelines.reports.cells import decimals_of, totals, written
 from pipelines.reports.environment import page_environment
-from pipelines.reports.period import Column, PeriodReport
+from pipelines.reports.period import PeriodReport
+from pipelines.reports.view import Column
 
 _KINDS = {"month-close": "Months", "weekly": "Weeks", "daily": "Days"}
 _NEIGHBOURS = re.compile(r"<!-- neighbours -->.*?<!-- /neighbours -->", re.DOTALL)

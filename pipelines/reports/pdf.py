@@ -7,7 +7,8 @@ from typing import Any
 import typst
 
 from pipelines.reports.cells import decimals_of, totals, written
-from pipelines.reports.period import PeriodReport, View
+from pipelines.reports.period import PeriodReport
+from pipelines.reports.view import View
 
 _LEFT_OUT = {"instead", "saving_usd"}
 """Columns that a page has no room for; the other formats have them."""

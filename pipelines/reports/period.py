@@ -11,13 +11,13 @@ import duckdb
 import polars as pl
 
 from models.schemas.mart_spend_daily import SPEND_COMPONENTS
+from pipelines.reports.month import month_tables, month_views
 from pipelines.reports.names import provider_name
 from pipelines.reports.trust import Trust, trust_of_days
+from pipelines.reports.view import Column, View
 from pipelines.reports.wording import change, change_ratio, money, plural
 
 Kind = Literal["daily", "weekly", "month-close"]
-Style = Literal["text", "usd", "count", "ratio", "rate", "seconds"]
-"""How values are written: `ratio` as a share, `rate` as dollars per million tokens."""
 _SPEND = {
     "provider": "Who was paid",
     "tenant": "Who spent it: tenants",
@@ -27,27 +27,6 @@ _SPEND = {
     "model": "Models",
 }
 NO_BUDGET = "no budget set"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a view: its heading, how it is written, and whether its rows sum to a total."""
-
-    name: str
-    heading: str
-    style: Style = "text"
-    is_summed: bool = False
-
-
-@dataclass(frozen=True)
-class View:
-    """One table of a report: what every format shows of it."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: pl.DataFrame
-    none: str = "None."
 
 
 @dataclass(frozen=True)
@@ -124,6 +103,8 @@ def period_report(
     days = [first + timedelta(days=step) for step in range((to_on - first).days)]
     judged = judged or trust_of_days(con, days, time_zone=time_zone, now=now)
     views = _views(found, kind)
+    if kind == "month-close":
+        views += month_views(month_tables(con, first, to_on))
     return PeriodReport(
         kind=kind,
         title=_title(kind, first),

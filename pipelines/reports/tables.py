@@ -8,7 +8,8 @@ from decimal import Decimal
 import xlsxwriter
 
 from pipelines.reports.cells import decimals_of
-from pipelines.reports.period import PeriodReport, View
+from pipelines.reports.period import PeriodReport
+from pipelines.reports.view import View
 
 _WIDEST = 60
 _SHEET_NAME = 31

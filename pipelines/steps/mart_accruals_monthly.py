@@ -56,20 +56,9 @@ FROM (
 GROUP BY ALL
 """
 _CORRECTIONS = """
-WITH corrections AS (
-  FROM core.adjustments WHERE accrued_on >= $from_on AND accrued_on < $to_on
-),
-callers AS (
-  SELECT source, request_id, any_value(provider) AS provider FROM core.requests
-  WHERE request_id IN (SELECT request_id FROM corrections) GROUP BY ALL
-),
-pools AS (
-  SELECT deployment, any_value(provider) AS provider FROM core.pool_hours
-  WHERE deployment IN (SELECT deployment FROM corrections) GROUP BY ALL
-)
 SELECT date_trunc('month', accrued_on)::DATE AS month_on, date_trunc('month', booked_on)::DATE AS booked_on,
-  coalesce(c.provider, p.provider) AS provider, sum(difference_usd)::DECIMAL(38,12) AS usd
-FROM corrections LEFT JOIN callers c USING (source, request_id) LEFT JOIN pools p USING (deployment)
+  provider, sum(difference_usd)::DECIMAL(38,12) AS usd
+FROM core.adjustments WHERE accrued_on >= $from_on AND accrued_on < $to_on
 GROUP BY ALL
 """
 

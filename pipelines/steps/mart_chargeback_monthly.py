@@ -48,20 +48,9 @@ GROUP BY ALL
 """
 # A correction of a call is its caller's; one of a pool goes to those who use the pool.
 _CORRECTIONS = """
-WITH corrections AS (
-  FROM core.adjustments WHERE booked_on >= $from_on AND booked_on < $to_on
-),
-callers AS (
-  SELECT source, request_id, any_value(provider) AS provider, any_value(tenant) AS tenant, any_value(team) AS team
-  FROM core.requests WHERE request_id IN (SELECT request_id FROM corrections) GROUP BY ALL
-),
-pools AS (
-  SELECT deployment, any_value(provider) AS provider FROM core.pool_hours
-  WHERE deployment IN (SELECT deployment FROM corrections) GROUP BY ALL
-)
 SELECT booked_on AS accrued_on, date_trunc('month', booked_on)::DATE AS month_on, 'correction' AS cost_kind,
-  coalesce(c.provider, p.provider) AS provider, deployment, tenant, team, sum(difference_usd)::DECIMAL(38,12) AS usd
-FROM corrections LEFT JOIN callers c USING (source, request_id) LEFT JOIN pools p USING (deployment)
+  provider, deployment, tenant, team, sum(difference_usd)::DECIMAL(38,12) AS usd
+FROM core.adjustments WHERE booked_on >= $from_on AND booked_on < $to_on
 GROUP BY ALL
 """
 # Reclassing an accrual from one issuer to another moves nobody's cost.

@@ -55,7 +55,8 @@ costs AS (
   FROM mart.spend_daily
   WHERE component NOT IN ('tokens', 'gpu_serving') AND accrued_on >= $first AND accrued_on < $last
   UNION ALL BY NAME
-  SELECT date_trunc('month', booked_on)::DATE AS of_month, 'correction' AS cause, difference_usd AS usd
+  SELECT date_trunc('month', booked_on)::DATE AS of_month, 'correction' AS cause, provider, region, model, chip,
+    difference_usd AS usd
   FROM core.adjustments WHERE booked_on >= $first AND booked_on < $last
   UNION ALL BY NAME
   SELECT booked_on AS of_month, provider, 'currency' AS cause, fx_usd AS usd FROM mart.accruals_monthly

@@ -176,26 +176,16 @@ def test_corrections_are_their_difference_or_the_old_and_the_new(style: str, cos
 
 
 def test_a_correction_is_its_own_providers() -> None:
-    """Of an attempt, a pool and what nobody knows any more."""
+    """And nobody's where no provider is known."""
     con = duckdb.connect()
     con.execute("SET TimeZone = 'UTC'; CREATE SCHEMA core")
-    for name in ("core.adjustments", "core.requests", "core.pool_hours", "core.other_charges"):
+    ddl = next(line for line in table("core.adjustments").ddl() if line.startswith("CREATE"))
+    con.execute(ddl.replace(" NOT NULL", ""))
+    for provider, old, new in (("openai", 1, 3), ("lambda", 4, 5), (None, 0, 2)):
         con.execute(
-            next(line for line in table(name).ddl() if line.startswith("CREATE")).replace(" NOT NULL", "")
-        )
-    con.execute(
-        "INSERT INTO core.requests BY NAME SELECT 's' AS source, 'r1' AS request_id, 'openai' AS provider; "
-        "INSERT INTO core.pool_hours BY NAME SELECT 'pool' AS deployment, DATE '2026-10-09' AS accrued_on, "
-        "'lambda' AS provider"
-    )
-    for source, request, deployment, old, new in (
-        ("s", "r1", None, 1, 3), (None, None, "pool", 4, 5), ("s", "gone", None, 0, 2),
-    ):  # fmt: skip
-        con.execute(
-            "INSERT INTO core.adjustments BY NAME SELECT ? AS source, ? AS request_id, ? AS deployment, "
-            "DATE '2026-10-09' AS accrued_on, DATE '2026-11-03' AS booked_on, 'reprice' AS reason, ? AS old_usd, "
-            "? AS new_usd",
-            [source, request, deployment, old, new],
+            "INSERT INTO core.adjustments BY NAME SELECT ? AS provider, DATE '2026-10-09' AS accrued_on, "
+            "DATE '2026-11-03' AS booked_on, 'reprice' AS reason, ? AS old_usd, ? AS new_usd",
+            [provider, old, new],
         )
     wanted = {"first": date(2026, 11, 1), "last": date(2026, 12, 1), "zone": "Europe/Berlin"}
     corrections = con.execute(CORRECTIONS, wanted).pl()

@@ -4,7 +4,8 @@ WITH lines AS (
     input_tokens + output_tokens AS tokens, unpriced_tokens
   FROM mart.spend_daily WHERE accrued_on >= $before_on AND accrued_on < $to_on
   UNION ALL BY NAME
-  SELECT booked_on AS on_day, 'corrections' AS component, difference_usd AS usd, 0 AS tokens, 0 AS unpriced_tokens
+  SELECT booked_on AS on_day, 'corrections' AS component, provider, model, route, tenant, team, difference_usd AS usd,
+    0 AS tokens, 0 AS unpriced_tokens
   FROM core.adjustments WHERE booked_on >= $before_on AND booked_on < $to_on
 ),
 named AS (

@@ -2,21 +2,31 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
 from http.server import BaseHTTPRequestHandler
+from ipaddress import ip_address
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from models.errors import DataError
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.jobs import write_and_deliver
+from pipelines.notify.email import send_email
 from pipelines.project import Project, find_project
+from pipelines.settings import EmailSettings
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.loopback import Silent, serving
 from tests.pipelines.small import nanodollar
@@ -52,12 +62,15 @@ class Inbox:
         return "250 OK"
 
 
-@pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, int]]:
-    kept = Inbox()
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def inbox() -> Iterator[tuple[Inbox, int]]:
+    kept, port = Inbox(), free_port()
     controller = Controller(kept, hostname="127.0.0.1", port=port)
     controller.start()
     yield kept, port
@@ -127,3 +140,80 @@ def test_a_report_goes_out_each_way_once_and_what_failed_is_tried_again(
     assert "finance by email: out" in sent.out
     assert "finance by webhook: not out" in sent.out
     assert len(kept.mails) == 2
+
+
+class Doorman:
+    """Lets one user in by one password, and keeps who came."""
+
+    def __init__(self) -> None:
+        self.came: list[tuple[bytes, bytes]] = []
+
+    def __call__(
+        self, _server: object, _session: object, _envelope: object, _way: str, data: object
+    ) -> AuthResult:
+        assert isinstance(data, LoginPassword)
+        self.came.append((data.login, data.password))
+        return AuthResult(success=data == LoginPassword(b"books", b"closed"))
+
+
+def test_a_mail_server_with_starttls_and_a_login_is_asked_as_it_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a server whose certificate nobody knows gets neither the password nor the message."""
+    certificate, key = certificate_of_loopback(tmp_path)
+    encrypted = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    encrypted.load_cert_chain(certificate, key)
+    kept, doorman, port = Inbox(), Doorman(), free_port()
+    kept.is_closed = False
+    controller = Controller(
+        kept, hostname="127.0.0.1", port=port, tls_context=encrypted, require_starttls=True,
+        authenticator=doorman, auth_required=True,
+    )  # fmt: skip
+    controller.start()
+    monkeypatch.setenv("MAIL_PASSWORD", "closed")
+    settings = EmailSettings.model_validate(
+        {"to": ["cfo@example.com"], "from": "costs@example.com", "host": "127.0.0.1", "port": port,
+         "security": "starttls", "user": "books", "password": {"env": "MAIL_PASSWORD"}}
+    )  # fmt: skip
+    message = {"subject": "s", "text": "t", "html": "<p>h</p>", "attachments": {}, "message_id": "one"}
+    try:
+        with pytest.raises(DataError, match="did not take the message"):
+            send_email(settings, **message)  # type: ignore[arg-type]
+        assert (doorman.came, kept.mails) == ([], [])
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert send_email(settings, **message) is None  # type: ignore[arg-type]
+        monkeypatch.setenv("MAIL_PASSWORD", "open")
+        with pytest.raises(DataError, match="check host, port, security, user and password") as refused:
+            send_email(settings, **message)  # type: ignore[arg-type]
+    finally:
+        controller.stop()
+    assert len(kept.mails) == 1
+    assert doorman.came == [(b"books", b"closed"), (b"books", b"open")]
+    assert "open" not in str(refused.value)
+
+
+def certificate_of_loopback(folder: Path) -> tuple[Path, Path]:
+    """Write a certificate that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    written = folder / "certificate.pem", folder / "key.pem"
+    written[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    written[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return written
