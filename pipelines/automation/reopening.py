@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from models.errors import ConfigurationError, DataError
+from models.finance.restatements import CORRECTED_DIMS
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.automation.closing import closed_months, month_bounds
@@ -13,10 +14,11 @@ from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse, days_between, hours_between
 
 # What was booked as a correction is in the facts once they are computed anew: it is taken back today.
-_TAKEN_BACK = """
-SELECT max(adjustment_id) || '/reopened' AS adjustment_id, source, request_id, charge_id, deployment, accrued_hour,
-  accrued_on, $booked_on::DATE AS booked_on, sum(difference_usd)::DECIMAL(38,12) AS old_usd,
-  0::DECIMAL(38,12) AS new_usd, (-sum(difference_usd))::DECIMAL(38,12) AS difference_usd, 'reopened' AS reason
+_TAKEN_BACK = f"""
+SELECT max(adjustment_id) || '/reopened' AS adjustment_id, source, request_id, charge_id, deployment,
+  {", ".join(CORRECTED_DIMS)}, accrued_hour, accrued_on, $booked_on::DATE AS booked_on,
+  sum(difference_usd)::DECIMAL(38,12) AS old_usd, 0::DECIMAL(38,12) AS new_usd,
+  (-sum(difference_usd))::DECIMAL(38,12) AS difference_usd, 'reopened' AS reason
 FROM core.adjustments WHERE accrued_on >= $first AND accrued_on < $last
 GROUP BY ALL HAVING sum(difference_usd) <> 0
 """
