@@ -12,6 +12,7 @@ import pytest
 from models.importers import importers
 from models.schemas import tables
 from models.schemas.dictionary import data_dictionary
+from models.schemas.glossary import glossary_page
 from pipelines.steps import in_order, steps
 from pipelines.steps.base import Read, Step
 
@@ -92,6 +93,7 @@ def test_the_data_dictionary_is_written_anew() -> None:
     written = Path("docs/data_dictionary.md").read_text(encoding="utf-8").rstrip()
 
     assert written == data_dictionary().rstrip(), "run `make docs`"
+    assert Path("docs/glossary.md").read_text(encoding="utf-8") == glossary_page(), "run `make docs`"
 
 
 @pytest.mark.parametrize("path", sorted(Path().glob("requirements*.lock")), ids=str)

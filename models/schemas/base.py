@@ -27,7 +27,8 @@ class Column:
 class Table:
     """One table: `partition` names the hour or business-day column that a partition replaces by.
 
-    `select` makes it a view (SQL over `schema.table` names only).
+    `select` makes it a view (SQL over `schema.table` names only). `overlaps` says why its rows cannot be summed as they
+    are, and what to filter by.
     """
 
     schema: str
@@ -37,6 +38,7 @@ class Table:
     key: tuple[str, ...]
     partition: str | None = None
     select: str | None = None
+    overlaps: str | None = None
 
     @property
     def dotted(self) -> str:

@@ -89,4 +89,5 @@ TABLE = Table(
         "price_id",
     ),
     partition="accrued_on",
+    overlaps="A pool stands once for each API that sells its model: filter by api_provider, api_region and api_model.",
 )

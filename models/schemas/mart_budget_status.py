@@ -28,4 +28,5 @@ TABLE = Table(
     ),
     key=("month_on", "budget"),
     partition="month_on",
+    overlaps="Budgets overlap, and each row is a month to date: filter by budget.",
 )  # fmt: skip

@@ -96,4 +96,5 @@ TABLE = Table(
     ),
     key=("burst_id",),
     partition="started_on",
+    overlaps="cure_* of bursts of one deployment overlap: take the largest.",
 )

@@ -70,4 +70,5 @@ TABLE = Table(
     ),
     key=("accrued_on", "model", "chip"),
     partition="accrued_on",
+    overlaps="Estimates are never summed.",
 )

@@ -41,4 +41,5 @@ TABLE = Table(
     ),
     key=("accrued_on", "scope_kind", "scope"),
     partition="accrued_on",
+    overlaps="Scopes overlap: filter by scope_kind.",
 )  # fmt: skip

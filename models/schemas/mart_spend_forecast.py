@@ -34,4 +34,5 @@ TABLE = Table(
     ),
     key=("month_on", "scope_kind", "scope", "target_on", "scenario"),
     partition="month_on",
+    overlaps="Scopes and scenarios overlap: filter by scope_kind, scope and scenario.",
 )  # fmt: skip

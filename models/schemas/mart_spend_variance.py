@@ -41,4 +41,5 @@ TABLE = Table(
     ),
     key=("month_on", "against_on", "cause", "provider", "model", "region", "service_tier", "chip", "meter"),
     partition="month_on",
+    overlaps="A month stands once against each earlier one: filter by against_on; earlier_* and later_* stand in the rows of every cause.",
 )  # fmt: skip

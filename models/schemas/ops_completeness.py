@@ -73,4 +73,5 @@ TABLE = Table(
     ),
     key=("bucket_hour", "bucket_seconds", "source", "provider", "model"),
     partition="bucket_hour",
+    overlaps="Several counters may count the same calls: filter by source.",
 )

@@ -87,7 +87,7 @@ def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, b
     tables["journal"] = journal_of(con, first, currency=close["currency"])
     rate, rate_on = reporting_rate(con, first, close["currency"])
     files = {f"{name}.csv": rows.write_csv().encode() for name, rows in sorted(tables.items())}
-    files |= _report(con, close, tables["spend"].get_column("usd").sum(), rate, rate_on)
+    files |= _report(con, close, sum(tables["spend"].get_column("usd"), Decimal(0)), rate, rate_on)
     manifest = {
         "month": close["period"],
         "closed_from": first.isoformat(),

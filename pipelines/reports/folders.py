@@ -1,4 +1,4 @@
-"""Folders of files that are put in place as a whole."""
+"""Files, and folders of files, that are put in place as a whole."""
 
 import shutil
 from collections.abc import Mapping
@@ -14,3 +14,10 @@ def replace_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         (draft / name).write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that takes the place of the one that is there."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from pipelines.reports.cells import decimals_of, totals, written
 from pipelines.reports.environment import page_environment
+from pipelines.reports.folders import replace_file
 from pipelines.reports.period import PeriodReport
 from pipelines.reports.view import Column
 
@@ -48,7 +49,12 @@ def link_pages(folder: Path) -> Path:
             _link(page, pages[place - 1] if place else None, next(iter(pages[place + 1 :]), None))
         sections.append({"heading": heading, "pages": [_listed(page, kind) for page in reversed(pages)]})
     index = folder / "index.html"
-    _replace(index, _environment().get_template("index.html").render(sections=sections))
+    replace_file(
+        index,
+        _environment()
+        .get_template("index.html")
+        .render(sections=sections, has_catalog=(folder / "catalog.html").exists()),
+    )
     return index
 
 
@@ -65,7 +71,7 @@ def _link(page: Path, before: Path | None, after: Path | None) -> None:
     old = page.read_text(encoding="utf-8")
     new = _NEIGHBOURS.sub(lambda _: nav, old, count=1)
     if new != old:
-        _replace(page, new)
+        replace_file(page, new)
 
 
 def _listed(page: Path, kind: str) -> dict[str, Any]:
@@ -77,12 +83,6 @@ def _listed(page: Path, kind: str) -> dict[str, Any]:
     if page.with_suffix(".csv").is_dir():
         others.append(("CSV", f"{kind}/{page.stem}.csv/"))
     return {"name": page.stem, "href": f"{kind}/{page.name}", "others": others}
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 @cache
