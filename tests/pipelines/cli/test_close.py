@@ -107,7 +107,10 @@ def test_a_month_is_closed_once_it_is_whole_and_then_moves_by_corrections_alone_
     assert nanodollar(company, "run").code == 0
 
     assert (query(company, FACTS), query(company, MARTS)) == before
-    corrections = "SELECT request_id, difference_usd, reason, provider, route, model, tenant FROM core.adjustments ORDER BY 1"
+    corrections = (
+        "SELECT request_id, difference_usd, reason, provider, route, model, tenant FROM core.adjustments "
+        "ORDER BY 1"
+    )
     whose = "SELECT DISTINCT provider, route, model, tenant FROM core.request_costs WHERE request_id = 'r2'"
     assert query(company, corrections) == [
         ("late", Decimal("0.000240"), "late_row", "openai", "support", "gpt-4o-mini", "acme"),
