@@ -67,10 +67,14 @@ class Table:
         return [
             f"CREATE TABLE IF NOT EXISTS {self.dotted} ({body})",
             f"COMMENT ON TABLE {self.dotted} IS {_quoted(self.grain)}",
-            *(
-                f"COMMENT ON COLUMN {self.dotted}.{column.name} IS {_quoted(column.comment)}"
-                for column in self.columns
-            ),
+            *self.column_comments(),
+        ]
+
+    def column_comments(self) -> list[str]:
+        """Return the statements that comment its columns; DuckLake takes none on a view's, a DuckDB file does."""
+        return [
+            f"COMMENT ON COLUMN {self.dotted}.{column.name} IS {_quoted(column.comment)}"
+            for column in self.columns
         ]
 
     def conform(self, frame: pl.LazyFrame, *, fill: bool = False) -> pl.LazyFrame:

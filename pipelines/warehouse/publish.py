@@ -143,7 +143,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     _compare_counts(con, [table for table in stored if table.dotted in changed and table.schema != "ops"])
     for table in wanted:
         if table.select is not None:
-            for statement in table.ddl():
+            for statement in (*table.ddl(), *table.column_comments()):
                 con.execute(statement)
     for statement in macros_sql():
         con.execute(statement)
