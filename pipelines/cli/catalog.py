@@ -10,6 +10,7 @@ from pipelines.cli.main import Context
 def command(obj: Context) -> None:
     """Write the catalog: every table with its columns, units, sums, joins, checks and an example."""
     from pipelines.reports.catalog import write_catalog
+    from pipelines.steps import made_of
     from pipelines.warehouse.resource import Warehouse
 
-    click.echo(write_catalog(Warehouse(obj.project())))
+    click.echo(write_catalog(Warehouse(obj.project()), made_of()))

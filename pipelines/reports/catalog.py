@@ -1,10 +1,9 @@
 """The catalog: every table on one page that works offline, with its rows, checks, units, sums, joins and an example."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from models.schemas.units import may_be_summed, unit
 from pipelines.reports.environment import page_environment
 from pipelines.reports.folders import replace_file
 from pipelines.reports.pages import link_pages
-from pipelines.steps import steps
 from pipelines.warehouse.failing import failing_checks
 from pipelines.warehouse.resource import Warehouse
 
@@ -61,6 +59,9 @@ ORDER BY table_name, check_name
 _MACRO = re.compile(r"((?:^--.*\n)+)CREATE OR REPLACE MACRO (\w+)\(([^)]*)\)( AS TABLE)?", re.MULTILINE)
 
 
+MadeOf = Mapping[str, Sequence[str]]
+
+
 @dataclass(frozen=True)
 class Macro:
     """A macro of the warehouse: its call, what it returns, and whether that is a table."""
@@ -70,10 +71,10 @@ class Macro:
     is_table: bool
 
 
-def write_catalog(warehouse: Warehouse) -> Path:
+def write_catalog(warehouse: Warehouse, made_of: MadeOf) -> Path:
     """Write the catalog of a project's warehouse into its reports folder, and return its path."""
     with warehouse.reading() as con:
-        page = catalog_page(con)
+        page = catalog_page(con, made_of)
     path = warehouse.project.reports / CATALOG
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, page)
@@ -81,11 +82,12 @@ def write_catalog(warehouse: Warehouse) -> Path:
     return path
 
 
-def catalog_page(con: duckdb.DuckDBPyConnection) -> str:
+def catalog_page(con: duckdb.DuckDBPyConnection, made_of: MadeOf) -> str:
     """Return the catalog as one self-contained page.
 
     Args:
         con: a session in which the warehouse's schemas are the current ones.
+        made_of: computed table -> the tables that it is made of.
     """
     rows = {row["table_name"]: row for row in con.execute(_ROWS).pl().iter_rows(named=True)}
     failing = {(check.table_name, check.check_name): check.summary for check in failing_checks(con)}
@@ -100,7 +102,7 @@ def catalog_page(con: duckdb.DuckDBPyConnection) -> str:
             "schema": schema,
             "title": title,
             "tables": [
-                _entry(table, rows.get(table.dotted), checks.get(table.dotted, []))
+                _entry(table, rows.get(table.dotted), checks.get(table.dotted, []), made_of)
                 for table in tables().values()
                 if table.schema == schema
             ],
@@ -118,8 +120,9 @@ def catalog_page(con: duckdb.DuckDBPyConnection) -> str:
     )  # fmt: skip
 
 
-def _entry(table: Table, rows: Mapping[str, Any] | None, checks: list[dict[str, Any]]) -> dict[str, Any]:
-    reads, read_by = _lineage()
+def _entry(
+    table: Table, rows: Mapping[str, Any] | None, checks: list[dict[str, Any]], made_of: MadeOf
+) -> dict[str, Any]:
     return {
         "table": table,
         "anchor": table.dotted.replace(".", "-"),
@@ -136,8 +139,8 @@ def _entry(table: Table, rows: Mapping[str, Any] | None, checks: list[dict[str, 
         ],
         "rows": rows,
         "checks": checks,
-        "reads": reads.get(table.dotted, ()),
-        "read_by": read_by.get(table.dotted, ()),
+        "reads": made_of.get(table.dotted, ()),
+        "read_by": sorted(name for name, inputs in made_of.items() if table.dotted in inputs),
         "joins": [
             (other, f"USING ({', '.join(tables()[other].key)})")
             for other in _JOINED
@@ -145,20 +148,6 @@ def _entry(table: Table, rows: Mapping[str, Any] | None, checks: list[dict[str, 
         ],
         "example": example(table),
     }
-
-
-@cache
-def _lineage() -> tuple[dict[str, tuple[str, ...]], dict[str, tuple[str, ...]]]:
-    """Return what each computed table is made of, and what is made of each table."""
-    reads: dict[str, tuple[str, ...]] = {}
-    made: dict[str, set[str]] = {}
-    for step in steps().values():
-        inputs = tuple(sorted({read.table for read in step.inputs} - set(step.tables)))
-        for name in step.tables:
-            reads[name] = inputs
-            for read in inputs:
-                made.setdefault(read, set()).add(name)
-    return reads, {name: tuple(sorted(names)) for name, names in made.items()}
 
 
 def example(table: Table) -> str:

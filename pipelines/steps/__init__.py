@@ -41,3 +41,12 @@ def steps_of(grain: Grain) -> dict[str, Step]:
 def step_of(dotted: str) -> Step:
     """Return the step that fills a table."""
     return next(step for step in steps().values() if dotted in step.tables)
+
+
+def made_of() -> dict[str, list[str]]:
+    """Return the tables that each computed table is made of."""
+    return {
+        name: sorted({read.table for read in step.inputs} - {*step.tables})
+        for step in steps().values()
+        for name in step.tables
+    }

@@ -10,13 +10,14 @@ from models.schemas.base import Column
 from models.schemas.units import may_be_summed, unit
 from pipelines.project import Project
 from pipelines.reports.catalog import catalog_page, example, macros
+from pipelines.steps import made_of
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import nanodollar
 
 
 def test_the_catalog_holds_every_table_and_its_examples_run(company: Project) -> None:
     with Warehouse(company).reading() as con:
-        page = catalog_page(con)
+        page = catalog_page(con, made_of())
         for table in tables().values():
             con.execute(example(table))
         theirs = con.execute(
