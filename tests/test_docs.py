@@ -7,11 +7,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+import yaml
+from pydantic import ValidationError
 
 from pipelines.project import Project
 from pipelines.samples import write_fleet
 from pipelines.warehouse.connect import connect_read_only
 from tests.cookbook import answer, recipes
+from pipelines.written_files import WRITTEN
 from tests.pipelines.small import nanodollar, query
 
 PAGES = sorted([*Path().glob("*.md"), *Path("docs").rglob("*.md")])
@@ -105,3 +108,34 @@ def test_the_cookbook_answers_as_it_says_on_the_lake_and_in_the_published_file(f
     assert len(shown) > FEWEST_RECIPES
     # After a change that is meant, `make docs` writes the answers anew.
     assert found == {recipe.question: {recipe.answer} for recipe in shown}
+
+
+YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+FILES = {
+    f"{page}: {block.splitlines()[-1]}": block
+    for page in PAGES
+    for block in YAML.findall(page.read_text(encoding="utf-8"))
+}
+
+
+@pytest.mark.parametrize("block", FILES.values(), ids=FILES)
+def test_every_file_that_is_shown_is_one_that_may_be_written(block: str) -> None:
+    values = list(yaml.safe_load_all(block))
+    refused = {}
+    for name, model in WRITTEN.items():
+        try:
+            for value in values:
+                model.model_validate(value)
+        except ValidationError as error:
+            refused[name] = str(error)
+        else:
+            return
+    raise AssertionError(refused)
+
+
+def test_every_file_that_may_be_written_has_its_page() -> None:
+    page = Path("docs/files.md").read_text(encoding="utf-8")
+    template = Path("data/templates/nanodollar.toml").read_text(encoding="utf-8")
+    named = set(re.findall(r'"([\w/]+\.(?:yml|csv))"', template))
+    assert len(named) >= len(WRITTEN) - 3
+    assert {name for name in named if f"`{name}`" not in page} == set()
