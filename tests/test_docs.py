@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from pipelines.project import Project
 from pipelines.samples import write_fleet
 from pipelines.warehouse.connect import connect_read_only
-from tests.cookbook import answer, recipes
 from pipelines.written_files import WRITTEN
+from tests.cookbook import answer, recipes
 from tests.pipelines.small import nanodollar, query
 
 PAGES = sorted([*Path().glob("*.md"), *Path("docs").rglob("*.md")])

@@ -8,7 +8,7 @@ import polars as pl
 from markupsafe import Markup
 
 from pipelines.explorer.published import Opened
-from pipelines.reports.period import Column, View
+from pipelines.reports.view import Column, View
 from pipelines.reports.wording import share
 
 Link = Callable[[Mapping[str, Any]], str | None]

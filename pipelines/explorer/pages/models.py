@@ -4,7 +4,7 @@ from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.explorer.state import DIMENSIONS
-from pipelines.reports.period import Column
+from pipelines.reports.view import Column
 
 _TABLE = "mart.cost_per_token_daily"
 _SUMS = """\

@@ -4,7 +4,7 @@ from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.quoting import sql_text
 from pipelines.reports.explained import explained_attempts
-from pipelines.reports.period import Column
+from pipelines.reports.view import Column
 
 
 def build(asked: Asked) -> Content:

@@ -2,7 +2,7 @@
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.period import Column
+from pipelines.reports.view import Column
 
 _TABLE = "core.request_costs"
 _MOST = 200

@@ -6,7 +6,7 @@ from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.explorer.state import DIMENSIONS, State, dimensions_of
-from pipelines.reports.period import Column
+from pipelines.reports.view import Column
 
 _TABLE = "mart.spend_daily"
 _USAGE = "component IN ('tokens', 'gpu_serving')"
