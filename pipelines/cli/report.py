@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from pipelines.reports.period import Kind
     from pipelines.reports.write import Format
 
+_NEWEST = """
+SELECT (SELECT max(accrued_on) FROM mart.cost_per_token_daily),
+  count(*), CAST(coalesce(sum(quarantined_count), 0) AS BIGINT)
+FROM ops.landed_files
+"""
 _FORMATS = ("html", "pdf", "xlsx", "csv")
 
 
@@ -107,6 +112,7 @@ def _write(
     from models.errors import DataError
     from pipelines.assets.reports import write_daily
     from pipelines.reports.deliver import deliver, forget_deliveries
+    from pipelines.reports.wording import plural
     from pipelines.reports.write import FORMATS, read_report, write_report
     from pipelines.warehouse.resource import Warehouse
 
@@ -114,10 +120,16 @@ def _write(
     day = on.date() if on else None
     if day is None:
         with warehouse.reading() as con:
-            row = con.execute("SELECT max(accrued_on) FROM mart.cost_per_token_daily").fetchone()
-        day = row[0] if row else None
+            ((day, file_count, refused_count),) = con.execute(_NEWEST).fetchall()
         if day is None:
-            raise DataError("The warehouse holds no day yet; run `nanodollar run` first.")
+            read = (
+                "no file was read; see the paths of [[sources]] in nanodollar.toml, then run `nanodollar run`"
+                if not file_count
+                else f"of {plural(file_count, 'file')} read no record is an attempt or an hour of a GPU"
+                + (f", and {plural(refused_count, 'record')} could not be used" if refused_count else "")
+                + "; `nanodollar quarantine list` and ops.source_files say what became of them"
+            )
+            raise DataError(f"There is no day to report on: {read}.")
     if is_again and not is_delivered:
         raise click.UsageError("--again says that --deliver sends once more; write both.")
     report = read_report(warehouse, kind, day)

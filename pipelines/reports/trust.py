@@ -19,7 +19,7 @@ FINDINGS = ("routing_mistakes", "cold_start_bursts", "budgets_hold", "spend_is_u
 """Checks that find avoidable or unusual cost; the figures are right all the same."""
 _COUNTED = ("prices_cover_usage", "reported_costs_agree")
 """Checks whose warnings are counted here on the day itself."""
-_READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "spend_by_day")
+_READ = ("checks", "completeness", "cost_per_token", "coverage", "pools", "refused", "spend_by_day")
 """What a verdict is made of."""
 
 
@@ -71,6 +71,8 @@ def trust_of_days(
                 [row for row in by_name["coverage"] if row["is_total"]])] if row],
             "checks": list(checks.values()),
             "completeness": [row for row in [_summed(by_name["completeness"])] if row],
+            # A file that may be of several days counts once.
+            "refused": list({(row["file_hash"], row["source"]): row for row in by_name["refused"]}.values()),
         },
         _summed(by_name["pools"]) or {"unpriced_hour_count": 0},
         spend_usd=(_summed(spends) or {}).get("spend_usd"),
@@ -105,21 +107,25 @@ def trust(
 
     Args:
         total: attempts, tokens and the estimate of what has no price; None where nothing is known.
-        found: rows of coverage, checks and completeness.
+        found: rows of coverage, checks, completeness and refused records.
         pools: pool-hours of GPUs, those without a price and what they may have cost.
         spend_usd: what is priced.
         is_running: whether the last day has not ended.
     """
+    refused = sum(row["quarantined_count"] for row in found["refused"])
     if total is None:
+        why = "its logs have not been read"
+        if refused:
+            why += f"; {plural(refused, 'record')} could not be used"
         return Trust(
             "none",
             "Nothing is known of this day",
-            "the warehouse holds no attempt and no GPU hour; if there was traffic, its logs have not been read.",
+            f"the warehouse holds no attempt and no GPU hour; if there was traffic, {why}.",
         )
     coverage = next((row for row in found["coverage"] if row["is_total"]), None)
     attempts, unpriced = total["attempt_count"], total["unpriced_count"]
     measured = coverage["provider_usage_count"] if coverage and coverage["attempt_count"] else None
-    quarantined = coverage["quarantined_count"] if coverage else 0
+    quarantined = (coverage["quarantined_count"] if coverage else 0) + refused
     against = [row for row in found["checks"] if not row["is_passed"] and row["check_name"] not in FINDINGS]
     failed = [row for row in against if row["is_error"] or row["check_name"] not in _COUNTED]
     left_out = _left_out(total, pools, spend_usd)

@@ -8,6 +8,7 @@ import pytest
 
 from models.schemas.vocabulary import POOL_PARTS
 from pipelines.reports.daily import render_days
+from pipelines.reports.trust import trust_of_days
 from tests.models.marts.warehouse import attempt, insert, open_warehouse, pool_hour, utc
 from tests.pipelines.reports.fleet import (
     ON,
@@ -496,6 +497,35 @@ def test_quarantined_records_keep_a_day_from_being_complete():
     trust = render(con).ids["trust"]
     assert trust.startswith("Nearly complete:")
     assert "2 records of its files could not be read" in trust
+
+
+def test_records_of_replicas_that_could_not_be_used_keep_their_days_from_being_complete():
+    """They have no instant, and no attempt says of which day they are."""
+    con = open_warehouse()
+    insert(
+        con, "core.request_costs", [attempt("a", NOON, ON, effective_usd=Decimal(1), output_text_tokens=9)]
+    )
+    make_marts(con, days=1)
+    insert(con, "ops.check_results", [check_result("rows_match_the_schema", is_passed=True)])
+    file = {
+        "source": "pods", "source_kind": "k8s_pod", "path": "pods.json", "size_bytes": 9, "read_count": 2,
+        "landed_count": 1, "quarantined_count": 1, "ignored_count": 0, "landed_at": NOON,
+    }  # fmt: skip
+    day = timedelta(days=1)
+    spans = {"other_day": (NOON - 2 * day, NOON - day), "of_day": (NOON - day, NOON), "unknown": (None, None)}
+    insert(
+        con,
+        "ops.landed_files",
+        [
+            file | {"file_hash": name, "first_at": first, "last_at": last}
+            for name, (first, last) in spans.items()
+        ],
+    )
+    trust = render(con).ids["trust"]
+    assert trust.startswith("Nearly complete:")
+    assert "2 records of its files could not be read" in trust
+    both = trust_of_days(con, [ON - day, ON], time_zone="UTC", now=NOON + 3 * day)
+    assert "3 records of its files could not be read" in both.facts
 
 
 def test_names_from_logs_are_escaped_everywhere_they_show():
