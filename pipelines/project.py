@@ -66,7 +66,7 @@ class Project:
         return self.settings.landing.memory_mb << 20
 
     @property
-    def allocation_rule(self) -> Literal["token_share", "equal_share"]:
+    def allocation_rule(self) -> Literal["token_share", "equal_share", "kv_block_share"]:
         return self.settings.gpu.allocation_rule
 
     @property

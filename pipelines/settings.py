@@ -264,7 +264,7 @@ class PolicySettings(_Section):
 
 
 class GpuSettings(_Section):
-    allocation_rule: Literal["token_share", "equal_share"] = "token_share"
+    allocation_rule: Literal["token_share", "equal_share", "kv_block_share"] = "token_share"
     commitments: str = "commitments.yml"
     weights: str = "weights.yml"
     overhead: str = "overhead.yml"

@@ -156,9 +156,12 @@ def _weighed(
         chips=_of_pool(occupancy, "chip") if weights.tokens else model.head(0),
         weights=weights,
         # What is tied to no pool weighs nothing that is split.
-        is_equal=np.array([each.rule == "equal_share" for each in rules] + [False])[
-            occupancy.units.get_column("pool").to_numpy()
-        ],
+        **{
+            name: np.array([each.rule == rule for each in rules] + [False])[
+                occupancy.units.get_column("pool").to_numpy()
+            ]
+            for name, rule in (("is_equal", "equal_share"), ("is_blocks", "kv_block_share"))
+        },
     )
 
 

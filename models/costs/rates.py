@@ -13,7 +13,7 @@ from models.periods import business_day_of, hour_of
 
 UNKNOWN = "unknown"
 """The provider, region or chip of a replica of which nothing states it."""
-POOL_PRICE_KEY = ("provider", "region", "chip", "commitment")
+POOL_PRICE_KEY = ("provider", "region", "chip", "commitment", "model")
 FRACTION_UNITS = 63_000_000
 """Parts of an accelerator: millionths, and exact sevenths, ninths and twelfths."""
 COST_UNITS = MICROSECONDS_PER_HOUR * FRACTION_UNITS
@@ -53,12 +53,13 @@ def is_known(as_known_at: datetime) -> pl.Expr:
 def price_pieces(
     keys: pl.DataFrame, slots: pl.DataFrame, *, prices: pl.LazyFrame, as_known_at: datetime, time_zone: str
 ) -> pl.DataFrame:
-    """Cut the window into pieces of one price each, per provider x region x chip x commitment.
+    """Cut the window into pieces of one price each, per provider x region x chip x commitment x model.
 
     Args:
         keys: the distinct keys to look up.
         slots: the window's slots.
-        prices: `ref.gpu_prices`. A region's own price wins over one without a region.
+        prices: `ref.gpu_prices`. A model's own price wins over one without a model (a unit of provisioned throughput
+            costs by its model), then a region's own over one without a region.
         as_known_at: only prices known at this instant count.
         time_zone: reporting zone.
 
@@ -66,7 +67,9 @@ def price_pieces(
         Key columns, `piece_started_at, piece_ended_at, hour, accrued_on`, the price's columns (NULL where
         there is none) and `hour_units`: rate x microseconds from the start of the hour to that of the piece.
     """
-    numbered = keys.select(POOL_PRICE_KEY).unique().sort(POOL_PRICE_KEY).with_row_index("key")
+    numbered = (
+        keys.select(POOL_PRICE_KEY).unique().sort(POOL_PRICE_KEY, nulls_last=True).with_row_index("key")
+    )
     candidates = (
         numbered.join(
             known_prices(prices, as_known_at=as_known_at)
@@ -75,6 +78,7 @@ def price_pieces(
                 "chip",
                 "commitment",
                 pl.col("region").alias("price_region"),
+                pl.col("model").alias("price_model"),
                 "price_id",
                 pl.col("picodollars_per_gpu_hour").alias("rate"),
                 "granularity_seconds",
@@ -88,7 +92,11 @@ def price_pieces(
             .collect(),
             on=["provider", "chip", "commitment"],
         )
-        .filter(pl.col("price_region").is_null() | (pl.col("price_region") == pl.col("region")))
+        .filter(
+            pl.col("price_region").is_null() | (pl.col("price_region") == pl.col("region")),
+            pl.col("price_model").is_null()
+            | (pl.col("price_model").str.to_lowercase() == pl.col("model").str.to_lowercase()),
+        )
         .drop(POOL_PRICE_KEY)
     )
     begins, ends = slots["slot_started_at"].min(), slots["slot_ended_at"].max()
@@ -113,14 +121,15 @@ def price_pieces(
             pl.col("valid_to").is_null() | (pl.col("valid_to") > pl.col("piece_started_at")),
         )
         .sort(
+            pl.col("price_model").is_null(),
             pl.col("price_region").is_null(),
             "valid_from",
             "known_from",
             "price_id",
-            descending=[False, True, True, False],
+            descending=[False, False, True, True, False],
         )
         .unique(["key", "piece_started_at"], keep="first", maintain_order=True)
-        .drop("piece_ended_at", "price_region", "valid_from", "valid_to", "known_from")
+        .drop("piece_ended_at", "price_region", "price_model", "valid_from", "valid_to", "known_from")
     )
     spent = (
         pl.col("rate").fill_null(0).cast(pl.Int128)

@@ -121,7 +121,7 @@ def priced_slices(
     rate = pl.col("rate").fill_null(0).cast(pl.Int128)
     listed = (
         intervals.filter(within)
-        .join(pieces, on=POOL_PRICE_KEY)
+        .join(pieces, on=POOL_PRICE_KEY, nulls_equal=True)
         .with_columns(ends.alias("ended_at"))
         .filter(
             pl.col("started_at") < pl.col("piece_ended_at"), pl.col("ended_at") > pl.col("piece_started_at")

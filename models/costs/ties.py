@@ -3,10 +3,8 @@
 import polars as pl
 
 from models.costs.rates import UNKNOWN
-from models.schemas.vocabulary import NONE_DEPLOYMENT
+from models.schemas.vocabulary import CAPACITY_CHIP, NONE_DEPLOYMENT
 
-CAPACITY_CHIP = "capacity_unit"
-"""The chip of provisioned throughput: its pools have a tier of their own."""
 CAPACITY_TIER = "provisioned"
 SPILLOVER_TIER = "spillover"
 ENGINES = (

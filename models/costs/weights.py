@@ -19,7 +19,9 @@ from models.documents import Instant, Strict, read_documents
 from models.schemas import table
 from models.schemas.vocabulary import OUTPUT_TOKEN_COLUMNS
 
-Rule = Literal["token_share", "equal_share"]
+Rule = Literal["token_share", "equal_share", "kv_block_share"]
+KV_BLOCK_TOKENS = 16
+"""Tokens of a block of the key-value cache: vLLM's default (`--block-size`)."""
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 SCALE = 10_000
@@ -217,6 +219,7 @@ def weigh(
     chips: pl.Series,
     weights: Weights,
     is_equal: npt.NDArray[np.bool_],
+    is_blocks: npt.NDArray[np.bool_],
 ) -> Weighed:
     """Weigh units, which are attempts within a slot.
 
@@ -227,7 +230,9 @@ def weigh(
         models: model that each attempt names.
         chips: chip of the pool that each unit is tied to.
         weights: measured weights.
-        is_equal: whether each unit weighs 1; else weighted tokens a second, constant over its attempt's life.
+        is_equal: whether each unit weighs 1, so that each pays for the seconds that it holds.
+        is_blocks: whether each unit weighs the blocks of the key-value cache that its tokens fill, the cached ones too;
+            else weighted tokens a second, constant over its attempt's life.
     """
     tokens = [_sum(attempts, columns)[rows] for columns in (_INPUT, _CACHED, OUTPUT_TOKEN_COLUMNS)]
     into, cached, out = tokens
@@ -244,6 +249,9 @@ def weigh(
         origin = None
     whole = np.maximum(both, SCALE)
     rate = np.where(is_equal, 1.0, whole / np.maximum(lasts, _SHORTEST))
+    if is_blocks.any():
+        blocks = np.maximum(-(-(into + cached + out) // KV_BLOCK_TOKENS), 1)
+        rate = np.where(is_blocks, blocks, rate)
     return Weighed(from_input, both, whole, rate, lasts, origin)
 
 

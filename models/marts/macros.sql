@@ -288,7 +288,8 @@ gpu_costs AS (
   JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
   LEFT JOIN ref.gpu_prices p ON p.price_id = c.price_id
   LEFT JOIN ref.gpu_prices k ON k.provider = p.provider AND k.chip = p.chip AND k.commitment = p.commitment
-    AND k.region IS NOT DISTINCT FROM p.region AND k.valid_from <= c.accrued_hour
+    AND k.region IS NOT DISTINCT FROM p.region AND k.model IS NOT DISTINCT FROM p.model
+    AND k.valid_from <= c.accrued_hour
     AND (k.valid_to IS NULL OR k.valid_to > c.accrued_hour)
     AND k.known_from <= known_at AND (k.known_to IS NULL OR k.known_to > known_at)
   WHERE c.cost_basis = 'gpu' AND r.ingested_at <= known_at

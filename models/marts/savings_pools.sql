@@ -58,7 +58,7 @@ span AS (
   FROM core.pool_hours WHERE accrued_on >= $from_on AND accrued_on < $to_on
 ),
 committed AS (
-  SELECT provider, region, chip, arg_min(commitment, usd_per_gpu_hour) AS commitment,
+  SELECT provider, region, chip, model, arg_min(commitment, usd_per_gpu_hour) AS commitment,
     min(usd_per_gpu_hour)::DOUBLE AS rate
   FROM ref.gpu_prices
   WHERE commitment IN ('reserved', 'committed') AND known_to IS NULL AND valid_from < $to_on
@@ -70,7 +70,7 @@ rated AS (
     3600 * b.billed_usd::DOUBLE / nullif(b.billed_gpu_seconds::DOUBLE, 0) AS rate,
     c.rate AS committed_rate, c.commitment AS offered, hour_count
   FROM bill b JOIN committed c ON c.provider = b.provider AND c.chip = b.chip
-    AND coalesce(c.region, b.region) = b.region, span
+    AND coalesce(c.region, b.region) = b.region AND (c.model IS NULL OR lower(c.model) = lower(b.model)), span
   WHERE b.commitment = 'on_demand' AND hour_count >= 7 * 24
 ),
 sized AS (

@@ -6,7 +6,9 @@ from importlib.resources import files
 import polars as pl
 
 from models.documents import read_yaml
+from models.prices.providers import provider_id
 from models.schemas import table
+from models.schemas.vocabulary import CAPACITY_CHIP
 
 
 @cache
@@ -71,6 +73,16 @@ def billed_machines() -> pl.DataFrame:
             rows += [(provider, spelled, chip, count) for spelled in {bare, f"standard_{bare}"} - {name}]
     schema = {"provider": pl.String, "written": pl.String, "chip": pl.String, "count": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row").unique(["provider", "written"], keep="first")
+
+
+def canonical_events(events: pl.LazyFrame) -> pl.LazyFrame:
+    """Return lifecycle events with chips as `ref.chips` names them, and providers of provisioned throughput as ids.
+
+    Units of provisioned throughput are a service's: `azure` sells machines, and as `azure.ai.openai` units.
+    """
+    is_capacity = (pl.col("chip") == CAPACITY_CHIP).any().over("source", "replica_id")
+    provider = pl.when(is_capacity).then(provider_id()).otherwise("provider")
+    return canonical_chips(events).with_columns(provider.alias("provider"))
 
 
 def canonical_chips(events: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,4 +1,4 @@
-"""GPU sheets as tables: ref.gpu_prices, whose rows are bitemporal, and ref.pool_models."""
+"""GPU sheets as tables: ref.gpu_prices, whose rows are bitemporal, ref.pool_models and ref.capacity_rates."""
 
 import hashlib
 from collections import defaultdict
@@ -16,6 +16,8 @@ from models.prices.versions import Stated, Version, versions
 from models.schemas import table
 
 _Entry = tuple[GpuSheet, int, Rate]
+_Key = tuple[str, str, str | None, str, str | None]
+"""Vendor, chip, region, commitment and model."""
 
 
 def gpu_book(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
@@ -27,11 +29,11 @@ def gpu_book(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
     Raises:
         ConfigurationError: two sheets that state the same rate for the same time.
     """
-    series: dict[tuple[str, str, str | None, str], list[_Entry]] = defaultdict(list)
+    series: dict[_Key, list[_Entry]] = defaultdict(list)
     for sheet in sheets:
         for index, rate in enumerate(sheet.rates):
             chip = chip_aliases().get(rate.chip.lower(), rate.chip)
-            series[sheet.vendor, chip, rate.region, rate.commitment].append((sheet, index, rate))
+            series[sheet.vendor, chip, rate.region, rate.commitment, rate.model].append((sheet, index, rate))
     rows = [
         _row(key, version)
         for key, entries in sorted(series.items(), key=lambda item: tuple(part or "" for part in item[0]))
@@ -55,7 +57,28 @@ def pool_models(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
     return table("ref.pool_models").frame(rows.values())
 
 
-def _stated(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> list[Stated[_Entry]]:
+def capacity_rates(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
+    """Return `ref.capacity_rates`; of two entries of one model and day that of the later sheet counts."""
+    found: dict[tuple[str, str, datetime], dict[str, Any]] = {}
+    for sheet in sheets:
+        for stated in sheet.capacities:
+            found[sheet.vendor, stated.model.lower(), stated.valid_from] = {
+                "provider": sheet.vendor,
+                **stated.model_dump(exclude={"note"}),
+                "model": stated.model.lower(),
+                "source_url": stated.source_url or sheet.source_url,
+                "sheet_path": sheet.path,
+            }
+    rows = pl.col("valid_from").shift(-1).over("provider", "model")
+    return (
+        table("ref.capacity_rates")
+        .frame(found.values())
+        .sort("provider", "model", "valid_from")
+        .with_columns(pl.min_horizontal("valid_to", rows).alias("valid_to"))
+    )
+
+
+def _stated(key: _Key, entries: list[_Entry]) -> list[Stated[_Entry]]:
     seen: dict[tuple[datetime, datetime], _Entry] = {}
     for entry in entries:
         sheet, index, rate = entry
@@ -71,19 +94,20 @@ def _stated(key: tuple[str, str, str | None, str], entries: list[_Entry]) -> lis
     ]
 
 
-def _row(key: tuple[str, str, str | None, str], version: Version[_Entry]) -> dict[str, Any]:
-    provider, chip, region, commitment = key
+def _row(key: _Key, version: Version[_Entry]) -> dict[str, Any]:
+    provider, chip, region, commitment, model = key
     sheet, index, rate = version.item
+    billing = rate.billing or sheet.billing
     picodollars, is_rounded = booked_picodollars(rate.usd_per_gpu_hour)
     name = "|".join(
         str(part)
         for part in (
-            *key,
+            *(key if model else key[:-1]),
             version.valid_from,
             version.valid_to,
             version.known_from,
             rate.usd_per_gpu_hour,
-            sheet.billing.model_dump_json(exclude={"note"}),
+            billing.model_dump_json(exclude={"note"}),
         )
     )
     return {
@@ -92,15 +116,16 @@ def _row(key: tuple[str, str, str | None, str], version: Version[_Entry]) -> dic
         "chip": chip,
         "region": region,
         "commitment": commitment,
+        "model": model,
         "usd_per_gpu_hour": rate.usd_per_gpu_hour,
         "picodollars_per_gpu_hour": picodollars,
         "is_rounded": is_rounded,
-        "granularity_seconds": sheet.billing.granularity_seconds,
-        "minimum_seconds": sheet.billing.minimum_seconds,
-        "free_if_interrupted_within_seconds": sheet.billing.free_if_interrupted_within_seconds
+        "granularity_seconds": billing.granularity_seconds,
+        "minimum_seconds": billing.minimum_seconds,
+        "free_if_interrupted_within_seconds": billing.free_if_interrupted_within_seconds
         if commitment == "spot"
         else None,
-        "billed_phases": list(sheet.billing.billed_phases),
+        "billed_phases": list(billing.billed_phases),
         "valid_from": version.valid_from,
         "valid_to": version.valid_to,
         "known_from": version.known_from,

@@ -42,11 +42,17 @@ class Billing(Strict):
 
 
 class Rate(Strict):
-    """A dated rate; valid until `valid_to`, or until the next one of the same chip, region and commitment."""
+    """A dated rate; valid until `valid_to`, or until the next one of the same chip, region, commitment and model.
+
+    `model` and `billing` are for provisioned throughput: a unit costs by the model that it serves, and its rule (a
+    minimum term) may differ from that of the vendor's machines.
+    """
 
     chip: str = Field(min_length=1)
     region: str | None = Field(default=None, min_length=1)
     commitment: Commitment = "on_demand"
+    model: str | None = Field(default=None, min_length=1)
+    billing: Billing | None = None
     usd_per_gpu_hour: Decimal = Field(ge=0, le=MOST_USD_PER_GPU_HOUR, allow_inf_nan=False)
     valid_from: Instant
     valid_to: Instant | None = None
@@ -55,9 +61,9 @@ class Rate(Strict):
     note: str | None = None
 
     @property
-    def series(self) -> tuple[str, str, str]:
+    def series(self) -> tuple[str, str, str, str]:
         """What the rate is for: a later one of the same series ends it."""
-        return (self.chip, self.region or "", self.commitment)
+        return (self.chip, self.region or "", self.commitment, self.model or "")
 
 
 class PoolModel(Strict):
@@ -67,6 +73,22 @@ class PoolModel(Strict):
     family: str = Field(min_length=1)
     developer: str | None = None
     is_open_weights: bool | None = None
+
+
+class Capacity(Strict):
+    """What a unit of provisioned throughput does a minute, as its vendor publishes it; until the next of the model.
+
+    An output token counts as `output_weight` input tokens, a cached one as `cache_read_weight` (Azure: 0).
+    """
+
+    model: str = Field(min_length=1)
+    input_tokens_per_minute: Decimal = Field(gt=0, allow_inf_nan=False)
+    output_weight: Decimal = Field(default=Decimal(1), ge=0, allow_inf_nan=False)
+    cache_read_weight: Decimal = Field(default=Decimal(1), ge=0, allow_inf_nan=False)
+    valid_from: Instant
+    valid_to: Instant | None = None
+    source_url: str | None = Field(default=None, pattern="^https?://")
+    note: str | None = None
 
 
 class GpuSheet(Strict):
@@ -79,13 +101,14 @@ class GpuSheet(Strict):
     billing: Billing = Billing()
     rates: tuple[Rate, ...] = ()
     models: tuple[PoolModel, ...] = ()
+    capacities: tuple[Capacity, ...] = ()
     note: str | None = None
     _document: Document = PrivateAttr()
 
     @model_validator(mode="after")
     def _says_something(self) -> "GpuSheet":
-        if not self.rates and not self.models:
-            raise ValueError("a sheet needs `rates`, or `models` that its pools serve")
+        if not self.rates and not self.models and not self.capacities:
+            raise ValueError("a sheet needs `rates`, or `models` that its pools serve, or `capacities`")
         return self
 
     @property
@@ -122,7 +145,12 @@ class GpuSheet(Strict):
         return self._document.error(location, message)
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"billing": Billing, "rates": Rate, "models": PoolModel}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "billing": Billing,
+    "rates": Rate,
+    "models": PoolModel,
+    "capacities": Capacity,
+}
 
 
 def load_gpu_sheets(texts: Mapping[str, str]) -> list[GpuSheet]:
@@ -163,10 +191,10 @@ def examine_gpu_sheet(path: str, text: str) -> tuple[GpuSheet | None, list[Confi
 def _validity_problems(sheet: GpuSheet) -> list[ConfigurationError]:
     """Return what leaves two rates in force at once, or a correction that was never learned."""
     found = []
-    by_series: dict[tuple[str, str, str], list[Rate]] = defaultdict(list)
+    by_series: dict[tuple[str, str, str, str], list[Rate]] = defaultdict(list)
     for index, rate in enumerate(sheet.rates):
         here: Location = ("rates", index)
-        name = f"{rate.chip} {rate.region or 'any region'} {rate.commitment}"
+        name = " ".join([rate.chip, rate.region or "any region", rate.commitment, rate.model or ""]).strip()
         if rate.valid_to is not None and rate.valid_to <= rate.valid_from:
             found.append(sheet.error(here, f"{name} ends before it starts; mend `valid_to`"))
         earlier = by_series[rate.series]

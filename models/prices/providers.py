@@ -33,6 +33,11 @@ def provider_aliases() -> dict[str, str]:
 
 def canonical_providers(requests: pl.LazyFrame) -> pl.LazyFrame:
     """Return the frame with `provider` as a provider id; an unknown spelling stays and surfaces."""
+    return requests.with_columns(provider_id().alias("provider"))
+
+
+def provider_id() -> pl.Expr:
+    """Return `provider` as a provider id; an unknown spelling as it is."""
     aliases = provider_aliases()
     spelled = pl.col("provider").str.strip_chars().str.to_lowercase()
     # The Vercel AI SDK names the interface too: `openai.responses`, `google.vertex.chat`.
@@ -40,4 +45,4 @@ def canonical_providers(requests: pl.LazyFrame) -> pl.LazyFrame:
         name.replace_strict(list(aliases), list(aliases.values()), default=None, return_dtype=pl.String)
         for name in (spelled, spelled.str.replace(_INTERFACE, ""))
     ]
-    return requests.with_columns(pl.coalesce(*known, pl.col("provider")).alias("provider"))
+    return pl.coalesce(*known, pl.col("provider"))

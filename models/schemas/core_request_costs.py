@@ -106,7 +106,7 @@ TABLE = Table(
             name="allocation_rule",
             dtype=pl.String,
             comment="Rule by which serving dollars of its pool are split; NULL for token-priced rows",
-            one_of=("token_share", "equal_share", "reserved_quota"),
+            one_of=("token_share", "equal_share", "kv_block_share", "reserved_quota"),
         ),
         Column(
             name="weights_from",

@@ -23,7 +23,7 @@ TABLE = Table(
             dtype=pl.String,
             comment="How serving dollars are split",
             required=True,
-            one_of=("token_share", "equal_share", "reserved_quota"),
+            one_of=("token_share", "equal_share", "kv_block_share", "reserved_quota"),
         ),
         Column(
             name="overhead",

@@ -5,7 +5,7 @@ from models.schemas.base import INSTANT, Column, Table
 TABLE = Table(
     schema="ref",
     name="gpu_prices",
-    grain="One row per vendor x chip x region x commitment x validity: a dated rate, with when it was known",
+    grain="One row per vendor x chip x region x commitment x model x validity: a dated rate, with when it was known",
     columns=(
         Column(name="price_id", dtype=pl.String, comment="Price row", required=True),
         Column(name="provider", dtype=pl.String, comment="Vendor (a provider id)", required=True),
@@ -15,6 +15,11 @@ TABLE = Table(
         ),
         Column(
             name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed", required=True
+        ),
+        Column(
+            name="model",
+            dtype=pl.String,
+            comment="Model of provisioned throughput whose units have this rate; NULL = any without one of its own",
         ),
         Column(name="usd_per_gpu_hour", dtype=pl.Decimal(38, 12), comment="Rate as printed", required=True),
         Column(

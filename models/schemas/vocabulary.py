@@ -116,6 +116,8 @@ SAME_TAGS: dict[str, tuple[str, ...]] = {
 """A tag that has one name in marts, and the names that logs give it."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
+CAPACITY_CHIP = "capacity_unit"
+"""The chip of provisioned throughput: its pools have a tier of their own."""
 
 _CLASS_COMMENTS = {
     "input_uncached": "text input that was neither read from nor written to a cache",

@@ -15,7 +15,7 @@ import polars as pl
 from models.costs.lives import replica_intervals
 from models.lifecycle.dedupe import dedupe_events
 from models.periods import HOUR, floor_hour
-from models.prices.chips import canonical_chips
+from models.prices.chips import canonical_events
 from models.schemas import table
 from pipelines.automation.staleness import kinds_of
 from pipelines.steps.lives import LONGEST_ATTEMPT
@@ -106,7 +106,7 @@ def _lives(landed: pl.DataFrame, end: datetime) -> pl.DataFrame:
         winners, _ = dedupe_events(
             landed.lazy(), from_hour=floor_hour(first), to_hour=floor_hour(last) + HOUR
         )
-        events = canonical_chips(winners)
+        events = canonical_events(winners)
     intervals = replica_intervals(events).filter(pl.col("started_at") < end).drop("life", "is_last")
     until = pl.min_horizontal(pl.col("ended_at").fill_null(end), pl.lit(end))
     return intervals.with_columns(until=until).drop("ended_at")

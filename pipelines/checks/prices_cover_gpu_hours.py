@@ -8,12 +8,12 @@ from models.costs.rates import UNKNOWN
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 
 _QUERY = """
-SELECT provider, chip, region, commitment, min(pool_hour) AS from_at, sum(gpu_seconds) / 3600 AS gpu_hours,
+SELECT provider, chip, region, commitment, model, min(pool_hour) AS from_at, sum(gpu_seconds) / 3600 AS gpu_hours,
   any_value(nearest_usd_per_gpu_hour) AS usd_per_gpu_hour, any_value(nearest_provider) AS offered_by,
   any_value(nearest_region) AS offered_region, any_value(nearest_commitment) AS offered_as, sum(estimated_usd) AS usd
 FROM ops.unpriced_gpu_hours WHERE pool_hour >= $start AND pool_hour < $end
-GROUP BY provider, chip, region, commitment
-ORDER BY gpu_hours DESC, provider, chip, region, commitment
+GROUP BY provider, chip, region, commitment, model
+ORDER BY gpu_hours DESC, provider, chip, region, commitment, model
 """
 
 
@@ -62,7 +62,9 @@ def _line(cell: dict[str, object]) -> str:
     rate = (
         "?" if cell["usd_per_gpu_hour"] is None else f"{cell['usd_per_gpu_hour']:.4f}".rstrip("0").rstrip(".")
     )
-    series = ", ".join(f"{name}: {cell[name]}" for name in ("chip", "region", "commitment"))
+    series = ", ".join(
+        f"{name}: {cell[name]}" for name in ("chip", "region", "commitment", "model") if cell[name]
+    )
     dated = f"usd_per_gpu_hour: {rate}, valid_from: {cell['from_at']:%Y-%m-%d}"
     return f"{cell['provider']}.yml: - {{{series}, {dated}}}"
 

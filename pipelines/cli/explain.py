@@ -25,6 +25,7 @@ _RULES = {
     None: "by weight",  # A row of an older version does not say.
     "token_share": "by token_share (weighted tokens a second)",
     "equal_share": "by equal_share (every request in flight alike)",
+    "kv_block_share": "by kv_block_share (blocks of the key-value cache x seconds)",
     "reserved_quota": "by reserved_quota (what its tenant reserved, within it by weighted tokens)",
 }
 

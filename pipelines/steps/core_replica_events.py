@@ -3,7 +3,7 @@
 import polars as pl
 
 from models.lifecycle.dedupe import dedupe_events
-from models.prices.chips import canonical_chips
+from models.prices.chips import canonical_events
 from pipelines.steps.base import Frames, Step, Window
 from pipelines.steps.inputs import Inputs
 
@@ -17,10 +17,10 @@ STEP = Step(
 
 
 def compute(inputs: Inputs, window: Window) -> Frames:
-    """Keep one record of each event, with chips as ref.chips spells them."""
+    """Keep one record of each event, with chips and sellers of units as the reference tables name them."""
     landed = inputs.query(
         "SELECT * FROM raw.replica_events WHERE event_at >= ? AND event_at < ?", [window.start, window.end]
     )
     winners, losers = dedupe_events(landed.lazy(), from_hour=window.start, to_hour=window.end)
-    rows, removed = pl.collect_all([canonical_chips(winners), losers])
+    rows, removed = pl.collect_all([canonical_events(winners), losers])
     return {"core.replica_events": rows, "ops.event_duplicates": removed}

@@ -14,7 +14,7 @@ from models.prices.contracts import load_contracts
 from models.prices.deployments import load_deployments
 from models.prices.families import families
 from models.prices.fx import load_fx
-from models.prices.gpu_book import gpu_book, pool_models
+from models.prices.gpu_book import capacity_rates, gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
@@ -32,6 +32,7 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     return {
         "ref.models": model_aliases(tokens),
         "ref.pool_models": pool_models(gpus),
+        "ref.capacity_rates": capacity_rates(gpus),
         "ref.chips": chips(),
         "ref.families": families(tokens, gpus),
         "ref.token_prices": token_book(tokens, contracts),
