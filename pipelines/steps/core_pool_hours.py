@@ -6,7 +6,7 @@ from models.costs.pools import pool_hours
 from models.finance.restatements import restate_pools
 from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
-from pipelines.steps.lives import LONGEST_ATTEMPT, attempts, live_events, pooled
+from pipelines.steps.lives import LONGEST_ATTEMPT, live_events, parted
 from pipelines.steps.outdated import moved_gpu_hours
 
 STEP = Step(
@@ -31,7 +31,7 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     rows = pool_hours(
         live_events(inputs, window).lazy(),
         inputs.rows("core.replica_states", window.start, window.end).lazy(),
-        pooled(inputs, attempts(inputs, window))[0].lazy(),
+        parted(inputs, window)[0].lazy(),
         prices=inputs.whole("ref.gpu_prices").lazy(),
         time_zone=window.time_zone,
         as_known_at=window.now,

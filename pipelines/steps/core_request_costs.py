@@ -10,7 +10,7 @@ from models.finance.restatements import restate_requests
 from models.schemas import table
 from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
-from pipelines.steps.lives import LONGEST_ATTEMPT, attempts, pooled
+from pipelines.steps.lives import LONGEST_ATTEMPT, parted
 from pipelines.steps.outdated import moved_gpu_hours, moved_token_hours
 
 STEP = Step(
@@ -34,7 +34,7 @@ STEP = Step(
 def compute(inputs: Inputs, window: Window) -> Frames:
     """Split the dollars of ready replicas over the attempts on them, and price all others by their tokens."""
     project = inputs.project
-    on_pools, others = pooled(inputs, with_asked(attempts(inputs, window)))
+    on_pools, others = (with_asked(part) for part in parted(inputs, window))
     token_rows = token_costs(inputs, window, others)
     gpu_rows = allocate_requests(
         on_pools.lazy(),

@@ -4,10 +4,12 @@
 With `hold` rows that were made of what landed, and are not built yet, stand in place of the lake's (the open day).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
+from typing import TypeVar
 
 import duckdb
 import polars as pl
@@ -17,6 +19,8 @@ from pipelines.project import Project
 from pipelines.steps.base import Window
 
 _NUMBERS = count()
+_Made = TypeVar("_Made")
+_COPIED_ROWS = 10_000
 _SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
 
@@ -29,6 +33,11 @@ class _Held:
     last: object | None = None
 
 
+def _is_large(held: _Held) -> bool:
+    """Return whether SQL reads held rows where they are: a copy of all their columns would take longer."""
+    return held.rows.height > _COPIED_ROWS
+
+
 class Inputs:
     """Tables as steps read them; what is held is seen by SQL as well."""
 
@@ -38,6 +47,7 @@ class Inputs:
         self._held: dict[str, _Held] = {}
         self._shown: set[str] = set()
         self._memory: str | None = None
+        self._made: dict[tuple[str, Window], tuple[tuple[str, ...], object]] = {}
 
     def hold(self, dotted: str, rows: pl.DataFrame, window: Window) -> None:
         """Let the rows of a table's partitions in a window stand in place of those of the lake."""
@@ -45,22 +55,39 @@ class Inputs:
         is_hourly = isinstance(table(dotted).polars_schema[str(table(dotted).partition)], pl.Datetime)
         self._held[dotted] = _Held(rows, *(window.span.values() if is_hourly else days))
         self._shown.discard(dotted)
+        self._forget(dotted)
 
     def hold_all(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Let whole tables stand in place of those of the lake."""
         for dotted, rows in frames.items():
             self._held[dotted] = _Held(rows)
             self._shown.discard(dotted)
+            self._forget(dotted)
+
+    def once(self, name: str, window: Window, reads: tuple[str, ...], make: Callable[[], _Made]) -> _Made:
+        """Return what several steps make of the same rows: made once, and anew after a table that it reads is held."""
+        if (name, window) not in self._made:
+            self._made[name, window] = (reads, make())
+        return self._made[name, window][1]  # type: ignore[return-value]
+
+    def _forget(self, dotted: str) -> None:
+        for key in [key for key, (reads, _) in self._made.items() if dotted in reads]:
+            del self._made[key]
 
     def query(
         self, sql: str, parameters: object = None, *, frames: Mapping[str, pl.DataFrame] | None = None
     ) -> pl.DataFrame:
         """Run a query over `schema.table` names, and over frames by names of their own, and return its rows."""
-        for dotted in self._held.keys() - self._shown:
-            if dotted in sql:
-                self._show(dotted)
+        named = {
+            dotted for dotted in self._held if re.search(rf"(?<!nanodollar\.)\b{re.escape(dotted)}\b", sql)
+        }
+        for dotted in named - self._shown:
+            self._show(dotted)
+        is_large = any(_is_large(self._held[dotted]) for dotted in named)
         for name, rows in (frames or {}).items():
             self._con.register(name, rows)
+        # DuckDB 1.5 cannot push a join's filter into Arrow's rows.
+        self._con.execute(f"SET disabled_optimizers = '{'join_filter_pushdown' if is_large else ''}'")
         found = self._con.execute(sql, parameters).pl()
         for name in frames or {}:
             self._con.unregister(name)
@@ -112,11 +139,15 @@ class Inputs:
                 for schema in ("main", *_SCHEMAS)
             ]
             self._con.execute(f"SET search_path = '{','.join(path)}'")
-        rows = f"{self._memory}.main.{dotted.replace('.', '_')}"
-        # A table, for DuckDB 1.5 cannot push a join's filter into Arrow's rows.
-        self._con.register("shown", held.rows)
-        self._con.execute(f"CREATE OR REPLACE TABLE {rows} AS FROM shown")
-        self._con.unregister("shown")
+        name = f"shown_{dotted.replace('.', '_')}"
+        rows = f"{self._memory}.main.{name}"
+        self._con.register(name, held.rows)
+        if _is_large(held):
+            rows = f"temp.main.{name}"
+        else:
+            # Joins of a small table are the faster for it (`query`).
+            self._con.execute(f"CREATE OR REPLACE TABLE {rows} AS FROM {name}")
+            self._con.unregister(name)
         view = f"FROM {rows}"
         if held.first is not None:
             first, last = (f"'{bound}'" for bound in (held.first, held.last))
@@ -129,9 +160,12 @@ class Inputs:
 
     def close(self) -> None:
         """Let go of what is held."""
+        for dotted in self._shown:
+            self._con.unregister(f"shown_{dotted.replace('.', '_')}")
         if self._memory is not None:
             self._con.execute("USE nanodollar")
             self._con.execute(f"DETACH DATABASE IF EXISTS {self._memory}")
         self._held.clear()
         self._shown.clear()
+        self._made.clear()
         self._memory = None

@@ -39,17 +39,36 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
         window: whole hours.
         where: a condition that the lake's rows must meet; what is held in memory comes whole.
     """
-    running = inputs.query(
-        "SELECT * FROM nanodollar.core.requests WHERE started_at < $start AND started_at >= $early AND "
-        "coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start "
-        f"AND {where}",
-        {"start": window.start, "early": window.start - LONGEST_ATTEMPT, "assumed": ESTIMATED_SECONDS},
-    )
+    running = _still_running(inputs, window, where)
     started = inputs.rows("core.requests", window.start, window.end, where=where)
-    if not running.is_empty():
+    if running is not None:
         schema = table("core.requests")
         started = pl.concat([schema.conform(rows.lazy()) for rows in (running, started)]).collect()
     return deployed(started, inputs.whole("ref.deployments"), as_known_at=window.now)
+
+
+_RUNNING = """
+FROM nanodollar.core.requests WHERE started_at < $start AND started_at >= $early
+AND coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start
+"""
+
+
+def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame | None:
+    """Return the lake's attempts that started before a window and were running at its start, None without any.
+
+    Most ended within the hour, so the first is looked up by three columns before all columns of later ones are read.
+    """
+    span = {"start": window.start, "early": window.start - LONGEST_ATTEMPT, "assumed": ESTIMATED_SECONDS}
+    first = inputs.query(f"SELECT min(started_at) {_RUNNING} AND {where}", span).item()
+    if first is None:
+        return None
+    return inputs.query(f"SELECT * {_RUNNING} AND {where}", span | {"early": first})
+
+
+def parted(inputs: Inputs, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part the attempts of a window (`attempts`, `pooled`); the steps of a chunk share the result."""
+    reads = ("core.requests", "core.replica_events", "ref.deployments", "ref.models")
+    return inputs.once("parted", window, reads, lambda: pooled(inputs, attempts(inputs, window)))
 
 
 def pooled(inputs: Inputs, running: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
