@@ -5,6 +5,15 @@ from models.schemas.base import INSTANT, Column, Table
 from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER, TOOL_FEES
 
 _KEYS = "source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
+# What a roll-up of lines groups by, so that none has to join the attempts again.
+_OF_ATTEMPT = "region, service_tier, tenant, team, fx_usd_per_unit, list_ratio"
+_ATTEMPTS = """(
+    SELECT *, CASE WHEN effective_usd > 0 AND list_usd <> effective_usd
+      THEN list_usd::DECIMAL(38,12)::DOUBLE / effective_usd::DOUBLE END AS list_ratio
+    FROM core.request_costs
+  )"""
+_SHOWN = """source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, region,
+       service_tier, tenant, team, price_state, fx_usd_per_unit, list_ratio"""
 _CLASSES = (*PROMPT_ORDER, *OUTPUT_CLASSES)
 
 
@@ -21,6 +30,8 @@ def _struct(place: int) -> str:
 
 
 _STRUCTS = ", ".join(_struct(place) for place in range(len(_CLASSES)))
+# Left out before they are rows: an attempt uses a few of all classes.
+_USED = f"list_filter([{_STRUCTS}], lambda used: used.tokens > 0)"
 # Dollars of tools that a source states cost what they are.
 _METER_RATE = f"CASE WHEN m.meter = '{TOOL_FEES}' THEN 1000000000000 ELSE p.picodollars_per_unit END"
 _METER_COST = _half_even(f"CAST(m.quantity * 1000000 AS HUGEINT) * ({_METER_RATE})", "1000000")
@@ -46,6 +57,21 @@ TABLE = Table(
         Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
         Column(name="provider", dtype=pl.String, comment="Who ran it"),
         Column(name="model", dtype=pl.String, comment="Model"),
+        Column(name="region", dtype=pl.String, comment="Where it ran"),
+        Column(name="service_tier", dtype=pl.String, comment="Tier that was served"),
+        Column(name="tenant", dtype=pl.String, comment="Tenant"),
+        Column(name="team", dtype=pl.String, comment="Team"),
+        Column(name="price_state", dtype=pl.String, comment="priced, free or unpriced, as the attempt"),
+        Column(
+            name="fx_usd_per_unit",
+            dtype=pl.Decimal(18, 12),
+            comment="Dollars per unit of the card's currency",
+        ),
+        Column(
+            name="list_ratio",
+            dtype=pl.Float64,
+            comment="List price over effective price of the attempt; NULL where they are the same",
+        ),
         Column(
             name="meter",
             dtype=pl.String,
@@ -71,11 +97,11 @@ TABLE = Table(
     ),
     key=("source", "request_id", "started_at", "accrued_hour", "accrued_on", "meter", "price_id"),
     select=f"""
-WITH classes AS (
-  SELECT {_KEYS}, price_id, fx_usd_per_unit, unnest([{_STRUCTS}], recursive := true)
-  FROM core.request_costs WHERE cost_basis = 'token'
+WITH classes AS NOT MATERIALIZED (
+  SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest({_USED}, recursive := true)
+  FROM {_ATTEMPTS} WHERE cost_basis = 'token'
 ),
-parted AS (
+parted AS NOT MATERIALIZED (
   SELECT c.*, p.picodollars_per_unit AS rate, b.price_id AS beyond_id, b.picodollars_per_unit AS beyond_rate,
          CASE WHEN b.price_id IS NULL THEN 0
            ELSE greatest(least(c.tokens, c.so_far - b.above_input_tokens), 0) END AS beyond
@@ -87,20 +113,20 @@ parted AS (
   WHERE c.tokens > 0
 ),
 meters AS (
-  SELECT {_KEYS}, price_id, fx_usd_per_unit, unnest(map_entries(other_meters)) AS entry
-  FROM core.request_costs WHERE cost_basis = 'token' AND other_meters IS NOT NULL
+  SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest(map_entries(other_meters)) AS entry
+  FROM {_ATTEMPTS} WHERE cost_basis = 'token' AND other_meters IS NOT NULL
 ),
-amounts AS (
-  SELECT {_KEYS}, fx_usd_per_unit, line_no, meter, CAST(tokens - beyond AS DECIMAL(38,6)) AS quantity, price_id, rate,
+amounts AS NOT MATERIALIZED (
+  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, CAST(tokens - beyond AS DECIMAL(38,6)) AS quantity, price_id, rate,
          CAST(tokens - beyond AS HUGEINT) * rate AS amount
   FROM parted WHERE tokens > beyond
   UNION ALL
-  SELECT {_KEYS}, fx_usd_per_unit, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
-  FROM parted WHERE beyond > 0
+  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
+  FROM parted WHERE beyond > 0 AND beyond_id IS NOT NULL
   UNION ALL
   SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, {_METER_RATE}, {_METER_COST}
   FROM (
-    SELECT {_KEYS}, fx_usd_per_unit, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
+    SELECT {_KEYS}, {_OF_ATTEMPT}, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
            CAST(entry.value AS DECIMAL(38,6)) AS quantity
     FROM meters
   ) m
@@ -109,9 +135,9 @@ amounts AS (
     p.price_id IS NOT NULL OR m.price_state = 'unpriced' OR (m.meter = '{TOOL_FEES}' AND m.price_id IS NOT NULL)
   )
   UNION ALL
-  SELECT {", ".join(f"c.{key}" for key in _KEYS.split(", "))}, fx_usd_per_unit, {len(_CLASSES)}, p.meter, 1, p.price_id, p.picodollars_per_unit,
-         CAST(p.picodollars_per_unit AS HUGEINT)
-  FROM core.request_costs c JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = 'request'
+  SELECT {", ".join(f"c.{name}" for name in f"{_KEYS}, {_OF_ATTEMPT}".split(", "))}, {len(_CLASSES)}, p.meter, 1,
+         p.price_id, p.picodollars_per_unit, CAST(p.picodollars_per_unit AS HUGEINT)
+  FROM {_ATTEMPTS} c JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = 'request'
   WHERE c.cost_basis = 'token'
 ),
 converted AS (
@@ -125,18 +151,15 @@ converted AS (
   UNION ALL
   SELECT *, amount FROM amounts WHERE fx_usd_per_unit IS NULL
 )
-SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, meter, quantity,
-       rate AS picodollars_per_unit, price_id,
+SELECT {_SHOWN}, meter, quantity, rate AS picodollars_per_unit, price_id,
        CASE price_state WHEN 'free' THEN 0::DECIMAL(18,12)
          WHEN 'priced' THEN CAST(picodollars * 0.000000000001::DECIMAL(13,12) AS DECIMAL(18,12)) END AS effective_usd
 FROM converted
 UNION ALL
-SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, 'provider_bill',
-       NULL, NULL, NULL, effective_usd
-FROM core.request_costs WHERE cost_basis = 'token' AND price_state = 'priced' AND price_id IS NULL
+SELECT {_SHOWN}, 'provider_bill', NULL, NULL, NULL, effective_usd
+FROM {_ATTEMPTS} WHERE cost_basis = 'token' AND price_state = 'priced' AND price_id IS NULL
 UNION ALL
-SELECT source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, 'gpu', NULL,
-       NULL, price_id, effective_usd
-FROM core.request_costs WHERE cost_basis = 'gpu'
+SELECT {_SHOWN}, 'gpu', NULL, NULL, price_id, effective_usd
+FROM {_ATTEMPTS} WHERE cost_basis = 'gpu'
 """,
 )
