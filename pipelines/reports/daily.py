@@ -114,6 +114,7 @@ def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime)
         ],
         "providers": _providers(by_provider, on),
         "unpriced": found["unpriced"],
+        "figure_classes": found["figure_classes"],
         "regret": _regret(found),
         "fixes": found["fixes"],
         "worst": found["worst"],

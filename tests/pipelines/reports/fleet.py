@@ -45,6 +45,7 @@ def fleet(*, days: int = 14, attempts: int = 60, on: date = ON, seed: int = 7) -
 def make_marts(con: duckdb.DuckDBPyConnection, *, on: date = ON, days: int = 14) -> None:
     span = {"from_on": on - timedelta(days=days - 1), "to_on": on + timedelta(days=1)}
     fill(con, "mart.cost_per_token_daily", "cost_per_token_daily", **span)
+    fill(con, "mart.spend_daily", "spend_daily", **span)
     fill(con, "ops.coverage", "coverage", **span)
     fill(con, "mart.break_even", "break_even", **span)
     fill(con, "mart.cost_by_chip", "cost_by_chip", **span)

@@ -407,6 +407,18 @@ def test_coverage_states_what_is_missing_by_source(full):
     assert rows[-1].words() == ["Total", "64", "98.44%", "98.44%", "1", *rows[0].words()[5:]]
 
 
+def test_the_page_says_how_its_dollars_are_known(full):
+    con, page = full
+    shares = con.execute(
+        "SELECT format('{:.2f}% {}', 100 * sum(usd)::DOUBLE / sum(sum(usd)) OVER ()::DOUBLE, figure_class) "
+        "FROM mart.spend_daily WHERE accrued_on = ? AND usd > 0 GROUP BY figure_class ORDER BY sum(usd) DESC",
+        [ON],
+    ).fetchall()
+    said = [one.replace("_", " ") for (one,) in shares]
+    assert len(said) > 2
+    assert f"How the dollars are known: {', '.join(said)}." in page.text
+
+
 def test_checks_that_failed_are_listed_with_what_they_found(full):
     _, page = full
     assert "1 of 3 checks that looked at this day passed; these did not:" in page.text
