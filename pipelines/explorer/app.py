@@ -17,7 +17,7 @@ from starlette.routing import Route
 from models.errors import NanodollarError
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.downloads import csv_bytes, parquet_bytes
-from pipelines.explorer.figure import ROWS_SHOWN, Figure
+from pipelines.explorer.figure import ROWS_SHOWN, Figure, text_of
 from pipelines.explorer.guard import LOOPBACK, Guard
 from pipelines.explorer.page import Asked, Page, pages
 from pipelines.explorer.published import Opened, Published
@@ -226,6 +226,7 @@ def _environment() -> Environment:
         stylesheets=("/static/report.css", "/static/explorer.css"),
         DIMENSIONS=DIMENSIONS, BASES=BASES, GRAINS=GRAINS, COMPARISONS=COMPARISONS, NONE=NONE, ROWS_SHOWN=ROWS_SHOWN,
         value_of=figure,
+        text_of=text_of,
     )  # fmt: skip
     add_parts(environment)
     return environment

@@ -58,7 +58,7 @@ def _answer(asked: dict[str, Any], folder: str) -> tuple[dict[str, Any], bytes |
     with memory_connection() as con:
         con.execute(f"SET memory_limit = '{_ENGINE_MEMORY}'; SET threads = 2")
         con.execute(f"SET max_temp_directory_size = '{_SPILLED}'")
-        attach(con, Path(asked["path"]), folder)
+        attach(con, Path(asked["path"]), folder, keeps_types=asked["form"] == "parquet")
         statements = reading_statements(con, asked["sql"])
         if len(statements) != 1:
             what = f"{len(statements)} statements; write one" if statements else "no SQL; write a query"

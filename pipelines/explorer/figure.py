@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -13,6 +15,7 @@ from pipelines.reports.wording import share
 
 Link = Callable[[Mapping[str, Any]], str | None]
 ROWS_SHOWN = 50
+_LONG = 40
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,16 @@ class Figure(View):
     @property
     def shown(self) -> pl.DataFrame:
         return self.rows.head(ROWS_SHOWN)
+
+    @property
+    def long(self) -> frozenset[str]:
+        """Columns of long texts, which need room."""
+        return frozenset(
+            name
+            for name, kind in self.shown.schema.items()
+            if kind == pl.String
+            and any(len(text) > _LONG for text in self.shown.get_column(name).drop_nulls())
+        )
 
 
 def ask(
@@ -77,6 +90,19 @@ def ask(
         chart=chart(rows) if chart is not None and rows.height else None,
         form=form,
     )
+
+
+def text_of(value: object) -> str:
+    """Write a value that is no number."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d}" if value.time() == time() else f"{value:%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, Decimal):
+        return f"{value.normalize():,f}"
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else str(value)
 
 
 def priced_sentence(rows: pl.DataFrame) -> str:

@@ -81,11 +81,11 @@ class Published:
             return self._opened
 
 
-def attach(con: duckdb.DuckDBPyConnection, path: Path, temporary: str) -> None:
+def attach(con: duckdb.DuckDBPyConnection, path: Path, temporary: str, *, keeps_types: bool = False) -> None:
     """Attach a published file as `nanodollar`, and let the session touch nothing else from now on."""
     con.execute(f"ATTACH {sql_text(path)} AS nanodollar (READ_ONLY)")
     con.execute("SET GLOBAL TimeZone = 'UTC'; USE nanodollar")
-    lock(con, lake_files=temporary, temporary=temporary)
+    lock(con, lake_files=temporary, temporary=temporary, keeps_types=keeps_types)
 
 
 def _open(path: Path) -> Opened:

@@ -104,9 +104,15 @@ class State:
         known = columns_of(table)
         return [_condition(name, value) for name, value in self.filters if name in known]
 
-    def not_told(self, table: str) -> list[str]:
-        """Return the dimensions that are filtered by and that a table does not tell."""
-        return [name for name, _ in self.filters if name not in columns_of(table)]
+    def unheard(self, table: str) -> list[str]:
+        """Return a sentence on the filters that a table cannot follow; none where it follows all."""
+        names = [DIMENSIONS[name].lower() for name, _ in self.filters if name not in columns_of(table)]
+        return [f"Not filtered by {', '.join(names)}: {table} does not tell it."] if names else []
+
+    def next_of(self, offered: Sequence[str]) -> str:
+        """Return what a part is split by next: the first dimension that is not settled."""
+        settled = {name for name, _ in self.filters} | {self.by}
+        return next((name for name in offered if name not in settled), offered[0])
 
     def parameter(self, name: str, usual: str = "") -> str:
         return dict(self.more).get(name, usual)

@@ -7,12 +7,16 @@ from typing import Any
 import polars as pl
 
 from pipelines.reports.view import Column, View
-from pipelines.reports.wording import duration, rate, share
+from pipelines.reports.wording import duration, filled, rate
 
 _FINE = 6
 _LARGE_USD = 1
 NOT_KNOWN = "–"
-_WRITERS: dict[str, Callable[[Any], object]] = {"ratio": share, "rate": rate, "seconds": duration}
+_WRITERS: dict[str, Callable[[Any], object]] = {
+    "ratio": lambda ratio: f"−{filled(-ratio)}" if ratio < 0 else filled(ratio),
+    "rate": rate,
+    "seconds": duration,
+}
 
 
 def decimals_of(column: Column, rows: pl.DataFrame) -> int:

@@ -268,7 +268,7 @@ def drawn(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
             tickColor="var(--rule)",
             labelFontSize=11,
         ),
-        legend=alt.LegendConfig(labelColor="var(--ink)", labelFontSize=11, rowPadding=4, columnPadding=16),
+        legend=alt.LegendConfig(labelColor="var(--ink)", labelFontSize=11, rowPadding=4, columnPadding=28),
     )
     svg = vl_convert.vegalite_to_svg(configured.to_dict())
     # Vega escapes the names in it.

@@ -67,15 +67,24 @@ def connect_locked(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def lock(con: duckdb.DuckDBPyConnection, *, lake_files: str, temporary: str) -> None:
-    """Let a session touch the lake's files and its own temporary ones, and keep its settings from now on."""
+def lock(
+    con: duckdb.DuckDBPyConnection, *, lake_files: str, temporary: str, keeps_types: bool = True
+) -> None:
+    """Let a session touch the lake's files and its own temporary ones, and keep its settings from now on.
+
+    Args:
+        con: the session.
+        lake_files: folder that it may read.
+        temporary: folder that it may spill to.
+        keeps_types: whether Arrow gets types that it lacks, such as DuckDB's booleans, as extension types.
+    """
     folders = [lake_files.rstrip("/") + "/", temporary.rstrip("/") + "/"]
     con.execute(
         f"""
         SET temp_directory = {sql_text(temporary)};
         SET allowed_directories = [{", ".join(map(sql_text, folders))}];
         SET python_enable_replacements = false;
-        SET arrow_lossless_conversion = true;
+        SET arrow_lossless_conversion = {str(keeps_types).lower()};
         SET autoinstall_known_extensions = false;
         SET autoload_known_extensions = false;
         SET allow_community_extensions = false;

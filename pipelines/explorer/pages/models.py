@@ -60,17 +60,11 @@ def _parts(asked: Asked) -> Figure:
         f"SELECT coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\nWHERE {state.where(_TABLE)}\n"
         "GROUP BY 1\nORDER BY available_usd DESC NULLS LAST, tokens DESC, name",
         [Column("name", DIMENSIONS[state.by]), *_COLUMNS],
-        links={"name": lambda row: state.url(by=_after(asked), **{state.by: row["name"]})},
+        links={"name": lambda row: state.url(by=state.next_of(PAGE.offered), **{state.by: row["name"]})},
         notes=[
             "Tokens that a provider reads from a cache are in the tokens, so a rate falls as more of them are cached."
         ],
     )
-
-
-def _after(asked: Asked) -> str:
-    """Return what a part is split by next: the first dimension that is not settled."""
-    settled = {name for name, _ in asked.state.filters} | {asked.state.by}
-    return next((name for name in PAGE.offered if name not in settled), PAGE.offered[0])
 
 
 def _over_time(asked: Asked) -> Figure:
@@ -125,13 +119,8 @@ def _chips(asked: Asked) -> Figure:
             Column("priced_tokens", "Priced tokens", "count", is_summed=True),
         ],
         coverage="Priced tokens only, of owned pools and of providers whose chip is known.",
-        notes=_unheard(asked, table),
+        notes=state.unheard(table),
     )
-
-
-def _unheard(asked: Asked, table: str) -> list[str]:
-    names = asked.state.not_told(table)
-    return [f"Not filtered by {', '.join(DIMENSIONS[name].lower() for name in names)}."] if names else []
 
 
 PAGE = Page(

@@ -1,0 +1,123 @@
+"""Prices: what each model and chip costs, since when, and how long ago that was last read."""
+
+from pipelines.explorer.figure import Figure, ask
+from pipelines.explorer.page import Asked, Content, Page
+from pipelines.reports.view import Column
+
+_TABLE, _GPU = "ref.token_prices", "ref.gpu_prices"
+_METERS = ("input_uncached", "cache_read", "cache_write_5m", "output_text")
+_HEADINGS = {
+    "input_uncached": "Input per M", "cache_read": "Cache read per M", "cache_write_5m": "Cache write per M",
+    "output_text": "Output per M",
+}  # fmt: skip
+
+
+def build(asked: Asked) -> Content:
+    """Show prices in force on the last day, the history of a model, and GPU rates."""
+    return Content(
+        "Prices of the models that were used in the period, as in force on its last day; a name leads to its history. "
+        "Rates of contracts stand beside those of lists.",
+        (_in_force(asked), *([_history(asked)] if _chosen(asked) else []), _gpus(asked)),
+    )
+
+
+def _used(asked: Asked) -> str:
+    return (
+        "(provider, model) IN (SELECT (provider, model) FROM mart.cost_per_token_daily\n"
+        f"    WHERE accrued_on BETWEEN DATE '{asked.state.first}' AND DATE '{asked.state.last}')"
+    )
+
+
+def _rates() -> str:
+    return ",\n".join(
+        f"  (max(rate_per_mtok) FILTER (meter = '{meter}'))::DOUBLE AS {meter}_per_mtok" for meter in _METERS
+    )
+
+
+def _in_force(asked: Asked) -> Figure:
+    state = asked.state
+    day = f"TIMESTAMPTZ '{state.last} 00:00:00+00'"
+    where = "\n  AND ".join(
+        [
+            f"valid_from <= {day} AND (valid_to IS NULL OR valid_to > {day})", "known_to IS NULL",
+            "above_input_tokens IS NULL AND schedule IS NULL", _used(asked), *state.conditions(_TABLE),
+        ]
+    )  # fmt: skip
+    return ask(
+        asked.opened, "in_force", f"In force on {state.last}",
+        "SELECT provider, model, coalesce(region, 'any') AS region, service_tier, layer, coalesce(currency, 'USD') AS currency,\n"
+        f"{_rates()},\n  min(valid_from)::DATE AS since_on, max(read_on) AS read_on,\n"
+        f"  DATE '{state.last}' - max(read_on) AS age_days, any_value(source_url) AS source_url\n"
+        f"FROM {_TABLE}\nWHERE {where}\nGROUP BY 1, 2, 3, 4, 5, 6\nORDER BY 1, 2, 3, 4, 5",
+        [
+            Column("provider", "Provider"), Column("model", "Model"), Column("region", "Region"),
+            Column("service_tier", "Tier"), Column("layer", "Price of"), Column("currency", "Currency"),
+            *(Column(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
+            Column("since_on", "Since"), Column("read_on", "Last read"), Column("age_days", "Days before", "count"),
+            Column("source_url", "Where it was published"),
+        ],
+        coverage="Models that were used and that a sheet prices; Coverage lists those without a price.",
+        notes=state.unheard(_TABLE),
+        links={"model": lambda row: state.url(provider=row["provider"], model=row["model"])},
+        none="No sheet prices a model that was used in this period.",
+    )  # fmt: skip
+
+
+def _chosen(asked: Asked) -> bool:
+    return bool({name for name, _ in asked.state.filters} & {"model", "model_family", "provider"})
+
+
+def _history(asked: Asked) -> Figure:
+    state = asked.state
+    where = "\n  AND ".join(state.conditions(_TABLE))
+    return ask(
+        asked.opened, "history", "History",
+        "SELECT provider, model, coalesce(region, 'any') AS region, service_tier, layer, coalesce(currency, 'USD') AS currency,\n"
+        "  valid_from, valid_to, known_from, known_to, above_input_tokens,\n"
+        f"{_rates()},\n  any_value(sheet_path) AS sheet_path, any_value(sheet_version) AS sheet_version\n"
+        f"FROM {_TABLE}\nWHERE {where}\nGROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
+        "ORDER BY provider, model, region, service_tier, layer, valid_from DESC, known_from DESC, above_input_tokens NULLS FIRST",
+        [
+            Column("provider", "Provider"), Column("model", "Model"), Column("region", "Region"),
+            Column("service_tier", "Tier"), Column("layer", "Price of"), Column("currency", "Currency"),
+            *(Column(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
+            Column("above_input_tokens", "Above input tokens", "count"),
+            Column("valid_from", "Valid from"), Column("valid_to", "To"), Column("known_from", "Known from"),
+            Column("known_to", "Corrected"), Column("sheet_path", "Sheet"),
+        ],
+        coverage="Every price that was ever in the sheets, corrected ones too.",
+        links={"model": lambda row: state.url(provider=row["provider"], model=row["model"])},
+    )  # fmt: skip
+
+
+def _gpus(asked: Asked) -> Figure:
+    state = asked.state
+    where = " AND ".join(
+        [
+            (
+                "(provider, chip) IN (SELECT (provider, chip) FROM mart.gpu_bill_daily\n"
+                f"    WHERE accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}')"
+            ),
+            *state.conditions(_GPU),
+        ]
+    )
+    return ask(
+        asked.opened, "gpus", "GPU-hours of the pools that were billed",
+        "SELECT provider, chip, coalesce(region, 'any') AS region, commitment, usd_per_gpu_hour::DOUBLE AS usd_per_gpu_hour,\n"
+        "  valid_from, valid_to, known_from, known_to, granularity_seconds, minimum_seconds, sheet_path, source_url\n"
+        f"FROM {_GPU}\nWHERE {where}\nORDER BY provider, chip, region, commitment, valid_from DESC, known_from DESC",
+        [
+            Column("provider", "Vendor"), Column("chip", "Chip"), Column("region", "Region"),
+            Column("commitment", "Commitment"), Column("usd_per_gpu_hour", "Per GPU-hour", "rate"),
+            Column("valid_from", "Valid from"), Column("valid_to", "To"), Column("known_from", "Known from"),
+            Column("known_to", "Corrected"), Column("granularity_seconds", "Billed by", "seconds"),
+            Column("minimum_seconds", "At least", "seconds"), Column("sheet_path", "Sheet"),
+            Column("source_url", "Where it was published"),
+        ],
+        coverage="Vendors and chips that were billed in the period.",
+        notes=state.unheard(_GPU),
+        none=f"No pool was billed in this period{'' if not state.filters else ' with these filters'}.",
+    )  # fmt: skip
+
+
+PAGE = Page("/prices", "Prices", 80, build, table=_TABLE, has_verdict=False)
