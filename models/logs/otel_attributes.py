@@ -42,6 +42,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "ls_provider",
         "langsmith.metadata.ls_provider",
         "mlflow.llm.provider",
+        "llm.vendor",
     ),
     "requested_model": (
         "gen_ai.request.model",
@@ -51,6 +52,8 @@ TEXTS: dict[str, tuple[str, ...]] = {
         "langfuse.observation.model.name",
         "langsmith.metadata.ls_model_name",
         "mlflow.llm.model",
+        "embedding.model_name",
+        "reranker.model_name",
         f"{EVENT}model",
     ),
     "response_model": ("gen_ai.response.model", "llm.response.model", "ai.response.model"),
@@ -126,6 +129,9 @@ _MIXED = ("ai.response.providerMetadata", "gcp.vertex.agent.llm_response")
 """They hold more than usage: what counts no tokens in them, or is not known, is no usage."""
 _QUOTED = "mlflow."
 """Start of the attributes whose texts are JSON, quotes included."""
+_ANSWERS = ("output.value", "gen_ai.output.value")
+"""Attributes that hold what a call answered, of which only the provider's id is looked for."""
+_ANSWER_ID = r"\"id\"\s*:\s*\"((?:chatcmpl-|cmpl-|resp_|msg_|gen-)[A-Za-z0-9_-]{4,200})\""
 _LOWEST = 90
 _TAGS = (
     "metadata.",
@@ -224,6 +230,8 @@ def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
     usage = entries.filter(pl.col("k").is_in([name for name in names if _place(name) is not None]))
     if objects:
         usage = usage.vstack(opened(entries.filter(pl.col("k").is_in(objects))))
+    if any(name in names for name in _ANSWERS):
+        usage = usage.vstack(_answered(entries))
     places = {name: place for name in usage["k"].unique() if (place := _place(name)) is not None}
     columns = picked(usage, places, [*TEXTS, *SECONDS, *COUNTS], COUNTS, spans.height)
     done = spans.drop("attributes").with_columns(*columns, tagged)
@@ -231,6 +239,13 @@ def pick_attributes(spans: pl.DataFrame) -> pl.DataFrame:
         return done
     details = entries.filter(pl.col("k") == DETAILS)
     return langfuse_shape.with_details(done, details.select("row", "v"))
+
+
+def _answered(entries: pl.DataFrame) -> pl.DataFrame:
+    """Return the ids of logged answers as entries: a gateway's log of the call bears the same."""
+    answers = entries.filter(pl.col("k").is_in(_ANSWERS))
+    found = answers.select("row", k=pl.lit("gen_ai.request.id"), v=pl.col("v").str.extract(_ANSWER_ID, 1))
+    return found.drop_nulls()
 
 
 def _tag_entries(tagged: pl.DataFrame, tags: dict[str, str], height: int) -> pl.Series:

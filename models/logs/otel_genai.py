@@ -51,10 +51,15 @@ _APART = ["anthropic", "bedrock"]
 _REASONING_APART = ["gemini", "google", "vertex", "gcp", "x_ai", "xai", "grok"]
 _FIRST_NS, _LAST_NS = 946_684_800 * 10**9, 4_102_444_800 * 10**9
 _TAG_LIST = pl.List(pl.Struct({"key": pl.String, "value": pl.String}))
+FIELDS_BESIDE = (
+    "service", "region", "environment", "old_environment", "resource_tenant", "resource_team", "pod", "instance",
+    "scope",
+)  # fmt: skip
+"""What a span's resource and scope tell, as columns beside its attributes."""
 _SERVER = ("2", "SPAN_KIND_SERVER")
 
 
-def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
+def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn selected spans into canonical columns; `is_ignored` marks spans that are no inference."""
     held = {name: dtype for name, dtype in frame.collect_schema().items() if name != "attributes"}
     frame = frame.map_batches(
@@ -235,7 +240,7 @@ IMPORTER = Importer(
     table="raw.requests",
     columns=COLUMNS,
     select=SELECT,
-    canonical=_canonical,
+    canonical=canonical,
     formats=("jsonl",),
     signature=(frozenset({"resourceSpans"}), frozenset({"resourceLogs"})),
     rank=11,

@@ -17,7 +17,18 @@ from typing import Any, Literal
 
 _LISTS = (
     *("data", "items", "results", "result", "records", "Records", "rows", "logs", "events", "logEvents"),
-    *("entries", "hits", "hits.hits", "value", "generations", "observations", "requests", "spend_logs"),
+    *(
+        "entries",
+        "hits",
+        "hits.hits",
+        "value",
+        "generations",
+        "observations",
+        "requests",
+        "spend_logs",
+        "spans",
+        "spans.data",
+    ),
 )
 """Names under which a page or a batch lists records."""
 _FIELDS = (

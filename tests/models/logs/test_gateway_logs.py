@@ -120,6 +120,32 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
             "input_token_details": {"cache_read": 60, "ephemeral_1h_input_tokens": 20, "cache_creation": 20}}}},
         {"input_uncached": 20, "cache_read": 60, "cache_write_1h": 20, "output_text": 5},
     ),
+    # Phoenix 20.26's own export of a call that OpenInference 0.1.66 traced, without its texts.
+    "phoenix_api": (
+        "phoenix_spans",
+        {"attributes": {
+            "llm.system": "openai", "llm.model_name": "gpt-5-mini-2025-08-07", "llm.token_count.completion": 300,
+            "llm.token_count.prompt": 1000, "llm.token_count.completion_details.reasoning": 192,
+            "llm.token_count.completion_details.audio": 0, "llm.token_count.total": 1300,
+            "llm.token_count.prompt_details.cache_read": 640, "llm.token_count.prompt_details.audio": 0}},
+        _OPENAI,
+    ),
+    "phoenix_frame": (
+        "phoenix_spans",
+        {"context": None, "context.span_id": "2056e65bb7d158b0", "context.trace_id": "5acf109a", "attributes": None,
+         "attributes.llm.token_count.completion_details.reasoning": 192.0, "attributes.llm.token_count.completion": 300,
+         "attributes.llm.token_count.prompt_details.cache_read": 640.0, "attributes.llm.token_count.total": 1300.0,
+         "attributes.llm.token_count.prompt": 1000},
+        _OPENAI,
+    ),
+    "phoenix_nested": (
+        "phoenix_spans",
+        {"attributes": {"llm": {"model_name": "m", "token_count": {
+            "prompt": 1000, "completion": 300, "total": 1300, "prompt_details": {"cache_read": 640},
+            "completion_details": {"reasoning": 192}}}}},
+        _OPENAI,
+    ),
+    "traceloop_documented": ("traceloop_spans", {}, {"input_uncached": 10, "output_text": 300}),
     "datadog_metrics": (
         "datadog_llm_obs",
         {"metrics": {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_input_tokens": 640,
@@ -194,6 +220,13 @@ WHO: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"extra": {"metadata": {"thread_id": "th", "ls_provider": "openai"}}, "session_id": "project"},
         {"session_id": "th", "team": "project", "logical_request_id": "t"},
     ),
+    "phoenix_answered": (
+        "phoenix_spans",
+        {"attributes": {"llm.token_count.prompt": 1, "output.value": '{"id":"chatcmpl-real2","choices":[]}'},
+         "status_code": "ERROR"},
+        {"dedupe_key": "id:chatcmpl-real2", "status": "error", "is_sum": False},
+    ),
+    "traceloop_span": ("traceloop_spans", {}, {"dedupe_key": "span:a1b3:t300", "team": "bot", "provider": "openai"}),
     "datadog_app": ("datadog_llm_obs", {"ml_app": "bot", "tags": ["env:prod"]},
                     {"team": "bot", "parent_span_id": None}),
 }  # fmt: skip
@@ -240,6 +273,11 @@ def test_each_plugin_and_each_model_of_a_record_is_a_call() -> None:
         ("datadog_llm_obs", {"meta": {"kind": "agent"}}),
         ("datadog_llm_obs", {"meta": {"kind": "workflow"}, "metrics": {}}),
         ("bifrost_log", {"status": "processing"}),
+        ("phoenix_spans", {"span_kind": "CHAIN"}),
+        (
+            "traceloop_spans",
+            {"span_attributes": {"traceloop.span.kind": "workflow", "llm.usage.total_tokens": "9"}},
+        ),
         (
             "envoy_ai_gateway",
             {"genai_model_name": None, "genai_tokens_input": None, "genai_tokens_output": None},

@@ -47,7 +47,7 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
         "token_details": json.dumps({"cache_read_input_tokens": "4"}), "latency_ms": 900,
     },
     "databricks_endpoint_usage": lambda n: {
-        "databricks_request_id": f"d{n}", "request_time": _AT, "served_entity_id": "s", "entity_name": "gpt-oss-20b",
+        "databricks_request_id": f"de{n}", "request_time": _AT, "served_entity_id": "s", "entity_name": "gpt-oss-20b",
         "input_token_count": 10, "output_token_count": n, "status_code": 200,
     },
     "snowflake_ai_gateway": lambda n: {
@@ -55,7 +55,7 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
         "OPERATION_DETAILS": {"claude-sonnet-5": {"input_tokens": 10, "output_tokens": n}},
     },
     "snowflake_cortex": lambda n: {
-        "REQUEST_ID": f"s{n}", "START_TIME": "1793610000.000000000 1440", "MODEL_NAME": "claude-sonnet-5",
+        "REQUEST_ID": f"sc{n}", "START_TIME": "1793610000.000000000 1440", "MODEL_NAME": "claude-sonnet-5",
         "TOKENS": 10 + n, "TOKENS_GRANULAR": json.dumps({"input": 8, "cache_read_input": 2, "output": n}),
     },
     "langsmith_run": lambda n: {
@@ -66,6 +66,21 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
         "span_id": f"o{n}", "trace_id": "t", "parent_id": "undefined", "start_ns": 1793610000 * 10**9, "duration": 9e8,
         "meta": {"kind": "llm", "model_name": _MODEL, "model_provider": "openai"},
         "metrics": {"input_tokens": 10, "output_tokens": n, "total_tokens": 10 + n},
+    },
+    "phoenix_spans": lambda n: {
+        "id": "U3Bhbjoy", "name": "ChatCompletion", "context": {"trace_id": "5acf109a", "span_id": f"a{n}"},
+        "span_kind": "LLM", "parent_id": None, "start_time": _AT, "end_time": "2026-11-02T09:00:01Z",
+        "status_code": "OK", "attributes": {
+            "llm.system": "openai", "llm.model_name": _MODEL, "llm.token_count.prompt": 10,
+            "llm.token_count.completion": n, "llm.token_count.total": 10 + n,
+        },
+    },
+    "traceloop_spans": lambda n: {
+        "timestamp": 1793610000000, "trace_id": "a1b3", "span_id": f"t{n}", "parent_span_id": "", "duration": 1850,
+        "service_name": "bot", "status_code": "STATUS_CODE_UNSET", "span_attributes": {
+            "llm.vendor": "openai", "llm.request.model": _MODEL, "llm.usage.input_tokens": "10",
+            "llm.usage.output_tokens": str(n), "llm.usage.total_tokens": str(10 + n),
+        },
     },
 }  # fmt: skip
 
@@ -105,6 +120,14 @@ GATEWAY_NAMES = {
     "datadog_llm_obs": frozenset({
         "span_id", "parent_id", "span_kind", "model_provider", "model_name", "ml_app", "service",
     }),
+    "phoenix_spans": frozenset({
+        "context.trace_id", "context.span_id", "span_id", "parent_id", "span_kind", "attributes.llm.system",
+        "attributes.llm.provider", "attributes.llm.model_name", "attributes.embedding.model_name",
+        "attributes.reranker.model_name", "attributes.session.id", "attributes.user.id",
+        "attributes.gen_ai.provider.name", "attributes.gen_ai.system", "attributes.gen_ai.request.model",
+        "attributes.gen_ai.response.model", "attributes.gen_ai.response.id", "attributes.gen_ai.conversation.id",
+    }),
+    "traceloop_spans": frozenset({"span_id", "parent_span_id", "service_name", "scope_name"}),
 }  # fmt: skip
 """Top-level fields whose text is a name, which is kept."""
 

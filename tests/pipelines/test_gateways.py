@@ -1,0 +1,85 @@
+"""Logs of every gateway and observer from file to mart: landed, priced once, beside the gateway's own estimate."""
+
+from decimal import Decimal
+
+import pytest
+
+from pipelines.project import Project
+from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
+from tests.pipelines.small import make_project, nanodollar, query, write_lines
+
+OWN_BILL = {"databricks_ai_gateway", "databricks_endpoint_usage", "snowflake_ai_gateway", "snowflake_cortex"}
+"""Kinds whose example is billed in units of the vendor's own, which no built-in sheet prices."""
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A company with a source of each kind, and one call that three of them tell."""
+    folder = tmp_path_factory.mktemp("gateways")
+    settings = "[warehouse]\nstart_on = 2026-11-01\n"
+    for kind in [*GATEWAYS, "openai_response"]:
+        settings += f'[[sources]]\nname = "{kind}"\nkind = "{kind}"\npath = "landing/{kind}/*"\n'
+    project = make_project(folder, settings)
+    told = {"id": "chatcmpl-once", "model": "gpt-5-mini"}
+    usage = {"prompt_tokens": 1000, "completion_tokens": 10, "total_tokens": 1010}
+    beside = {
+        "portkey_log": [
+            gateway_record("portkey_log", 7) | {"id": "own", "req_units": 1000, "res_units": 10, "total_units": 1010,
+                                                "response": {"body": told | {"usage": usage}}},
+        ],
+        "phoenix_spans": [
+            gateway_record("phoenix_spans", 7) | {"attributes": {
+                "llm.system": "openai", "llm.model_name": "gpt-5-mini", "llm.token_count.prompt": 1000,
+                "llm.token_count.completion": 10, "output.value": '{"id":"chatcmpl-once"}'}},
+        ],
+        "langsmith_run": [
+            gateway_record("langsmith_run", 7) | {"id": "chain", "run_type": "chain", "trace_id": "t2"},
+            gateway_record("langsmith_run", 7) | {"id": "child", "parent_run_id": "chain", "trace_id": "t2"},
+        ],
+    }  # fmt: skip
+    for kind in GATEWAYS:
+        records = [gateway_record(kind, 100), *beside.get(kind, [])]
+        write_lines(folder / f"landing/{kind}/a.jsonl", records)
+    answer = told | {"object": "chat.completion", "created": 1793610000, "usage": usage, "provider": "openai"}
+    write_lines(folder / "landing/openai_response/a.jsonl", [answer | {"started_at": "2026-11-02T09:00:00Z"}])
+    outcome = nanodollar(project, "run", "--from", "2026-11-02", "--to", "2026-11-03")
+    assert outcome.code in (0, 1), outcome.err
+    return project
+
+
+def test_every_gateways_call_is_priced_and_its_own_cost_stays_an_estimate(company: Project) -> None:
+    rows = query(company, """
+        SELECT r.source_kind, c.price_state, c.effective_usd, c.gateway_reported_usd
+        FROM core.request_costs c JOIN core.requests r USING (source, request_id)
+        WHERE r.output_text_tokens = 100
+        ORDER BY ALL
+    """)  # fmt: skip
+
+    assert {kind for kind, *_ in rows} == set(GATEWAYS)
+    # 10 tokens in for $0.25 and 100 out for $2 a million.
+    assert {kind: usd for kind, state, usd, _ in rows if state == "priced"} == dict.fromkeys(
+        set(GATEWAYS) - OWN_BILL, Decimal("0.0002025")
+    )
+    assert {kind: usd for kind, _, _, usd in rows if usd is not None} == {
+        "portkey_log": Decimal("0.001"), "bifrost_log": Decimal("0.001"), "cloudflare_ai_gateway": Decimal("0.001"),
+        "cloudflare_logpush": Decimal("0.001"),
+    }  # fmt: skip
+
+
+def test_a_call_that_a_gateway_an_observer_and_its_provider_tell_is_one(company: Project) -> None:
+    calls = query(company, "SELECT count(*) FROM core.requests WHERE input_uncached_tokens = 1000")
+    left_out = query(
+        company, "SELECT reason, count(*) FROM ops.duplicates WHERE reason LIKE 'sum%' GROUP BY 1 ORDER BY 1"
+    )
+
+    assert calls == [(1,)]
+    assert left_out == [("sum_of_parts", 1)]
+
+
+def test_the_marts_hold_every_kind_once(company: Project) -> None:
+    ((in_marts, in_core),) = query(company, """
+        SELECT (SELECT sum(usage_usd) FROM mart.cost_per_token_daily),
+               (SELECT sum(effective_usd) FROM core.request_costs)
+    """)  # fmt: skip
+
+    assert in_marts == in_core
