@@ -18,6 +18,7 @@ from models.documents import read_toml
 from models.errors import ConfigurationError
 from models.importers import importers
 from models.schemas import table
+from models.schemas.vocabulary import TAGGED
 from models.yaml_values import LARGEST
 from pipelines import masking
 from pipelines.limits import (
@@ -117,7 +118,7 @@ class ConstantSetting(_Section):
     value: str | int | float
 
 
-_DIMENSIONS = ("tenant", "team", "user_id", "session_id", "task_class", "route")
+_DIMENSIONS = ("tenant", "team", "user_id", "session_id", "task_class", "route", *TAGGED)
 _TAG_PLACES = ("tag:", "metadata.", "attribute:", "property:")
 _NO_CONSTANTS = frozenset(
     {

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from models.schemas.vocabulary import SAME_TAGS
+from models.schemas.vocabulary import SAME_TAGS, TAGGED
 
-ASKED = ("feature", "environment", "agent")
+ASKED = TAGGED
 TIMES = ("first_token_seconds", "duration_seconds")
 _NAMES = SAME_TAGS | {"agent": ("agent", "agent_name")}
 """Dimension -> the tags that hold it, the first before the others."""

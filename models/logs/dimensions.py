@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from models.logs.picking import Place, picked
-from models.records import tried
-from models.schemas.vocabulary import SAME_TAGS
+from models.records import tried, with_map
+from models.schemas.vocabulary import SAME_TAGS, TAGGED
 
 _LONGEST = 200
 """A longer text is no tag."""
@@ -105,7 +105,8 @@ def with_dimensions(frame: pl.LazyFrame, dimensions: Mapping[str, tuple[str, ...
 
     Args:
         frame: canonical rows, `tags` among them.
-        dimensions: column -> names of tags, of which the first that a row has counts.
+        dimensions: column -> names of tags, of which the first that a row has counts. What is kept as a tag (TAGGED)
+            is then the tag of that name.
     """
     schema = frame.collect_schema()
     if not dimensions or "tags" not in schema:
@@ -125,9 +126,16 @@ def with_dimensions(frame: pl.LazyFrame, dimensions: Mapping[str, tuple[str, ...
         )
 
     more = {name: pl.String() for name in dimensions if name not in schema}
-    return frame.map_batches(
+    filled = frame.map_batches(
         fill,
         predicate_pushdown=False,
         projection_pushdown=False,
         schema=pl.Schema([*schema.items(), *more.items()]),
+    )
+    kept = [name for name in TAGGED if name in dimensions]
+    if not kept:
+        return filled
+    held = filled.with_columns(held_tags=pl.col("tags").cast(pairs))
+    return with_map(held, "tags", {name: pl.col(name) for name in kept}, pl.String, more="held_tags").drop(
+        "held_tags", *kept
     )

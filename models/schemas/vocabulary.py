@@ -114,6 +114,8 @@ SAME_TAGS: dict[str, tuple[str, ...]] = {
     "feature": ("feature", "feature.name", "feature_name"),
 }  # fmt: skip
 """A tag that has one name in marts, and the names that logs give it."""
+TAGGED = ("feature", "environment", "agent")
+"""Dimensions of costs that attempts hold as tags."""
 NONE_DEPLOYMENT = "(none)"
 UNALLOCATED = "(unallocated)"
 CAPACITY_CHIP = "capacity_unit"

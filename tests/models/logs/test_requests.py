@@ -232,10 +232,15 @@ def test_constants_stand_in_every_row_and_tags_fill_the_columns_that_the_project
     tmp_path: Path,
 ) -> None:
     call = {"request_id": "r", "started_at": "2026-11-02T09:00:00Z", "output_text_tokens": 5, "tenant": "old",
-            "tags": ["customer:acme", "squad:ml"]}  # fmt: skip
+            "tags": ["customer:acme", "squad:ml", "feature:old", "area:chat"]}  # fmt: skip
     given = {
         "constants": {"provider": "together", "region": "eu", "served_model": "llama"},
-        "dimensions": {"tenant": ("client", "customer"), "team": ("squad",), "user_id": ("nobody",)},
+        "dimensions": {
+            "tenant": ("client", "customer"),
+            "team": ("squad",),
+            "user_id": ("nobody",),
+            "feature": ("area",),
+        },
     }
 
     rows, _ = landed(json.dumps(call).encode() + b"\n", {}, tmp_path, **given)
@@ -243,3 +248,7 @@ def test_constants_stand_in_every_row_and_tags_fill_the_columns_that_the_project
     (row,) = rows.rows(named=True)
     assert (row["provider"], row["region"], row["served_model"]) == ("together", "eu", "llama")
     assert (row["tenant"], row["team"], row["user_id"]) == ("acme", "ml", None)
+    assert rows.select(pl.col("tags").map.get("feature"), area=pl.col("tags").map.get("area")).row(0) == (
+        "chat",
+        "chat",
+    )
