@@ -34,7 +34,14 @@ IMPORTER = usage_api(
             "cache_write_5m_tokens": "cache_creation.ephemeral_5m_input_tokens",
             "cache_write_1h_tokens": "cache_creation.ephemeral_1h_input_tokens",
             "output_tokens": "output_tokens",
+            # Of the analytics API's reports alone.
+            "request_count": "requests",
+            "context_window": "context_window",
+            "inference_geo": "inference_geo",
+            "speed": "speed",
+            "service_account": "service_account_id",
         },
+        further=("context_window", "inference_geo", "speed", "service_account"),
         signature=(
             frozenset({"data[0].starting_at", "data[0].results[0].uncached_input_tokens"}),
             frozenset({"starting_at", "ending_at", "results[0].uncached_input_tokens"}),

@@ -34,6 +34,7 @@ class UsageApi:
         end: field of its end.
         fields: name of ours -> path in a result; `counter`, keys, counts, and what `amend` asks for.
         signature: what tells a page or a bucket.
+        further: names of ours in `fields` that tell counts apart beside KEYS.
         amend: a last word on the fields, as texts and whole numbers, before they are judged.
     """
 
@@ -43,7 +44,8 @@ class UsageApi:
     end: str
     fields: Mapping[str, str]
     signature: tuple[frozenset[str], ...]
-    amend: Callable[[pl.LazyFrame], pl.LazyFrame]
+    further: tuple[str, ...] = ()
+    amend: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame
 
 
 def usage_api(api: UsageApi) -> Importer:
@@ -80,6 +82,7 @@ FROM resulted
             frame.with_columns(is_ignored=is_ignored),
             (pl.col("is_strange"), "unknown_shape", "it is no page and no bucket of usage"),
             (pl.col("is_broken"), "wrong_shape", "results"),
+            further=api.further,
         )
 
     return Importer(
@@ -94,12 +97,15 @@ FROM resulted
     )
 
 
-def judged(frame: pl.LazyFrame, *cases: tuple[pl.Expr, str, str]) -> pl.LazyFrame:
+def judged(
+    frame: pl.LazyFrame, *cases: tuple[pl.Expr, str, str], further: tuple[str, ...] = ()
+) -> pl.LazyFrame:
     """Say what is wrong with each counted bucket, and what it is known by.
 
     Args:
         frame: rows with `started_at`, `finished_at`, `counter`, `provider`, keys, counts and `bad`.
         cases: what else may be wrong, with reason and detail; it comes first.
+        further: columns of texts that tell counts apart beside KEYS, such as a context window.
     """
     seconds = (pl.col("finished_at") - pl.col("started_at")).dt.total_seconds()
     within = pl.col("started_at").dt.truncate("1h") == (
@@ -113,13 +119,24 @@ def judged(frame: pl.LazyFrame, *cases: tuple[pl.Expr, str, str]) -> pl.LazyFram
             pl.when(
                 pl.col(name).is_not_null().any().over("line_number", "counter", "started_at", "finished_at")
             ).then(pl.lit(name))
-            for name in KEYS
+            for name in (*KEYS, *further)
         ),
         separator=",",
         ignore_nulls=True,
     )
+    # What most formats lack leaves the keys of theirs as they are.
+    more = [
+        pl.when(pl.col(name).is_not_null()).then(pl.concat_str(pl.lit(f"{name}="), name)) for name in further
+    ]
     key = [pl.col(name).fill_null("") for name in ("counter", "provider", *KEYS)]
     span = [pl.col(name).dt.epoch("us").cast(pl.String) for name in ("started_at", "finished_at")]
+    frame = frame.with_columns(
+        dedupe_key=pl.concat_str(
+            [pl.concat_str([*span, *key], separator="|"), *more], separator="|", ignore_nulls=True
+        )
+    )
+    # Equal keys in one answer are groups of a key that is not known here.
+    place = pl.int_range(pl.len()).over("line_number", "dedupe_key")
     return frame.with_columns(
         *first_reason(
             *cases,
@@ -143,5 +160,7 @@ def judged(frame: pl.LazyFrame, *cases: tuple[pl.Expr, str, str]) -> pl.LazyFram
             ),
         ),
         grouped_by=pl.when(grouped != "").then(grouped),
-        dedupe_key=pl.concat_str([*span, *key], separator="|"),
+        dedupe_key=pl.when(place == 0)
+        .then("dedupe_key")
+        .otherwise(pl.concat_str("dedupe_key", pl.lit("#"), place + 1)),
     )

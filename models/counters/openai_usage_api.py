@@ -20,6 +20,7 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     read = pl.col("cache_read_tokens")
     return frame.with_columns(
         counter=pl.coalesce(counter, "counter", pl.lit("completions")),
+        stated_tier=pl.when(pl.col("batch") == "true").then("stated_tier"),
         service_tier=pl.when(pl.col("batch") == "true").then(pl.lit("batch")).otherwise("service_tier"),
         cache_write_5m_tokens=pl.when(read.is_not_null()).then(pl.col("cache_write_5m_tokens").fill_null(0)),
         cache_write_1h_tokens=pl.when(read.is_not_null()).then(pl.lit(0, dtype=pl.Int64)),
@@ -43,6 +44,7 @@ IMPORTER = usage_api(
             "model": "model",
             "service_tier": "service_tier",
             "batch": "batch",
+            "stated_tier": "service_tier",
             "project": "project_id",
             "user_id": "user_id",
             "api_key_id": "api_key_id",
@@ -53,6 +55,8 @@ IMPORTER = usage_api(
             "cache_write_5m_tokens": "input_cache_write_tokens",
             "output_tokens": "output_tokens",
         },
+        # Batches of several tiers are one tier of ours.
+        further=("stated_tier",),
         signature=(
             frozenset({"object=page", "data[0].object=bucket"}),
             frozenset({"object=bucket", "start_time", "results"}),

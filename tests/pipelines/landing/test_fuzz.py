@@ -21,6 +21,7 @@ from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from tests.pipelines.landing.bills import BILLS, bill
+from tests.pipelines.landing.clouds import CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call
 from tests.pipelines.small import gateway_row, lifecycle
@@ -259,6 +260,7 @@ EXAMPLES |= {
     "claude_code_transcript": [answer(number) for number in range(12)],
     "codex_rollout": [session_line(number) for number in range(12)],
 }
+EXAMPLES |= {kind: [cloud_record(kind, number) for number in range(1, 13)] for kind in CLOUDS}
 EXAMPLES |= {kind: [gateway_record(kind, number) for number in range(1, 13)] for kind in GATEWAYS}
 PASSED_OVER = {"codex_rollout": 1}
 """How many of a kind's first lines tell of the calls below them and are none."""

@@ -17,6 +17,7 @@ from pipelines.automation.runner import dagster_home
 from pipelines.landing.retry import retry
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.bills import BILLS, bill
+from tests.pipelines.landing.clouds import CLOUD_NAMES, CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAY_NAMES, GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call, lake, query
 from tests.pipelines.landing.test_fuzz import Outcome, span
@@ -178,6 +179,8 @@ def records(kind: str) -> list[dict[str, Any]]:
         return [event, {"type": "ADDED", "object": event}, {"kind": "List", "items": [event]}]
     if kind in OBSERVED:
         return [record | {"input": MESSAGES, "output": PROMPT} for record in OBSERVED[kind]]
+    if kind in CLOUDS:
+        return [cloud_record(kind, 1, PROMPT) | {"prompt": PROMPT, "api_key": KEY}]
     if kind in GATEWAYS:
         said = {
             "prompt": PROMPT,
@@ -252,7 +255,7 @@ def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
     yield json.dumps([PROMPT])
     for name in importers()[kind].columns:
         # What a bill says of a charge, and tags that a caller writes to split costs by, are kept as they are written.
-        is_name = name in _NAMES | GATEWAY_NAMES.get(kind, frozenset())
+        is_name = name in _NAMES | (GATEWAY_NAMES | CLOUD_NAMES).get(kind, frozenset())
         if not is_name and (kind, name) != ("requests", "tags") and kind not in BILLS:
             yield json.dumps(whole[0] | {name: PROMPT})
             yield json.dumps(whole[0] | {name: {"content": PROMPT}})
