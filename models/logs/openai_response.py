@@ -22,11 +22,13 @@ from models.logs.responses import response_importer
 
 _CACHED = "$.usage.input_token_details.cached_tokens_details"
 _XAI = "$.usage.server_side_tool_usage_details"
+_XAI_TOOLS = "$.usage.num_server_side_tools_used"
 _SEARCHED = "$.tool_usage.web_search.num_requests"
 _LISTS = (
     "$.output[0].type",
     "$.output[0].action.type",
     "$.tools[0].type",
+    _XAI_TOOLS,
     _SEARCHED,
     *(
         f"{_XAI}.{tool}_calls"
@@ -47,6 +49,13 @@ def _counted(items: str, *paths: str) -> str:
 
 # Containers with an id are calls of their own (openai_calls.py).
 _CONTAINERS = f"({_items('code_interpreter_call')} > 0)::INTEGER"
+# xAI's number of tools says which they were only with its details, or by the items of the answer.
+_UNTOLD = (
+    f"CASE WHEN {json_field('m', f'{_XAI}.web_search_calls')} IS NULL "
+    f"""AND coalesce(len(list_filter(m."output", lambda e: e."type" LIKE '%_call' """
+    f"""AND e."type" NOT IN ('function_call', 'custom_tool_call'))), 0) = 0 """
+    f"THEN nullif({json_field('m', _XAI_TOOLS)}, '0') END"
+)
 _SEARCHES = _items("web_search_call", where="""coalesce(e."action"."type", 'search') = 'search'""")
 
 
@@ -121,6 +130,7 @@ IMPORTER = response_importer(
         meters_sql={
             "web_search": _counted(_SEARCHES, _SEARCHED, f"{_XAI}.web_search_calls"),
             "file_search": _counted(_items("file_search_call"), f"{_XAI}.file_search_calls"),
+            "server_side_tools": _UNTOLD,
             "code_interpreter": _counted(_CONTAINERS, f"{_XAI}.code_interpreter_calls"),
             "image_generation": _counted(_items("image_generation_call"), f"{_XAI}.image_generation_calls"),
         },

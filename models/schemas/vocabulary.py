@@ -89,6 +89,7 @@ FEE_METERS = (
     "browser_automation",
     "code_interpreter",
     "image_generation",
+    "server_side_tools",
     "maps_grounding",
     "live_search_sources",
     "search_context_medium",

@@ -350,6 +350,13 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
     ("xai_tools", "openai_response", response("grok-4-fast", usage={"server_side_tool_usage_details": {
         "web_search_calls": 1, "x_search_calls": 3, "code_interpreter_calls": 0, "document_search_calls": 2}}),
      {"web_search": 1, "x_search": 3, "document_search": 2}),
+    ("xai_told_tools", "openai_response", response("grok-4-fast", usage={"num_server_side_tools_used": 3,
+        "server_side_tool_usage_details": {"web_search_calls": 3}}), {"web_search": 3}),
+    ("xai_items", "openai_response", response("grok-4-fast", usage={"num_server_side_tools_used": 1},
+                                             output=searched("search")), {"web_search": 1}),
+    # how many tools ran, and not which: a fee that nobody can know
+    ("xai_untold_tools", "openai_response", answer("grok-4-fast", usage={"num_server_side_tools_used": 3}),
+     {"server_side_tools": 3}),
     ("live_search", "openai_response", answer("grok-3", usage={"num_sources_used": 12}), {"live_search_sources": 12}),
     # Perplexity: a search has a fee in Deep Research; elsewhere the request has one, by the size of its context
     ("deep", "openai_response", answer("sonar-deep-research", usage={"num_search_queries": 74}), {"web_search": 74}),

@@ -52,6 +52,8 @@ FACTS: tuple[tuple[str, str, str, str | None, str | None, str, str], ...] = (
     ("openai", "gpt-5", "2026-10-20T12:00", "flex", None, "output_text", "5"),
     ("gcp.vertex_ai", "gemini-2.5-flash", "2026-05-01T12:00", "batch", None, "input_uncached", "0.15"),
     ("gcp.vertex_ai", "gemini-3.6-flash", "2026-10-01T12:00", None, None, "output_text", "3.75"),
+    ("gcp.gemini", "gemini-2.5-flash-native-audio-preview-09-2025", "2026-02-01T12:00", None, None, "audio_output",
+     "12"),
     ("x_ai", "grok-4.5", "2026-11-01T12:00", None, None, "cache_read", "0.6"),
     # docs.together.ai states no rate of cached input
     ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "2026-05-01T12:00", None, None, "cache_read", "0.88"),
