@@ -11,7 +11,8 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from models.errors import ConfigurationError
-from pipelines.settings import SETTINGS_FILE, SecretSetting, Settings, read_settings, text_of, written_text
+from pipelines.secret import SecretSetting
+from pipelines.settings import SETTINGS_FILE, Settings, read_settings, text_of, written_text
 from pipelines.sources.spec import SourceSpec
 
 _KEY_FILE = ".hash_key"

@@ -21,6 +21,7 @@ from models.schemas import table
 from models.schemas.vocabulary import TAGGED
 from models.yaml_values import LARGEST
 from pipelines import masking
+from pipelines.audiences import ExplorerSettings
 from pipelines.limits import (
     BillSettings,
     ColdStartSettings,
@@ -28,6 +29,7 @@ from pipelines.limits import (
     OutcomeSettings,
     ScoreboardSettings,
 )
+from pipelines.secret import SecretSetting
 from pipelines.sources.spec import KINDS, Api
 
 SETTINGS_FILE = "nanodollar.toml"
@@ -35,20 +37,6 @@ SETTINGS_FILE = "nanodollar.toml"
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SecretSetting(_Section):
-    """A value that is read from the environment."""
-
-    env: str
-
-    def value(self) -> str:
-        found = os.environ.get(self.env)
-        if not found:
-            raise ConfigurationError(
-                f"The environment variable {self.env} is not set; {SETTINGS_FILE} asks for it."
-            )
-        return found
 
 
 class WarehouseSettings(_Section):
@@ -351,6 +339,7 @@ class Settings(_Section):
     bills: BillSettings = BillSettings()
     notifications: NotificationSettings = NotificationSettings()
     deliveries: list[DeliverySettings] = []
+    explorer: ExplorerSettings = ExplorerSettings()
     automation: AutomationSettings = AutomationSettings()
 
     @field_validator("deliveries")
@@ -426,6 +415,7 @@ def _remember_secrets(settings: Settings) -> None:
     masking.remember_environment()
     catalog = settings.warehouse.catalog
     secrets = [catalog, settings.notifications.webhook]
+    secrets += settings.explorer.secrets
     for delivery in settings.deliveries:
         secrets += [delivery.webhook, delivery.email.password if delivery.email else None]
     for source in settings.sources:

@@ -8,8 +8,6 @@ import click
 from pipelines.cli.main import Context
 from pipelines.cli.ports import listening_socket
 
-_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
-
 
 @click.command(name="serve")
 @click.option(
@@ -26,18 +24,14 @@ def command(obj: Context, port: int, host: str) -> None:
     """Serve the explorer until interrupted: spend, models, pools, mistakes, prices, requests and SQL as pages."""
     import uvicorn
 
-    from models.errors import ConfigurationError
     from pipelines.explorer.app import explorer
+    from pipelines.explorer.guard import LOOPBACK
     from pipelines.explorer.published import Published
 
     project = obj.project()
-    if host not in _LOOPBACK:
-        raise ConfigurationError(
-            f"--host {host} is open to others; leave it out, and let a reverse proxy forward."
-        )
+    app = explorer(project, hosts=[*LOOPBACK, host], is_alone=host in LOOPBACK)
     Published(project.published).opened()
     listening = listening_socket(host, port)
-    app = explorer(project)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
     )

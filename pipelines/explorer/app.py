@@ -1,10 +1,11 @@
 """The explorer as a web application: one route a page, its figures as files, and the few files that pages load."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment
 from starlette.applications import Starlette
@@ -15,10 +16,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from models.errors import NanodollarError
+from pipelines.explorer.audience import COOKIE, Door
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.downloads import csv_bytes, parquet_bytes
-from pipelines.explorer.figure import ROWS_SHOWN, Figure, text_of
+from pipelines.explorer.figure import ROWS_SHOWN, Figure, priced_sentence, text_of
 from pipelines.explorer.guard import LOOPBACK, Guard
+from pipelines.explorer.own_rows import OwnRows
 from pipelines.explorer.page import Asked, Page, pages
 from pipelines.explorer.published import Opened, Published
 from pipelines.explorer.state import BASES, COMPARISONS, DIMENSIONS, GRAINS, NONE, State, read_state
@@ -29,6 +32,7 @@ from pipelines.reports.names import provider_name
 from pipelines.reports.pages import add_parts, figure
 from pipelines.reports.trust import Trust, trust_of_days
 
+_LONGEST_FORM = 4096
 _HERE = Path(__file__).parent
 _STATIC = {
     "report.css": (_HERE.parent / "reports" / "report.css", "text/css"),
@@ -42,21 +46,27 @@ _FORMATS: dict[str, tuple[Callable[..., bytes], str]] = {
 }
 
 
-def explorer(project: Project, *, hosts: Iterable[str] = LOOPBACK) -> Starlette:
+def explorer(project: Project, *, hosts: Iterable[str] = LOOPBACK, is_alone: bool = True) -> Starlette:
     """Return the application.
 
     Args:
         project: whose published file is shown.
-        hosts: names by which it may be asked.
+        hosts: names by which it may be asked, beside those of the settings.
+        is_alone: whether it listens on this machine alone.
+
+    Raises:
+        ConfigurationError: it is open to others and has no token.
     """
-    shown = Explorer(project)
+    settings = project.settings.explorer
+    shown = Explorer(project, Door(settings, is_alone=is_alone))
     return Starlette(
         routes=[
             Route("/", shown.home),
             Route("/static/{name}", shown.static),
+            Route("/sign-in", shown.sign_in, methods=["GET", "POST"]),
             *(Route(page.path, shown.page_of(page)) for page in pages()),
         ],
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(Guard, hosts=[*hosts, *settings.hosts])],
         exception_handlers={
             NanodollarError: shown.refused,
             HTTPException: shown.refused,
@@ -75,11 +85,12 @@ class Verdict:
 
 
 class Explorer:
-    """What the routes share: the project, its published file, and the cage for SQL."""
+    """What the routes share: the project, who may see what of its published file, and the cage for SQL."""
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, door: Door) -> None:
+        self._project, self._door = project, door
         self._published = Published(project.published)
+        self._own_rows = OwnRows(self._published)
         self._cage = Cage()
 
     def home(self, request: Request) -> Response:
@@ -99,7 +110,12 @@ class Explorer:
         """Return what answers a page's address."""
 
         def answer(request: Request) -> Response:
-            opened = self._published.opened()
+            audience = self._door.who(request.headers, request.cookies)
+            if audience is None:
+                return self._closed(request)
+            if not audience.sees(page.path):
+                raise HTTPException(403, f"{page.title} is not in the view {audience.view}.")
+            opened = self._own_rows.opened(audience)
             state = read_state(
                 page.path,
                 request.query_params.multi_items(),
@@ -108,19 +124,26 @@ class Explorer:
                 offered=page.offered,
                 usual_days=page.usual_days,
             )
-            asked = Asked(opened, state, self._project.time_zone, datetime.now(UTC), self._cage, request)
+            asked = Asked(
+                opened, state, self._project.time_zone, datetime.now(UTC), self._cage, request, audience
+            )
             content = page.build(asked)
             if isinstance(content, Response):
                 return content
+            content = replace(
+                content,
+                figures=tuple(one for one in content.figures if audience.has_details or not one.is_detail),
+            )
             if "figure" in request.query_params:
                 return _download(content.figures, request.query_params)
             return HTMLResponse(
                 _environment().get_template(content.template).render(
                     page=page,
-                    pages=[one for one in pages() if one.is_listed],
+                    pages=[one for one in pages() if audience.sees(one.path)],
+                    audience=audience,
                     state=state,
                     content=content,
-                    verdict=_verdict(asked) if page.has_verdict else None,
+                    verdict=self._verdict(asked) if page.has_verdict else None,
                     opened=opened,
                     project=self._project.folder.name,
                     periods=_periods(opened, state),
@@ -128,6 +151,42 @@ class Explorer:
             )  # fmt: skip
 
         return answer
+
+    async def sign_in(self, request: Request) -> Response:
+        """Ask for a token; one that is known is remembered by the browser for some hours."""
+        given = request.query_params
+        target = given.get("next", "/")
+        target = target if target.startswith("/") and not target.startswith(("//", "/\\")) else "/"
+        audience = None
+        if request.method == "POST":
+            audience = self._door.of_token(await _form_value(request, "token"))
+        if audience is None:
+            page = _environment().get_template("sign_in.html").render(
+                page=None, pages=[], state=None, project=self._project.folder.name, audience=None, target=target,
+                is_wrong=request.method == "POST",
+            )  # fmt: skip
+            return HTMLResponse(page, 401 if request.method == "POST" else 200)
+        answer = RedirectResponse(target, 303)
+        answer.set_cookie(
+            COOKIE,
+            self._door.cookie(audience),
+            httponly=True,
+            samesite="lax",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+    def _closed(self, request: Request) -> Response:
+        """Return where to sign in, or one sentence to a program."""
+        if "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(
+                f"/sign-in?{urlencode({'next': f'{request.url.path}?{request.url.query}'})}", 303
+            )
+        return PlainTextResponse(
+            "Say who asks: send the header Authorization: Bearer TOKEN.\n",
+            401,
+            {"WWW-Authenticate": "Bearer"},
+        )
 
     def refused(self, request: Request, error: Exception) -> Response:
         """Return one sentence as a page."""
@@ -147,11 +206,39 @@ class Explorer:
             return PlainTextResponse(sentence + "\n", status)
         return HTMLResponse(
             _environment().get_template("refused.html").render(
-                page=None, pages=[one for one in pages() if one.is_listed], sentence=sentence, state=None,
-                project=self._project.folder.name,
+                page=None, pages=self._pages_of(request), sentence=sentence, state=None,
+                project=self._project.folder.name, audience=None,
             ),
             status,
         )  # fmt: skip
+
+    def _pages_of(self, request: Request) -> list[Page]:
+        audience = self._door.who(request.headers, request.cookies)
+        return [one for one in pages() if audience is not None and audience.sees(one.path)]
+
+    def _verdict(self, asked: Asked) -> Verdict:
+        """Judge the view. Of somebody's own rows their prices are told, and of the whole the word alone."""
+        if not asked.audience.has_rules:
+            return _verdict(asked)
+        whole = self._published.opened()
+        trust = _verdict(replace(asked, opened=whole)).trust
+        found = asked.opened.answer(
+            "SELECT sum(attempt_count)::BIGINT AS attempts, sum(total_tokens)::BIGINT AS tokens, "
+            "sum(unpriced_tokens)::BIGINT AS unpriced_tokens FROM mart.cost_per_token_daily "
+            f"WHERE accrued_on BETWEEN DATE '{asked.state.first}' AND DATE '{asked.state.last}'"
+        )
+        facts = f"so stands the whole warehouse in these days. Of your rows: {priced_sentence(found)}"
+        return replace(_verdict(asked, Trust(trust.level, trust.verdict, facts)), corrected=None)
+
+
+async def _form_value(request: Request, name: str) -> str:
+    """Return a value of a form; of one that is too long none."""
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LONGEST_FORM:
+            return ""
+    return dict(parse_qsl(body.decode(errors="replace"))).get(name, "")
 
 
 def _download(figures: tuple[Figure, ...], query: object) -> Response:
@@ -169,10 +256,10 @@ def _download(figures: tuple[Figure, ...], query: object) -> Response:
     )
 
 
-def _verdict(asked: Asked) -> Verdict:
+def _verdict(asked: Asked, trust: Trust | None = None) -> Verdict:
     opened, state = asked.opened, asked.state
     key = (state.first, state.last)
-    trust = opened.verdicts.get(key)
+    trust = trust or opened.verdicts.get(key)
     if trust is None:
         with opened.session() as con:
             trust = trust_of_days(con, state.days, time_zone=asked.time_zone, now=asked.now)

@@ -29,6 +29,8 @@ class Figure(View):
     links: Mapping[str, Link] = field(default_factory=dict)
     """Where a value of a column leads."""
     chart: Markup | None = None
+    is_detail: bool = False
+    """Whether it tells of single requests."""
     form: str = "table"
     """table, tiles (its first row), or data (a table that a chart shows)."""
 
@@ -59,6 +61,7 @@ def ask(
     links: Mapping[str, Link] | None = None,
     none: str = "Nothing in this period.",
     chart: Callable[[pl.DataFrame], Markup | None] | None = None,
+    is_detail: bool = False,
     form: str = "table",
 ) -> Figure:
     """Run a query and return its figure.
@@ -74,6 +77,7 @@ def ask(
         links: where values lead.
         none: what is said of no rows.
         chart: draws the rows.
+        is_detail: whether it tells of single requests.
         form: see Figure.
     """
     rows = opened.answer(sql)
@@ -88,6 +92,7 @@ def ask(
         notes=tuple(notes),
         links=links or {},
         chart=chart(rows) if chart is not None and rows.height else None,
+        is_detail=is_detail,
         form=form,
     )
 

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.explorer.audience import Audience
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.figure import Figure
 from pipelines.explorer.published import Opened
@@ -27,6 +28,7 @@ class Asked:
     now: datetime
     cage: Cage
     request: Request
+    audience: Audience
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,6 @@ class Page:
     has_grain: bool = False
     has_comparison: bool = False
     has_verdict: bool = True
-    is_listed: bool = True
     usual_days: int = 28
 
 

@@ -77,7 +77,7 @@ class Published:
                 ) from error
             stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
             if self._opened is None or stamp != self._stamp:
-                self._opened, self._stamp = _open(self.path), stamp
+                self._opened, self._stamp = open_published(self.path), stamp
             return self._opened
 
 
@@ -88,7 +88,12 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, temporary: str, *, keeps_
     lock(con, lake_files=temporary, temporary=temporary, keeps_types=keeps_types)
 
 
-def _open(path: Path) -> Opened:
+def open_published(path: Path) -> Opened:
+    """Open a published file.
+
+    Raises:
+        DataError: it cannot be read, or another version of nanodollar wrote it.
+    """
     con = memory_connection()
     try:
         attach(con, path, tempfile.gettempdir())

@@ -3,7 +3,7 @@
 import httpx
 
 from models.errors import DataError
-from pipelines.settings import SecretSetting
+from pipelines.secret import SecretSetting
 
 _TIMEOUT_SECONDS = 10.0
 

@@ -64,7 +64,7 @@ def _unpriced(asked: Asked) -> Figure:
         ],
         coverage="Attempts; pool-hours of GPUs without a price stand on the page Pools.",
         links={"example": lambda row: state.url("/request", id=row["example"])},
-        none="Every attempt has a price.",
+        none="Every attempt has a price.", is_detail=True,
     )  # fmt: skip
 
 

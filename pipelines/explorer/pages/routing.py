@@ -99,7 +99,7 @@ def _dearest(asked: Asked) -> Figure:
         ],
         coverage="Mistakes below the policy's materiality are counted above and not listed here.",
         links={"request_id": lambda row: state.url("/request", id=row["request_id"])},
-        notes=state.unheard(_FLAGGED), none="No attempt is listed.",
+        notes=state.unheard(_FLAGGED), none="No attempt is listed.", is_detail=True,
     )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ import jsonschema
 
 from models.documents import read_documents, read_toml
 from pipelines.project import find_project
-from pipelines.settings import SecretSetting, Settings
+from pipelines.secret import SecretSetting
+from pipelines.settings import Settings
 from pipelines.steps.reference import reference_frames
 from tests.pipelines.small import nanodollar
 
