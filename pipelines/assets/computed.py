@@ -11,6 +11,7 @@ import dagster as dg
 
 from models import marts
 from models.schemas import table, tables
+from pipelines.assets.made import tell_partitions
 from pipelines.partitions import DAY_FROM_HOURS, days_of, hours_of
 from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
@@ -67,11 +68,14 @@ def _grain_asset(
             window = Window.of_days(*days_of(context), now=now, time_zone=zone)
         counts = work_off(warehouse, names, window, run_id=context.run.run_id)
         # In the order of their flow.
-        for dotted in asset_tables(grain):
-            if dotted in selected:
-                yield dg.MaterializeResult(
-                    asset_key=key_of(dotted), metadata={"dagster/row_count": counts.get(dotted, 0)}
-                )
+        made = {
+            key_of(dotted): {"dagster/row_count": counts.get(dotted, 0)}
+            for dotted in asset_tables(grain)
+            if dotted in selected
+        }
+        tell_partitions(context, made)
+        for key, metadata in made.items():
+            yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return computed
 

@@ -8,7 +8,9 @@ from typing import Any
 import dagster as dg
 
 from pipelines.assets.computed import upstream
-from pipelines.checks.expectations import render_data_docs
+from pipelines.assets.made import tell_partitions
+from pipelines.checks.data_docs import write_data_docs
+from pipelines.checks.expectations import has_results, render_data_docs
 from pipelines.partitions import days_of
 from pipelines.project import Project
 from pipelines.reports.daily import render_days
@@ -63,12 +65,12 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         with warehouse.committing(run_id=context.run.run_id, job="reports") as commit:
             paths = write_daily(warehouse, days)
             commit.mark(DAILY_TASK, [on.isoformat() for on in days])
-        return dg.MaterializeResult(
-            metadata={
-                "path": dg.MetadataValue.path(str(paths[-1] if paths else warehouse.project.reports)),
-                "reports": len(paths),
-            }
-        )
+        metadata: dict[str, Any] = {
+            "path": dg.MetadataValue.path(str(paths[-1] if paths else warehouse.project.reports)),
+            "reports": len(paths),
+        }
+        tell_partitions(context, {DAILY_REPORT: metadata})
+        return dg.MaterializeResult(metadata=metadata)
 
     return [report]
 
@@ -82,15 +84,15 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
     folder = project.reports / "daily"
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    # The data docs are rendered at the end of a run, from results that are there by now.
-    has_results = (project.reports / ".gx").exists()
+    # Their pages are rendered at the end of a run, from results that are there by now.
+    has_data_docs = has_results(project.reports / "data_docs")
     with warehouse.reading() as con:
         for on, page in render_days(
             con,
             days,
             time_zone=project.time_zone,
             generated_at=datetime.now(UTC),
-            data_docs_path="../data_docs/index.html" if has_results else None,
+            data_docs_path="../data_docs/index.html" if has_data_docs else None,
         ):
             path = folder / f"{on.isoformat()}.html"
             if page is None:
@@ -124,3 +126,20 @@ def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.Materializ
             "replaced_partitions": published.replaced_partitions,
         }
     )
+
+
+@dg.asset(
+    key=["reports", "data_docs"],
+    group_name="reports",
+    deps=[dg.AssetKey(["mart", "cost_per_token_daily"]), dg.AssetKey(["mart", "cold_start_bursts"])],
+    kinds={"html"},
+    pool="lake",
+)
+def data_docs(
+    context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+) -> dg.MaterializeResult[Any]:
+    """Let Great Expectations judge what was looked at last of every table, and write the pages of its results."""
+    count = write_data_docs(warehouse, run_id=context.run.run_id)
+    index = warehouse.project.reports / "data_docs" / "index.html"
+    warehouse.progress("reports/data_docs", f"{count} tables")
+    return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(index)), "tables": count})

@@ -8,7 +8,7 @@ import dagster as dg
 from pipelines.assets.computed import computed_assets
 from pipelines.assets.raw import raw_assets
 from pipelines.assets.reference import reference
-from pipelines.assets.reports import published_warehouse, report_assets
+from pipelines.assets.reports import data_docs, published_warehouse, report_assets
 from pipelines.automation.jobs import JOBS, close, delivery
 from pipelines.automation.schedules import SCHEDULES
 from pipelines.automation.sensors import SENSORS
@@ -26,7 +26,7 @@ def build_defs(*, project: Project, resource_overrides: Mapping[str, Any] | None
             *computed_assets(project, hourly=hours, daily=days),
             *report_assets(days),
         ]
-    assets = [*raw_assets(project), reference, *facts_and_marts, published_warehouse]
+    assets = [*raw_assets(project), reference, *facts_and_marts, data_docs, published_warehouse]
     is_automatic = project.settings.automation.enabled
     tables = {".".join(key.path) for asset in assets for key in asset.keys}
     return dg.Definitions(

@@ -1,9 +1,11 @@
 """Dagster's SQLite event log, storing the events of a batch in one transaction a file.
 
 A backfill of many partitions writes two events per asset and partition, and Dagster opens, commits and closes the
-database for each. Here a batch is one transaction, and the files used last stay open.
+database for each. Here a batch is one transaction, and the files used last stay open. What a run has made of an asset
+can be stored by one call, whatever the number of its partitions.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import groupby
@@ -100,6 +102,34 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                         self._store_of_partitions(list(found))
                     else:
                         super().store_event_batch(list(found))
+            finally:
+                self._batch.stack = None
+
+    def store_partitions(self, events: Sequence[EventLogEntry], keys: Sequence[str]) -> None:
+        """Store that a run made partitions of assets: an event of each partition, which differ by its key alone.
+
+        What is asked across runs (which partitions are there) finds them all; in the log of the run, which a person
+        reads, the event of an asset's last partition stands for it.
+
+        Args:
+            events: of each asset, the event of its last partition.
+            keys: of all partitions, each asset's.
+        """
+        with ExitStack() as stack:
+            self._batch.stack, self._batch.shards = stack, {}
+            try:
+                for event in events:
+                    row = self._event_to_row(event)
+                    before, after = row["event"].split(json.dumps(row["partition"]))
+                    rows = [
+                        row | {"event": f"{before}{json.dumps(key)}{after}", "partition": key} for key in keys
+                    ]
+                    with self.run_connection(event.run_id) as con:
+                        con.execute(SqlEventLogStorageTable.insert(), [row])
+                    with self.index_transaction() as con:
+                        con.execute(SqlEventLogStorageTable.insert(), rows)
+                        last = con.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+                        self._store_asset_event(con, event, last)
             finally:
                 self._batch.stack = None
 

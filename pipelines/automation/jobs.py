@@ -19,6 +19,7 @@ from pipelines.warehouse.resource import Warehouse
 
 _GROUPS = dg.AssetSelection.groups
 _PUBLISHED = dg.AssetSelection.assets(dg.AssetKey(["reports", "published_warehouse"]))
+_DATA_DOCS = dg.AssetSelection.assets(dg.AssetKey(["reports", "data_docs"]))
 
 
 def _tables(grain: Grain) -> dg.AssetSelection:
@@ -32,8 +33,13 @@ JOBS: list[UnresolvedAssetJobDefinition] = [
     ),
     dg.define_asset_job(
         JOB_OF["daily"],
-        (_tables("daily") | _GROUPS("reports")) - _PUBLISHED,
+        (_tables("daily") | _GROUPS("reports")) - _PUBLISHED - _DATA_DOCS,
         description="Build business days: cost per token, mistakes, cold starts, coverage, the report.",
+    ),
+    dg.define_asset_job(
+        "data_docs",
+        _DATA_DOCS,
+        description="Judge every table by Great Expectations and write the data docs.",
     ),
     dg.define_asset_job("publish", _PUBLISHED, description="Bring the plain DuckDB file up to date."),
 ]

@@ -14,9 +14,10 @@ import dagster as dg
 from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, day_spans, floor_hour, spans
 from pipelines.assets.computed import day_keys, key_of
+from pipelines.assets.made import TOLD_AT_ONCE
 from pipelines.assets.reports import DAILY_READS, DAILY_REPORT, DAILY_TASK, days_written
 from pipelines.automation.code_location import build_defs
-from pipelines.automation.event_log import BATCH_SIZE
+from pipelines.automation.event_log import BATCH_SIZE, BatchingSqliteEventLogStorage
 from pipelines.automation.late_lives import outdate_lives
 from pipelines.automation.staleness import (
     day_runs,
@@ -87,6 +88,7 @@ def run(
     now: datetime | None = None,
     is_publishing: bool = True,
     judged_until: datetime | None = None,
+    is_writing_data_docs: bool = False,
     on_progress: Callable[[str, str], None] | None = None,
     warehouse: Warehouse | None = None,
 ) -> RunSummary:
@@ -100,6 +102,7 @@ def run(
         now: hours that have not ended by then are left alone.
         is_publishing: whether the published file is brought up to date at the end.
         judged_until: rows that were written before have been judged by checks.
+        is_writing_data_docs: whether Great Expectations judges every table, also where no rule is broken.
         on_progress: told the step and how far it is.
         warehouse: the project's lake where it is attached already.
 
@@ -132,6 +135,7 @@ def run(
             to_at=to_at,
             is_publishing=is_publishing,
             judged_until=judged_until,
+            is_writing_data_docs=is_writing_data_docs,
         )
     return summary
 
@@ -147,6 +151,7 @@ def build(
     to_at: datetime | None = None,
     is_publishing: bool = True,
     judged_until: datetime | None = None,
+    is_writing_data_docs: bool = False,
 ) -> None:
     """Build facts, marts and reports of what has landed: what is out of date, or a range; told in the summary."""
     project = warehouse.project
@@ -177,6 +182,8 @@ def build(
     summary.days = len(_build_days(warehouse, definitions, instance, summary, asked, now=now))
     since = judged_until or datetime.now(UTC) - CUT_OFF
     judge_again(warehouse, run_id=str(uuid.uuid4()), since=since)
+    if is_writing_data_docs:
+        _execute(definitions, instance, "data_docs", summary)
     _write_reports(warehouse, definitions, instance, summary, asked, now=now)
     if is_publishing:
         _execute(definitions, instance, "publish", summary)
@@ -244,6 +251,8 @@ def _execute(
     tags: dict[str, str] | None = None,
     selection: list[dg.AssetKey] | None = None,
 ) -> None:
+    if tags and isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage):
+        tags = tags | TOLD_AT_ONCE
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
         tags=tags,

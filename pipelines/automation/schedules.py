@@ -27,6 +27,14 @@ def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
     yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today))
 
 
+@dg.schedule(
+    cron_schedule="30 7 * * *", job_name="data_docs", execution_timezone="UTC", default_status=_RUNNING
+)
+def daily_data_docs(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Every morning, let Great Expectations judge what was looked at last of every table."""
+    return dg.RunRequest(run_key=f"data-docs-{context.scheduled_execution_time.date()}")
+
+
 @dg.schedule(cron_schedule="0 8 3 * *", job_name="close", execution_timezone="UTC", default_status=_RUNNING)
 def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """On the third, close the month before and send its report; the run fails where something stands against it."""
@@ -60,4 +68,4 @@ def _delivery(report: str, at: datetime) -> dg.RunRequest:
     )
 
 
-SCHEDULES = [hourly_close, daily_flash, daily_delivery, weekly_review, month_close]
+SCHEDULES = [hourly_close, daily_flash, daily_data_docs, daily_delivery, weekly_review, month_close]

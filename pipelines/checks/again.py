@@ -13,8 +13,9 @@ import duckdb
 from models.periods import HOUR
 from models.schemas import tables
 from pipelines.checks.domain import Bound, Bounds, Checked, DomainCheck, keep_results
-from pipelines.checks.expectations import SUITE_CHECK, Slice, judge_slices
+from pipelines.checks.expectations import SUITE_CHECK, judge_slices
 from pipelines.checks.listing import domain_checks
+from pipelines.checks.rules import Slice
 from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.failing import FailingCheck, failing_checks
 from pipelines.warehouse.resource import Warehouse

@@ -1,6 +1,7 @@
 """The checks as Dagster's asset checks: those of one grain are one step, run when the rows of a job are there."""
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -10,8 +11,9 @@ import polars as pl
 from models.schemas import table as schema_of
 from models.schemas.base import Table
 from pipelines.checks.domain import FAILED_IDS_AT_MOST, Bounds, Checked, DomainCheck, Outcome, keep_results
-from pipelines.checks.expectations import SUITE_CHECK, Slice, judge_slices
+from pipelines.checks.expectations import SUITE_CHECK, has_results, judge_slices
 from pipelines.checks.listing import domain_checks, suited_tables
+from pipelines.checks.rules import Slice
 from pipelines.partitions import dagster_previews, days_of, hours_of
 from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
@@ -58,7 +60,7 @@ def _checks(
     facts: Sequence[DomainCheck],
     partitions_def: dg.PartitionsDefinition[str] | None,
 ) -> dg.AssetChecksDefinition:
-    suite = "Great Expectations: columns, required values, allowed words, bounds and the key"
+    suite = "Columns, required values, allowed words, bounds and the key; Great Expectations names what breaks them"
     named = [(SUITE_CHECK, table.dotted, suite) for table in suites]
     named += [(check.name, check.table, check.description) for check in facts]
     with dagster_previews():
@@ -101,7 +103,7 @@ def _checks(
             keep_results(warehouse, new, run_id=context.op_execution_context.run_id)
             warehouse.progress("checks", f"{len(known) + len(new)} of {grain} rows")
             for result in (*known, *new):
-                yield _told(result, docs=str(docs / "index.html"))
+                yield _told(result, docs=docs)
 
     return checks
 
@@ -136,15 +138,15 @@ def _suites(
     return known, new
 
 
-def _told(result: Checked, *, docs: str) -> dg.AssetCheckResult:
+def _told(result: Checked, *, docs: Path) -> dg.AssetCheckResult:
     """Return a result in Dagster's terms."""
     outcome = result.outcome
     metadata: dict[str, Any] = {
         "failed_count": outcome.failed_count,
         "failed_ids": outcome.failed_ids[:FAILED_IDS_AT_MOST],
     }
-    if result.name == SUITE_CHECK:
-        metadata["data_docs"] = dg.MetadataValue.path(docs)
+    if result.name == SUITE_CHECK and has_results(docs):
+        metadata["data_docs"] = dg.MetadataValue.path(str(docs / "index.html"))
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(schema_of(result.table).dotted.split(".")),
         check_name=result.name,

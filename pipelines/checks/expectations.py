@@ -1,9 +1,11 @@
 """Great Expectations on slices of tables inside the lake; a suite derives from the table's schema.
 
-The only importer of great_expectations, and only when something is judged. All slices of a job are judged in one go:
-one context, one data source, a batch for each slice. Their results are pages of the data docs in the reports folder.
+A slice whose rows keep all rules passes by one look in SQL. Great Expectations judges what does not, and what it is
+asked to write pages of: one context, one data source, a batch for each slice. Its results are the data docs in the
+reports folder. This is the only importer of great_expectations, which takes longer to import than a small run.
 """
 
+import json
 import logging
 import os
 import shutil
@@ -11,7 +13,6 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,8 @@ import duckdb
 
 from models.errors import DataError
 from models.schemas.base import Table
-from pipelines.checks.domain import Bound, Outcome
+from pipelines.checks.domain import Outcome
+from pipelines.checks.rules import Slice, expectation_count, rows_that_keep_the_rules, value_rules
 from pipelines.warehouse.disk import full_disk_sentence, is_nearly_full
 from pipelines.warehouse.turns import file_turn
 
@@ -34,28 +36,11 @@ _STORE = ".gx"
 _RESULTS = Path(_STORE, "uncommitted", "validations")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slice:
-    """The rows of a table between two bounds, the first included; all of them without bounds."""
-
-    table: Table
-    bounds: tuple[Bound, Bound] | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.table.schema}_{self.table.name}"
-
-    def query(self) -> str:
-        """Return the rows that are judged, as SQL."""
-        where = "true"
-        if self.bounds is not None:
-            start, end = (f"'{_literal(bound)}'" for bound in self.bounds)
-            where = f"{self.table.partition} >= {start} AND {self.table.partition} < {end}"
-        return f"FROM nanodollar.{self.table.dotted} WHERE {where}"
-
-
 def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, docs: Path) -> list[Outcome]:
-    """Hold slices against the schemas of their tables, and keep the results for the data docs.
+    """Hold slices against the schemas of their tables.
+
+    Great Expectations judges those in which a rule is broken, and those whose page in the data docs says so of earlier
+    rows; of the others is known that it would find nothing.
 
     Args:
         con: session on the lake.
@@ -65,6 +50,18 @@ def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, doc
     Returns:
         An outcome for each slice, in order.
     """
+    kept = [None if _page_fails(one.name, docs) else rows_that_keep_the_rules(con, one) for one in slices]
+    judged = iter(
+        expect(con, [one for one, count in zip(slices, kept, strict=True) if count is None], docs=docs)
+    )
+    return [
+        next(judged) if count is None else _passed(one.table, count)
+        for one, count in zip(slices, kept, strict=True)
+    ]
+
+
+def expect(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, docs: Path) -> list[Outcome]:
+    """Let Great Expectations judge slices, and keep its results for the data docs."""
     if not slices:
         return []
     with _turn(docs):
@@ -84,8 +81,27 @@ def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, doc
     return outcomes
 
 
+def _page_fails(name: str, docs: Path) -> bool:
+    """Return whether the result that the data docs show of a table is a failure, or cannot be read."""
+    for file in (docs.parent / _RESULTS / name).rglob("*.json"):
+        try:
+            is_success = json.loads(file.read_text(encoding="utf-8"))["success"]
+        except (ValueError, KeyError):
+            return True
+        if not is_success:
+            return True
+    return False
+
+
+def has_results(docs: Path) -> bool:
+    """Return whether Great Expectations has judged anything, so that there are data docs, or will be."""
+    return (docs.parent / _RESULTS).is_dir()
+
+
 def render_data_docs(docs: Path) -> None:
     """Render the pages of results that have none, or a damaged one; a result that cannot be read is dropped."""
+    if not has_results(docs):
+        return
     with _turn(docs):
         lacking = set()
         for result in (docs.parent / _RESULTS).rglob("*.json"):
@@ -130,10 +146,6 @@ def _turn(docs: Path) -> Iterator[None]:
     with _IN_TURN, file_turn(docs.parent / _STORE / "lock"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _literal(bound: Bound) -> str:
-    return bound.strftime("%Y-%m-%d %H:%M:%S+00") if isinstance(bound, datetime) else bound.isoformat()
 
 
 @lru_cache(maxsize=1)
@@ -236,23 +248,12 @@ def _expectations(table: Table) -> list[Any]:
     """One expectation per rule of the schema; values are judged in one pass, whatever the number of columns."""
     from great_expectations import expectations as gxe
 
-    required = [column.name for column in table.columns if column.required]
-    bounded = [(column.name, column.at_least) for column in table.columns if column.at_least is not None]
-    listed = [(column.name, column.one_of) for column in table.columns if column.one_of is not None]
     key = ", ".join(table.key)
     found: list[Any] = [gxe.ExpectTableColumnsToMatchSet(column_set=table.column_names, exact_match=True)]
-    rules = {
-        "required values are there": [(name, f"{name} IS NULL") for name in required],
-        "numbers are in their bounds": [(name, f"{name} < {least}") for name, least in bounded],
-        "words are known": [
-            (name, f"{name} NOT IN ({', '.join(repr(word) for word in words)})") for name, words in listed
-        ],
-    }
-    for rule, cases in rules.items():
-        if cases:
-            broken = "CASE " + " ".join(f"WHEN {test} THEN '{name}'" for name, test in cases) + " END"
-            query = f"SELECT {key}, {broken} AS broken_column FROM {{batch}} WHERE {broken} IS NOT NULL"
-            found.append(gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, description=rule))
+    for rule, cases in value_rules(table).items():
+        broken = "CASE " + " ".join(f"WHEN {test} THEN '{name}'" for name, test in cases) + " END"
+        query = f"SELECT {key}, {broken} AS broken_column FROM {{batch}} WHERE {broken} IS NOT NULL"
+        found.append(gxe.UnexpectedRowsExpectation(unexpected_rows_query=query, description=rule))
     double = f"SELECT {key}, 'key' AS broken_column FROM {{batch}} GROUP BY {key} HAVING count(*) > 1"
     found.append(gxe.UnexpectedRowsExpectation(unexpected_rows_query=double, description="the key is unique"))
     return found
@@ -276,13 +277,18 @@ def _outcome(result: Any, table: Table, count: int) -> Outcome:
             f"{row['broken_column']}: " + " ".join(str(row[name]) for name in table.key)
             for row in rows[:_IDS_AT_MOST]
         ]
+    if not failed:
+        return _passed(table, count)
     return Outcome(
-        is_passed=not failed,
+        is_passed=False,
         failed_count=broken,
         failed_ids=ids,
         summary=(
             f"{len(failed)} of {len(result.results)} expectations on {table.dotted} fail ({count:,} rows)."
-            if failed
-            else f"All {len(result.results)} expectations hold on {count:,} rows of {table.dotted}."
         ),
     )
+
+
+def _passed(table: Table, count: int) -> Outcome:
+    summary = f"All {expectation_count(table)} expectations hold on {count:,} rows of {table.dotted}."
+    return Outcome(is_passed=True, summary=summary)

@@ -72,7 +72,7 @@ def command(days: int, requests_per_day: int, folder: Path) -> None:
         on_progress("sample fleet", f"writing {days} days of {requests_per_day:,} requests")
         write_fleet(folder, days=days, requests_per_day=requests_per_day)
         project = find_project(folder)
-        summary = run(project, on_progress=on_progress)
+        summary = run(project, is_writing_data_docs=True, on_progress=on_progress)
     truth = json.loads((folder / _TRUTH).read_text(encoding="utf-8"))["facts"]
     console = Console(width=110, highlight=False, color_system=None)
     with connect_read_only(project) as con:

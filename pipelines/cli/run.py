@@ -37,13 +37,25 @@ def parse_instant(text: str | None) -> datetime | None:
     metavar="T",
     help="Rebuild the past as known at T, apart from the live warehouse.",
 )
+@click.option(
+    "--data-docs",
+    "is_writing_data_docs",
+    is_flag=True,
+    help="Let Great Expectations judge every table, and write a page of each.",
+)
 @click.pass_obj
 def command(
-    obj: Context, from_text: str | None, to_text: str | None, source: str | None, known_text: str | None
+    obj: Context,
+    *,
+    from_text: str | None,
+    to_text: str | None,
+    source: str | None,
+    known_text: str | None,
+    is_writing_data_docs: bool,
 ) -> None:
     """Land new files and rebuild the hours and days that they touch, with their checks and reports."""
     if known_text is not None:
-        if from_text or to_text or source:
+        if from_text or to_text or source or is_writing_data_docs:
             raise click.UsageError(
                 "--as-known-at rebuilds all that was known at T; leave the other options out."
             )
@@ -81,7 +93,7 @@ def command(
                 )
         warehouse = Warehouse(project)
         is_whole = not (from_text or to_text or source)
-        if is_whole and up_to_date(warehouse, files, now=now):
+        if is_whole and not is_writing_data_docs and up_to_date(warehouse, files, now=now):
             click.echo(
                 f"Computed 0 hours and 0 days: nothing is new; published {project.published} is up to date."
             )
@@ -99,6 +111,7 @@ def command(
                 to_at=to_at,
                 source=source,
                 judged_until=watch.judged_until,
+                is_writing_data_docs=is_writing_data_docs,
             )
         if is_whole:
             watch.keep(warehouse)

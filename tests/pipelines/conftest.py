@@ -21,7 +21,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
             project = write_company(folder / "company")
-            outcome = nanodollar(project, "run")
+            outcome = nanodollar(project, "run", "--data-docs")
             # A model without a price is more than 5 % of the tokens: a check fails, the run is done.
             assert outcome.code == 1, outcome.err
             assert "prices_cover_usage: 1 attempts" in outcome.out

@@ -9,6 +9,7 @@ import yaml
 
 from models.schemas import tables
 from pipelines.automation.code_location import build_defs
+from pipelines.automation.runner import dagster_home
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (
@@ -202,3 +203,25 @@ def test_the_data_docs_show_every_suite(company: Project) -> None:
 
     for name in ("core_request_costs", "core_pool_hours", "mart_cost_per_token_daily", "ref_token_prices"):
         assert name in page
+
+
+def test_dagster_knows_each_partition_that_the_command_made(company: Project) -> None:
+    hours = query(company, "SELECT count(*) FROM ops.partitions WHERE table_name = 'core.requests'")[0][0]
+    with dg.DagsterInstance.from_config(str(dagster_home(company))) as instance:
+        for name, last, count in (
+            ("core/requests", "2026-11-02-18:00", hours),
+            ("mart/cost_per_token_daily", "2026-11-02", 1),
+            ("reports/daily", "2026-11-02", 1),
+        ):
+            key = dg.AssetKey(name.split("/"))
+            found = instance.get_materialized_partitions(key)
+            assert (len(found), max(found)) == (count, last)
+            (newest,) = instance.fetch_materializations(key, limit=1).records
+            assert newest.partition_key == last
+        (check,) = instance.event_log_storage.get_asset_check_execution_history(
+            dg.AssetCheckKey(dg.AssetKey(["core", "requests"]), "rows_match_the_schema"), limit=1
+        )
+        event = check.event
+        assert event is not None
+        target = event.dagster_event.event_specific_data.target_materialization_data
+        assert target.run_id == check.run_id, "a check is of what the run made"
