@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 
-import altair as alt
 import polars as pl
 from markupsafe import Markup
 
-from pipelines.reports.plots import REST, colour, dollar_format, drawn, largest_names
+from pipelines.reports.plots import REST, colour, dollar_format, drawn, largest_names, layer
 
 _WIDTH = 900
 _BASE = "http://here.invalid"
@@ -69,27 +68,27 @@ def bars_over_time(
         for on in days
         if on.isoformat() in labelled
     }
-    x = alt.X("at:N", title=None, scale=alt.Scale(domain=[on.isoformat() for on in days])).axis(
-        values=sorted(labelled),
-        labelAngle=0,
-        ticks=False,
-        labelExpr="{" + ", ".join(f"'{at}': '{text}'" for at, text in words.items()) + "}[datum.value]",
-    )
-    chart = (
-        alt.Chart(alt.InlineData(values=bars))
-        .mark_bar(aria=True)
-        .encode(
-            x=x,
-            y=alt.Y("usd:Q", title=None, stack="zero").axis(
-                format=dollar_format(bars) if is_money else "~s", tickCount=4
-            ),
-            color=colour("name", shown),
-            order=alt.Order("order:Q"),
-            href="href:N",
-            description="say:N",
-        )
-    )
-    svg = str(drawn(alt.layer(chart).properties(width=_WIDTH, height=220), label))
+    expression = ", ".join(f"'{at}': '{text}'" for at, text in words.items())
+    chart = layer(
+        bars,
+        {"type": "bar", "aria": True},
+        x={
+            "field": "at", "type": "nominal", "title": None, "scale": {"domain": [on.isoformat() for on in days]},
+            "axis": {
+                "values": sorted(labelled), "labelAngle": 0, "ticks": False,
+                "labelExpr": f"{{{expression}}}[datum.value]",
+            },
+        },
+        y={
+            "field": "usd", "type": "quantitative", "title": None, "stack": "zero",
+            "axis": {"format": dollar_format(bars) if is_money else "~s", "tickCount": 4},
+        },
+        color=colour("name", shown),
+        order={"field": "order", "type": "quantitative"},
+        href={"field": "href", "type": "nominal"},
+        description={"field": "say", "type": "nominal"},
+    )  # fmt: skip
+    svg = str(drawn([chart], label, width=_WIDTH, height=220))
     return Markup(_linked(svg))  # noqa: S704  Vega escapes the names in it
 
 

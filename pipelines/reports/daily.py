@@ -64,16 +64,21 @@ def render_days(
     """
     found = figures(con, days, time_zone=time_zone)
     template = _environment().get_template("daily.html")
-    for day in days:
-        common = {"generated_at": generated_at, "data_docs_path": data_docs_path, "time_zone": time_zone}
-        if not _has_something(found[day], day):
-            yield day, None
-            continue
-        context = _context(day, found[day], time_zone=time_zone, now=generated_at)
-        report = period_report(
-            con, "daily", day, time_zone=time_zone, now=generated_at, judged=context["trust"]
-        )
-        yield day, template.render(common | context | {"report": report, "whose": _whose(report)})
+    common = {"generated_at": generated_at, "data_docs_path": data_docs_path, "time_zone": time_zone}
+    # All that is read is of one snapshot, which DuckLake then looks up once.
+    con.begin()
+    try:
+        for day in days:
+            if not _has_something(found[day], day):
+                yield day, None
+                continue
+            context = _context(day, found[day], time_zone=time_zone, now=generated_at)
+            report = period_report(
+                con, "daily", day, time_zone=time_zone, now=generated_at, judged=context["trust"]
+            )
+            yield day, template.render(common | context | {"report": report, "whose": _whose(report)})
+    finally:
+        con.rollback()
 
 
 def _context(on: date, found: dict[str, Rows], *, time_zone: str, now: datetime) -> dict[str, Any]:

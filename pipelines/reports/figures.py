@@ -61,10 +61,10 @@ def figures(
     try:
         for file in files:
             for row in _rows(con, file.read_text(encoding="utf-8"), parameters):
-                last = row["day_on"] + timedelta(days=PLOTTED_DAYS - 1 if file.stem == "spend_by_day" else 0)
-                for day in days:
-                    if row["day_on"] <= day <= last:
-                        found[day][file.stem].append(row)
+                for later in range(PLOTTED_DAYS if file.stem == "spend_by_day" else 1):
+                    on = row["day_on"] + timedelta(days=later)
+                    if on in found:
+                        found[on][file.stem].append(row)
     finally:
         con.rollback()
     return found

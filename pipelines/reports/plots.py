@@ -1,5 +1,8 @@
 """Plots as inline SVG: Vega-Lite drawn by vl-convert, with no browser. Colours are CSS variables of the page.
 
+A plot is its Vega-Lite specification (https://vega.github.io/vega-lite/docs/spec.html): a library that checks
+it against the schema at every drawing takes several times as long as the drawing.
+
 The plots stay readable in print and in the dark because report.css sets the variables, not this file.
 """
 
@@ -7,9 +10,9 @@ import math
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
-import altair as alt
 import vl_convert
 from markupsafe import Markup
 
@@ -21,7 +24,23 @@ SERIES_AT_MOST = 7
 REST = "all others"
 _WIDTH = 780
 _COLOURS = [f"var(--series-{number})" for number in range(1, SERIES_AT_MOST + 1)]
-_FONT = "system-ui, sans-serif"
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v6.4.1.json"
+_CONFIG = {
+    "background": "transparent",
+    "font": "system-ui, sans-serif",
+    "padding": {"left": 8, "right": 8, "top": 14, "bottom": 2},
+    "aria": False,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)",
+        "domainColor": "var(--rule)",
+        "gridColor": "var(--rule)",
+        "tickColor": "var(--rule)",
+        "labelFontSize": 11,
+    },
+    "legend": {"labelColor": "var(--ink)", "labelFontSize": 11, "rowPadding": 4, "columnPadding": 28},
+}
+_NOTE = {"type": "text", "baseline": "bottom", "dy": -3, "fontSize": 11, "color": "var(--alarm)"}
 _TICK_HOURS = 3
 
 
@@ -68,33 +87,32 @@ def spend_by_day(
         }
         for day in days
     ]
-    x = alt.X("day:N", sort=labels, title=None, scale=alt.Scale(domain=labels)).axis(
-        labelAngle=0, labelExpr="split(datum.label, '|')", ticks=False, domain=True
+    x = {
+        "field": "day", "type": "nominal", "sort": labels, "title": None, "scale": {"domain": labels},
+        "axis": {"labelAngle": 0, "labelExpr": "split(datum.label, '|')", "ticks": False, "domain": True},
+    }  # fmt: skip
+    used = [name for name in [*names, REST] if name in {row["provider"] for row in bars}]
+    bar = layer(
+        bars,
+        {"type": "bar"},
+        x=x,
+        y={
+            "field": "usd", "type": "quantitative", "title": None, "stack": "zero",
+            "axis": {"format": dollar_format(bars), "tickCount": 4},
+        },
+        color=colour("provider", used),
+        order={"field": "order", "type": "quantitative"},
+        opacity={"condition": {"test": "datum.is_on", "value": 1}, "value": 0.6},
+    )  # fmt: skip
+    text = layer(
+        tops,
+        {"type": "text", "dy": -6, "fontSize": 11},
+        x=x,
+        y={"field": "top", "type": "quantitative"},
+        text={"field": "text", "type": "nominal"},
+        color={"condition": {"test": "datum.is_on", "value": "var(--ink)"}, "value": "var(--muted)"},
     )
-    bar = (
-        alt.Chart(alt.InlineData(values=bars))
-        .mark_bar()
-        .encode(
-            x=x,
-            y=alt.Y("usd:Q", title=None, stack="zero").axis(format=dollar_format(bars), tickCount=4),
-            color=colour(
-                "provider", [name for name in [*names, REST] if name in {row["provider"] for row in bars}]
-            ),
-            order=alt.Order("order:Q"),
-            opacity=alt.condition("datum.is_on", alt.value(1), alt.value(0.6)),
-        )
-    )
-    text = (
-        alt.Chart(alt.InlineData(values=tops))
-        .mark_text(dy=-6, fontSize=11)
-        .encode(
-            x=x,
-            y="top:Q",
-            text="text:N",
-            color=alt.condition("datum.is_on", alt.value("var(--ink)"), alt.value("var(--muted)")),
-        )
-    )
-    return drawn(alt.layer(bar, text).properties(width=_WIDTH, height=210), "Spend by day and provider")
+    return drawn([bar, text], "Spend by day and provider", width=_WIDTH, height=210)
 
 
 def starts_by_time(
@@ -140,35 +158,42 @@ def starts_by_time(
     clocks = {
         hour * 60: (starts_at + timedelta(hours=hour)).astimezone(zone).strftime("%H:%M") for hour in hours
     }
-    x_axis = alt.Axis(
-        values=list(clocks),
-        labelExpr="{"
-        + ", ".join(f"'{minute}': '{text}'" for minute, text in clocks.items())
-        + "}[datum.value]",
-        grid=False,
-        title=None,
-    )
-    scale = alt.Scale(domain=[0, length], nice=False)
+    expression = ", ".join(f"'{minute}': '{text}'" for minute, text in clocks.items())
+    x = {
+        "type": "quantitative",
+        "scale": {"domain": [0, length], "nice": False},
+        "axis": {
+            "values": list(clocks), "labelExpr": f"{{{expression}}}[datum.value]", "grid": False, "title": None
+        },
+    }  # fmt: skip
+    used = [name for name in [*names, REST] if name in {row["deployment"] for row in bars}]
     layers = [
-        alt.Chart(alt.InlineData(values=shades))
-        .mark_rect(color="var(--alarm)", opacity=0.22)
-        .encode(x=alt.X("from:Q", scale=scale, axis=x_axis), x2="to:Q"),
-        alt.Chart(alt.InlineData(values=bars))
-        .mark_bar()
-        .encode(
-            x=alt.X("from:Q", scale=scale, axis=x_axis, bin="binned"),
-            x2="to:Q",
-            y=alt.Y("starts:Q", title=None, stack="zero").axis(format="d", tickMinStep=1, tickCount=4),
-            color=colour(
-                "deployment", [name for name in [*names, REST] if name in {row["deployment"] for row in bars}]
-            ),
+        layer(
+            shades,
+            {"type": "rect", "color": "var(--alarm)", "opacity": 0.22},
+            x=x | {"field": "from"},
+            x2={"field": "to"},
         ),
-        alt.Chart(alt.InlineData(values=shades))
-        .transform_calculate(middle="(datum.from + datum.to) / 2")
-        .mark_text(baseline="bottom", dy=-3, fontSize=11, fontWeight="bold", color="var(--alarm)")
-        .encode(x=alt.X("middle:Q", scale=scale, axis=x_axis), y=alt.value(0), text="number:N"),
-    ]
-    return drawn(alt.layer(*layers).properties(width=_WIDTH, height=130), "Starts of replicas by time of day")
+        layer(
+            bars,
+            {"type": "bar"},
+            x=x | {"field": "from", "bin": "binned"},
+            x2={"field": "to"},
+            y={
+                "field": "starts", "type": "quantitative", "title": None, "stack": "zero",
+                "axis": {"format": "d", "tickMinStep": 1, "tickCount": 4},
+            },
+            color=colour("deployment", used),
+        ),
+        layer(
+            [shade | {"middle": (shade["from"] + shade["to"]) / 2} for shade in shades],
+            _NOTE | {"fontWeight": "bold"},
+            x=x | {"field": "middle"},
+            y={"value": 0},
+            text={"field": "number", "type": "nominal"},
+        ),
+    ]  # fmt: skip
+    return drawn(layers, "Starts of replicas by time of day", width=_WIDTH, height=130)
 
 
 def break_even(offers: Rows) -> Markup | None:
@@ -198,42 +223,52 @@ def break_even(offers: Rows) -> Markup | None:
     ratios = [ratio for point in points for ratio in (point["used"], point["even"], 1.0)]
     domain = [min(ratios) / 1.6, max(ratios) * 1.6]
     powers = range(math.floor(math.log10(domain[0])), math.ceil(math.log10(domain[1])) + 1)
-    x = alt.X("used:Q", title=None, scale=alt.Scale(type="log", domain=domain, nice=False)).axis(
-        values=[10.0**power for power in powers if domain[0] <= 10.0**power <= domain[1]],
-        labelExpr="datum.value > 1 ? format(datum.value, ',') + ' x' : format(datum.value, '~%')",
-    )
-    y = alt.Y("pool:N", sort=pools, title=None).axis(
-        labelExpr="split(datum.label, '|')",
-        ticks=False,
-        domain=False,
-        minExtent=140,
-        labelLimit=220,
-        grid=True,
-    )
-    data = alt.InlineData(values=points)
+    scale = {"type": "log", "domain": domain, "nice": False}
+    x = {
+        "field": "used", "type": "quantitative", "title": None, "scale": scale,
+        "axis": {
+            "values": [10.0**power for power in powers if domain[0] <= 10.0**power <= domain[1]],
+            "labelExpr": "datum.value > 1 ? format(datum.value, ',') + ' x' : format(datum.value, '~%')",
+        },
+    }  # fmt: skip
+    y = {
+        "field": "pool", "type": "nominal", "sort": pools, "title": None,
+        "axis": {
+            "labelExpr": "split(datum.label, '|')", "ticks": False, "domain": False, "minExtent": 140,
+            "labelLimit": 220, "grid": True,
+        },
+    }  # fmt: skip
+    used = [name for name in [*names, REST] if name in {point["api"] for point in points}]
     layers = [
-        alt.Chart(alt.InlineData(values=[{"used": 1.0, "to": domain[1]}]))
-        .mark_rect(color="var(--alarm)", opacity=0.09)
-        .encode(x=x, x2="to:Q"),
-        alt.Chart(alt.InlineData(values=[{"used": 1.0, "text": "full"}]))
-        .mark_text(baseline="bottom", dy=-3, fontSize=11, color="var(--alarm)")
-        .encode(x=x, y=alt.value(0), text="text:N"),
-        alt.Chart(data)
-        .mark_point(shape="diamond", filled=True, size=70, opacity=0.9)
-        .encode(
-            x=alt.X("even:Q", scale=alt.Scale(type="log", domain=domain, nice=False)),
-            y=y,
-            color=colour(
-                "api", [name for name in [*names, REST] if name in {point["api"] for point in points}]
-            ),
+        layer(
+            [{"used": 1.0, "to": domain[1]}],
+            {"type": "rect", "color": "var(--alarm)", "opacity": 0.09},
+            x=x,
+            x2={"field": "to"},
         ),
-        alt.Chart(data).mark_point(filled=True, size=90, color="var(--ink)", opacity=1).encode(x=x, y=y),
+        layer(
+            [{"used": 1.0, "text": "full"}],
+            _NOTE,
+            x=x,
+            y={"value": 0},
+            text={"field": "text", "type": "nominal"},
+        ),
+        layer(
+            points,
+            {"type": "point", "shape": "diamond", "filled": True, "size": 70, "opacity": 0.9},
+            x={"field": "even", "type": "quantitative", "scale": scale},
+            y=y,
+            color=colour("api", used),
+        ),
+        layer(
+            points,
+            {"type": "point", "filled": True, "size": 90, "color": "var(--ink)", "opacity": 1},
+            x=x,
+            y=y,
+        ),
     ]
     height = 40 * len(pools)
-    return drawn(
-        alt.layer(*layers).properties(width=_WIDTH - 190, height=height),
-        "Break-even of owned pools against APIs",
-    )
+    return drawn(layers, "Break-even of owned pools against APIs", width=_WIDTH - 190, height=height)
 
 
 def largest_names(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]:
@@ -243,10 +278,25 @@ def largest_names(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]
     return ranked[: SERIES_AT_MOST - 1]
 
 
-def colour(field: str, names: list[str]) -> alt.Color:
+def layer(values: Sequence[Mapping[str, Any]], mark: Mapping[str, Any], **encoding: Any) -> dict[str, Any]:
+    return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+
+
+def colour(field: str, names: list[str]) -> dict[str, Any]:
     colours = [*_COLOURS[: len(names) - 1], "var(--rest)"] if REST in names else _COLOURS[: len(names)]
-    legend = alt.Legend(orient="bottom", title=None, columns=4, labelLimit=190, symbolType="square")
-    return alt.Color(f"{field}:N", sort=names, scale=alt.Scale(domain=names, range=colours), legend=legend)
+    return {
+        "field": field,
+        "type": "nominal",
+        "sort": names,
+        "scale": {"domain": names, "range": colours},
+        "legend": {
+            "orient": "bottom",
+            "title": None,
+            "columns": 4,
+            "labelLimit": 190,
+            "symbolType": "square",
+        },
+    }
 
 
 def dollar_format(bars: Rows) -> str:
@@ -254,22 +304,9 @@ def dollar_format(bars: Rows) -> str:
     return "$,.3~s" if largest >= 1000 else "$,.2~f" if largest >= 1 else "$,.3~r"  # noqa: PLR2004  d3's words
 
 
-def drawn(chart: alt.LayerChart | alt.FacetChart, label: str) -> Markup:
-    configured = chart.configure(
-        background="transparent",
-        font=_FONT,
-        padding={"left": 8, "right": 8, "top": 14, "bottom": 2},
-        aria=False,
-        view=alt.ViewConfig(stroke=None),
-        axis=alt.AxisConfig(
-            labelColor="var(--muted)",
-            domainColor="var(--rule)",
-            gridColor="var(--rule)",
-            tickColor="var(--rule)",
-            labelFontSize=11,
-        ),
-        legend=alt.LegendConfig(labelColor="var(--ink)", labelFontSize=11, rowPadding=4, columnPadding=28),
+def drawn(layers: list[dict[str, Any]], label: str, *, width: int, height: int) -> Markup:
+    svg = vl_convert.vegalite_todrawn(
+        {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": layers}
     )
-    svg = vl_convert.vegalite_to_svg(configured.to_dict())
     # Vega escapes the names in it.
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))  # noqa: S704

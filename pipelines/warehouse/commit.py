@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,6 +35,9 @@ _ATTEMPTS = 8
 _EMPTY = "empty"
 _OWN_FILE_ROWS = 50_000
 """A partition of so many rows has a file of its own."""
+_JSON_ROWS = 200
+"""A partition of no more rows is hashed as lines of JSON."""
+_JSON_ROWS_AT_ONCE = 5_000
 
 
 def partition_key(value: PartitionValue) -> str:
@@ -53,7 +57,38 @@ def partition_value(key: str) -> datetime | date:
 
 
 def content_hash(rows: pl.DataFrame) -> str:
-    """Hash the rows of a partition, in the order of its key: equal hashes are equal bytes."""
+    """Hash the rows of a partition, in the order of its key."""
+    return ContentHashes(rows).of(0, rows.height)
+
+
+class ContentHashes:
+    """Hashes of partitions that lie one after another in a frame, each in the order of its key.
+
+    A small one is hashed as lines of JSON, which are written for many partitions at once; to write a Parquet file of
+    each takes far longer than the rows.
+    """
+
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._rows = rows
+        self._columns = hashlib.sha256(repr(list(rows.schema.items())).encode())
+        self._lines: list[bytes] = []
+        self._first = 0
+
+    def of(self, start: int, count: int) -> str:
+        """Return the hash of the partition of `count` rows that begins at row `start`; best asked for in order."""
+        if count > _JSON_ROWS:
+            return parquet_hash(self._rows.slice(start, count))
+        if start < self._first or start + count > self._first + len(self._lines):
+            text = self._rows.slice(start, _JSON_ROWS_AT_ONCE).write_ndjson()
+            self._lines, self._first = text.encode().splitlines(keepends=True), start
+        digest = self._columns.copy()
+        for line in self._lines[start - self._first :][:count]:
+            digest.update(line)
+        return digest.hexdigest()
+
+
+def parquet_hash(rows: pl.DataFrame) -> str:
+    """Hash the rows of a large partition, and as those of all were hashed by earlier versions."""
     buffer = io.BytesIO()
     rows.write_parquet(buffer, compression="uncompressed", statistics=False)
     return hashlib.sha256(buffer.getbuffer()).hexdigest()
@@ -107,7 +142,7 @@ class Commit:
         rows = table.conform(frame.lazy()).sort(order, nulls_last=True, maintain_order=True).collect()
         _check(table, rows, partitions)
         if partitions == (None,):
-            self._stage(table, None, rows)
+            self._stage(table, None, rows, partial(content_hash, rows))
             return
         # Sorted by partition, each is a slice.
         runs = rows.get_column(str(table.partition)).rle().struct.unnest()
@@ -116,8 +151,10 @@ class Commit:
                 runs["value"], zip(runs["len"].cum_sum() - runs["len"], runs["len"], strict=True), strict=True
             )
         )
+        hashes = ContentHashes(rows)
         for value in partitions:
-            self._stage(table, value, rows.slice(*slices[value]) if value in slices else rows.clear())
+            start, count = slices.get(value, (0, 0))
+            self._stage(table, value, rows.slice(start, count), partial(hashes.of, start, count))
 
     def add_files(self, dotted: str, paths: Iterable[Path]) -> None:
         """Add Parquet files that were written at paths of `new_file`."""
@@ -160,13 +197,15 @@ class Commit:
         """Return a path at which a Parquet file of a table can be written, to be added."""
         return self._data_files.new(dotted, name)
 
-    def _stage(self, table: Table, value: PartitionValue, rows: pl.DataFrame) -> None:
+    def _stage(
+        self, table: Table, value: PartitionValue, rows: pl.DataFrame, content: Callable[[], str]
+    ) -> None:
         part = _Partition(table, value, rows.height, _EMPTY)
         if rows.height >= _OWN_FILE_ROWS:
             part.path = self._written(table, partition_key(value), rows)
             part.content_hash = hashlib.sha256(part.path.read_bytes()).hexdigest()
         elif rows.height:
-            part.rows, part.content_hash = rows, content_hash(rows)
+            part.rows, part.content_hash = rows, content()
         self._partitions.append(part)
 
     def _written(self, table: Table, name: str, rows: pl.DataFrame) -> Path:

@@ -23,7 +23,7 @@ from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.closed import closed_periods
-from pipelines.warehouse.commit import content_hash, partition_key, partition_value
+from pipelines.warehouse.commit import content_hash, parquet_hash, partition_key, partition_value
 from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.resource import Warehouse
@@ -194,13 +194,15 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
     for (value,), part in rows.group_by(table.partition, maintain_order=True):
         known = hashes.get(partition_key(value))
         as_file = hashlib.sha256(content).hexdigest() if part.height == count else None
-        if known is not None and known not in {_hash_of(part, table, names), as_file}:
+        if known is not None and known not in {*_hashes_of(part, table, names), as_file}:
             return f"holds other rows of {partition_key(value)} than were committed"
     return None
 
 
-def _hash_of(rows: pl.DataFrame, table: Table, names: list[str]) -> str:
-    return content_hash(table.conform(rows.lazy(), fill=True).select(names).collect())
+def _hashes_of(rows: pl.DataFrame, table: Table, names: list[str]) -> set[str]:
+    """Return the hash of a partition by this version and by earlier ones."""
+    held = table.conform(rows.lazy(), fill=True).select(names).collect()
+    return {content_hash(held), parquet_hash(held)}
 
 
 def _content_hashes(con: duckdb.DuckDBPyConnection, dotted: str) -> dict[str, str]:

@@ -209,7 +209,7 @@ def test_dagster_knows_each_partition_that_the_command_made(company: Project) ->
     hours = query(company, "SELECT count(*) FROM ops.partitions WHERE table_name = 'core.requests'")[0][0]
     with dg.DagsterInstance.from_config(str(dagster_home(company))) as instance:
         for name, last, count in (
-            ("core/requests", "2026-11-02-18:00", hours),
+            ("core/requests", "2026-11-02-14:00", hours),
             ("mart/cost_per_token_daily", "2026-11-02", 1),
             ("reports/daily", "2026-11-02", 1),
         ):
