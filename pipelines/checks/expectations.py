@@ -176,7 +176,7 @@ def _source(context: Any, con: duckdb.DuckDBPyConnection) -> Any:
     import duckdb_engine
     from sqlalchemy.pool import StaticPool
 
-    import pipelines.checks.buffered_duckdb  # noqa: F401 -- registers the dialect
+    import pipelines.warehouse.buffered_duckdb  # noqa: F401 -- registers the dialect
 
     return context.data_sources.add_or_update_sql(
         "lake",

@@ -12,9 +12,6 @@ from pipelines.masking import MaskedStream
 @contextmanager
 def showing_progress() -> Iterator[Callable[[str, str], None]]:
     """Yield a function that is told a step's name and how far it is."""
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
     started = time.monotonic()
     if not sys.stderr.isatty():
         last: dict[str, float] = {}
@@ -27,6 +24,9 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
 
         yield tell
         return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),

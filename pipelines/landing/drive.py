@@ -9,7 +9,6 @@ from pipelines.landing.batch import Terms
 from pipelines.landing.land import land_files, source_files
 from pipelines.landing.store import commit_landing, forget_unreadable, known_of, landing_turn
 from pipelines.project import Project
-from pipelines.sources.pull import pull
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.resource import Warehouse
@@ -64,6 +63,8 @@ def land(
         )
         if files is None and source.url is not None:
             overlap = project.max_request_duration + project.dedupe_window
+            from pipelines.sources.pull import pull
+
             pulled = pull(
                 source,
                 project=project.folder,

@@ -1,7 +1,5 @@
 """A webhook that takes Slack's messages: one JSON object with `text`, by POST."""
 
-import httpx
-
 from models.errors import DataError
 from pipelines.secret import SecretSetting
 
@@ -19,6 +17,8 @@ def post(webhook: SecretSetting, text: str) -> None:
         ConfigurationError: the variable is not set.
         DataError: nobody answers, or not with success; the message may be sent again.
     """
+    import httpx
+
     url = webhook.value()
     try:
         answer = httpx.post(url, json={"text": text}, timeout=_TIMEOUT_SECONDS)

@@ -4,12 +4,14 @@ import io
 import re
 from datetime import UTC, datetime, time
 from decimal import Decimal
-
-import xlsxwriter
+from typing import TYPE_CHECKING
 
 from pipelines.reports.cells import decimals_of
 from pipelines.reports.period import PeriodReport
 from pipelines.reports.view import View
+
+if TYPE_CHECKING:
+    import xlsxwriter
 
 _WIDEST = 60
 _SHEET_NAME = 31
@@ -29,6 +31,8 @@ def xlsx(report: PeriodReport) -> bytes:
     Numbers are real numbers (a float has 15 digits; the CSV has them all). Its date is that of the period's
     end, so that the same figures give the same bytes.
     """
+    import xlsxwriter
+
     content = io.BytesIO()
     book = xlsxwriter.Workbook(
         content, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
@@ -50,7 +54,10 @@ def xlsx(report: PeriodReport) -> bytes:
 
 
 def _sheet(
-    book: xlsxwriter.Workbook, view: View, strong: xlsxwriter.format.Format, wrapped: xlsxwriter.format.Format
+    book: "xlsxwriter.Workbook",
+    view: View,
+    strong: "xlsxwriter.format.Format",
+    wrapped: "xlsxwriter.format.Format",
 ) -> None:
     name = view.name[:_SHEET_NAME]
     sheet = book.add_worksheet(name)
