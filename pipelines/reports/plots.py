@@ -305,7 +305,7 @@ def dollar_format(bars: Rows) -> str:
 
 
 def drawn(layers: list[dict[str, Any]], label: str, *, width: int, height: int) -> Markup:
-    svg = vl_convert.vegalite_todrawn(
+    svg = vl_convert.vegalite_to_svg(
         {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": layers}
     )
     # Vega escapes the names in it.
