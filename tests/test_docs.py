@@ -27,6 +27,9 @@ SEEN_ELSEWHERE = ("nanodollar ui", "nanodollar demo")
 
 def commands(page: Path) -> list[str]:
     """Return the commands of a page; one whose quotes are open goes on in the next line."""
+    if page.parent.name == "generic":
+        # A test of their own writes what they show and runs them.
+        return []
     found, pending = [], ""
     for block in BLOCK.findall(page.read_text(encoding="utf-8")):
         for line in block.replace("\\\n", " ").splitlines():

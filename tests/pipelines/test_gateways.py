@@ -8,8 +8,14 @@ from pipelines.project import Project
 from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
 from tests.pipelines.small import make_project, nanodollar, query, write_lines
 
-OWN_BILL = {"databricks_ai_gateway", "databricks_endpoint_usage", "snowflake_ai_gateway", "snowflake_cortex"}
-"""Kinds whose example is billed in units of the vendor's own, which no built-in sheet prices."""
+OWN_BILL = {
+    "dynamo_request_trace",
+    "databricks_ai_gateway",
+    "databricks_endpoint_usage",
+    "snowflake_ai_gateway",
+    "snowflake_cortex",
+}
+"""Kinds whose example no token sheet prices: billed in units of the vendor's own, or served by one's own GPUs."""
 
 
 @pytest.fixture(scope="module")

@@ -176,3 +176,44 @@ def test_what_is_no_count_is_refused_with_one_reason(kind: str, record: dict[str
     (row,) = read_records(kind, [record]).to_dicts()
 
     assert (row["quarantine_reason"], row["is_ignored"]) == (reason, False)
+
+
+def test_a_router_counts_apart_from_its_engines_and_a_prefill_engine_counts_no_call() -> None:
+    scrape = """\
+# HELP dynamo_frontend_requests_total x
+dynamo_frontend_requests_total{model="m",endpoint="chat",status="success"} 7 1793610000000
+dynamo_frontend_input_sequence_tokens_sum{model="m"} 700.0 1793610000000
+inference_objective_output_tokens_sum{model_name="m",target_model_name="n"} 70 1793610000000
+smg_router_tokens_total{model="m",token_type="input"} 5 1793610000000
+smg_router_tokens_total{model="m",token_type="reasoning"} 5 1793610000000
+vllm:prompt_tokens_total{model_name="m",llm_d_ai_role="prefill",pod="a"} 11 1793610000000
+vllm:prompt_tokens_total{model_name="m",llm_d_ai_role="decode",pod="b"} 12 1793610000000
+vllm:num_requests_running{model_name="m",role="prefill-worker",pod="a"} 3 1793610000000
+tgi_request_success{} 4 1793610000000
+tgi_request_generated_tokens_sum{} 40 1793610000000
+nv_inference_request_success{model="t",version="1"} 6 1793610000000
+"""
+
+    def counted(kind: str) -> list[tuple[Any, ...]]:
+        rows = [row for row in lines(kind, scrape) if not row["is_ignored"]]
+        assert [row["quarantine_reason"] for row in rows] == [None] * len(rows)
+        return [
+            (row["counter"], row["model"], value)
+            for row in rows
+            for name in (*COUNTS, "running_count")
+            if (value := row.get(name)) is not None
+        ]
+
+    assert counted("router_metrics") == [
+        ("dynamo_frontend_requests_total", "m", 7),
+        ("dynamo_frontend_input_sequence_tokens_sum", "m", 700),
+        ("inference_objective_output_tokens_sum", "m", 70),
+        ("smg_router_tokens_total:input", "m", 5),
+    ]
+    assert counted("prometheus") == [
+        ("vllm:prompt_tokens_total", "m", 12),
+        ("vllm:num_requests_running", "m", 3),
+        ("tgi_request_success", None, 4),
+        ("tgi_request_generated_tokens_sum", None, 40),
+        ("nv_inference_request_success", "t", 6),
+    ]

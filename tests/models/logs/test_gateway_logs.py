@@ -146,6 +146,12 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         _OPENAI,
     ),
     "traceloop_documented": ("traceloop_spans", {}, {"input_uncached": 10, "output_text": 300}),
+    "dynamo_trace": ("dynamo_request_trace", {}, {"input_uncached": 6, "cache_read": 4, "output_text": 300}),
+    "dynamo_compact": (
+        "dynamo_request_trace",
+        {"request": {"request_received_ms": 1793610000000, "output_tokens": 2, "replay": {"input_length": 64}}},
+        {"input_uncached": 64, "output_text": 2},
+    ),
     "datadog_metrics": (
         "datadog_llm_obs",
         {"metrics": {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_input_tokens": 640,
@@ -227,6 +233,10 @@ WHO: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"dedupe_key": "id:chatcmpl-real2", "status": "error", "is_sum": False},
     ),
     "traceloop_span": ("traceloop_spans", {}, {"dedupe_key": "span:a1b3:t300", "team": "bot", "provider": "openai"}),
+    "dynamo_workers": (
+        "dynamo_request_trace", {},
+        {"replica_id": "22", "tags": {"prefill_replica": "11"}, "queue_seconds": 0.0015, "provider": "self_hosted"},
+    ),
     "datadog_app": ("datadog_llm_obs", {"ml_app": "bot", "tags": ["env:prod"]},
                     {"team": "bot", "parent_span_id": None}),
 }  # fmt: skip
@@ -274,6 +284,7 @@ def test_each_plugin_and_each_model_of_a_record_is_a_call() -> None:
         ("datadog_llm_obs", {"meta": {"kind": "workflow"}, "metrics": {}}),
         ("bifrost_log", {"status": "processing"}),
         ("phoenix_spans", {"span_kind": "CHAIN"}),
+        ("dynamo_request_trace", {"event_type": "tool_end"}),
         (
             "traceloop_spans",
             {"span_attributes": {"traceloop.span.kind": "workflow", "llm.usage.total_tokens": "9"}},
@@ -322,3 +333,52 @@ def test_what_cannot_be_used_is_refused_with_its_reason(
     kind: str, changes: dict[str, Any], reason: str
 ) -> None:
     assert read_records(kind, [_row(kind, **changes)])["quarantine_reason"].to_list() == [reason]
+
+
+def test_a_response_of_dynamo_names_the_workers_that_its_router_chose() -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 20, "prompt_tokens_details": {"cached_tokens": 60}}
+    answer = {
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1793610000, "model": "m", "usage": usage,
+        "nvext": {"worker_id": {"prefill_worker_id": 11, "decode_worker_id": 22},
+                  "timing": {"prefill_wait_time_ms": 250, "ttft_ms": 500, "total_time_ms": 2000}},
+    }  # fmt: skip
+
+    assert [fit.kind for fit in fitting(answer)] == ["dynamo_response"]
+    row = read_one("dynamo_response", answer)
+
+    assert tokens_of(row) == {"input_uncached": 40, "cache_read": 60, "output_text": 20}
+    assert (row["replica_id"], row["tags"]["prefill_replica"], row["queue_seconds"]) == ("22", "11", 0.25)
+    assert (row["first_token_at"] - row["started_at"]).total_seconds() == 0.5
+    assert (row["finished_at"] - row["started_at"]).total_seconds() == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "seconds"),
+    [
+        # Groq's total is prompt and completion without the queue; a stream tells it in x_groq.
+        ("groq_response", {"usage": {"queue_time": 0.25, "prompt_time": 0.5, "total_time": 2.0}},
+         (0.25, 0.75, 2.25)),
+        ("groq_response", {"x_groq": {"usage": {"queue_time": 0.25, "prompt_time": 0.5, "total_time": 2.0}}},
+         (0.25, 0.75, 2.25)),
+        # Cerebras' total is all of it.
+        ("cerebras_response", {"time_info": {"queue_time": 0.25, "prompt_time": 0.5, "total_time": 2.0}},
+         (0.25, 0.75, 2.0)),
+    ],
+)  # fmt: skip
+def test_own_times_of_a_provider_are_its_queue_first_token_and_end(
+    kind: str, answer: dict[str, Any], seconds: tuple[float, ...]
+) -> None:
+    counts = {"prompt_tokens": 100, "completion_tokens": 300, "total_tokens": 400}
+    usage = counts | answer.get("usage", {})
+    held = (
+        {"x_groq": {"usage": counts | answer["x_groq"]["usage"]}} if "x_groq" in answer else {"usage": usage}
+    )
+    record = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1793610000, "model": "m"}
+
+    row = read_one(kind, record | answer | held)
+
+    assert tokens_of(row) == {"input_uncached": 100, "output_text": 300}
+    told = [row[name] - row["started_at"] for name in ("first_token_at", "finished_at")]
+    assert (row["queue_seconds"], *(one.total_seconds() for one in told)) == seconds
+    # What the scoreboard makes of it: 300 tokens in the time from the first to the last.
+    assert 300 / (told[1] - told[0]).total_seconds() == pytest.approx(300 / (seconds[2] - seconds[1]))

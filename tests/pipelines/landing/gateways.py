@@ -75,6 +75,14 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
             "llm.token_count.completion": n, "llm.token_count.total": 10 + n,
         },
     },
+    "dynamo_request_trace": lambda n: {
+        "schema": "dynamo.request.trace.v1", "event_type": "request_end", "event_time_unix_ms": 1793610002000,
+        "request": {
+            "request_id": f"y{n}", "model": "llama-3.3-70b", "request_received_ms": 1793610000000, "input_tokens": 10,
+            "output_tokens": n, "cached_tokens": 4, "ttft_ms": 100.0, "prefill_wait_time_ms": 1.5,
+            "worker": {"prefill_worker_id": 11, "decode_worker_id": 22},
+        },
+    },
     "traceloop_spans": lambda n: {
         "timestamp": 1793610000000, "trace_id": "a1b3", "span_id": f"t{n}", "parent_span_id": "", "duration": 1850,
         "service_name": "bot", "status_code": "STATUS_CODE_UNSET", "span_attributes": {

@@ -262,6 +262,10 @@ EXAMPLES |= {
 }
 EXAMPLES |= {kind: [cloud_record(kind, number) for number in range(1, 13)] for kind in CLOUDS}
 EXAMPLES |= {kind: [gateway_record(kind, number) for number in range(1, 13)] for kind in GATEWAYS}
+EXAMPLES["router_metrics"] = [
+    {"metric": {"__name__": "dynamo_frontend_requests_total"}, "values": [[1793610000 + n, str(n)]]}
+    for n in range(12)
+]
 PASSED_OVER = {"codex_rollout": 1}
 """How many of a kind's first lines tell of the calls below them and are none."""
 for kind in BILLS:

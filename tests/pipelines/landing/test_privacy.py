@@ -195,8 +195,9 @@ def records(kind: str) -> list[dict[str, Any]]:
     if kind == "replica_events":
         ready = {"replica_id": "r", "deployment": "d", "event": "ready", "event_at": "2026-11-02T09:00:00Z"}
         return [ready | {"prompt": PROMPT, "log": PROMPT}]
-    if kind == "prometheus":
-        name = {"__name__": "vllm:prompt_tokens_total", "model_name": "m", "prompt": PROMPT, "api_key": KEY}
+    if kind in {"prometheus", "router_metrics"}:
+        counted = "vllm:prompt_tokens_total" if kind == "prometheus" else "dynamo_frontend_requests_total"
+        name = {"__name__": counted, "model_name": "m", "prompt": PROMPT, "api_key": KEY}
         return [{"metric": name, "values": [[1793610000, "5"]], "prompt": PROMPT}]
     if kind == "k8s_ksm":
         held = {"uid": "u", "container": "c", "resource": "nvidia_com_gpu", "label_app": "a"}
