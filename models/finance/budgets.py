@@ -29,6 +29,8 @@ class Budget(Strict):
     period: Literal["month", "quarter", "year"] = "month"
     tenant: Name | None = None
     team: Name | None = None
+    feature: Name | None = None
+    environment: Name | None = None
     provider: Name | None = None
     region: Name | None = None
     route: Name | None = None

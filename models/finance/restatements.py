@@ -24,7 +24,7 @@ _NO_USD = Decimal(0)
 _NO_VERSION = pl.lit(None, dtype=pl.String)
 _RECORD = ("provider", "region", "service_tier", "requested_model", "routed_model", "served_model")
 """What a record says of a call, beside its tokens."""
-CORRECTED_DIMS = ("provider", "region", "route", "model", "chip", "tenant", "team")
+CORRECTED_DIMS = ("provider", "region", "route", "model", "chip", "tenant", "team", "feature", "environment")
 """Whose a correction is."""
 
 

@@ -26,7 +26,7 @@ pool_parts AS (
   FROM core.pool_hours WHERE accrued_on >= $from_on AND accrued_on < $to_on
 )
 SELECT accrued_on, CASE cost_basis WHEN 'gpu' THEN 'gpu_serving' ELSE 'tokens' END AS component, provider, region, route,
-  deployment, commitment, model, chip, tenant, team, service_tier, figure_class,
+  deployment, commitment, model, chip, tenant, team, feature, environment, service_tier, figure_class,
   count(*) FILTER (is_call AND is_first_accrual) AS attempt_count,
   coalesce(sum(all_input) FILTER (is_call), 0)::BIGINT AS input_tokens,
   coalesce(sum(cached) FILTER (is_call), 0)::BIGINT AS cache_read_tokens,

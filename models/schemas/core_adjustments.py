@@ -29,6 +29,8 @@ TABLE = Table(
                 ("chip", "Its accelerator"),
                 ("tenant", "Its tenant; NULL for a pool"),
                 ("team", "Its team; NULL for a pool or charge"),
+                ("feature", "Its feature; NULL for a pool or charge"),
+                ("environment", "Its environment; NULL for a pool or charge"),
             )
         ),
         Column(name="accrued_hour", dtype=INSTANT, comment="Hour that is corrected", required=True),

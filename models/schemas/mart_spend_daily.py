@@ -30,7 +30,7 @@ FIGURE_CLASSES = {
 TABLE = Table(
     schema="mart",
     name="spend_daily",
-    grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x service_tier x figure_class: the whole spend, corrections apart",
+    grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x feature x environment x service_tier x figure_class: the whole spend, corrections apart",
     columns=(
         Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
         Column(
@@ -49,6 +49,8 @@ TABLE = Table(
         Column(name="chip", dtype=pl.String, comment="Accelerator, where known"),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant; NULL where nobody's request is behind it"),
         Column(name="team", dtype=pl.String, comment="Team; NULL where none is known"),
+        Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag; NULL where none is known"),
+        Column(name="environment", dtype=pl.String, comment="Environment, by tag; NULL where none is known"),
         Column(name="service_tier", dtype=pl.String, comment="Served tier"),
         Column(
             name="figure_class",
@@ -69,7 +71,7 @@ TABLE = Table(
     ),
     key=(
         "accrued_on", "component", "provider", "region", "route", "deployment", "commitment", "model", "chip", "tenant",
-        "team", "service_tier", "figure_class",
+        "team", "feature", "environment", "service_tier", "figure_class",
     ),
     partition="accrued_on",
 )  # fmt: skip

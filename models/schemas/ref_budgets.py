@@ -4,7 +4,9 @@ from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
 from models.schemas.cost_kinds import COST_KINDS
 
-BUDGET_SCOPE = ("tenant", "team", "provider", "region", "route", "model", "chip", "service_tier")
+BUDGET_SCOPE = (
+    "tenant", "team", "feature", "environment", "provider", "region", "route", "model", "chip", "service_tier",
+)  # fmt: skip
 PERIODS = ("month", "quarter", "year")
 
 TABLE = Table(

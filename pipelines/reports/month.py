@@ -46,40 +46,25 @@ def month_tables(con: duckdb.DuckDBPyConnection, first: date, to_on: date) -> di
         con: a session in which the warehouse's schemas are the current ones.
         first: the first business date of the month.
         to_on: the business date after its last.
-
-    Returns:
-        A table that a lake of an earlier version does not have is left out.
     """
     span, found = {"from_on": first, "to_on": to_on}, {}
     for file in sorted(Path(__file__).with_name("close_tables").glob("*.sql")):
         sql = file.read_text(encoding="utf-8")
-        try:
-            rows = con.execute(sql, {name: day for name, day in span.items() if f"${name}" in sql}).pl()
-        except duckdb.CatalogException:
-            continue
-        found[file.stem] = rows
+        found[file.stem] = con.execute(
+            sql, {name: day for name, day in span.items() if f"${name}" in sql}
+        ).pl()
     return found
 
 
 def month_views(tables: Mapping[str, pl.DataFrame]) -> tuple[View, ...]:
     """Return the tables of a month as a report shows them; who pays is summed over tenants, teams and rules."""
-    shown = dict(tables)
-    if "chargeback" in shown:
-        shown["chargeback"] = (
-            shown["chargeback"]
-            .group_by("payer", "cost_kind", "status")
-            .agg(pl.col("usd").sum())
-            .with_columns(pl.col("payer").fill_null("(nobody)"))
-            .sort(
-                pl.col("usd").sum().over("payer"),
-                "payer",
-                "usd",
-                "cost_kind",
-                descending=[True, False, True, False],
-            )
-        )
-    return tuple(
-        View(view.name, view.title, view.columns, shown[view.name], view.none)
-        for view in _VIEWS
-        if view.name in shown
+    of_payer = pl.col("usd").sum().over("payer")
+    paid = (
+        tables["chargeback"]
+        .group_by("payer", "cost_kind", "status")
+        .agg(pl.col("usd").sum())
+        .with_columns(pl.col("payer").fill_null("(nobody)"))
+        .sort(of_payer, "payer", "usd", "cost_kind", descending=[True, False, True, False])
     )
+    shown = {**tables, "chargeback": paid}
+    return tuple(View(view.name, view.title, view.columns, shown[view.name], view.none) for view in _VIEWS)

@@ -22,7 +22,8 @@ _SPEND = {
     "provider": "Who was paid",
     "tenant": "Who spent it: tenants",
     "team": "Who spent it: teams",
-    "route": "Who spent it: features (routes)",
+    "feature": "Who spent it: features",
+    "route": "Routes",
     "component": "What it was for",
     "model": "Models",
 }
@@ -159,7 +160,7 @@ def _answer(found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame) -
     )
     largest = [
         f"{dimension} {provider_name(top['name']) if dimension == 'provider' else top['name']} {_usd(top['usd'])}"
-        for dimension in ("provider", "tenant", "team", "route")
+        for dimension in ("provider", "tenant", "team", "feature", "route")
         for top in spend.filter(
             pl.col("dimension") == dimension, pl.col("usd") > 0, pl.col("name") != "(none)"
         ).head(1).iter_rows(named=True)
@@ -235,7 +236,8 @@ def _views(found: dict[str, pl.DataFrame], kind: Kind) -> tuple[View, ...]:
 
 
 _SPEND_HEAD = {
-    "provider": "Provider", "tenant": "Tenant", "team": "Team", "route": "Route", "component": "For", "model": "Model",
+    "provider": "Provider", "tenant": "Tenant", "team": "Team", "feature": "Feature",
+    "route": "Route", "component": "For", "model": "Model",
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ import duckdb_extensions
 from models.errors import ConfigurationError, DataError
 from models.marts import macros_sql
 from models.schemas import tables
-from models.schemas.base import Table
+from models.schemas.base import Table, duckdb_type
 from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
@@ -99,6 +99,39 @@ def _attach(
             )
         ) from None
     con.execute("USE nanodollar")
+    if snapshot is not None:
+        _add_what_came_later(con)
+
+
+def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
+    """Let queries of today read a lake of an earlier version: what came later is NULL in it, or empty.
+
+    Tables that lack columns of this version, and those that are missing, are views in a database of its own that is
+    searched before the lake.
+    """
+    have: dict[str, set[str]] = dict(
+        con.execute(
+            "SELECT schema_name || '.' || table_name, list(column_name) FROM duckdb_columns() "
+            "WHERE database_name = 'nanodollar' GROUP BY ALL"
+        ).fetchall()
+    )
+    con.execute("ATTACH ':memory:' AS came_later")
+    schemas = sorted({each.schema for each in tables().values()})
+    for schema in schemas:
+        con.execute(f"CREATE SCHEMA came_later.{schema}")
+    for table in tables().values():
+        if {*table.column_names} <= {*have.get(table.dotted, ())}:
+            continue
+        columns = ", ".join(
+            column.name
+            if column.name in have.get(table.dotted, ())
+            else f"NULL::{duckdb_type(column.dtype)} AS {column.name}"
+            for column in table.columns
+        )
+        rows = f"FROM nanodollar.{table.dotted}" if table.dotted in have else "WHERE false"
+        con.execute(f"CREATE VIEW came_later.{table.dotted} AS SELECT {columns} {rows}")
+    path = [f"{place}.{schema}" for place in ("came_later", "nanodollar") for schema in ("main", *schemas)]
+    con.execute(f"SET search_path = '{','.join(path)}'")
 
 
 def _refuse_lost_catalog(project: Project, what: str) -> None:

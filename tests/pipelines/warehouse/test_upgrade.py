@@ -1,10 +1,12 @@
 """A lake of an earlier version opens and runs: with other columns, in another order, with a closed month in it."""
 
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from models.schemas import tables
 from pipelines.project import Project
-from pipelines.warehouse.connect import Lake
+from pipelines.reports.period import period_report
+from pipelines.warehouse.connect import Lake, connect_read_only
 from tests.pipelines.small import CLOSE_NOVEMBER, HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
 
 
@@ -25,8 +27,27 @@ def age(project: Project) -> int:
                     # It comes back at the end, and is NULL in what is stored.
                     con.execute(f"ALTER TABLE {table.dotted} DROP COLUMN {spare[0]}")
                     changed += 1
+        con.execute("DROP TABLE mart.savings")
         con.execute("CREATE OR REPLACE MACRO schema_version() AS 'earlier'")
     return changed
+
+
+def test_the_lake_of_an_earlier_version_is_read_as_one_of_today(company_copy: Project) -> None:
+    """What came later is NULL in it or empty, so that the pack of a month closed back then can be written again."""
+    age(company_copy)
+    with connect_read_only(company_copy) as con:
+        (snapshot,) = con.execute("SELECT max(snapshot_id) FROM nanodollar.snapshots()").fetchall()[0]
+    with connect_read_only(company_copy, snapshot=snapshot) as con:
+        for table in tables().values():
+            con.execute(f"SELECT {', '.join(table.column_names)} FROM {table.dotted} LIMIT 1")
+        assert con.execute("SELECT count(*) FROM core.request_costs").fetchall() != [(0,)]
+        assert con.execute("SELECT count(*) FROM mart.savings").fetchall() == [(0,)]
+        report = period_report(
+            con, "month-close", date(2026, 11, 2), time_zone="UTC", now=datetime(2026, 12, 1, tzinfo=UTC)
+        )
+    # Its dollars are the column that came later.
+    assert report.answer[0] == "Nothing is priced, so no spend can be stated."
+    assert {"open_points", "accruals", "chargeback", "variance"} <= {view.name for view in report.views}
 
 
 def test_a_lake_of_an_earlier_version_with_a_closed_month_runs_and_corrects(company_copy: Project) -> None:
