@@ -142,3 +142,19 @@ def test_every_file_that_may_be_written_has_its_page() -> None:
     named = set(re.findall(r'"([\w/]+\.(?:yml|csv))"', template))
     assert len(named) >= len(WRITTEN) - 3
     assert {name for name in named if f"`{name}`" not in page} == set()
+
+
+def test_every_sentence_of_troubleshooting_is_one_that_is_said() -> None:
+    text = Path("docs/troubleshooting.md").read_text(encoding="utf-8")
+    quoted = re.findall(
+        r'"([^"]+)"', "\n".join(line.split("|")[1] for line in text.splitlines() if line.count("|") > 1)
+    )
+    code = "".join(
+        path.read_text(encoding="utf-8")
+        for room in ("pipelines", "models")
+        for path in Path(room).rglob("*.py")
+    )
+    # Words of a sentence may stand in two strings.
+    said = re.sub(r'"\s*f?"', "", code)
+    assert len(quoted) > 25
+    assert [words for words in quoted if words not in said] == []
