@@ -25,8 +25,15 @@ UNION ALL
 SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE database_name = 'nanodollar' AND NOT internal
 ORDER BY 1
 """
+_NAMES = """
+SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() WHERE database_name = 'nanodollar'
+UNION SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'nanodollar' AND NOT internal
+UNION SELECT column_name FROM duckdb_columns() WHERE database_name = 'nanodollar'
+UNION SELECT function_name || '(' FROM duckdb_functions() WHERE database_name = 'nanodollar'
+UNION SELECT upper(keyword_name) FROM duckdb_keywords()
+"""
 _HELP = """\
-SQL ends with ; and may take several lines.
+SQL ends with ; and may take several lines. Tab completes names and keywords, the arrow keys bring back lines.
   .tables           list the tables
   .schema [TABLE]   list the columns of a table, or of all
   .help             show this
@@ -125,7 +132,7 @@ def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str
 def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
     from models.errors import DataError
 
-    with _remembering(history):
+    with _line_editing(con, history):
         click.echo("SQL ends with ; and .help lists what else there is.")
         lines: list[str] = []
         while True:
@@ -157,13 +164,23 @@ def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
 
 
 @contextmanager
-def _remembering(history: Path) -> Iterator[None]:
-    """Bring earlier lines back with the arrow keys, also those of earlier sessions."""
+def _line_editing(con: "duckdb.DuckDBPyConnection", history: Path) -> Iterator[None]:
+    """Complete names by Tab, and bring earlier lines back with the arrow keys, also those of earlier sessions."""
     try:
         import readline
     except ImportError:
         yield
         return
+    names = sorted(name for (name,) in con.execute(_NAMES).fetchall())
+
+    def complete(text: str, place: int) -> str | None:
+        fitting = [name for name in names if name.lower().startswith(text.lower())]
+        return fitting[place] if place < len(fitting) else None
+
+    readline.set_completer(complete)
+    readline.set_completer_delims(" \t\n,;()=<>+-*/'\"")
+    is_libedit = "libedit" in (readline.__doc__ or "")
+    readline.parse_and_bind("bind ^I rl_complete" if is_libedit else "tab: complete")
     if history.exists():
         readline.read_history_file(history)
     try:

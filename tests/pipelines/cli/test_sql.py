@@ -1,7 +1,11 @@
 """nanodollar sql: what an analyst types, in four formats, without a way to write."""
 
+import contextlib
 import io
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +17,7 @@ import pytest
 from models.errors import DataError
 from pipelines.project import Project
 from pipelines.warehouse.locked import connect_locked, reading_statements
-from tests.pipelines.small import gateway_row, make_project, nanodollar, write_lines
+from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_lines
 
 COMMAND = [sys.executable, "-c", "from pipelines.cli.main import main; main()"]
 QUERY = "SELECT request_id, effective_usd FROM core.request_costs ORDER BY 1"
@@ -288,3 +292,36 @@ def test_a_project_that_never_ran_says_so(tmp_path: Path) -> None:
 
     assert outcome.code == 1
     assert "run `nanodollar run` first" in outcome.err
+
+
+def test_a_conversation_completes_names_remembers_lines_and_goes_on_after_an_error(company: Project) -> None:
+    """On a terminal of its own: Tab, an unknown column, .schema, and the line that it keeps."""
+    asked = (
+        b"SELECT count(*) AS n FROM mart.cost_per_token_d\t;\n", b"SELECT nothing FROM mart.spend_daily;\n",
+        b".schema mart.savings\n", b".help\n", b".quit\n",
+    )  # fmt: skip
+    here, there = pty.openpty()
+    with subprocess.Popen(
+        [*COMMAND, "--project", str(company.folder), "sql"], stdin=there, stdout=there, stderr=there,
+        env=os.environ | {"TERM": "dumb", "INPUTRC": "/dev/null"},
+    ) as conversation:  # fmt: skip
+        os.close(there)
+        said = b""
+        for number, line in enumerate(asked, start=1):
+            while said.count(b"nanodollar> ") < number:
+                said += os.read(here, 4096)
+            os.write(here, line)
+        assert conversation.wait() == 0
+        with contextlib.suppress(OSError):  # what a terminal says whose other side has gone
+            while more := os.read(here, 4096):
+                said += more
+    os.close(here)
+    text = said.decode()
+    (count,) = query(company, "SELECT count(*) FROM mart.cost_per_token_daily")[0]
+    assert "FROM mart.cost_per_token_daily" in text
+    assert re.search(rf"│\s+{count} │", text)
+    assert 'column "nothing"' in text
+    assert "saving_usd" in text
+    assert "Tab completes names" in text
+    kept = (company.folder / ".nanodollar.sql_history").read_text(encoding="utf-8")
+    assert "SELECT nothing FROM mart.spend_daily;" in kept
