@@ -78,8 +78,21 @@ def billed_machines() -> pl.DataFrame:
 def canonical_events(events: pl.LazyFrame) -> pl.LazyFrame:
     """Return lifecycle events with chips as `ref.chips` names them, and providers of provisioned throughput as ids.
 
-    Units of provisioned throughput are a service's: `azure` sells machines, and as `azure.ai.openai` units.
+    Units of provisioned throughput are a service's: `azure` sells machines, and as `azure.ai.openai` units. A machine
+    in the chip's place (`ml.g5.12xlarge`) is its accelerators, so many where no event says how many.
     """
+    machines = {name.lower(): held for (_, name), held in instances().items()}
+    named = pl.col("chip").str.strip_chars().str.to_lowercase().str.strip_prefix("ml.")
+    chip, count = (
+        named.replace_strict(list(machines), values, default=None, return_dtype=dtype)
+        for values, dtype in (
+            ([chip for chip, _ in machines.values()], pl.String),
+            ([count for _, count in machines.values()], pl.Int32),
+        )
+    )
+    events = events.with_columns(
+        pl.coalesce(chip, "chip").alias("chip"), pl.coalesce("chip_count", count).alias("chip_count")
+    )
     is_capacity = (pl.col("chip") == CAPACITY_CHIP).any().over("source", "replica_id")
     provider = pl.when(is_capacity).then(provider_id()).otherwise("provider")
     return canonical_chips(events).with_columns(provider.alias("provider"))

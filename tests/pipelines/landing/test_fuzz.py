@@ -24,6 +24,7 @@ from tests.pipelines.landing.bills import BILLS, bill
 from tests.pipelines.landing.clouds import CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call
+from tests.pipelines.landing.vendors import VENDOR_KINDS, vendor_object
 from tests.pipelines.small import gateway_row, lifecycle
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -283,6 +284,7 @@ ANSWER = {
         "output_tokens": 5,
     },
 }
+EXAMPLES |= {kind: [vendor_object(kind, n) for n in range(12)] for kind in VENDOR_KINDS}
 for kind in importers():
     # Most others are responses.
     EXAMPLES.setdefault(kind, [{**ANSWER, "id": f"resp-{n:06d}"} for n in range(12)])

@@ -1,0 +1,174 @@
+"""Objects of vendors become the events of replicas: which phases began when, and of what they are made."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from models.prices.chips import canonical_events
+from tests.models.logs.reading import read_records
+from tests.pipelines.landing.vendors import VENDOR_KINDS, vendor_object
+
+AT = "2026-11-02T0{}:00:00Z"
+
+
+def told(kind: str, records: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Return replica, event and hour of what records tell, but for stops of replicas that no record counted."""
+    rows = read_records(kind, records).filter(~pl.col("is_ignored"))
+    assert rows["quarantine_reason"].null_count() == rows.height, rows["quarantine_detail"].to_list()
+    started = rows.filter(pl.col("event") != "stopped")["replica_id"].implode()
+    seen = rows.filter(pl.col("replica_id").is_in(started.first())).sort("event_at", "record_number")
+    return [
+        (row["replica_id"], row["event"], f"{row['event_at']:%H:%M}") for row in seen.iter_rows(named=True)
+    ]
+
+
+def endpoint(hour: int, status: str, current: int | None, desired: int) -> dict[str, Any]:
+    event = vendor_object("sagemaker_endpoint_event", 0) | {"time": AT.format(hour)}
+    counts = {"VariantName": "AllTraffic", "CurrentInstanceCount": current, "DesiredInstanceCount": desired}
+    return event | {"detail": event["detail"] | {"EndpointStatus": status, "ProductionVariants": [counts]}}
+
+
+def component(hour: int, copies: int) -> dict[str, Any]:
+    detail = {
+        "InferenceComponentName": "llama", "InferenceComponentStatus": "InService", "EndpointName": "shared",
+        "Specification": {"ModelName": "m", "ComputeResourceRequirements": {"NumberOfAcceleratorDevicesRequired": 2}},
+        "RuntimeConfig": {"CurrentCopyCount": copies, "DesiredCopyCount": copies},
+    }  # fmt: skip
+    named = "SageMaker InferenceComponent State Change"
+    return {"detail-type": named, "time": AT.format(hour), "region": "us-east-1", "detail": detail}
+
+
+def poll(kind: str, hour: int, **changes: Any) -> dict[str, Any]:
+    when = "observed_at" if kind == "replica_counts" else "polled_at"
+    return vendor_object(kind, 0) | {when: AT.format(hour)} | changes
+
+
+def stats(ready: int, waiting: int = 0) -> dict[str, int]:
+    return {"readyReplicaCount": ready, "downloadingModelReplicaCount": waiting}
+
+
+LIVES = {
+    # Two are asked for, one of them turns ready; what is counted again tells nothing; the last one stops first.
+    "counts": (
+        "replica_counts",
+        [
+            poll("replica_counts", hour, ready_count=ready, starting_count=starting)
+            for hour, (ready, starting) in enumerate([(1, 0), (1, 2), (2, 1), (2, 1), (1, 0), (0, 0)])
+        ],
+        [
+            ("chat#1", "ready", "00:00"), ("chat#2", "stopped", "00:00"), ("chat#3", "stopped", "00:00"),
+            ("chat#2", "requested", "01:00"), ("chat#3", "requested", "01:00"),
+            ("chat#2", "ready", "02:00"), ("chat#2", "stopped", "04:00"), ("chat#3", "stopped", "04:00"),
+            ("chat#1", "stopped", "05:00"),
+        ],
+    ),
+    "what ran before a file began and is not counted in it has stopped": (
+        "replica_counts",
+        [poll("replica_counts", 0, ready_count=2), poll("replica_counts", 1, ready_count=3)],
+        [("chat#1", "ready", "00:00"), ("chat#2", "ready", "00:00"), ("chat#3", "stopped", "00:00"),
+         ("chat#3", "ready", "01:00")],
+    ),
+    "Baseten wakes a deployment up": (
+        "baseten_deployment",
+        [
+            poll("baseten_deployment", hour, status=status, active_replica_count=ready)
+            for hour, (status, ready) in enumerate([("WAKING_UP", 0), ("ACTIVE", 1), ("SCALED_TO_ZERO", 0)])
+        ],
+        [("dep1#1", "requested", "00:00"), ("dep1#1", "ready", "01:00"), ("dep1#1", "stopped", "02:00")],
+    ),
+    "Fireworks tells phases by numbers": (
+        "fireworks_deployment",
+        [poll("fireworks_deployment", 0, replicaStats=stats(0, 1)),
+         poll("fireworks_deployment", 1, replicaStats=stats(1)),
+         poll("fireworks_deployment", 2, state="DELETED", replicaStats=stats(1))],
+        [("x1#1", "requested", "00:00"), ("x1#1", "ready", "01:00"), ("x1#1", "stopped", "02:00")],
+    ),
+    "SageMaker creates, scales to zero and from it": (
+        "sagemaker_endpoint_event",
+        [endpoint(0, "Creating", None, 1), endpoint(1, "InService", 1, 1), endpoint(2, "InService", 0, 0),
+         endpoint(3, "Updating", 0, 1), endpoint(4, "InService", 1, 1), endpoint(5, "Deleting", 1, 1)],
+        [("chat#1", "requested", "00:00"), ("chat#1", "ready", "01:00"), ("chat#1", "stopped", "02:00"),
+         ("chat#1", "requested", "03:00"), ("chat#1", "ready", "04:00"), ("chat#1", "stopped", "05:00")],
+    ),
+    "copies of a SageMaker component": (
+        "sagemaker_endpoint_event",
+        [component(0, 1), component(1, 2), component(2, 0)],
+        [("llama#1", "ready", "00:00"), ("llama#2", "stopped", "00:00"), ("llama#2", "ready", "01:00"),
+         ("llama#1", "stopped", "02:00"), ("llama#2", "stopped", "02:00")],
+    ),
+    "model units": (
+        "bedrock_provisioned",
+        [{"provisionedModelSummaries": [vendor_object("bedrock_provisioned", n) for n in (1, 2)]}],
+        [(f"arn:aws:bedrock:us-east-1:1:provisioned-model/p{n}", event, f"09:0{n}")
+         for n in (1, 2) for event in ("requested", "ready")],
+    ),
+    "PTUs, and not what is paid by token": (
+        "azure_deployment",
+        [vendor_object("azure_deployment", 1),
+         vendor_object("azure_deployment", 2) | {"sku": {"name": "GlobalStandard", "capacity": 50}}],
+        [("/subscriptions/s/accounts/a/deployments/d1", "ready", "09:01")],
+    ),
+    "a prediction": (
+        "replicate_prediction",
+        [vendor_object("replicate_prediction", 1) | {"created_at": "2026-11-02T09:00:00Z"}],
+        [("p1", "requested", "09:00"), ("p1", "ready", "09:01"), ("p1", "stopped", "10:00")],
+    ),
+    "a pod that a poll finds exited": (
+        "runpod_pod",
+        [vendor_object("runpod_pod", 1) | {"desiredStatus": "EXITED", "polled_at": "2026-11-02T09:30:00Z"}],
+        [("r1", "ready", "09:01"), ("r1", "stopped", "09:30")],
+    ),
+    "an instance of Vast": (
+        "vast_instance",
+        [vendor_object("vast_instance", 1) | {"start_date": 1793610000, "intended_status": "stopped"}],
+        [("1", "stopped", "09:01"), ("1", "ready", "09:00")][::-1],
+    ),
+    "an instance of Lambda": (
+        "lambda_instance",
+        [vendor_object("lambda_instance", 1) | {"status": status, "polled_at": AT.format(hour)}
+         for hour, status in enumerate(("booting", "active", "terminated"))],
+        [("l1", "requested", "00:00"), ("l1", "ready", "01:00"), ("l1", "stopped", "02:00")],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LIVES)
+def test_what_a_vendor_tells_is_the_life_of_replicas(case: str) -> None:
+    kind, records, expected = LIVES[case]
+    assert told(kind, records) == expected
+
+
+FACTS = {
+    "replica_counts": ("modal", "us-east-1", "H100", 1),
+    "baseten_deployment": ("baseten", None, "H100", 2),
+    "fireworks_deployment": ("fireworks", "US_IOWA_1", "H100", 2),
+    "sagemaker_endpoint_event": ("aws.sagemaker", "us-east-1", "A10G", 4),
+    "bedrock_provisioned": ("aws.bedrock", "us-east-1", "capacity_unit", 2),
+    "azure_deployment": ("azure.ai.openai", "global", "capacity_unit", 50),
+    "replicate_prediction": ("replicate", "global", "H100", 1),
+    "runpod_pod": ("runpod", "US-KS-2", "H100", 2),
+    "vast_instance": ("vast", "Texas, US", "H100", 1),
+    "lambda_instance": ("lambda", "us-east-1", "H100", 8),
+}
+"""Who bills, where, and the accelerators: a machine in the chip's place is its accelerators."""
+
+
+@pytest.mark.parametrize("kind", VENDOR_KINDS)
+def test_who_bills_and_the_accelerators_are_known(kind: str) -> None:
+    rows = read_records(kind, [vendor_object(kind, 1)]).with_columns(source=pl.lit("s"))
+    typed = rows.lazy().with_columns(pl.col("chip_count").cast(pl.Int32))
+    found = canonical_events(typed).select("provider", "region", "chip", "chip_count").unique().collect()
+    assert found.rows() == [FACTS[kind]]
+
+
+def test_a_count_that_is_none_is_refused() -> None:
+    odd = [poll("replica_counts", 0, ready_count=wrong) for wrong in ("many", "-1", None, "1.5")]
+    rows = read_records("replica_counts", [*odd, poll("replica_counts", 0, observed_at="yesterday")])
+    assert rows["quarantine_reason"].to_list() == [
+        "bad_value",
+        "bad_value",
+        "missing_count",
+        "bad_value",
+        "bad_value",
+    ]

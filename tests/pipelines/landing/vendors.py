@@ -1,0 +1,90 @@
+"""Objects of vendors that tell of replicas, as their APIs and exports return them; every value is made up."""
+
+from typing import Any
+
+_DAY = "2026-11-02T"
+
+
+def vendor_object(kind: str, number: int) -> dict[str, Any]:
+    """Return an object that lands; the greater the number, the more replicas it counts."""
+    at = f"{_DAY}09:{number % 60:02}:00Z"
+    count = 1 + number
+    match kind:
+        case "replica_counts":
+            return {
+                "deployment": "chat", "observed_at": at, "ready_count": count, "starting_count": 0, "chip": "H100",
+                "chip_count": 1, "provider": "modal", "region": "us-east-1", "model": "llama",
+            }  # fmt: skip
+        case "baseten_deployment":
+            return {
+                "id": "dep1", "name": "llama", "model_id": "m1", "status": "ACTIVE", "active_replica_count": count,
+                "instance_type_name": "H100:2x52x468", "polled_at": at,
+            }  # fmt: skip
+        case "fireworks_deployment":
+            return {
+                "name": "accounts/a/deployments/x1", "baseModel": "llama", "acceleratorType": "NVIDIA_H100_80GB",
+                "acceleratorCount": 2, "region": "US_IOWA_1", "state": "READY", "polled_at": at,
+                "replicaStats": {"readyReplicaCount": count, "initializingReplicaCount": 0},
+            }  # fmt: skip
+        case "sagemaker_endpoint_event":
+            variant = {
+                "VariantName": "AllTraffic",
+                "CurrentInstanceCount": count,
+                "DesiredInstanceCount": count,
+            }
+            detail = {
+                "EndpointName": "chat", "EndpointStatus": "InService", "InstanceType": "ml.g5.12xlarge",
+                "EndpointArn": "arn:aws:sagemaker:us-east-1:1:endpoint/chat", "ProductionVariants": [variant],
+            }  # fmt: skip
+            named = "SageMaker Endpoint State Change"
+            return {"detail-type": named, "time": at, "region": "us-east-1", "detail": detail}
+        case "bedrock_provisioned":
+            return {
+                "provisionedModelArn": f"arn:aws:bedrock:us-east-1:1:provisioned-model/p{number}",
+                "foundationModelArn": "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-text-lite-v1",
+                "modelUnits": 2, "status": "InService", "creationTime": at,
+            }  # fmt: skip
+        case "azure_deployment":
+            return {
+                "id": f"/subscriptions/s/accounts/a/deployments/d{number}", "name": f"d{number}",
+                "sku": {"name": "GlobalProvisionedManaged", "capacity": 50}, "systemData": {"createdAt": at},
+                "properties": {"model": {"format": "OpenAI", "name": "gpt-4.1", "version": "2025-04-14"}},
+            }  # fmt: skip
+        case "replicate_prediction":
+            return {
+                "id": f"p{number}", "model": "meta/llama", "version": "v", "hardware": "gpu-h100",
+                "status": "succeeded", "created_at": at, "started_at": at, "completed_at": f"{_DAY}10:00:00Z",
+                "urls": {"get": f"https://api.replicate.com/v1/predictions/p{number}"},
+            }  # fmt: skip
+        case "runpod_pod":
+            return {
+                "id": f"r{number}", "name": "chat", "desiredStatus": "RUNNING", "lastStartedAt": at, "costPerHr": 2.69,
+                "interruptible": False, "gpu": {"count": 2, "displayName": "H100 SXM"}, "polled_at": at,
+                "machine": {"gpuTypeId": "NVIDIA H100 80GB HBM3", "dataCenterId": "US-KS-2"},
+            }  # fmt: skip
+        case "vast_instance":
+            return {
+                "id": number, "label": "chat", "machine_id": 3, "gpu_name": "H100 SXM", "num_gpus": 1,
+                "start_date": 1793610000 + number, "actual_status": "running", "intended_status": "running",
+                "geolocation": "Texas, US", "is_bid": False, "polled_at": at,
+            }  # fmt: skip
+        case "lambda_instance":
+            return {
+                "id": f"l{number}", "name": "chat", "status": "active", "region": {"name": "us-east-1"},
+                "instance_type": {"name": "gpu_8x_h100_sxm5"}, "polled_at": at,
+            }  # fmt: skip
+    raise KeyError(kind)
+
+
+VENDOR_KINDS = (
+    "replica_counts", "baseten_deployment", "fireworks_deployment", "sagemaker_endpoint_event", "bedrock_provisioned",
+    "azure_deployment", "replicate_prediction", "runpod_pod", "vast_instance", "lambda_instance",
+)  # fmt: skip
+VENDOR_NAMES = frozenset(
+    {
+        "name", "model_name", "instance_type_name", "baseModel", "acceleratorType", "foundationModelArn", "modelArn",
+        "provisionedModelArn", "hardware", "label", "gpu_name", "geolocation", "version", "InstanceType", "location",
+        "EndpointName", "InferenceComponentName", "cluster",
+    }
+)  # fmt: skip
+"""Fields of those objects that name something, and are kept as they are written."""
