@@ -84,6 +84,7 @@ METADATA: dict[str, tuple[str, ...]] = {
     "context_size": ("usage_object.search_context_size",),
     "live_sources": ("usage_object.num_sources_used",),
     "audio_seconds": ("usage_object.seconds",),
+    "search_units": ("usage_object.search_units",),
     "speed": ("usage_object.speed",),
     "geo": ("usage_object.inference_geo",),
     "queue_seconds": ("usage_object.queue_time",),
@@ -126,6 +127,7 @@ COUNTS = (
     "searches",
     "fetches",
     "live_sources",
+    "search_units",
 )
 PLACES = {
     "call_id": "litellm_call_id",

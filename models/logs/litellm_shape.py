@@ -22,6 +22,7 @@ from models.schemas.vocabulary import TOOL_FEES
 _REGION = r"[./-]((?:us|eu|ap|ca|sa|me|af|il)-[a-z]+-?[0-9])[.-]"
 _BEDROCK_WAY = r"^(?:bedrock(?:_converse)?/)?(?:(?:converse|converse_like|invoke|async_invoke)/)?"
 _BEDROCK_REGION = r"^([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d)/"
+_VERTEX_LOCATION = r"/locations/([a-z0-9-]+)(?:/|$)"
 _VERTEX_REGION = r"//([a-z]+-[a-z]+[0-9])-aiplatform"
 _OPERATIONS = {
     "embedding": "embedding",
@@ -104,6 +105,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             pl.when(pl.col("geo") != "not_available").then("geo"),
             pl.col("api_base").str.extract(_REGION, 1),
             pl.col("api_base").str.extract(_VERTEX_REGION, 1),
+            pl.col("api_base").str.extract(_VERTEX_LOCATION, 1),
         ),
         route=_text("model_group"),
         requested_model=pl.coalesce("requested", "original_group", _text("model_group"), model),
@@ -251,6 +253,7 @@ def _meters() -> dict[str, pl.Expr]:
         "search_context_high": pl.when(size == "high").then(1),
         "web_fetch": pl.when(pl.col("fetches") > 0).then("fetches"),
         "live_search_sources": pl.when(pl.col("live_sources") > 0).then("live_sources"),
+        "search_units": pl.when(pl.col("search_units") > 0).then("search_units"),
         "audio_seconds": pl.col("audio_seconds"),
         TOOL_FEES: pl.when(~is_counted & (pl.col("tool_cost") > 0)).then("tool_cost"),
     }

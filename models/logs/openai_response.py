@@ -72,11 +72,15 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     size = pl.when(is_perplexity & ~is_deep).then("context_size")
     has_usage = pl.col("completion").is_not_null()
     searched = searches(pl.col("meter_web_search"), model=pl.col("model"), has_usage=has_usage)
+    is_spoken = pl.col("event").str.starts_with("speech.audio").fill_null(value=False)
     return frame.with_columns(
+        audio_output=pl.when(is_spoken)
+        .then(pl.coalesce("audio_output", "completion"))
+        .otherwise("audio_output"),
         region=pl.col("region").str.to_lowercase().str.replace_all(" ", "", literal=True),
         tier=pl.when(pl.col("spillover").is_not_null()).then(pl.lit("spillover")).otherwise("tier"),
         is_estimated=(pl.col("estimate") == "true").fill_null(value=False),
-        object=pl.coalesce("object", operation),
+        object=pl.coalesce("object", pl.when(is_spoken).then(pl.lit("audio")), operation),
         image_output=pl.when(is_image)
         .then(pl.coalesce("image_output", "completion"))
         .otherwise("image_output"),
@@ -102,6 +106,7 @@ IMPORTER = response_importer(
             "region": ('$.headers."x-ms-region"',),
             "spillover": ('$.headers."x-ms-spillover-from-deployment"',),
             "call_id": ("$.further_call.id",),
+            "event": ("$.type",),
             "estimate": ("$.further_call.is_estimate",),
         },
         counts={
@@ -153,6 +158,7 @@ IMPORTER = response_importer(
             frozenset({"data[0].b64_json", "usage.input_tokens_details"}),
             frozenset({"data[0].url", "usage.input_tokens_details"}),
             frozenset({"text", "usage.type=duration"}),
+            frozenset({"type=speech.audio.done", "usage"}),
             frozenset({"text", "usage.type=tokens"}),
             frozenset({"task=transcribe", "duration"}),
             frozenset({"custom_id", "response"}),

@@ -56,10 +56,12 @@ COUNTS: Paths = {
         f"{_IN}.cache_write_tokens",
         f"{_INPUT}.cache_write_tokens",
         f"{_WRITES}.ephemeral_5m_input_tokens",
+        f"{_IN}.cache_creation.ephemeral_5m_input_tokens",
         "$.usage.cache_creation.ephemeral_5m_input_tokens",
     ),
     "cache_write_1h": (
         f"{_WRITES}.ephemeral_1h_input_tokens",
+        f"{_IN}.cache_creation.ephemeral_1h_input_tokens",
         "$.usage.cache_creation.ephemeral_1h_input_tokens",
     ),
     "written": (
@@ -153,5 +155,6 @@ def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
         prompt=pl.col("prompt") + citations.fill_null(0),
         other_input=citations,
         is_reasoning_beside=is_perplexity,
-        total=pl.when(is_perplexity.fill_null(value=False)).then(None).otherwise("total"),
+        # A total of 0 beside counts is one that was not told.
+        total=pl.when(~is_perplexity.fill_null(value=False) & (pl.col("total") != 0)).then("total"),
     )

@@ -95,7 +95,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], dict[str, int], dict[str, Any]]] = {
     ),
     "a capture": (
         "sagemaker_data_capture", cloud_record("sagemaker_data_capture", 7), PLAIN,
-        {"provider": "aws.sagemaker", "request_id": "chatcmpl-000007",
+        {"provider": "aws.sagemaker", "request_id": "cmpl-v-000007",
          "finished_at": datetime(2026, 11, 2, 9, tzinfo=UTC)},
     ),
     "a capture in base64": (

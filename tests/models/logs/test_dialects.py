@@ -102,6 +102,17 @@ USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("nulls_beside", answer(usage={"prompt_tokens_details": None, "prompt_cache_hit_tokens": 640}), CACHED),
     ("written", answer(usage={"cache_creation_input_tokens": 200}),
      {"input_uncached": 800, "cache_write_5m": 200, "output_text": 100}),
+    # Qwen, as Alibaba's Model Studio counts what is written: help.aliyun.com/zh/model-studio/context-cache
+    ("written_inside", answer("qwen-plus", usage={"prompt_tokens_details": {
+        "cached_tokens": 0, "cache_creation_input_tokens": 200,
+        "cache_creation": {"ephemeral_5m_input_tokens": 200}}}),
+     {"input_uncached": 800, "cache_write_5m": 200, "output_text": 100}),
+    # some servers write a total of 0
+    ("no_total", answer(usage={"total_tokens": 0}), PLAIN),
+    # speech, whose output is audio: platform.openai.com/docs/api-reference/audio/speech-audio-done-event
+    ("spoken", {"started_at": "2026-06-10T10:00:00Z", "requested_model": "gpt-4o-mini-tts", "response": {
+        "type": "speech.audio.done", "usage": {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115}}},
+     {"input_uncached": 14, "audio_output": 101}),
     ("written_1h", answer(usage={"cache_creation_input_tokens": 200,
                                  "cache_creation": {"ephemeral_1h_input_tokens": 150}}),
      {"input_uncached": 800, "cache_write_5m": 50, "cache_write_1h": 150, "output_text": 100}),
@@ -490,6 +501,8 @@ GATEWAY: list[tuple[str, dict[str, Any], dict[str, int], dict[str, float]]] = [
      {"input_uncached": 100, "image_input": 900, "image_output": 100}, {}),
     ("search_model", gateway({}, model="gpt-4o-mini-search-preview", custom_llm_provider="openai"), PLAIN,
      {"web_search": 1}),
+    ("reranked", gateway({"search_units": 2}, model="rerank-v3.5", custom_llm_provider="cohere", call_type="arerank"),
+     PLAIN, {"search_units": 2}),
     # a gateway that states a tool's dollars and no count: github.com/BerriAI/litellm/issues/31316
     ("tool_fee", gateway({}, metadata={"usage_object": {"prompt_tokens": 1000, "completion_tokens": 100},
                                        "cost_breakdown": {"tool_usage_cost": 0.04}}), PLAIN, {"tool_fees_usd": 0.04}),
@@ -534,6 +547,20 @@ def test_what_chooses_the_price_leaves_a_gateways_name_for_its_own_column() -> N
 
     read_as = rows.select("served_model", "region", "service_tier").rows()
     assert read_as == [(served, region, tier) for _, _, served, region, tier in NAMES]
+
+
+def test_a_call_at_vertex_is_placed_by_the_address_it_was_sent_to() -> None:
+    addresses = {
+        "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/europe-west1/x": "europe-west1",
+        "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/x": "global",
+        "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/x": "eu",
+        "": None,
+    }
+    calls = [
+        gateway({}, custom_llm_provider="vertex_ai", model="vertex_ai/m", api_base=told) for told in addresses
+    ]
+
+    assert read_records("litellm_spend_logs", calls)["region"].to_list() == [*addresses.values()]
 
 
 BATCH: list[tuple[str, str, dict[str, Any], str | None]] = [

@@ -7,9 +7,9 @@ from typing import Any
 _AT, _END = "2026-11-02T09:00:00Z", "2026-11-02T10:00:00Z"
 
 
-def _answer(number: int, said: str) -> str:
+def _answer(number: int, said: str, *, by: str = "chatcmpl") -> str:
     body = {
-        "id": f"chatcmpl-{number:06d}", "object": "chat.completion", "model": "gpt-4o-2024-11-20",
+        "id": f"{by}-{number:06d}", "object": "chat.completion", "model": "gpt-4o-2024-11-20",
         "created": 1793610000, "choices": [{"message": {"content": said}}],
         "usage": {"prompt_tokens": 10, "completion_tokens": number, "total_tokens": 10 + number},
     }  # fmt: skip
@@ -44,7 +44,7 @@ CLOUDS: dict[str, Callable[[int, str], dict[str, Any]]] = {
     "sagemaker_data_capture": lambda n, said: {
         "captureData": {
             "endpointInput": {"mode": "INPUT", "encoding": "JSON", "data": json.dumps({"inputs": said})},
-            "endpointOutput": {"mode": "OUTPUT", "encoding": "JSON", "data": _answer(n, said)},
+            "endpointOutput": {"mode": "OUTPUT", "encoding": "JSON", "data": _answer(n, said, by="cmpl-v")},
         },
         "eventMetadata": {"eventId": f"e-{n:06d}-x", "inferenceTime": _AT, "customAttributes": [said]},
         "eventVersion": "0",
