@@ -95,12 +95,16 @@ def bars_over_time(
 def _linked(svg: str) -> str:
     """Make bars plain links with their figure under the pointer; a reader without one has the table beside it."""
     svg = svg.replace(_BASE, "")
-    svg = _MARK.sub(
+    return _MARK.sub(
         lambda mark: f'<a href="{mark[1]}" tabindex="-1"><path{mark[3]}><title>{mark[2]}</title></path></a>',
         svg,
     )
-    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", svg)
-    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+
+
+def beside_its_table(chart: Markup) -> Markup:
+    """Hide a chart from readers of the screen, who have the table with the same figures."""
+    svg = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", str(chart))
+    return Markup(svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))  # noqa: S704  ours
 
 
 def _every(first: date, last: date, step: int, grain: str) -> Sequence[date]:

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
+from pipelines.explorer.charts import beside_its_table
 from pipelines.explorer.published import Opened
 from pipelines.reports.view import Column, View
 from pipelines.reports.wording import share
@@ -81,6 +82,7 @@ def ask(
         form: see Figure.
     """
     rows = opened.answer(sql)
+    drawn = chart(rows) if chart is not None and rows.height else None
     return Figure(
         name,
         title,
@@ -91,7 +93,7 @@ def ask(
         coverage=priced_sentence(rows) if coverage is None else coverage,
         notes=tuple(notes),
         links=links or {},
-        chart=chart(rows) if chart is not None and rows.height else None,
+        chart=None if drawn is None else beside_its_table(drawn),
         is_detail=is_detail,
         form=form,
     )

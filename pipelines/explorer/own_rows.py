@@ -3,8 +3,10 @@
 So no page, download or query of such an audience can show it, whatever it asks.
 """
 
+import shutil
 import tempfile
 import threading
+import weakref
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -44,7 +46,8 @@ class OwnRows:
 
     def __init__(self, published: Published) -> None:
         self._published = published
-        self._folder = tempfile.TemporaryDirectory(prefix="nanodollar-explorer-")
+        self._folder = Path(tempfile.mkdtemp(prefix="nanodollar-explorer-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._lock = threading.Lock()
         self._made: dict[str, tuple[Opened, Opened]] = {}
 
@@ -57,7 +60,7 @@ class OwnRows:
             found = self._made.get(audience.name)
             if found is not None and found[0] is whole:
                 return found[1]
-            path = Path(self._folder.name) / f"{audience.name}.duckdb"
+            path = self._folder / f"{audience.name}.duckdb"
             path.unlink(missing_ok=True)
             write_own_rows(whole.path, path, audience, last_on=whole.last_on)
             own = open_published(path)
