@@ -257,6 +257,7 @@ class GpuSettings(_Section):
     commitments: str = "commitments.yml"
     weights: str = "weights.yml"
     overhead: str = "overhead.yml"
+    training: list[str] = []
     target_utilization_percent: Annotated[int, Field(ge=1, le=100)] = 70
 
 

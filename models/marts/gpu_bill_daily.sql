@@ -26,7 +26,7 @@ days AS (
     sum(COLUMNS('(_usd|_gpu_seconds)$')), bool_or(is_provisional) AS is_provisional
   FROM split GROUP BY ALL
 )
-SELECT *, idle_usd - idle_headroom_usd AS idle_waste_usd,
+SELECT *, 'inference' AS workload, idle_usd - idle_headroom_usd AS idle_waste_usd,
   idle_gpu_seconds - idle_headroom_gpu_seconds AS idle_waste_gpu_seconds,
   serving_gpu_seconds / nullif(CAST(serving_gpu_seconds + idle_gpu_seconds AS DOUBLE), 0) AS utilization_ratio,
   $target_percent / 100 AS target_utilization_ratio,

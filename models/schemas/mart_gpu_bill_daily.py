@@ -23,6 +23,12 @@ TABLE = Table(
             comment="Model that the deployment serves; NULL when it serves several",
         ),
         Column(
+            name="workload",
+            dtype=pl.String,
+            comment="training, where `[gpu] training` names the deployment; else inference",
+            one_of=("inference", "training"),
+        ),
+        Column(
             name="billed_usd",
             dtype=USD,
             comment="Bill of the day, the sum of its parts; hours without a price are left out, and counted",

@@ -13,6 +13,8 @@ ENGINES = """
 name = "engines"
 kind = "prometheus"
 path = "landing/engines/*.prom"
+[gpu]
+training = ["llama-*"]
 """
 MORNING = datetime(2026, 11, 2, 8, tzinfo=UTC)
 BILL = "SELECT effective_usd, allocation_weight, weights_from, allocation_rule FROM core.request_costs"
@@ -55,6 +57,7 @@ def test_an_estimate_moves_no_bill_and_overhead_is_booked_by_the_hour(
     assert (model, chip, in_force, origin) == ("llama-3.3-70b", "H100", 0.46, "default")
     assert low < TRUE_WEIGHT < high
     assert weight == pytest.approx(TRUE_WEIGHT, rel=0.06)
+    assert query(project, "SELECT DISTINCT workload FROM mart.gpu_bill_daily") == [("training",)]
     ((usd, tokens, weights_from, rule),) = query(project, BILL)
     assert (weights_from, rule) == ("default", "token_share")
 
