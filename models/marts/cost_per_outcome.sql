@@ -1,33 +1,38 @@
 -- One row per finished_on x outcome x tenant x team x feature x environment: what finished tasks cost
 --
--- A task costs what its session cost since the look-back began until the day on which it ended; a session that led to
--- several tasks is cut among them in equal parts, so that no dollar stands in two. A task is covered where its session is
--- known and every attempt of it has a price. A ratio over tasks of which too few are covered is refused.
+-- A task costs what its session cost on the days until the one on which it ended, at most 30 days back and after the day
+-- on which the session's task before it ended; tasks of one session that ended on one day are cut in equal parts, so that
+-- no dollar stands in two. A task is covered where its session is known and every attempt of it has a price. A ratio over
+-- tasks of which too few are covered is refused.
 WITH tasks AS (
   SELECT *, CAST(timezone($zone, finished_at) AS DATE) AS finished_on FROM (
     SELECT * FROM raw.outcomes
-    WHERE finished_at >= $early AND finished_at < $late
+    SEMI JOIN (SELECT source, dedupe_key FROM raw.outcomes WHERE finished_at >= $early AND finished_at < $late)
+      USING (source, dedupe_key)
     QUALIFY row_number() OVER (
       PARTITION BY source, dedupe_key ORDER BY ingested_at DESC, file_hash DESC, line_number DESC, record_number DESC
     ) = 1
   )
 ),
-wanted AS (
-  SELECT DISTINCT session_id FROM tasks WHERE finished_on >= $from_on AND finished_on < $to_on
-),
-numbered AS (
-  SELECT *, row_number() OVER (PARTITION BY session_id ORDER BY finished_at, source, dedupe_key) AS place,
-    count(*) OVER (PARTITION BY session_id) AS task_count
-  FROM tasks SEMI JOIN wanted USING (session_id)
+ends AS (
+  SELECT session_id, finished_on, count(*) AS task_count,
+    greatest(lag(finished_on) OVER (PARTITION BY session_id ORDER BY finished_on), finished_on - 31) AS after_on
+  FROM tasks WHERE finished_on < $to_on GROUP BY session_id, finished_on
 ),
 spent AS (
-  SELECT session_id, arg_max(tenant, usage_usd) AS tenant, arg_max(team, usage_usd) AS team,
+  SELECT e.session_id, e.finished_on, arg_max(tenant, usage_usd) AS tenant, arg_max(team, usage_usd) AS team,
     arg_max(feature, usage_usd) AS feature, arg_max(environment, usage_usd) AS environment,
     CAST(sum(usage_usd) * 1000000000000 AS HUGEINT) AS picodollars, sum(total_tokens) AS tokens,
     sum(attempt_count) AS attempts, sum(unpriced_count) AS unpriced
-  FROM mart.cost_per_session SEMI JOIN wanted USING (session_id)
-  WHERE accrued_on >= $early_on AND accrued_on < $to_on
-  GROUP BY session_id
+  FROM ends e JOIN mart.cost_per_session c
+    ON c.session_id = e.session_id AND c.accrued_on > coalesce(e.after_on, e.finished_on - 31) AND c.accrued_on <= e.finished_on
+  WHERE e.finished_on >= $from_on AND c.accrued_on >= $early_on AND c.accrued_on < $to_on
+  GROUP BY e.session_id, e.finished_on
+),
+numbered AS (
+  SELECT *, row_number() OVER (PARTITION BY session_id, finished_on ORDER BY finished_at, source, dedupe_key) AS place,
+    count(*) OVER (PARTITION BY session_id, finished_on) AS task_count
+  FROM tasks WHERE finished_on >= $from_on AND finished_on < $to_on
 ),
 costed AS (
   SELECT t.finished_on, t.outcome, coalesce(t.tenant, s.tenant) AS tenant, s.team, s.feature, s.environment, t.is_success,
@@ -36,8 +41,7 @@ costed AS (
     share_so_far(s.picodollars, t.place, t.task_count) - share_so_far(s.picodollars, t.place - 1, t.task_count) AS part,
     share_so_far(s.tokens, t.place, t.task_count) - share_so_far(s.tokens, t.place - 1, t.task_count) AS token_part,
     share_so_far(s.attempts, t.place, t.task_count) - share_so_far(s.attempts, t.place - 1, t.task_count) AS attempt_part
-  FROM numbered t LEFT JOIN spent s USING (session_id)
-  WHERE t.finished_on >= $from_on AND t.finished_on < $to_on
+  FROM numbered t LEFT JOIN spent s USING (session_id, finished_on)
 ),
 cells AS (
   SELECT finished_on, outcome, tenant, team, feature, environment,

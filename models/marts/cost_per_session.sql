@@ -1,7 +1,7 @@
 -- One row per accrued_on x session x who asked: what a conversation, an agent's run or a task cost on a business day
 --
 -- Every attempt is in one row: of its session where the log names one; else, where its trace is known, of the one session
--- that other calls of the trace name (sub-agents), else of the trace itself; else of the row without a session. Retries,
+-- that other calls of the trace name on that day (sub-agents), else of the trace itself; else of the row without a session. Retries,
 -- failures and fallbacks are inside. Sums are those of mart.cost_per_token_daily.
 WITH slices AS (
   SELECT source, request_id, started_at, accrued_on, session_id, tenant, team, feature, environment, agent, status,
@@ -22,20 +22,23 @@ WITH slices AS (
   FROM core.request_costs WHERE accrued_on >= $from_on AND accrued_on < $to_on
 ),
 traced AS (
-  SELECT source, request_id, started_at, trace_id, session_id FROM core.requests
+  SELECT source, request_id, started_at, trace_id FROM core.requests
   WHERE started_hour >= $early AND started_hour < $late AND trace_id IS NOT NULL
 ),
+held AS (
+  SELECT s.*, t.trace_id FROM slices s LEFT JOIN traced t USING (source, request_id, started_at)
+),
 trace_sessions AS (
-  SELECT trace_id, min(session_id) AS session_id FROM traced WHERE session_id IS NOT NULL
-  GROUP BY trace_id HAVING count(DISTINCT session_id) = 1
+  SELECT accrued_on, trace_id, min(session_id) AS session_id FROM held
+  WHERE session_id IS NOT NULL AND trace_id IS NOT NULL
+  GROUP BY accrued_on, trace_id HAVING count(DISTINCT session_id) = 1
 ),
 named AS (
-  SELECT s.* EXCLUDE (session_id), coalesce(s.session_id, o.session_id, t.trace_id) AS session_id,
-    CASE WHEN coalesce(s.session_id, o.session_id) IS NOT NULL THEN 'session' WHEN t.trace_id IS NOT NULL THEN 'trace'
+  SELECT h.* EXCLUDE (session_id), coalesce(h.session_id, o.session_id, h.trace_id) AS session_id,
+    CASE WHEN coalesce(h.session_id, o.session_id) IS NOT NULL THEN 'session' WHEN h.trace_id IS NOT NULL THEN 'trace'
       ELSE 'none' END AS session_kind
-  FROM slices s
-  LEFT JOIN (FROM traced WHERE session_id IS NULL) t USING (source, request_id, started_at)
-  LEFT JOIN trace_sessions o ON o.trace_id = t.trace_id
+  FROM held h LEFT JOIN trace_sessions o
+    ON h.session_id IS NULL AND o.accrued_on = h.accrued_on AND o.trace_id = h.trace_id
 )
 SELECT accrued_on, session_kind, session_id, tenant, team, feature, environment, agent,
   min(started_at) AS started_at,

@@ -57,17 +57,15 @@ makers AS (
   GROUP BY known_as
 ),
 sellers AS (
-  SELECT DISTINCT model_family, provider FROM ref.token_prices
-  WHERE valid_from < $to_on AND (valid_to IS NULL OR valid_to >= $from_on) AND known_to IS NULL AND provider <> 'openrouter'
+  SELECT DISTINCT model_family AS known_as, provider, valid_from, valid_to FROM ref.token_prices
+  WHERE valid_from < $to_on AND (valid_to IS NULL OR valid_to > $from_on) AND known_to IS NULL AND provider <> 'openrouter'
     AND model_family IN (SELECT known_as FROM known_as)
 ),
 offers AS (
-  SELECT model_family AS known_as, count(DISTINCT provider) AS provider_count FROM sellers GROUP BY ALL
-),
-traits AS (
-  SELECT known_as, developer, is_open_weights,
-    CASE WHEN is_open_weights THEN false WHEN NOT is_open_weights THEN coalesce(provider_count, 1) < 2 END AS is_locked_in
-  FROM makers LEFT JOIN offers USING (known_as)
+  SELECT accrued_on, known_as, count(DISTINCT provider) AS provider_count
+  FROM sellers JOIN (SELECT DISTINCT accrued_on FROM slices UNION SELECT accrued_on FROM pool_days) d
+    ON valid_from < d.accrued_on + 1 AND (valid_to IS NULL OR valid_to > d.accrued_on)
+  GROUP BY ALL
 ),
 rates AS (
   SELECT price_id, any_value(beyond_price_id) AS beyond_price_id, any_value(above_input_tokens) AS above,
@@ -241,10 +239,12 @@ rows AS (
     0 AS priced_tokens, 0 AS unpriced_count
   FROM (FROM left_over UNION ALL BY NAME FROM reserved)
 )
-SELECT r.*, model_family AS family, developer, is_open_weights, is_locked_in,
+SELECT r.*, model_family AS family, developer, is_open_weights,
+  CASE WHEN is_open_weights THEN false WHEN NOT is_open_weights THEN coalesce(provider_count, 1) < 2 END AS is_locked_in,
   1 - unpriced_count / nullif(attempt_count, 0) AS priced_ratio,
   1e6 * CAST(usage_usd AS DOUBLE) / nullif(priced_tokens, 0) AS usage_usd_per_mtok,
   1e6 * CAST(input_usd AS DOUBLE) / nullif(priced_input_tokens, 0) AS input_usd_per_mtok,
   1e6 * CAST(output_usd AS DOUBLE) / nullif(priced_output_tokens, 0) AS output_usd_per_mtok,
   1e6 * CAST(available_usd AS DOUBLE) / nullif(priced_tokens, 0) AS available_usd_per_mtok
-FROM rows r LEFT JOIN traits t ON t.known_as = coalesce(r.model_family, r.model)
+FROM rows r LEFT JOIN makers m ON m.known_as = coalesce(r.model_family, r.model)
+LEFT JOIN offers o ON o.known_as = m.known_as AND o.accrued_on = r.accrued_on

@@ -37,7 +37,7 @@ TABLE = Table(
         Column(
             name="usage_usd",
             dtype=USD,
-            comment="What the sessions cost in the 30 days until the task ended, retries, failures and sub-agents inside; a session with several tasks is cut in equal parts",
+            comment="What the sessions cost until the day on which the task ended (30 days back at most, and after the session's task before), retries, failures and sub-agents inside; tasks of one session and day share equally",
         ),
         Column(name="covered_usd", dtype=USD, comment="Part of usage_usd of the covered tasks"),
         Column(name="value_usd", dtype=USD, comment="What the tasks were worth; NULL: not given"),

@@ -11,7 +11,10 @@ _LOOK_BACK = timedelta(days=30)
 """How far before the day on which a task ends its session may have begun."""
 STEP = Step(
     table="mart.cost_per_outcome",
-    reads=(Read("raw.outcomes", before=_LOOK_BACK), Read("mart.cost_per_session", before=_LOOK_BACK)),
+    reads=(
+        Read("raw.outcomes", before=_LOOK_BACK, after=_LOOK_BACK),
+        Read("mart.cost_per_session", before=_LOOK_BACK),
+    ),
 )
 _ANY = "SELECT count(*) FROM raw.outcomes WHERE finished_at >= $start AND finished_at < $end"
 
