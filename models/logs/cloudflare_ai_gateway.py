@@ -57,7 +57,7 @@ IMPORTER = call_log_importer(
         metadata="metadata",
         tags={"step": ("step",)},
         amend=settle_calls,
-        signature=(frozenset({"tokens_in", "tokens_out", "provider"}),),
+        signature=(frozenset({"tokens_in", "tokens_out", "provider", "cached"}),),
         rank=17,
     )
 )

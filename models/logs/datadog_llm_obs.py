@@ -3,7 +3,7 @@
 Spans of the kinds `llm` and `embedding` are calls; agents, workflows, tasks and tools repeat or hold none. The SDK
 counts `input_tokens` with what was read from and written to a cache. Durations are nanoseconds. Costs are Datadog's
 own.
-Source: docs.datadoghq.com/llm_observability (HTTP API, metrics), ddtrace 4 (LLMObs), read 2026-11-29.
+Source: docs.datadoghq.com/llm_observability (HTTP API, metrics), ddtrace 4.16 (its own span events), read 2026-11-29.
 """
 
 import polars as pl
@@ -19,12 +19,15 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_call = pl.col("span_kind").str.to_lowercase().is_in(_CALLS).fill_null(value=False)
     has_counts = pl.col("prompt").is_not_null() | pl.col("completion").is_not_null()
     is_sum = ~is_call & has_counts & pl.col("trace_id").is_not_null()
+    entry = pl.element().struct.field
+    app = pl.col("tag_entries").list.eval(entry("value").filter(entry("key") == "ml_app")).list.first()
     root = pl.col("parent_id").is_in(["undefined", "0", ""])
     return frame.with_columns(
         cache_apart=pl.lit(value=False),
         is_sum=is_sum,
         is_ignored=~is_call & ~is_sum,
         parent_id=pl.when(~root.fill_null(value=False)).then("parent_id"),
+        team=pl.coalesce("app", app, "team"),
         operation_name=pl.when(is_call).then("span_kind"),
         provider=pl.col("provider").replace({"amazon_bedrock": "aws.bedrock"}),
     )
@@ -51,7 +54,8 @@ IMPORTER = call_log_importer(
                 "attributes$.meta.model_name", "model_name",
             ),
             "session_id": ("session_id", "attributes$.session_id"),
-            "team": ("ml_app", "attributes$.ml_app", "service"),
+            "app": ("ml_app", "attributes$.ml_app"),
+            "team": ("service",),
             "state": ("status", "attributes$.status"),
         },
         instants={

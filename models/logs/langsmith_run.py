@@ -4,7 +4,8 @@ Runs of the type `llm` and `embedding` are calls; a chain's, an agent's or a gra
 beneath it. LangChain's counts: the input includes what was read from and written to a cache, the output reasoning.
 Costs are LangSmith's own or the caller's. The project is `session_id`, which is no conversation: that is `thread_id`
 of the metadata.
-Source: docs.langchain.com/langsmith (run data format, bulk export), langsmith SDK 0.8 schemas, read 2026-11-29.
+Source: docs.langchain.com/langsmith (run data format, bulk export), langsmith SDK 0.15.1 (its own runs), read
+2026-11-29.
 """
 
 import polars as pl
@@ -75,6 +76,8 @@ IMPORTER = call_log_importer(
             Usage(place="outputs$.usage_metadata"),
             Usage(place="outputs$.generations[0][0].message.kwargs.usage_metadata"),
             Usage(place="usage_metadata"),
+            Usage(place="outputs$.usage"),
+            Usage(place="outputs$.llm_output.token_usage"),
             Usage(place=f"{_META}.usage_metadata"),
             Usage(place="prompt_token_details", side="input"),
             Usage(place="completion_token_details", side="output"),

@@ -3,7 +3,7 @@
 The cost is in US cents and Portkey's own estimate. Where the export holds the response, its usage object tells the
 token classes; `req_units` and `res_units` alone tell none of them. A hit of Portkey's cache called nobody.
 Source: portkey.ai/docs/product/observability/logs-export (fields), Portkey-AI/openapi (spellings), read 2026-11-29;
-the usage objects are those of the open gateway (@portkey-ai/gateway 1.15).
+the usage objects are those of the open gateway (@portkey-ai/gateway 1.15.2), which ran here.
 """
 
 import polars as pl
@@ -13,10 +13,16 @@ from models.logs.call_logs import call_log_importer
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
+    # The address of a cloud names the region that chooses the price.
+    region = pl.coalesce(
+        pl.col("url").str.extract(r"bedrock-runtime[a-z-]*\.([a-z0-9-]+)\.amazonaws"),
+        pl.col("url").str.extract(r"//([a-z0-9-]+)-aiplatform\.googleapis"),
+    )
     state = pl.col("state").str.to_lowercase()
     is_hit = pl.col("cache_state").str.to_uppercase().str.contains("HIT").fill_null(value=False)
     return frame.with_columns(
         is_hit=is_hit,
+        region=pl.coalesce("region", region),
         is_error=pl.coalesce(state.is_in(["0", "false"]), "is_error") & ~is_hit,
         # An embedding's response counts no output; the units say so with a 0.
         operation_name=pl.coalesce("operation_name", "url"),

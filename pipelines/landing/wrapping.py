@@ -28,6 +28,7 @@ _LISTS = (
         "spend_logs",
         "spans",
         "spans.data",
+        "data.attributes.spans",
     ),
 )
 """Names under which a page or a batch lists records."""

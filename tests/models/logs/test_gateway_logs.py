@@ -23,6 +23,13 @@ _CLAUDE = {
     "prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 105, "cache_read_input_tokens": 60,
     "cache_creation_input_tokens": 20,
 }  # fmt: skip
+# What Portkey's gateway 1.15.2 answered here over an upstream that spoke Anthropic's, and one that spoke Gemini's API.
+_CLAUDE_BY_GATEWAY = _CLAUDE | {"prompt_tokens_details": {"cached_tokens": 60}}
+_GEMINI_BY_GATEWAY = {
+    "prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 200,
+    "completion_tokens_details": {"reasoning_tokens": 60, "audio_tokens": 0},
+    "prompt_tokens_details": {"cached_tokens": 30, "audio_tokens": 0},
+}  # fmt: skip
 _NATIVE = {"input_tokens": 20, "output_tokens": 5, "cache_read_input_tokens": 60}
 _DETAILS = {
     "prompt_tokens": 1000, "completion_tokens": 300, "total_tokens": 1300,
@@ -40,6 +47,16 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         "portkey_log",
         {"response": {"body": _PORTKEY["body"] | {"usage": _CLAUDE}}, "ai_org": "anthropic"},
         {"input_uncached": 20, "cache_read": 60, "cache_write_5m": 20, "output_text": 5},
+    ),
+    "portkey_real_claude": (
+        "portkey_log",
+        {"response": {"body": _PORTKEY["body"] | {"usage": _CLAUDE_BY_GATEWAY}}, "ai_org": "anthropic"},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_5m": 20, "output_text": 5},
+    ),
+    "portkey_real_gemini": (
+        "portkey_log",
+        {"response": {"body": {"id": "portkey-1", "usage": _GEMINI_BY_GATEWAY}}, "ai_org": "google"},
+        {"input_uncached": 70, "cache_read": 30, "output_text": 40, "reasoning": 60},
     ),
     "portkey_native_claude": (
         "portkey_log",
@@ -152,6 +169,24 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         {"request": {"request_received_ms": 1793610000000, "output_tokens": 2, "replay": {"input_length": 64}}},
         {"input_uncached": 64, "output_text": 2},
     ),
+    # A run of the langsmith SDK 0.15.1 around the openai SDK, and a span event of ddtrace 4.16, without their texts.
+    "langsmith_real": (
+        "langsmith_run",
+        {"prompt_tokens": None, "completion_tokens": None, "total_tokens": None, "outputs": {
+            "id": "chatcmpl-8", "model": "gpt-5-mini-2025-08-07", "service_tier": None, "usage_metadata": {
+                "input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300,
+                "input_token_details": {"cache_read": 640}, "output_token_details": {"reasoning": 192}}}},
+        _OPENAI,
+    ),
+    "datadog_real": (
+        "datadog_llm_obs",
+        {"trace_id": "6b0c0d700000000078abdddd2ff6aa20", "parent_id": "undefined", "start_ns": 1795951984056652426,
+         "duration": 2897111, "status": "ok", "tags": ["ml_app:bot", "env:", "session_id:s"], "meta": {
+             "span": {"kind": "llm"}, "metadata": {}, "model_name": "gpt-5-mini", "model_provider": "openai"},
+         "metrics": {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_input_tokens": 640,
+                     "reasoning_output_tokens": 192}},
+        _OPENAI,
+    ),
     "datadog_metrics": (
         "datadog_llm_obs",
         {"metrics": {"input_tokens": 1000, "output_tokens": 300, "total_tokens": 1300, "cache_read_input_tokens": 640,
@@ -182,6 +217,12 @@ WHO: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         {"provider_reported_cost_usd": Decimal("0.0125"), "user_id": "u1", "team": "search",
          "dedupe_key": "id:chatcmpl-300"},
     ),
+    "portkey_region": (
+        "portkey_log", {"request_url": "https://bedrock-runtime.eu-west-1.amazonaws.com/model/x/converse"},
+        {"region": "eu-west-1"},
+    ),
+    "datadog_tagged_app": ("datadog_llm_obs", {"tags": ["ml_app:bot"]}, {"team": "bot"}),
+    "langsmith_answer": ("langsmith_run", {"outputs": {"id": "chatcmpl-8"}}, {"dedupe_key": "id:chatcmpl-8"}),
     "portkey_euros": ("portkey_log", {"cost_currency": "EUR"}, {"provider_reported_cost_usd": None}),
     "portkey_hit": (
         "portkey_log",
