@@ -81,7 +81,8 @@ IMPORTER = response_importer(
         },
         calls_sql=iteration_calls("body"),
         columns_sql={
-            "is_stream": "events IS NOT NULL AND len(events) > 0",
+            # A message by itself is no stream, whatever it lacks.
+            "is_stream": "len(events) > 0 AND TRY(json_type(held)) IS DISTINCT FROM 'OBJECT'",
             "streamed_characters": f"coalesce(list_sum(list_transform(events, lambda e: {_LENGTHS})), 0)::BIGINT",
         },
         rule=TokenRule(cache_in_prompt=False),

@@ -135,7 +135,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     frame = with_tag_columns(frame)
     tags = {"environment": pl.col("tag_environment"), "feature": pl.col("tag_feature")}
     frame = with_map(frame, "tags", tags, pl.String, more="tag_entries")
-    searched = searches(pl.col("web_search"), model=pl.col("answering"), has_usage=pl.col("has_usage"))
+    model = pl.coalesce("answering", "override", "asked")
+    searched = searches(pl.col("web_search"), model=model, has_usage=pl.col("has_usage"))
     frame = with_map(frame, "other_meters", {"web_search": searched}, METER)
     done = frame.with_columns(
         *first_reason(

@@ -56,7 +56,14 @@ _UNTOLD = (
     f"""AND e."type" NOT IN ('function_call', 'custom_tool_call'))), 0) = 0 """
     f"THEN nullif({json_field('m', _XAI_TOOLS)}, '0') END"
 )
+# Of models that do not reason the preview of the tool has a fee of its own (platform.openai.com/docs/pricing).
+_IS_PREVIEW = (
+    """coalesce(len(list_filter(m."tools", lambda e: e."type" LIKE 'web_search_preview%')) > 0 """
+    """AND regexp_matches(m."model", '^(gpt-4o|gpt-4\\.1|chatgpt-4o)'), false)"""
+)
 _SEARCHES = _items("web_search_call", where="""coalesce(e."action"."type", 'search') = 'search'""")
+
+_SEARCH_COUNT = _counted(_SEARCHES, _SEARCHED, f"{_XAI}.web_search_calls")
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -133,7 +140,8 @@ IMPORTER = response_importer(
             "search_units": ("$.usage.search_units",),
         },
         meters_sql={
-            "web_search": _counted(_SEARCHES, _SEARCHED, f"{_XAI}.web_search_calls"),
+            "web_search": f"CASE WHEN NOT {_IS_PREVIEW} THEN {_SEARCH_COUNT} END",
+            "web_search_preview": f"CASE WHEN {_IS_PREVIEW} THEN {_SEARCH_COUNT} END",
             "file_search": _counted(_items("file_search_call"), f"{_XAI}.file_search_calls"),
             "server_side_tools": _UNTOLD,
             "code_interpreter": _counted(_CONTAINERS, f"{_XAI}.code_interpreter_calls"),

@@ -72,6 +72,8 @@ IMPORTER = response_importer(
             "upstream_cost_usd": ("$.usage.cost_details.upstream_inference_cost",),
             "is_byok": ("$.usage.is_byok",),
         },
+        # What a search cost is in `cost` alone.
+        meters={"web_search": ("$.usage.server_tool_use.web_search_requests",)},
         signature=(
             frozenset({"id=gen-", "choices", "usage"}),
             frozenset({"provider", "choices", "usage.cost"}),

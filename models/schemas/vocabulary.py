@@ -82,6 +82,7 @@ BURST_CAUSES = (
 )
 FEE_METERS = (
     "web_search",
+    "web_search_preview",
     "x_search",
     "document_search",
     "file_search",

@@ -354,6 +354,12 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
     ("searches", "openai_response", response(output=searched("search", "search", "open_page", "find_in_page", None)),
      {"web_search": 3}),
     ("told_searches", "openai_response", response(tool_usage={"web_search": {"num_requests": 2}}), {"web_search": 2}),
+    ("preview_searches", "openai_response", response("gpt-4.1-2025-04-14", output=searched("search"),
+                                                    tools=[{"type": "web_search_preview_2025_03_11"}]),
+     {"web_search_preview": 1}),
+    ("preview_reasoning", "openai_response",
+     response(output=searched("search"), tools=[{"type": "web_search_preview"}]),
+     {"web_search": 1}),
     ("files", "openai_response", response(output=[{"type": "file_search_call"}] * 2), {"file_search": 2}),
     ("containers", "openai_response", response(output=ran("", "")), {"code_interpreter": 1}),
     ("drawn", "openai_response", response(output=[{"type": "image_generation_call"}]), {"image_generation": 1}),
@@ -380,6 +386,9 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
      {"audio_seconds": 61}),
     # platform.openai.com/docs/guides/tools-web-search: in Chat Completions a search model always searches
     ("search_model", "openai_response", answer("gpt-4o-search-preview-2025-03-11"), {"web_search": 1}),
+    # openrouter.ai/docs/features/web-search: what a search cost is in `cost`, so that the bill is the price
+    ("router_search", "openrouter_response", answer("openai/gpt-5-mini", id="gen-1", provider="OpenAI", usage={
+        "cost": 0.02, "server_tool_use": {"web_search_requests": 1}}), {"web_search": 1}),
     # docs.mistral.ai/capabilities/document_ai: pages, of which annotated ones cost more
     ("pages", "mistral_response", scanned(), {"pages": 29}),
     ("annotated", "mistral_response", scanned(document_annotation="{}"), {"annotated_pages": 29}),
@@ -399,7 +408,9 @@ FEES: list[tuple[str, str, dict[str, Any], dict[str, float]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", ["openai_response", "gemini_response", "mistral_response"])
+@pytest.mark.parametrize(
+    "kind", ["openai_response", "gemini_response", "mistral_response", "openrouter_response"]
+)
 def test_what_is_charged_beside_tokens_is_counted_once(kind: str) -> None:
     mine = [(name, record, meters) for name, of, record, meters in FEES if of == kind]
     rows = read_records(kind, [record for _, record, _ in mine])

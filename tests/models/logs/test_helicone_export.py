@@ -38,6 +38,19 @@ def test_a_request_has_its_times_cost_and_who_asked(record: dict[str, Any]) -> N
     assert (row["status"], row["usage_source"], row["is_gateway_cache_hit"]) == ("ok", "provider", False)
 
 
+def test_searches_are_counted_by_the_answer_or_the_name_of_a_model_that_always_searches() -> None:
+    told = {"response_body": {"usage": {"server_tool_use": {"web_search_requests": 2}}}}
+    rows = read_records(
+        KIND, [ROW | told, ROW | {"request_model": "gpt-4o-search-preview", "response_model": None}, ROW]
+    )
+
+    assert [dict(meters or {}) for meters in rows["other_meters"]] == [
+        {"web_search": 2},
+        {"web_search": 1},
+        {},
+    ]
+
+
 def test_a_cached_prompt_that_may_be_counted_either_way_is_estimated_and_bedrock_is_named() -> None:
     row = read_one(KIND, ROW | {"prompt_cache_read_tokens": 640, "provider": "AWS"})
 

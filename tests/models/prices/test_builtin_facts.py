@@ -45,6 +45,9 @@ FACTS: tuple[tuple[str, str, str, str | None, str | None, str, str], ...] = (
     ("gcp.vertex_ai", "claude-3-5-sonnet-20241022", "2025-06-01T12:00", None, None, "output_text", "15"),
     ("gcp.vertex_ai", "claude-sonnet-4-20250514", "2025-06-01T12:00", None, "us-east5", "output_text", "15"),
     ("gcp.vertex_ai", "claude-haiku-4-5-20251001", "2026-02-01T12:00", None, None, "output_text", "5"),
+    # azure.microsoft.com: the global deployment, and a data zone
+    ("azure.ai.openai", "gpt-4o-2024-11-20", "2026-02-01T12:00", None, None, "input_uncached", "2.5"),
+    ("azure.ai.openai", "gpt-4o-mini", "2026-02-01T12:00", None, "eu", "output_text", "0.66"),
     # developers.openai.com, ai.google.dev, docs.x.ai: pricing
     ("openai", "gpt-5.6-sol", "2026-08-01T12:00", None, None, "input_uncached", "10"),
     ("openai", "gpt-5.6-sol", "2026-09-01T12:00", None, None, "input_uncached", "8"),
