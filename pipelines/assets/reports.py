@@ -10,12 +10,14 @@ import dagster as dg
 from pipelines.assets.computed import upstream
 from pipelines.assets.made import tell_partitions
 from pipelines.checks.data_docs import write_data_docs
-from pipelines.checks.expectations import has_results, render_data_docs
+from pipelines.checks.expectations import render_data_docs
 from pipelines.partitions import days_of
 from pipelines.project import Project
+from pipelines.reports.catalog import write_catalog
 from pipelines.reports.daily import render_days
 from pipelines.reports.figures import PLOTTED_DAYS
 from pipelines.reports.pages import link_pages
+from pipelines.steps import made_of
 from pipelines.steps.base import Read
 from pipelines.warehouse.publish import publish
 from pipelines.warehouse.resource import Warehouse, days_between
@@ -84,15 +86,12 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
     folder = project.reports / "daily"
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    # Their pages are rendered at the end of a run, from results that are there by now.
-    has_data_docs = has_results(project.reports / "data_docs")
     with warehouse.reading() as con:
         for on, page in render_days(
             con,
             days,
             time_zone=project.time_zone,
             generated_at=datetime.now(UTC),
-            data_docs_path="../data_docs/index.html" if has_data_docs else None,
         ):
             path = folder / f"{on.isoformat()}.html"
             if page is None:
@@ -115,8 +114,9 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
     pool="lake",
 )
 def published_warehouse(warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
-    """Bring the plain DuckDB file that analysts open up to date, atomically."""
+    """Bring the plain DuckDB file that analysts open up to date, atomically, and the catalog of what stands in it."""
     published = publish(warehouse.project, warehouse.lake)
+    write_catalog(warehouse, made_of())
     render_data_docs(warehouse.project.reports / "data_docs")
     warehouse.progress("reports/published_warehouse", str(published.path))
     return dg.MaterializeResult(

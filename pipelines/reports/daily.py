@@ -49,7 +49,6 @@ def render_days(
     *,
     time_zone: str,
     generated_at: datetime,
-    data_docs_path: str | None,
 ) -> Iterator[tuple[date, str | None]]:
     """Yield each business day with its HTML page; a page loads nothing, so it works offline and as an attachment.
 
@@ -60,11 +59,10 @@ def render_days(
         days: business days, in order and without a gap; the warehouse is read once for all of them.
         time_zone: IANA zone in which days are cut.
         generated_at: now, aware.
-        data_docs_path: link to the data docs, relative to the page; None when there are none.
     """
     found = figures(con, days, time_zone=time_zone)
     template = _environment().get_template("daily.html")
-    common = {"generated_at": generated_at, "data_docs_path": data_docs_path, "time_zone": time_zone}
+    common = {"generated_at": generated_at, "time_zone": time_zone}
     # All that is read is of one snapshot, which DuckLake then looks up once.
     con.begin()
     try:

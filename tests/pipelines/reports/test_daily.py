@@ -33,11 +33,8 @@ def render(
     on: date = ON,
     time_zone: str = "UTC",
     generated_at: datetime = NEXT_MORNING,
-    data_docs_path: str | None = None,
 ) -> Page:
-    [(day, text)] = render_days(
-        con, [on], time_zone=time_zone, generated_at=generated_at, data_docs_path=data_docs_path
-    )
+    [(day, text)] = render_days(con, [on], time_zone=time_zone, generated_at=generated_at)
     assert day == on
     assert text.startswith("<!doctype html>")
     return Page(text)
@@ -52,7 +49,7 @@ def scalar(con: duckdb.DuckDBPyConnection, query: str) -> object:
 @pytest.fixture(scope="module")
 def full() -> tuple[duckdb.DuckDBPyConnection, Page]:
     con = full_day()
-    return con, render(con, data_docs_path="../data_docs/index.html")
+    return con, render(con)
 
 
 @pytest.mark.parametrize("dimension", ["model", "route", "chip"])
@@ -203,7 +200,7 @@ def test_first_day_has_no_data_to_compare_with():
 
 def test_a_day_of_which_nothing_is_known_has_no_page():
     for con in (open_warehouse(), fleet(days=3, on=ON - timedelta(days=1))):
-        options = {"time_zone": "UTC", "generated_at": NEXT_MORNING, "data_docs_path": None}
+        options = {"time_zone": "UTC", "generated_at": NEXT_MORNING}
         assert list(render_days(con, [ON], **options)) == [(ON, None)]
 
 
@@ -571,10 +568,10 @@ def test_request_ids_that_a_shell_could_run_are_not_put_into_a_command():
     assert any("explain_cost('req-0514-0001')" in command for command in commands)
 
 
-def test_page_loads_nothing_and_links_only_to_itself_and_the_data_docs(full):
+def test_page_loads_nothing_and_links_only_to_itself_and_the_catalog(full):
     _, page = full
     assert page.loads == ["data:,"]
-    assert {anchor for anchor in page.anchors if not anchor.startswith("#")} == {"../data_docs/index.html"}
+    assert {anchor for anchor in page.anchors if not anchor.startswith("#")} == {"../catalog.html"}
     assert "script" not in page.tags
     assert page.tags.count("svg") == 3
 
@@ -604,15 +601,14 @@ def test_numbers_are_right_aligned_with_separators(full):
 def test_same_warehouse_gives_the_same_page():
     con = full_day()
     first, second = (
-        list(render_days(con, [ON], time_zone="UTC", generated_at=NEXT_MORNING, data_docs_path=None))
-        for _ in range(2)
+        list(render_days(con, [ON], time_zone="UTC", generated_at=NEXT_MORNING)) for _ in range(2)
     )
     assert first == second
 
 
 def test_pages_of_a_range_are_those_of_its_days():
     con = full_day()
-    options = {"time_zone": "Asia/Kolkata", "generated_at": NEXT_MORNING, "data_docs_path": None}
+    options = {"time_zone": "Asia/Kolkata", "generated_at": NEXT_MORNING}
     days = [ON - timedelta(days=back) for back in (2, 1, 0, -1)]
     pages = dict(render_days(con, days, **options))
     assert pages == {day: dict(render_days(con, [day], **options))[day] for day in days}

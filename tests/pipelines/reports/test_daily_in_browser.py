@@ -19,9 +19,7 @@ pytestmark = [
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("report") / "2026-05-14.html"
     generated_at = datetime(2026, 5, 15, 2, tzinfo=UTC)
-    [(_, html)] = render_days(
-        full_day(), [ON], time_zone="UTC", generated_at=generated_at, data_docs_path=None
-    )
+    [(_, html)] = render_days(full_day(), [ON], time_zone="UTC", generated_at=generated_at)
     file.write_text(html, encoding="utf-8")
     return file
 
