@@ -114,9 +114,12 @@ def test_the_cookbook_answers_as_it_says_on_the_lake_and_in_the_published_file(f
 
 
 YAML = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NOT_OURS = ("alerts.md", "cluster.md")
+"""Pages whose YAML is of other programs: rules of Prometheus, values of Helm."""
 FILES = {
     f"{page}: {block.splitlines()[-1]}": block
     for page in PAGES
+    if page.name not in NOT_OURS
     for block in YAML.findall(page.read_text(encoding="utf-8"))
 }
 
