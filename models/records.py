@@ -49,7 +49,7 @@ class Importer:
             cannot read is read by `columns` and `select`, with the same rows.
         rank: place in the order of detection; of the formats that fit, the lowest rank wins.
         takes_columns: whether `columns = {canonical = "theirs"}` renames fields.
-        ignores_case: whether columns of tables are found whatever the case of their letters.
+        ignores_case: whether columns and top-level fields are found whatever the case of their letters.
         served_by: of a format that many providers return, who served a parsed record; None where nothing tells.
         is_joint: whether records tell of each other: as many as memory allows are read together, and all of a file
             that has grown.

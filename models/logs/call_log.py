@@ -92,7 +92,7 @@ class CallLog:
         signature: what tells the format.
         rank: place in the order of detection.
         formats: file formats.
-        ignores_case: whether columns of tables are found whatever the case of their letters.
+        ignores_case: whether columns and top-level fields are found whatever the case of their letters.
     """
 
     kind: str

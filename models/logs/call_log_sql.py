@@ -62,8 +62,9 @@ FROM parsed
 
 
 def _plain_time(value: str) -> str:
-    """SQL of a time without the zone that Snowflake writes behind its seconds: `1787680800.000000000 1440`."""
-    return f"regexp_replace({value}, '^([0-9]+[.][0-9]+) [0-9]{{4}}$', '\\1')"
+    """SQL of a time whose zone Snowflake writes in its own ways: `1787680800.000000000 1440`, `09:00:00.000 -0800`."""
+    seconds = f"regexp_replace({value}, '^([0-9]+[.][0-9]+) [0-9]{{4}}$', '\\1')"
+    return f"regexp_replace({seconds}, ' ([+-][0-9]{{2}}):?([0-9]{{2}})$', '\\1:\\2')"
 
 
 def _calls(log: CallLog) -> str:

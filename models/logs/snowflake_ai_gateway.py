@@ -49,6 +49,7 @@ IMPORTER = call_log_importer(
         amend=_amend,
         signature=(
             frozenset({"OPERATION_DETAILS", "CREDITS"}),
+            frozenset({"operation_details", "credits"}),
         ),
         rank=18,
         ignores_case=True,

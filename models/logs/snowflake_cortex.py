@@ -2,9 +2,8 @@
 
 `TOKENS_GRANULAR` counts four classes beside each other (`input`, `cache_read_input`, `cache_write_input`, `output`),
 whose sum is `TOKENS`; reasoning is inside the output. START_TIME is the start of the hour in which the call ran.
-Names are in upper case, as Snowflake writes them; in CSV and Parquet any case is found.
-Source: docs.snowflake.com/sql-reference/account-usage/cortex_rest_api_usage_history, read
-2026-11-29.
+Names are found in any case.
+Source: docs.snowflake.com/sql-reference/account-usage/cortex_rest_api_usage_history, read 2026-11-29.
 """
 
 import polars as pl
@@ -37,7 +36,10 @@ IMPORTER = call_log_importer(
         counts={"total_tokens": ("TOKENS",)},
         metadata="QUERY_TAG",
         amend=_amend,
-        signature=(frozenset({"TOKENS_GRANULAR", "REQUEST_ID", "MODEL_NAME"}),),
+        signature=(
+            frozenset({"TOKENS_GRANULAR", "REQUEST_ID", "MODEL_NAME"}),
+            frozenset({"tokens_granular", "request_id", "model_name"}),
+        ),
         rank=18,
         ignores_case=True,
     )

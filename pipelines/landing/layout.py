@@ -135,7 +135,8 @@ def header_of(text: bytes) -> Layout:
 
 def _check_columns(present: Sequence[str], importer: Importer, columns: dict[str, str]) -> None:
     wanted = [columns.get(name, name) for name in importer.columns]
-    if not set(wanted) & set(present):
+    names = {name.lower() for name in present} if importer.ignores_case else set(present)
+    if not {name.lower() if importer.ignores_case else name for name in wanted} & names:
         mapping = proposed_mapping(present, importer.kind) or 'columns = {canonical = "theirs"}'
         hint = f" or map them with {mapping}" if importer.takes_columns else ""
         raise DataError(

@@ -6,12 +6,14 @@ are found and put aside, so that a record's fate never depends on its neighbours
 
 import csv
 import io
+import json
 import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
@@ -171,22 +173,33 @@ class Reader:
         taken = records.take(alive)
         self._scratch.write(taken.data)
         size = max(_SMALLEST_BUFFER, int(taken.lengths.max()) + 1)
+        theirs = self._written_names(taken.data)
         *first, plain = self._readings
         for reading in first:
             try:
-                return self._json_reading(reading, size, alive)
+                return self._json_reading(reading, size, alive, theirs)
             except duckdb.OutOfMemoryException:
                 raise
             except _READING_ERRORS:
                 continue
-        return self._json_reading(plain, size, alive)
+        return self._json_reading(plain, size, alive, theirs)
 
-    def _json_reading(self, reading: Reading, size: int, alive: Positions) -> pl.DataFrame:
-        types = ", ".join(
-            f"{_word(self._theirs[name])}: {_word(dtype)}" for name, dtype in reading.columns.items()
-        )
+    def _written_names(self, data: bytes) -> dict[str, str]:
+        """Return the fields' names as records write them: of a format that ignores case, as the first one does."""
+        if not self._importer.ignores_case:
+            return self._theirs
+        held: Any = None
+        with suppress(ValueError, RecursionError):
+            held = json.loads(data[: data.find(b"\n") if b"\n" in data else None])
+        keys = {key.lower(): key for key in held} if isinstance(held, dict) else {}
+        return {name: keys.get(theirs.lower(), theirs) for name, theirs in self._theirs.items()}
+
+    def _json_reading(
+        self, reading: Reading, size: int, alive: Positions, names: Mapping[str, str]
+    ) -> pl.DataFrame:
+        types = ", ".join(f"{_word(names[name])}: {_word(dtype)}" for name, dtype in reading.columns.items())
         fields = ", ".join(
-            f'{self._constant(name) or _name(theirs)} AS "{name}"' for name, theirs in self._theirs.items()
+            f'{self._constant(name) or _name(theirs)} AS "{name}"' for name, theirs in names.items()
         )
         return self._rows(
             f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "

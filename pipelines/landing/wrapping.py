@@ -26,6 +26,7 @@ _LISTS = (
         "observations",
         "requests",
         "spend_logs",
+        "runs",
         "spans",
         "spans.data",
         "data.attributes.spans",

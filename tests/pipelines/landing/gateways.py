@@ -60,7 +60,8 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
     },
     "langsmith_run": lambda n: {
         "id": f"l{n}", "trace_id": "t", "run_type": "llm", "start_time": _AT, "prompt_tokens": 10,
-        "completion_tokens": n, "total_tokens": 10 + n, "extra": {"metadata": {"ls_provider": "openai"}},
+        "completion_tokens": n, "total_tokens": 10 + n,
+        "extra": {"metadata": {"ls_provider": "openai", "ls_model_name": _MODEL}},
     },
     "datadog_llm_obs": lambda n: {
         "span_id": f"o{n}", "trace_id": "t", "parent_id": "undefined", "start_ns": 1793610000 * 10**9, "duration": 9e8,
