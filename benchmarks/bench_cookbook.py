@@ -88,14 +88,15 @@ def grown(published: Path, target: Path) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def milliseconds(con: duckdb.DuckDBPyConnection, sql: str) -> float:
-    """Return the best of three."""
-    taken = []
+def milliseconds(con: duckdb.DuckDBPyConnection, sql: str) -> tuple[float, float]:
+    """Return the best of three by the clock, and by processors."""
+    clock, processors = [], []
     for _ in range(3):
-        started = time.perf_counter()
+        started, spent = time.perf_counter(), time.process_time()
         answer(con, sql)
-        taken.append(1000 * (time.perf_counter() - started))
-    return min(taken)
+        clock.append(1000 * (time.perf_counter() - started))
+        processors.append(1000 * (time.process_time() - spent))
+    return min(clock), min(processors)
 
 
 def main() -> None:
@@ -112,13 +113,16 @@ def main() -> None:
         con = grown(published, Path(folder) / "grown.duckdb")
         after = {recipe.question: milliseconds(con, recipe.sql) for recipe in asked}
         con.close()
-    slowest = sorted(after, key=lambda question: -after[question])
+    slowest = sorted(after, key=lambda question: -after[question][0])
+    print("      clock  processors   small fleet")
     for question in slowest[:8]:
-        ratio = after[question] / before[question]
-        print(f"  {after[question]:7.1f} ms, {ratio:6.1f} x as on {before[question]:5.1f} ms: {question}")
-    late = [question for question in slowest if after[question] > TARGET_MS]
-    in_time = len(asked) - len(late)
-    print(f"  {in_time} of {len(asked)} queries within {TARGET_MS} ms on {REQUESTS:,} requests (target all)")
+        (clock, processors), (small_clock, _) = after[question], before[question]
+        print(f"  {clock:6.0f} ms {processors:8.0f} ms {small_clock:10.1f} ms   {question}")
+    for name, place, limit in (("the clock", 0, TARGET_MS), ("two processors", 1, 2 * TARGET_MS)):
+        in_time = sum(1 for taken in after.values() if taken[place] <= limit)
+        print(
+            f"  {in_time} of {len(asked)} queries within {TARGET_MS} ms by {name}, on {REQUESTS:,} requests"
+        )
 
 
 if __name__ == "__main__":
