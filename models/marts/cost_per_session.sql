@@ -26,7 +26,8 @@ traced AS (
   WHERE started_hour >= $early AND started_hour < $late AND trace_id IS NOT NULL
 ),
 held AS (
-  SELECT s.*, t.trace_id FROM slices s LEFT JOIN traced t USING (source, request_id, started_at)
+  SELECT s.*, t.trace_id, CASE WHEN s.session_id IS NULL THEN t.trace_id END AS unnamed_trace_id
+  FROM slices s LEFT JOIN traced t USING (source, request_id, started_at)
 ),
 trace_sessions AS (
   SELECT accrued_on, trace_id, min(session_id) AS session_id FROM held
@@ -37,8 +38,8 @@ named AS (
   SELECT h.* EXCLUDE (session_id), coalesce(h.session_id, o.session_id, h.trace_id) AS session_id,
     CASE WHEN coalesce(h.session_id, o.session_id) IS NOT NULL THEN 'session' WHEN h.trace_id IS NOT NULL THEN 'trace'
       ELSE 'none' END AS session_kind
-  FROM held h LEFT JOIN trace_sessions o
-    ON h.session_id IS NULL AND o.accrued_on = h.accrued_on AND o.trace_id = h.trace_id
+  -- A condition of one side alone would make DuckDB compare every row with every trace.
+  FROM held h LEFT JOIN trace_sessions o ON o.accrued_on = h.accrued_on AND o.trace_id = h.unnamed_trace_id
 )
 SELECT accrued_on, session_kind, session_id, tenant, team, feature, environment, agent,
   min(started_at) AS started_at,
