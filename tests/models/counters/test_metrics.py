@@ -185,6 +185,28 @@ def test_groups_of_a_key_that_is_not_read_are_counts_of_their_own() -> None:
     assert first["dedupe_key"].to_list() == again["dedupe_key"].to_list()
 
 
+def test_openais_counts_of_a_minute_keep_tiers_keys_and_projects_apart() -> None:
+    part = {"object": "organization.usage.completions.result", "input_tokens": 10, "input_cached_tokens": 4,
+            "output_tokens": 5, "num_model_requests": 1, "model": "gpt-5", "project_id": "proj_1",
+            "api_key_id": "key_1"}  # fmt: skip
+    tiers = [(False, "default"), (False, "priority"), (False, "scale"), (True, "default"), (True, "flex")]
+    results = [part | {"batch": is_batch, "service_tier": tier} for is_batch, tier in tiers]
+    start = 1793610000
+    page = {"object": "page", "data": [
+        {"object": "bucket", "start_time": start, "end_time": start + seconds, "results": results}
+        for seconds in (60, 3600, 86400)
+    ]}  # fmt: skip
+
+    rows = read_records("openai_usage_api", [page])
+
+    assert rows["service_tier"].to_list() == ["default", "priority", "scale", "batch", "batch"] * 3
+    assert rows["dedupe_key"].n_unique() == rows.height
+    # A day begins at midnight.
+    assert rows["quarantine_reason"].to_list() == [None] * 10 + ["bad_value"] * 5
+    assert rows["project"].unique().to_list() == ["proj_1"]
+    assert "key_1" not in rows.write_json()
+
+
 def test_keys_of_a_counter_are_hashed_and_labels_of_anybody_are_not_kept() -> None:
     row = read_records(
         "apim_token_metrics",
