@@ -18,7 +18,7 @@ from models.logs.response_sql import (
     response_select,
     usage_objects,
 )
-from models.logs.served_by import owner_of, served_by
+from models.logs.served_by import marked_by, owner_of, served_by
 from models.logs.tokens import disjoint, total_tokens
 from models.logs.unread import unread_usage
 from models.records import METER, Importer, first_reason, with_map
@@ -188,7 +188,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
 
 
 def _provider(form: ResponseFormat) -> pl.Expr:
-    told = pl.coalesce("beside_provider", "sign_provider")
+    told = pl.coalesce("beside_provider", marked_by(pl.col("sign_provider"), pl.coalesce(*_NAMES)))
     if form.provider is not None:
         return pl.coalesce(told, pl.lit(form.provider))
     return pl.coalesce(told, owner_of(pl.coalesce(*_NAMES)))

@@ -48,6 +48,12 @@ MARKS: tuple[tuple[str, str, str | None, str], ...] = (
 """Marks in the order in which they count: a path, its JSON type, a pattern of its text, and who leaves it.
 
 Headers of the answer may stand beside it. Azure's: learn.microsoft.com/azure/ai-services/openai/reference."""
+_AZURE, _FOUNDRY = "azure.ai.openai", "azure.ai.inference"
+_OTHERS_ON_AZURE = (
+    "^(?:cohere-|embed-v|(?:meta-)?llama-|mai-|phi-|deepseek|grok-|jamba|kimi-|ministral|mistral-|codestral|"
+    "gpt-oss)"
+)
+"""Models that Azure serves beside OpenAI's, with the same marks and prices of their own."""
 _FILLED = ("prompt_filter_results", "content_filters", "citations", "search_results")
 """Lists that are a mark only with something in them."""
 
@@ -67,6 +73,12 @@ def owner_of(model: pl.Expr) -> pl.Expr:
     for provider, pattern in _patterns().items():
         owner = pl.when(name.str.contains(pattern)).then(pl.lit(provider)).otherwise(owner)
     return owner
+
+
+def marked_by(mark: pl.Expr, model: pl.Expr) -> pl.Expr:
+    """Return who left a mark: of Azure's two services the model tells which."""
+    is_other = model.str.to_lowercase().str.contains(_OTHERS_ON_AZURE)
+    return pl.when((mark == _AZURE) & is_other).then(pl.lit(_FOUNDRY)).otherwise(mark)
 
 
 def mark_paths() -> tuple[str, ...]:
@@ -103,14 +115,14 @@ def served_by(record: Mapping[str, Any]) -> str | None:
     beside = record.get("provider")
     if isinstance(beside, str) and beside:
         return beside
-    for path, kind, pattern, provider in MARKS:
-        if _is_marked(_at(body, path), kind, pattern, path):
-            return provider
     names = (
         body.get("model"),
         *(record.get(f"{which}_model") for which in ("served", "routed", "requested")),
     )
     name = next((name for name in names if isinstance(name, str) and name), "").lower()
+    for path, kind, pattern, provider in MARKS:
+        if _is_marked(_at(body, path), kind, pattern, path):
+            return _FOUNDRY if provider == _AZURE and re.search(_OTHERS_ON_AZURE, name) else provider
     return next((who for who, pattern in reversed(_patterns().items()) if re.search(pattern, name)), None)
 
 

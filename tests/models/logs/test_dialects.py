@@ -43,6 +43,7 @@ SERVED: list[tuple[str, dict[str, Any], str | None]] = [
     ("azure_responses", {"id": "resp_1", "object": "response", "created_at": AT, "model": "gpt-5-mini", "output": [],
                          "content_filters": [{"source_type": "prompt"}]}, "azure.ai.openai"),
     ("azure_choice", answer(choices=[{"content_filter_results": {"hate": {"filtered": False}}}]), "azure.ai.openai"),
+    ("azure_other", answer("DeepSeek-V3.1", prompt_filter_results=[{"prompt_index": 0}]), "azure.ai.inference"),
     ("null_choice", answer(choices=[{"content_filter_results": None}]), "openai"),
     ("azure_headers", {"headers": {"x-ms-region": "East US 2"}, "response": answer("text-embedding-3-small")},
      "azure.ai.openai"),
