@@ -51,3 +51,41 @@ def _known() -> tuple[dict[str, Any], ...]:
                     "sheet_path": f"data/{_PATH}",
                 }
     return tuple(rows.values())
+
+
+def with_makers(models: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Fill `developer, is_open_weights` of models by their family, else by their own name.
+
+    Args:
+        models: `model, model_family, developer, is_open_weights`.
+        known: `ref.families`; the longest stem that fits counts, an exact one before all, and what it leaves open is
+            as the next one says.
+    """
+    facts: dict[tuple[str, bool], tuple[str | None, bool | None]] = {
+        (stem, is_prefix): (developer, is_open)
+        for stem, is_prefix, developer, is_open in known.select(
+            "stem", "is_prefix", "developer", "is_open_weights"
+        ).iter_rows()
+    }
+    name = pl.coalesce("model_family", "model").str.to_lowercase().str.extract(r"([^/]+)$")
+    names = models.select(name).to_series().unique().drop_nulls().to_list()
+    rows = []
+    for each in names:
+        fitting = [(each, False), *((each[:length], True) for length in range(len(each), 0, -1))]
+        found = [facts[key] for key in fitting if key in facts]
+        rows.append(
+            {
+                "name": each,
+                "developer": next((developer for developer, _ in found if developer is not None), None),
+                "is_open_weights": next((is_open for _, is_open in found if is_open is not None), None),
+            }
+        )
+    schema = {"name": pl.String, "developer": pl.String, "is_open_weights": pl.Boolean}
+    makers = pl.DataFrame(rows, schema=schema)
+    columns = models.columns
+    return (
+        models.drop("developer", "is_open_weights")
+        .with_columns(name=name)
+        .join(makers, on="name", how="left", maintain_order="left")
+        .select(columns)
+    )

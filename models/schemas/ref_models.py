@@ -25,6 +25,12 @@ TABLE = Table(
         Column(name="valid_to", dtype=INSTANT, comment="Alias holds before this instant; NULL = open"),
         Column(name="known_from", dtype=INSTANT, comment="Name was known from this instant; NULL = always"),
         Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
+        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
+        Column(
+            name="is_open_weights",
+            dtype=pl.Boolean,
+            comment="Whether anybody may download the weights and serve them; NULL: not known",
+        ),
         Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
     ),
     key=("provider", "alias", "valid_from", "known_from"),

@@ -17,6 +17,12 @@ TABLE = Table(
         Column(
             name="model_family", dtype=pl.String, comment="Weights shared across providers", required=True
         ),
+        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
+        Column(
+            name="is_open_weights",
+            dtype=pl.Boolean,
+            comment="Whether anybody may download the weights and serve them; NULL: not known",
+        ),
         Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
     ),
     key=("provider", "model"),

@@ -12,9 +12,10 @@ import polars as pl
 from models.schemas import table
 
 _STAMPS = {
-    "price_id", "list_price_id", "beyond_price_id", "sheet_version", "sheet_path", "sheet_line", "read_on",
+    "price_id", "list_price_id", "beyond_price_id", "sheet_version", "sheet_path", "sheet_line", "read_on", "developer",
+    "is_open_weights",
 }  # fmt: skip
-"""Columns that move with every edit of a file and price nothing."""
+"""Columns that price nothing, or move with every edit of a file."""
 
 
 def changed_rows(name: str) -> str:

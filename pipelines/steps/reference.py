@@ -12,7 +12,7 @@ from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
 from models.prices.contracts import load_contracts
 from models.prices.deployments import load_deployments
-from models.prices.families import families
+from models.prices.families import families, with_makers
 from models.prices.fx import load_fx
 from models.prices.gpu_book import capacity_rates, gpu_book, pool_models
 from models.prices.gpu_sheets import load_gpu_sheets
@@ -29,12 +29,13 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     prices, finance = project.settings.prices, project.settings.finance
     contracts = load_contracts(project.contracts_text(), path=prices.contracts)
     commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
+    makers = families(tokens, gpus)
     return {
-        "ref.models": model_aliases(tokens),
-        "ref.pool_models": pool_models(gpus),
+        "ref.models": with_makers(model_aliases(tokens), makers),
+        "ref.pool_models": with_makers(pool_models(gpus), makers),
         "ref.capacity_rates": capacity_rates(gpus),
         "ref.chips": chips(),
-        "ref.families": families(tokens, gpus),
+        "ref.families": makers,
         "ref.token_prices": token_book(tokens, contracts),
         "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
         "ref.commitments": commitments,

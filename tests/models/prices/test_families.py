@@ -4,10 +4,11 @@ import polars as pl
 import pytest
 
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
-from models.prices.families import families
+from models.prices.families import families, with_makers
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
 from models.samples.deployments import DEPLOYMENTS
+from models.schemas import table
 
 OWN = """\
 provider: openai
@@ -25,27 +26,10 @@ models:
 
 
 def facts(names: list[str], known: pl.DataFrame) -> dict[str, tuple[str | None, bool | None]]:
-    """Look names up as the marts do: the longest stem that fits, an exact one before all."""
-    stems = pl.DataFrame({"name": sorted(set(names))}).with_columns(
-        own=pl.col("name").str.to_lowercase().str.extract(r"([^/]+)$")
-    )
-    fits = (
-        stems.join(known, how="cross")
-        .filter(
-            pl.when("is_prefix")
-            .then(pl.col("own").str.starts_with(pl.col("stem")))
-            .otherwise(pl.col("own") == pl.col("stem"))
-        )
-        .with_columns(rank=pl.col("stem").str.len_chars() + pl.when("is_prefix").then(0).otherwise(1000))
-        .sort("rank")
-    )
-    found = {
-        name: (developer, is_open)
-        for name, developer, is_open in fits.group_by("name", maintain_order=True)
-        .agg(pl.col("developer", "is_open_weights").drop_nulls().last())
-        .iter_rows()
-    }
-    return {name: found.get(name, (None, None)) for name in names}
+    """Look names up as ref.models has them."""
+    models = table("ref.models").frame([{"model": name} for name in sorted(set(names))])
+    found = with_makers(models, known).select("model", "developer", "is_open_weights")
+    return {name: (developer, is_open) for name, developer, is_open in found.iter_rows()}
 
 
 def test_every_model_of_every_sheet_and_of_the_fleet_is_known() -> None:

@@ -108,6 +108,7 @@ def test_a_sheet_may_state_the_families_of_its_pools_alone():
     text = HEAD.replace("rates:\n", "models:\n  - {model: Ours-v3, family: llama-3.3-70b}\n")
     sheets = load_gpu_sheets({"prices/gpu/vendor.yml": text})
     assert gpu_book(sheets).is_empty()
-    assert pool_models(sheets).rows() == [("vendor", "Ours-v3", "llama-3.3-70b", "prices/gpu/vendor.yml")]
+    named = pool_models(sheets).select("provider", "model", "model_family", "sheet_path")
+    assert named.rows() == [("vendor", "Ours-v3", "llama-3.3-70b", "prices/gpu/vendor.yml")]
     assert "family" in refused(text.replace(", family: llama-3.3-70b", ""))
     assert "needs `rates`" in refused(HEAD.replace("rates:", "rates: []"))
