@@ -53,6 +53,8 @@ class Importer:
         served_by: of a format that many providers return, who served a parsed record; None where nothing tells.
         is_joint: whether records tell of each other: as many as memory allows are read together, and all of a file
             that has grown.
+        is_local_time: whether records have times of a zone that they do not name; the source states it (`time_zone`),
+            and SQL reads it as the variable `time_zone`.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Importer:
     ignores_case: bool = False
     served_by: Callable[[Mapping[str, Any]], str | None] | None = None
     is_joint: bool = False
+    is_local_time: bool = False
 
 
 def integer(field: str) -> str:
@@ -132,6 +135,13 @@ def instant(field: str) -> str:
         f"TRY_STRPTIME({field}, '%a, %d %b %Y %H:%M:%S GMT')::TIMESTAMPTZ)"
     )
     return f"list_filter([{read}], lambda t: t >= {_EARLIEST} AND t < {_LATEST})[1]"
+
+
+LOCAL_INSTANT = (
+    "timezone(coalesce(getvariable('time_zone')::VARCHAR, 'UTC'), "
+    "TRY_CAST(replace(written, ',', '.') AS TIMESTAMP))"
+)
+"""SQL of the instant of a local time `written`, in the zone that the source states."""
 
 
 def text(field: str) -> str:

@@ -118,6 +118,7 @@ class Project:
                 dimensions=self.settings.tag_names | item.tag_names,
                 api=item.api.api() if item.api is not None else None,
                 allow_private_addresses=item.allow_private_addresses,
+                time_zone=item.time_zone or "UTC",
             )
             for item in self.settings.sources
         ]

@@ -55,12 +55,14 @@ class ReportingSettings(_Section):
     @field_validator("time_zone")
     @classmethod
     def _is_iana(cls, name: str) -> str:
-        if name not in available_timezones():
-            near = difflib.get_close_matches(name, available_timezones(), 1)
-            raise ValueError(
-                f"{name!r} is no IANA time zone" + (f"; did you mean {near[0]!r}" if near else "")
-            )
-        return name
+        return _iana_zone(name)
+
+
+def _iana_zone(name: str) -> str:
+    if name not in available_timezones():
+        near = difflib.get_close_matches(name, available_timezones(), 1)
+        raise ValueError(f"{name!r} is no IANA time zone" + (f"; did you mean {near[0]!r}" if near else ""))
+    return name
 
 
 class ApiSettings(_Section):
@@ -153,6 +155,12 @@ class SourceSettings(_Section):
     covers: dict[str, str | list[str]] = {}
     api: ApiSettings | None = None
     allow_private_addresses: bool = False
+    time_zone: str | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_iana(cls, name: str | None) -> str | None:
+        return None if name is None else _iana_zone(name)
 
     @field_validator("name")
     @classmethod
@@ -176,6 +184,8 @@ class SourceSettings(_Section):
             raise ValueError(f"source {self.name!r} needs a path or a url, and not both")
         if self.api is not None and self.url is None:
             raise ValueError(f"source {self.name!r} has an api but no url")
+        if self.time_zone is not None and not importers()[self.kind].is_local_time:
+            raise ValueError(f"times of kind {self.kind!r} name their zone or are UTC; take time_zone out")
         return self
 
     @model_validator(mode="after")

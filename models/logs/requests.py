@@ -42,7 +42,9 @@ _MAPS = ("tags", "other_meters")
 """Objects: in CSV as JSON text, in Parquet also as maps, structs or lists of `key` and `value`."""
 _OTHERS = ("attempt_no", "api_key_id", "provider_reported_cost_usd", "queue_seconds", *_BOOLEANS, *_MAPS)
 
-_HASHED = ", ".join(f"coalesce({name}, '')" for name in (*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS))
+FIELDS = (*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS)
+"""Fields of a generic record."""
+_HASHED = ", ".join(f"coalesce({name}, '')" for name in FIELDS)
 
 
 def _entries(name: str) -> str:
@@ -66,7 +68,10 @@ def _is_odd(name: str) -> str:
     return f"{text(name)} IS NOT NULL AND lower({name}) <> 'null' AND {_entries(name)} IS NULL"
 
 
-_SELECT = f"""
+def generic_select(relation: str = "records", *more: str) -> str:
+    """SQL that reads generic records, whose fields are texts, of a relation; with further columns of it."""
+    beside = "".join(f", {name}" for name in more)
+    return f"""
 SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{text(name)} AS {name}" for name in _TEXTS)},
        {", ".join(f"{instant(name)} AS {name}" for name in _INSTANTS)},
@@ -82,8 +87,8 @@ SELECT line_number, 1::INTEGER AS record_number,
        {", ".join(f"{_entries(name)} AS {name}_held" for name in _MAPS)},
        {", ".join(f"{_is_odd(name)} AS is_odd_{name}" for name in _MAPS)},
        list_transform({_entries("other_meters")}, lambda e: {{'key': e.key, 'value': {number("e.value")}}})
-         AS meter_entries
-FROM records
+         AS meter_entries{beside}
+FROM {relation}
 """
 
 
@@ -147,8 +152,8 @@ def _is_bad_meter() -> pl.Expr:
 IMPORTER = Importer(
     kind=KIND,
     table="raw.requests",
-    columns=dict.fromkeys((*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS), "VARCHAR"),
-    select=_SELECT,
+    columns=dict.fromkeys(FIELDS, "VARCHAR"),
+    select=generic_select(),
     canonical=canonical,
     formats=("jsonl", "csv", "parquet"),
     signature=(frozenset({"request_id", "started_at", "output_text_tokens"}),),

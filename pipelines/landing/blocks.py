@@ -119,6 +119,7 @@ class Workers:
                 self._hash_key,
                 constants=self._stamp.constants,
                 tag_names=self._stamp.tag_names,
+                time_zone=self._stamp.time_zone,
             )
             self._readers.append(reader)
         if isinstance(block, TableBlock):

@@ -46,6 +46,7 @@ class Stamp:
         not_before: the first instant that the warehouse has hours for.
         constants: column -> what it holds in every row, whatever the log says.
         dimensions: column -> names of tags, of which the first that a row has fills it.
+        time_zone: IANA zone of times that name none.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Stamp:
     not_before: datetime
     constants: Mapping[str, str] = field(default_factory=dict)
     dimensions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    time_zone: str = "UTC"
 
     @property
     def tag_names(self) -> str:

@@ -77,6 +77,7 @@ def land_files(
         terms.not_before,
         source.constants,
         source.dimensions,
+        source.time_zone,
     )
     listed = list(files)
     count = max(1, min(os.cpu_count() or 1, 4, terms.memory_bytes // _WORKER_BYTES))

@@ -100,6 +100,7 @@ class Reader:
         hash_key: key of the API keys' hash.
         constants: canonical name -> what stands there in every record.
         tag_names: names of the tags that the project wants beside the known ones, comma-separated.
+        time_zone: IANA zone of times that name none, of kinds whose records have such.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Reader:
         *,
         constants: Mapping[str, str] | None = None,
         tag_names: str = "",
+        time_zone: str = "UTC",
     ) -> None:
         self._con = con.cursor()
         # One path holds one block after another.
@@ -118,6 +120,7 @@ class Reader:
         # A parameter of a query makes DuckDB import pandas, which takes longer than a small file.
         self._con.execute(f"SET VARIABLE hash_key = {_word(hash_key.decode())}")
         self._con.execute(f"SET VARIABLE tag_names = {_word(tag_names)}")
+        self._con.execute(f"SET VARIABLE time_zone = {_word(time_zone)}")
         self._importer = importer
         plain = Reading(columns=importer.columns, select=importer.select)
         self._readings = [plain] if importer.fast is None else [importer.fast, plain]

@@ -117,7 +117,7 @@ def _read_again(
 ) -> Retried:
     project = warehouse.project
     importer = importers()[spec.kind]
-    known = (spec.constants, spec.dimensions)
+    known = (spec.constants, spec.dimensions, spec.time_zone)
     stamp = Stamp(spec.name, importer, datetime.now(UTC), first_instant(project), *known)
     with landing_turn(warehouse) as drafts, memory_connection() as con:
         with warehouse.reading() as lake:
@@ -133,6 +133,7 @@ def _read_again(
             project.hash_key(),
             constants=stamp.constants,
             tag_names=stamp.tag_names,
+            time_zone=stamp.time_zone,
         )
         gathered = _Gathered(stamp, drafts, project.landing_memory_bytes)
         try:

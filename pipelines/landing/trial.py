@@ -53,11 +53,19 @@ def _first(file: StoredFile, source: SourceSpec) -> Judged | None:
     """Return what would become of the first records; None where there are none."""
     now = datetime.now(UTC)
     importer = importers()[source.kind]
-    stamp = Stamp(source.name, importer, now, _EARLIEST, source.constants, source.dimensions)
+    stamp = Stamp(
+        source.name, importer, now, _EARLIEST, source.constants, source.dimensions, source.time_zone
+    )
     marks = [FileMark("", file.path, now)]
     with memory_connection() as con, file.open() as handle:
         reader = Reader(
-            con, importer, source.columns, b"trial", constants=stamp.constants, tag_names=stamp.tag_names
+            con,
+            importer,
+            source.columns,
+            b"trial",
+            constants=stamp.constants,
+            tag_names=stamp.tag_names,
+            time_zone=stamp.time_zone,
         )
         try:
             if is_table(handle):

@@ -50,6 +50,7 @@ class SourceSpec:
         columns: canonical name -> the source's name.
         constants: column -> what it holds in every row.
         dimensions: column -> names of tags, of which the first that a row has fills it.
+        time_zone: IANA zone of times that name none, of kinds whose records have such.
     """
 
     name: str
@@ -61,3 +62,4 @@ class SourceSpec:
     dimensions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     api: Api | None = None
     allow_private_addresses: bool = False
+    time_zone: str = "UTC"

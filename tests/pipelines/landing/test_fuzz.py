@@ -24,7 +24,7 @@ from tests.pipelines.landing.bills import BILLS, bill
 from tests.pipelines.landing.clouds import CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call
-from tests.pipelines.landing.vendors import VENDOR_KINDS, vendor_object
+from tests.pipelines.landing.vendors import LOG_KINDS, VENDOR_KINDS, vendor_object
 from tests.pipelines.small import gateway_row, lifecycle
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -34,7 +34,7 @@ SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(Healt
 class Outcome:
     """What became of some bytes."""
 
-    def __init__(self, kind: str, content: bytes, *, name: str = "file") -> None:
+    def __init__(self, kind: str, content: bytes, *, name: str = "file", time_zone: str = "UTC") -> None:
         file = StoredFile(name, len(content), NOW - timedelta(hours=1), lambda: io.BytesIO(content))
         with tempfile.TemporaryDirectory() as folder:
             terms = Terms(
@@ -42,7 +42,7 @@ class Outcome:
                 memory_bytes=256 << 20,
             )  # fmt: skip
             landings: list[Landing] = list(
-                land_files(SourceSpec("s", kind), [file], known=Known(), terms=terms)
+                land_files(SourceSpec("s", kind, time_zone=time_zone), [file], known=Known(), terms=terms)
             )
             (self.file,) = [row for landing in landings for row in landing.files]
             raw = importers()[kind].table
@@ -284,7 +284,7 @@ ANSWER = {
         "output_tokens": 5,
     },
 }
-EXAMPLES |= {kind: [vendor_object(kind, n) for n in range(12)] for kind in VENDOR_KINDS}
+EXAMPLES |= {kind: [vendor_object(kind, n) for n in range(12)] for kind in (*VENDOR_KINDS, *LOG_KINDS)}
 for kind in importers():
     # Most others are responses.
     EXAMPLES.setdefault(kind, [{**ANSWER, "id": f"resp-{n:06d}"} for n in range(12)])

@@ -21,7 +21,7 @@ from tests.pipelines.landing.clouds import CLOUD_NAMES, CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAY_NAMES, GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call, lake, query
 from tests.pipelines.landing.test_fuzz import Outcome, span
-from tests.pipelines.landing.vendors import VENDOR_KINDS, VENDOR_NAMES, vendor_object
+from tests.pipelines.landing.vendors import LOG_KINDS, VENDOR_KINDS, VENDOR_NAMES, vendor_object
 from tests.pipelines.small import gateway_row, make_project
 
 PROMPT = "zebra crossing at midnight"
@@ -232,7 +232,7 @@ def records(kind: str) -> list[dict[str, Any]]:
         return [
             {"session_id": "s", "outcome": "ticket", "finished_at": "2026-11-02T09:00:00Z", "prompt": PROMPT}
         ]
-    if kind in VENDOR_KINDS:
+    if kind in (*VENDOR_KINDS, *LOG_KINDS):
         return [vendor_object(kind, 1) | {"prompt": PROMPT, "api_key": KEY}]
     if kind == "voyage_response":
         return [
@@ -259,7 +259,7 @@ def broken(kind: str, whole: list[dict[str, Any]]) -> Iterator[str]:
     yield json.dumps([PROMPT])
     for name in importers()[kind].columns:
         # What a bill says of a charge, and tags that a caller writes to split costs by, are kept as they are written.
-        other_names = VENDOR_NAMES if kind in VENDOR_KINDS else frozenset()
+        other_names = VENDOR_NAMES if kind in (*VENDOR_KINDS, *LOG_KINDS) else frozenset()
         is_name = name in _NAMES | (GATEWAY_NAMES | CLOUD_NAMES).get(kind, other_names)
         if not is_name and (kind, name) != ("requests", "tags") and kind not in BILLS:
             yield json.dumps(whole[0] | {name: PROMPT})

@@ -73,6 +73,19 @@ def vendor_object(kind: str, number: int) -> dict[str, Any]:
                 "id": f"l{number}", "name": "chat", "status": "active", "region": {"name": "us-east-1"},
                 "instance_type": {"name": "gpu_8x_h100_sxm5"}, "polled_at": at,
             }  # fmt: skip
+        case "ray_serve_controller_log":
+            return {
+                "asctime": f"2026-11-02 09:{number % 60:02}:00,100", "component_name": "controller",
+                "component_id": "21700", "timestamp_ns": 1793610000_000_000_000 + number * 10**9,
+                "message": f"Starting Replica(id='r{number}', deployment='llm', app='chat').",
+            }  # fmt: skip
+        case "ray_serve_access_log":
+            return {
+                "asctime": f"2026-11-02 09:{number % 60:02}:00,100", "component_name": "chat_llm",
+                "component_id": "r1", "request_id": f"q{number}", "replica": "r1", "deployment": "llm",
+                "application": "chat", "timestamp_ns": 1793610000_000_000_000 + number * 10**9,
+                "message": "GET /v1 200 203.6ms",
+            }  # fmt: skip
     raise KeyError(kind)
 
 
@@ -80,11 +93,13 @@ VENDOR_KINDS = (
     "replica_counts", "baseten_deployment", "fireworks_deployment", "sagemaker_endpoint_event", "bedrock_provisioned",
     "azure_deployment", "replicate_prediction", "runpod_pod", "vast_instance", "lambda_instance",
 )  # fmt: skip
+LOG_KINDS = ("ray_serve_controller_log", "ray_serve_access_log")
 VENDOR_NAMES = frozenset(
     {
         "name", "model_name", "instance_type_name", "baseModel", "acceleratorType", "foundationModelArn", "modelArn",
         "provisionedModelArn", "hardware", "label", "gpu_name", "geolocation", "version", "InstanceType", "location",
-        "EndpointName", "InferenceComponentName", "cluster",
+        "EndpointName", "InferenceComponentName", "cluster", "component_name", "component_id", "replica",
+        "application",
     }
 )  # fmt: skip
 """Fields of those objects that name something, and are kept as they are written."""
