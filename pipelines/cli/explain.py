@@ -234,8 +234,16 @@ def _show_outcome(attempt: dict[str, Any]) -> None:
     if attempt["saved_usd"] is not None:
         click.echo(f"  saved    {_usd(attempt['saved_usd'])} by the gateway's own cache")
     if attempt["gateway_reported_usd"] is not None:
-        click.echo(f"  gateway  booked {_usd(attempt['gateway_reported_usd'])} itself")
+        click.echo(f"  gateway  booked {_usd(attempt['gateway_reported_usd'])} itself{_difference(attempt)}")
     click.echo()
+
+
+def _difference(attempt: dict[str, Any]) -> str:
+    """Say by how much a source's own figure differs from ours, beyond rounding (as the macro costs_differ has it)."""
+    ours, reported = attempt["effective_usd"], attempt["gateway_reported_usd"]
+    if ours is None or abs(reported - ours) <= max(Decimal("0.000005"), abs(ours) / 1000):
+        return ""
+    return f", {_usd(abs(reported - ours))} {'more' if reported > ours else 'less'} than ours"
 
 
 def _usd(value: Decimal | None) -> str:

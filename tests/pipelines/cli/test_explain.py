@@ -43,7 +43,13 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Project:
     sheets = load_token_sheets(builtin_token_sheets())
     calls = [
         CALL | {"request_id": "r1", "logical_request_id": "asked", "line_number": 41},
-        CALL | {"request_id": "r2", "logical_request_id": "asked", "line_number": 42},
+        CALL
+        | {
+            "request_id": "r2",
+            "logical_request_id": "asked",
+            "line_number": 42,
+            "provider_reported_cost_usd": Decimal("0.00031"),
+        },
         CALL | {"request_id": "r3", "served_model": "gpt-4o-mini-2", "line_number": 43},
         CALL | {"request_id": "r4", "audio_output_tokens": 7, "line_number": 44},
     ]
@@ -107,6 +113,7 @@ def test_a_logical_request_shows_all_its_attempts_and_their_sum(lake: Project) -
     outcome = nanodollar(lake, "explain", "asked")
     assert outcome.out.count("Attempt r") == 2
     assert "2 attempts, 2 with a price, together $0.00048" in outcome.out
+    assert "gateway  booked $0.00031 itself, $0.00007 more than ours" in outcome.out
 
 
 def test_an_unknown_model_says_what_to_add_and_what_it_resembles(lake: Project) -> None:
