@@ -3,7 +3,7 @@
 `token_usage` is in OpenAI's shape whatever the provider: the prompt includes what was read from and written to a
 cache. A row with `fallback_index` above 0 is a fallback, `number_of_retries` are told in a sum only. A row that is
 still `processing` has no counts. The cost is Bifrost's own estimate.
-Source: maximhq/bifrost, framework/logstore/tables.go and core/schemas, read 2026-11-29.
+Source: maximhq/bifrost, framework/logstore/tables.go and core/schemas/chatcompletions.go, read 2026-11-29.
 """
 
 import polars as pl
@@ -53,6 +53,7 @@ IMPORTER = call_log_importer(
             "total_tokens": ("total_tokens",),
             "cache_read_input_tokens": ("cached_read_tokens",),
         },
+        answers=("raw_response",),
         cost=("cost",),
         api_key=("virtual_key_id", "selected_key_id"),
         metadata="metadata",

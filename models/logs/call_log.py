@@ -77,6 +77,7 @@ class CallLog:
         usage: objects of counts, the first before the others.
         counts: a name as usage objects spell it (`input_tokens`) and the places of that single count; they come after
             what the objects hold.
+        answers: places of what a provider answered, whose items tell which of its tools ran.
         cost: places of what the source says that the call cost: its own estimate.
         cost_scale: how many of the cost's unit a dollar has.
         api_key: places of the key, or of its name; only its keyed hash is kept.
@@ -104,6 +105,7 @@ class CallLog:
     duration_scale: float = 1000
     usage: tuple[Usage, ...] = ()
     counts: Places = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()
     cost_scale: int = 1
     api_key: tuple[str, ...] = ()

@@ -8,6 +8,9 @@ from models.logs.call_log import DURATIONS, INSTANTS, TEXTS, CallLog
 from models.logs.dimensions import given_tags
 from models.records import bad_quantities, hashed, instant, money, number, text, tried
 
+ITEMS = ("web_search", "file_search", "code_interpreter", "image_generation")
+"""Meters that an answer of OpenAI's Responses tells by its items: a page that is opened is no search, and of containers
+it tells one at least."""
 SINGLE = "="
 """Start of the names of counts that stand in a field of their own."""
 _PART = "part"
@@ -52,6 +55,7 @@ SELECT line_number, record_number,
        {", ".join(f"{number(value)} AS {name}" for name, value in durations.items())},
        {bad_quantities(durations)} AS bad_durations,
        {"".join(f"{held(places)} AS tag_{name}, " for name, places in log.tags.items())}
+       {_items(log)},
        ({money(held(log.cost))} / {log.cost_scale})::DECIMAL(38, 12) AS provider_reported_cost_usd,
        {hashed(held(log.api_key))} AS api_key_id,
        {_entries(log, held)} AS usage_entries,
@@ -94,6 +98,27 @@ def _quoted(top: str) -> str:
     return f'"{top}"'
 
 
+def _items(log: CallLog) -> str:
+    shape = """from_json(json_extract({}, '$.output'), '[{{"type": "VARCHAR", "action": {{"type": "VARCHAR"}}}}]')"""
+    listed = ", ".join(tried(_whole(place), shape) for place in log.answers)
+    found = f"coalesce({listed}, NULL)" if listed else "NULL"
+    ran = {
+        name: f"e.\"type\" = '{name}_call'"
+        + (" AND coalesce(e.\"action\".\"type\", 'search') = 'search'" if name == "web_search" else "")
+        for name in ITEMS
+    }
+    counts = (
+        {name: f"len(list_filter({found}, lambda e: {which}))" for name, which in ran.items()}
+        if listed
+        else {}
+    )
+    limited = {
+        name: f"({count} > 0)::INTEGER" if name == "code_interpreter" else count
+        for name, count in counts.items()
+    }
+    return ", ".join(f"nullif({limited.get(name, '0')}, 0)::BIGINT AS items_{name}" for name in ITEMS)
+
+
 def _map(place: str) -> str:
     return tried(_whole(place), """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
 
@@ -119,4 +144,4 @@ def _scalars(log: CallLog) -> list[str]:
 
 def _places(log: CallLog) -> list[str]:
     whole = [place for place in (log.metadata, log.tag_list) if place is not None]
-    return [*_scalars(log), *whole, *(usage.place for usage in log.usage)]
+    return [*_scalars(log), *whole, *log.answers, *(usage.place for usage in log.usage)]

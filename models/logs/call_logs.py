@@ -9,7 +9,7 @@ import polars as pl
 
 from models.logs.cache_writes import split_writes
 from models.logs.call_log import CallLog
-from models.logs.call_log_sql import SINGLE, log_columns, log_select
+from models.logs.call_log_sql import ITEMS, SINGLE, log_columns, log_select
 from models.logs.dimensions import with_tag_columns
 from models.logs.fees import searches
 from models.logs.picking import UNREAD, Place, listed, opened, picked
@@ -137,8 +137,10 @@ def _with_maps(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     }
     own = {name: pl.col(f"tag_{name}") for name in log.tags}
     frame = with_map(with_tag_columns(frame), "tags", tags | own, pl.String, more="tag_entries")
-    searched = searches(pl.col("web_search"), model=pl.col("served_model"), has_usage=pl.col("has_usage"))
-    return with_map(frame, "other_meters", {"web_search": searched}, METER)
+    counted = pl.max_horizontal("web_search", "items_web_search")
+    meters = {name: pl.col(f"items_{name}") for name in ITEMS}
+    meters["web_search"] = searches(counted, model=pl.col("served_model"), has_usage=pl.col("has_usage"))
+    return with_map(frame, "other_meters", meters, METER)
 
 
 def _completed(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:

@@ -53,6 +53,7 @@ IMPORTER = call_log_importer(
             Usage(place="usage"),
         ),
         counts={"input_tokens": ("tokens_in",), "output_tokens": ("tokens_out",)},
+        answers=("response", "response_body"),
         cost=("cost",),
         metadata="metadata",
         tags={"step": ("step",)},

@@ -36,6 +36,8 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     no_model = pl.coalesce("served_model", "requested_model").is_null()
     return frame.with_columns(
         cache_apart=pl.lit(value=False),
+        # What tools added to the prompt is in the input already.
+        tool_input=pl.lit(None, dtype=pl.String),
         is_ignored=no_model & pl.col("prompt").is_null() & pl.col("completion").is_null(),
         provider=named.replace(_BACKENDS),
     )

@@ -60,6 +60,7 @@ IMPORTER = call_log_importer(
             "first_token_after": ("part$.usage.time_to_first_token", "part$.meta.time_to_first_token"),
         },
         usage=(Usage(place="part$.response.usage"), Usage(place="part$.usage")),
+        answers=("part$.response",),
         cost=("part$.usage.cost",),
         api_key=("authenticated_entity$.id",),
         tags={"plugin": ("part$.plugin",), "model_deployment": ("part$.meta.azure_deployment_id",)},

@@ -87,6 +87,7 @@ IMPORTER = call_log_importer(
             "output_tokens": ("completion_tokens",),
             "total_tokens": ("total_tokens",),
         },
+        answers=("outputs",),
         cost=("total_cost",),
         metadata=_META,
         tag_list="tags",

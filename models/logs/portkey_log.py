@@ -64,6 +64,7 @@ IMPORTER = call_log_importer(
             "output_tokens": ("res_units", "response_tokens"),
             "total_tokens": ("total_units", "total_tokens"),
         },
+        answers=("response$.body", "response", "response.body"),
         cost=("cost",),
         cost_scale=100,
         api_key=("virtual_key", "api_key"),

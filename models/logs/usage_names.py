@@ -89,6 +89,7 @@ _PLAIN = {
     frozenset({"input"}): "prompt",
     frozenset({"output"}): "completion",
     frozenset({"total"}): "total",
+    frozenset({"total", "provider"}): KNOWN,
     frozenset({"total", "input"}): "prompt",
     frozenset({"total", "output"}): "completion",
     frozenset({"reasoning"}): "reasoning",
@@ -127,6 +128,9 @@ def words_of(name: str) -> frozenset[str]:
 def counted_by(name: str) -> str | None:
     """Return which of COUNTS a name inside a usage object holds, KNOWN, or None where no rule reads it."""
     words = words_of(name)
+    if {"cache", "write"} <= words:
+        # `cached_write_tokens` were written, whatever `cached` says by itself.
+        words -= {"read"}
     if words & _COST:
         return KNOWN
     if words in _PLAIN:

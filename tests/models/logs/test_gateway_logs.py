@@ -68,6 +68,14 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         "portkey_log", {"response": None, "response.body": '{"usage": {"prompt_tokens": 7}}', "total_units": 307},
                              {"input_uncached": 7, "output_text": 300}),
     "bifrost_details": ("bifrost_log", {"token_usage": _DETAILS}, _OPENAI),
+    "bifrost_claude": (
+        "bifrost_log",
+        {"token_usage": {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "prompt_tokens_details": {
+            "cached_read_tokens": 60, "cached_write_tokens": 20,
+            "cached_write_token_details": {"cached_write_tokens_5m": 15, "cached_write_tokens_1h": 5}}},
+         "provider": "anthropic"},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_5m": 15, "cache_write_1h": 5, "output_text": 5},
+    ),
     "bifrost_table": (
         "bifrost_log",
         {"token_usage": None, "prompt_tokens": 50, "completion_tokens": 7, "total_tokens": 57},
@@ -101,8 +109,9 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
     "envoy_token_usage": (
         "envoy_ai_gateway",
         {"genai_tokens_input": None, "genai_tokens_output": None, "token_usage": {
-            "model": "m", "input_tokens": 100, "output_tokens": 50, "total_tokens": 150,
-            "input_token_details": {"cached_tokens": 60}, "output_token_details": {"reasoning_tokens": 30}}},
+            "model": "m", "input_tokens": "100", "output_tokens": "50", "provider_total_tokens": 150,
+            "input_token_details": {"cached_tokens": 60, "tool_use_prompt_tokens": 7},
+            "output_token_details": {"reasoning_tokens": 30}}},
         {"input_uncached": 40, "cache_read": 60, "output_text": 20, "reasoning": 30},
     ),
     "databricks_inclusive": (
@@ -423,3 +432,20 @@ def test_own_times_of_a_provider_are_its_queue_first_token_and_end(
     assert (row["queue_seconds"], *(one.total_seconds() for one in told)) == seconds
     # What the scoreboard makes of it: 300 tokens in the time from the first to the last.
     assert 300 / (told[1] - told[0]).total_seconds() == pytest.approx(300 / (seconds[2] - seconds[1]))
+
+
+def test_tools_that_an_answer_tells_are_fees_of_the_call() -> None:
+    items = [
+        {"type": "web_search_call", "action": {"type": "search"}},
+        {"type": "web_search_call", "action": {"type": "open_page"}}, {"type": "file_search_call"},
+        {"type": "code_interpreter_call"}, {"type": "code_interpreter_call"}, {"type": "message"},
+    ]  # fmt: skip
+    usage = {"input_tokens": 1000, "output_tokens": 300, "output_tokens_details": {"reasoning_tokens": 192}}
+    body = {"id": "resp_1", "output": items, "usage": usage}
+    row = read_one("portkey_log", _row("portkey_log", response={"body": body}, total_units=1300))
+
+    assert {name: int(count) for name, count in row["other_meters"].items()} == {
+        "web_search": 1, "file_search": 1, "code_interpreter": 1,
+    }  # fmt: skip
+    assert tokens_of(row) == {"input_uncached": 1000, "output_text": 108, "reasoning": 192}
+    assert read_one("portkey_log", _row("portkey_log"))["other_meters"] is None
