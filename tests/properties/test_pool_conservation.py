@@ -60,7 +60,11 @@ WEIGHTS = load_weights(
     + "".join(
         f"  - {{region: r{place}, rule: {rule}}}\n"
         for place in range(FLEETS)
-        if (rule := (None, "equal_share", "reserved_quota, quotas: {acme: 3, globex: 0.7}")[place % 3])
+        if (
+            rule := (None, "equal_share", "reserved_quota, quotas: {acme: 3, globex: 0.7}", "kv_block_share")[
+                place % 4
+            ]
+        )
     ),
     path="weights.yml",
 )

@@ -78,6 +78,17 @@ def test_equal_share_ignores_tokens():
     assert dollars(allocated(pair, [ready()], rule="equal_share")) == [Decimal("0.5"), Decimal("0.5")]
 
 
+def test_kv_block_share_splits_by_blocks_and_seconds_cached_tokens_too():
+    """Four blocks beside one of 16 tokens, a part of one being a whole, however long each works."""
+    pair = [
+        attempt("a", 0, 10, replica_id="r1", output_text_tokens=1, cache_read_tokens=48),
+        attempt("b", 0, 20, replica_id="r1", output_text_tokens=16),
+    ]
+    rows = allocated(pair, [ready()], rule="kv_block_share")
+    assert dollars(rows) == [Decimal("0.8"), Decimal("1.2")]
+    assert {row["allocation_rule"] for row in rows} == {"kv_block_share"}
+
+
 def test_cache_reads_weigh_nothing():
     pair = [
         attempt("a", 0, 10, replica_id="r1", output_text_tokens=50, cache_read_tokens=10**6),
