@@ -27,6 +27,8 @@ _SEEN: dict[View, frozenset[str] | None] = {
             "/spend",
             "/who",
             "/models",
+            "/growth",
+            "/scoreboard",
             "/savings",
             "/pools",
             "/routing",

@@ -15,6 +15,7 @@ from models.errors import DataError
 
 Form = Literal["page", "csv", "parquet"]
 _AT_ONCE = 2
+_START_SECONDS = 60
 _PATIENCE_SECONDS = 15
 ROWS_SHOWN = 1_000
 _ROWS_OF_FILE = 200_000
@@ -65,7 +66,7 @@ class Cage:
             "rows": ROWS_SHOWN if is_page else _ROWS_OF_FILE, "bytes": most,
         }  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
-            said, is_late = self._run(json.dumps(order).encode() + b"\n", most * 4, folder)
+            said, is_late = self._run(json.dumps(order).encode() + b"\n", most * 7, folder)
         if is_late:
             raise DataError(
                 f"The query took more than {self._seconds} seconds and was ended; ask for fewer days, or use a table "
@@ -105,11 +106,15 @@ class Cage:
                 is_late.set()
                 _kill(process)
 
-            timer = threading.Timer(self._seconds, end)
+            timer = threading.Timer(_START_SECONDS, end)
             timer.start()
             try:
                 if process.stdin is None or process.stdout is None:
                     raise TypeError("The process has no pipes.")
+                process.stdout.readline()
+                timer.cancel()
+                timer = threading.Timer(self._seconds, end)
+                timer.start()
                 try:
                     process.stdin.write(order)
                     process.stdin.close()

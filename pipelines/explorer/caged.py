@@ -1,6 +1,7 @@
 """The inside of the cage: one query of a person, in a process of its own that can reach the published file alone.
 
-Reads one line of JSON from standard input, and writes one line of JSON and, of a download, the file after it. The
+Says that it is ready, reads one line of JSON from standard input, and writes one line of JSON and, of a download, the
+file after it. The
 process has no environment, no working folder of the project, limits of memory, time, files and bytes, and a DuckDB that
 is locked; statements pass `reading_statements` first.
 """
@@ -31,6 +32,8 @@ _LONGEST_CELL = 2_000
 
 def main() -> None:
     """Answer one query."""
+    sys.stdout.buffer.write(b"ready\n")
+    sys.stdout.buffer.flush()
     asked = json.loads(sys.stdin.readline())
     for limit, most in (
         (resource.RLIMIT_AS, _ADDRESS_SPACE),
@@ -42,16 +45,16 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
             head, file = _answer(asked, folder)
-            sys.stdout.buffer.write(json.dumps(head).encode() + b"\n")
+            sys.stdout.buffer.write(json.dumps(head, ensure_ascii=False).encode(errors="replace") + b"\n")
             if file is not None:
                 sys.stdout.buffer.write(file)
-    except (DataError, duckdb.Error) as error:
-        text = readable(str(error)) if isinstance(error, duckdb.Error) else str(error)
-        sys.stdout.buffer.write(json.dumps({"error": text}).encode() + b"\n")
-    except MemoryError:
+    except (MemoryError, duckdb.OutOfMemoryException):
         sys.stdout.buffer.write(
             json.dumps({"error": "The query needs more memory than it may have."}).encode()
         )
+    except (DataError, duckdb.Error) as error:
+        text = readable(str(error)) if isinstance(error, duckdb.Error) else str(error)
+        sys.stdout.buffer.write(json.dumps({"error": text}).encode() + b"\n")
 
 
 def _answer(asked: dict[str, Any], folder: str) -> tuple[dict[str, Any], bytes | None]:
@@ -76,7 +79,7 @@ def _shown(cursor: duckdb.DuckDBPyConnection, rows: int, most: int) -> dict[str,
     size = 0
     while (row := cursor.fetchone()) is not None:
         texts = [_text(value) for value in row]
-        size += sum(len(text or "") for text in texts)
+        size += sum(len((text or "").encode(errors="replace")) for text in texts)
         if len(shown) >= rows or size > most:
             return {"columns": columns, "rows": shown, "is_cut": True}
         shown.append(texts)

@@ -16,7 +16,8 @@ DIMENSIONS = {
     "route": "Route", "tenant": "Tenant", "team": "Team", "feature": "Feature", "environment": "Environment",
     "region": "Region", "chip": "Chip", "service_tier": "Service tier", "operation": "Operation",
     "deployment": "Deployment", "commitment": "Commitment", "kind": "Kind of mistake", "task_class": "Class of work",
-    "source": "Source",
+    "source": "Source", "session_id": "Session", "agent": "Agent",
+    "total": "Everything", "family": "Model family", "developer": "Developer", "weights": "Open or proprietary",
 }  # fmt: skip
 """What rows are told apart by, and its heading; a table offers those of its columns."""
 BASES = {"available": "All that was billed", "usage": "Usage alone"}

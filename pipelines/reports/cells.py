@@ -16,6 +16,7 @@ _WRITERS: dict[str, Callable[[Any], object]] = {
     "ratio": lambda ratio: f"−{filled(-ratio)}" if ratio < 0 else filled(ratio),
     "rate": rate,
     "seconds": duration,
+    "growth": lambda ratio: f"{ratio:+,.1%}".replace("-", "−"),
 }
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import polars as pl
 
-Style = Literal["text", "usd", "count", "ratio", "rate", "seconds"]
+Style = Literal["text", "usd", "count", "ratio", "rate", "seconds", "growth"]
 """How values are written: `ratio` as a share, `rate` as dollars per million tokens."""
 
 

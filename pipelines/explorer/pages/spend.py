@@ -5,13 +5,18 @@ from datetime import date, timedelta
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.explorer.state import DIMENSIONS, State, dimensions_of
+from pipelines.explorer.state import DIMENSIONS, State, columns_of, dimensions_of
 from pipelines.reports.view import Column
 
 _TABLE = "mart.spend_daily"
+_CORRECTIONS = "core.adjustments"
 _USAGE = "component IN ('tokens', 'gpu_serving')"
 _DEEPEST = 4
 """Filters after which a part leads to its requests."""
+_OFFERED = (
+    "provider", "model", "component", "route", "tenant", "team", "feature", "environment", "region", "chip",
+    "service_tier", "deployment", "commitment",
+)  # fmt: skip
 _TOKENS = (
     Column("tokens", "Tokens", "count", is_summed=True),
     Column("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
@@ -53,19 +58,22 @@ def _lines(state: State, *, with_before: bool = True) -> str:
         f"  FROM mart.spend_daily\n  WHERE {' AND '.join([_within('accrued_on', spans), *conditions])}"
     )
     if _has_corrections(state):
+        told = ", ".join(name for name in dimensions_of(_CORRECTIONS) if name in columns_of(_TABLE))
+        corrected = [_within("booked_on", spans), *state.conditions(_CORRECTIONS)]
         sql += (
             "\n  UNION ALL BY NAME\n"
-            "  SELECT booked_on AS accrued_on, 'corrections' AS component, difference_usd AS line_usd,\n"
-            "    0 AS tokens, 0 AS unpriced_tokens, 0 AS attempt_count\n"
-            f"  FROM core.adjustments WHERE {_within('booked_on', spans)}"
+            f"  SELECT booked_on AS accrued_on, 'corrections' AS component, {told},\n"
+            "    difference_usd AS line_usd, 0 AS tokens, 0 AS unpriced_tokens, 0 AS attempt_count\n"
+            f"  FROM {_CORRECTIONS} WHERE {' AND '.join(corrected)}"
         )
     return sql
 
 
 def _has_corrections(state: State) -> bool:
-    """Whether corrections of closed months are in the view: they tell nothing but that they are corrections."""
+    """Whether corrections of closed months are in the view: they do not tell all that may be filtered by."""
     return state.basis == "available" and all(
-        (name, value) == ("component", "corrections") for name, value in state.filters
+        (name, value) == ("component", "corrections") or name in columns_of(_CORRECTIONS)
+        for name, value in state.filters
     )
 
 
@@ -214,7 +222,6 @@ def _notes(asked: Asked) -> list[str]:
 
 PAGE = Page(
     "/spend", "Spend", 10, build, table=_TABLE,
-    offered=("provider", "model", "component", "route", "tenant", "team", "region", "chip", "service_tier",
-             "deployment", "commitment"),
+    offered=tuple(name for name in _OFFERED if name in columns_of(_TABLE)),
     has_basis=True, has_grain=True, has_comparison=True,
 )  # fmt: skip

@@ -1,0 +1,51 @@
+"""Scoreboard: each model beside a proprietary reference on the same traffic: availability, latency and cost."""
+
+from pipelines.explorer.figure import ask
+from pipelines.explorer.page import Asked, Content, Page
+from pipelines.reports.view import Column
+
+_TABLE = "mart.scoreboard"
+
+
+def build(asked: Asked) -> Content:
+    """Compare models route by route over the period."""
+    state = asked.state
+    figure = ask(
+        asked.opened, "scoreboard", "By route and model",
+        "SELECT coalesce(route, '(none)') AS route, coalesce(task_class, '(none)') AS task_class,\n"
+        "  coalesce(provider, '(none)') AS provider, coalesce(model, '(none)') AS model,\n"
+        "  CASE is_open_weights WHEN true THEN 'open' WHEN false THEN 'proprietary' ELSE 'not known' END AS weights,\n"
+        "  reference_model, sum(attempt_count)::BIGINT AS attempts, sum(total_tokens)::BIGINT AS tokens,\n"
+        "  sum(total_tokens - priced_tokens)::BIGINT AS unpriced_tokens,\n"
+        "  sum(ok_count) / nullif(sum(ok_count + error_count), 0)::DOUBLE AS answered_ratio,\n"
+        "  sum(available_minute_count) / nullif(sum(active_minute_count), 0)::DOUBLE AS minutes_ratio,\n"
+        "  max(p95_seconds) AS p95_seconds, max(reference_p95_seconds) AS reference_p95_seconds,\n"
+        "  sum(available_usd)::DECIMAL(38,12) AS available_usd, bool_or(is_converted) AS is_converted,\n"
+        "  (sum(available_usd) FILTER (reference_usd IS NOT NULL))::DOUBLE\n"
+        "    / nullif(sum(reference_usd) FILTER (available_usd IS NOT NULL), 0) AS cost_ratio\n"
+        f"FROM {_TABLE}\nWHERE {state.where(_TABLE)}\nGROUP BY 1, 2, 3, 4, 5, 6\n"
+        "ORDER BY 1, 2, available_usd DESC NULLS LAST, provider, model, reference_model",
+        [
+            Column("route", "Route"), Column("task_class", "Class of work"), Column("provider", "Provider"),
+            Column("model", "Model"), Column("weights", "Weights"), Column("reference_model", "Beside"),
+            Column("attempts", "Attempts", "count", is_summed=True), Column("answered_ratio", "Answered", "ratio"),
+            Column("minutes_ratio", "Minutes it answered in", "ratio"),
+            Column("p95_seconds", "Slowest day's 95 %", "seconds"),
+            Column("reference_p95_seconds", "The reference's", "seconds"),
+            Column("available_usd", "USD", "usd", is_summed=True), Column("cost_ratio", "Cost against the reference", "ratio"),
+            Column("is_converted", "Tokens converted"),
+        ],
+        links={
+            "route": lambda row: state.url(route=row["route"]),
+            "model": lambda row: state.url("/models", by="", provider=row["provider"], model=row["model"]),
+        },
+        notes=state.unheard(_TABLE), none="No model answered in this period.",
+    )  # fmt: skip
+    return Content(
+        "Cost against the reference is what the traffic cost over what the same tokens would cost at the reference's list "
+        "price: 50% is half. Tokens are taken one for one unless they were converted.",
+        (figure,),
+    )
+
+
+PAGE = Page("/scoreboard", "Scoreboard", 36, build, table=_TABLE)
