@@ -1,12 +1,15 @@
 """SQL that a person writes, answered by a process of its own that is ended when it takes too long or says too much."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -35,7 +38,7 @@ class Answer:
 
 
 class Cage:
-    """Runs queries, two at once; a third waits for its turn.
+    """Runs queries, two at once; a third waits for its turn. One process stands ready, so that a query begins at once.
 
     Args:
         seconds: after which a query is ended.
@@ -44,6 +47,8 @@ class Cage:
     def __init__(self, *, seconds: int = 20) -> None:
         self._seconds = seconds
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        self._ready: list[subprocess.Popen[bytes]] = []
+        weakref.finalize(self, _end_all, self._ready)
 
     def ask(self, path: Path, sql: str, form: Form = "page") -> Answer:
         """Run one query over a published file.
@@ -58,6 +63,11 @@ class Cage:
         finally:
             self._turns.release()
 
+    def prepare(self) -> None:
+        """Let a process stand ready."""
+        if not self._ready:
+            self._ready.append(_start())
+
     def _asked(self, path: Path, sql: str, form: Form) -> Answer:
         is_page = form == "page"
         most = _BYTES_SHOWN if is_page else _BYTES_OF_FILE
@@ -65,8 +75,8 @@ class Cage:
             "path": str(path), "sql": sql, "form": form, "seconds": self._seconds,
             "rows": ROWS_SHOWN if is_page else _ROWS_OF_FILE, "bytes": most,
         }  # fmt: skip
-        with tempfile.TemporaryDirectory(prefix="nanodollar-") as folder:
-            said, is_late = self._run(json.dumps(order).encode() + b"\n", most * 7, folder)
+        said, is_late = self._run(json.dumps(order).encode() + b"\n", most * 7)
+        self.prepare()
         if is_late:
             raise DataError(
                 f"The query took more than {self._seconds} seconds and was ended; ask for fewer days, or use a table "
@@ -88,48 +98,65 @@ class Cage:
             content,
         )
 
-    def _run(self, order: bytes, most: int, folder: str) -> tuple[bytes, bool]:
+    def _run(self, order: bytes, most: int) -> tuple[bytes, bool]:
         """Return what the process said, and whether it was ended for its time."""
+        try:
+            process = self._ready.pop()
+        except IndexError:
+            process = _start()
         is_late = threading.Event()
-        code = _WITHOUT_SITE.format(path=[os.path.abspath(place) for place in sys.path])  # noqa: PTH100
-        with subprocess.Popen(  # noqa: S603  our own words
-            [sys.executable, "-I", "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={"TMPDIR": folder, "HOME": folder, "LC_ALL": "C.UTF-8"},
-            cwd=folder,
-            start_new_session=True,
-        ) as process:
 
-            def end() -> None:
-                is_late.set()
-                _kill(process)
+        def end() -> None:
+            is_late.set()
+            _kill(process)
 
-            timer = threading.Timer(_START_SECONDS, end)
+        timer = threading.Timer(_START_SECONDS, end)
+        timer.start()
+        try:
+            if process.stdin is None or process.stdout is None:
+                raise TypeError("The process has no pipes.")
+            process.stdout.readline()
+            timer.cancel()
+            timer = threading.Timer(self._seconds, end)
             timer.start()
-            try:
-                if process.stdin is None or process.stdout is None:
-                    raise TypeError("The process has no pipes.")
-                process.stdout.readline()
-                timer.cancel()
-                timer = threading.Timer(self._seconds, end)
-                timer.start()
-                try:
-                    process.stdin.write(order)
-                    process.stdin.close()
-                except BrokenPipeError:
-                    return b"", is_late.is_set()
-                said = process.stdout.read(most)
-            finally:
-                timer.cancel()
-                _kill(process)
-        return said, is_late.is_set()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(order)
+                process.stdin.close()
+            return process.stdout.read(most), is_late.is_set()
+        finally:
+            timer.cancel()
+            _end_all([process])
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Start a process that waits for one query, in a folder of its own."""
+    folder = tempfile.mkdtemp(prefix="nanodollar-cage-")
+    code = _WITHOUT_SITE.format(path=[os.path.abspath(place) for place in sys.path])  # noqa: PTH100
+    return subprocess.Popen(  # noqa: S603  our own words
+        [sys.executable, "-I", "-c", code, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={"TMPDIR": folder, "HOME": folder, "LC_ALL": "C.UTF-8"},
+        cwd=folder,
+        start_new_session=True,
+    )
+
+
+def _end_all(processes: list[subprocess.Popen[bytes]]) -> None:
+    """End processes and remove their folders."""
+    while processes:
+        process = processes.pop()
+        _kill(process)
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        process.wait()
+        shutil.rmtree(str(list(process.args)[-1]), ignore_errors=True)  # type: ignore[arg-type]
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return

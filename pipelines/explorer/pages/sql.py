@@ -20,6 +20,7 @@ _FORMS: dict[str, tuple[Form, str]] = {
 def build(asked: Asked) -> Content | Response:
     """Show the box, and the answer to what is written in it."""
     text = asked.state.parameter("q").strip()
+    asked.cage.prepare()
     # A link of another site shows its query; a person decides whether it is run.
     is_ours = asked.request.headers.get("sec-fetch-site") not in {"cross-site", "same-site"}
     form = asked.state.parameter("format")

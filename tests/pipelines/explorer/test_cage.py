@@ -79,9 +79,8 @@ def test_queries_are_answered(inside: duckdb.DuckDBPyConnection) -> None:
     [
         (
             "SELECT count(*) FROM range(1000000000000) a, range(1000) b WHERE a.range % 7 = b.range",
-            "took more than 5 s",
+            "took more than 1 s",
         ),
-        ("SELECT len(list(i)) FROM range(2000000000) t(i)", "memory"),
         ("SELECT repeat('x', 3000000000)", "memory"),
         ("DELETE FROM mart.savings", "read-only and DELETE is not a query"),
         ("SELECT 1; SELECT 2", "There is 2 statements; write one"),
@@ -93,7 +92,7 @@ def test_a_query_that_may_not_be_or_needs_too_much_is_one_sentence(
     company: Project, query: str, words: str
 ) -> None:
     with pytest.raises(DataError) as error:
-        Cage(seconds=5).ask(company.published, query)
+        Cage(seconds=1 if "took" in words else 60).ask(company.published, query)
 
     assert words in str(error.value)
 
