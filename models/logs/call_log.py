@@ -61,7 +61,7 @@ class Usage:
     @property
     def label(self) -> str:
         """What stands before the names of its counts."""
-        return self.place.replace("$", "")
+        return self.place.removeprefix("part$.").replace("$", "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ IMPORTER = call_log_importer(
             "provider": ("provider",),
             "served_model": ("model",),
             "route": ("gateway_id",),
-            "operation_name": ("model_type", "path"),
+            "operation_name": ("path", "model_type"),
             "state": ("success",),
             "code": ("status_code",),
             "cache_state": ("cached",),

@@ -49,7 +49,7 @@ IMPORTER = call_log_importer(
             "served_model": ("part$.meta.response_model", "part$.meta.request_model"),
             "route": ("route$.name", "service$.name", "route$.id"),
             "team": ("consumer$.username", "consumer$.custom_id"),
-            "operation_name": ("part$.meta.request_mode", "request$.uri"),
+            "operation_name": ("part$.meta.route_type", "request$.uri"),
             "code": ("response$.status",),
             "cache_state": ("part$.cache.cache_status",),
             "tier": ("part$.response.service_tier",),

@@ -24,8 +24,8 @@ def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
         is_hit=is_hit,
         region=pl.coalesce("region", region),
         is_error=pl.coalesce(state.is_in(["0", "false"]), "is_error") & ~is_hit,
-        # An embedding's response counts no output; the units say so with a 0.
-        operation_name=pl.coalesce("operation_name", "url"),
+        # An embedding's answer is a mere `list`.
+        operation_name=pl.concat_str("operation_name", "url", separator=" ", ignore_nulls=True),
     )
 
 

@@ -232,6 +232,16 @@ WHO: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     ),
     "datadog_tagged_app": ("datadog_llm_obs", {"tags": ["ml_app:bot"]}, {"team": "bot"}),
     "langsmith_answer": ("langsmith_run", {"outputs": {"id": "chatcmpl-8"}}, {"dedupe_key": "id:chatcmpl-8"}),
+    "portkey_embedding": (
+        "portkey_log",
+        {"request_url": "https://api.openai.com/v1/embeddings", "res_units": None, "total_units": 10,
+         "response": {"body": {"object": "list", "usage": {"prompt_tokens": 10, "total_tokens": 10}}}},
+        {"operation": "embedding", "usage_source": "provider", "input_uncached_tokens": 10},
+    ),
+    "kong_embedding": (
+        "kong_ai", {"request": {"id": "k1", "uri": "/v1/embeddings"}},
+        {"operation": "embedding", "dedupe_key": "id:k1"},
+    ),
     "portkey_euros": ("portkey_log", {"cost_currency": "EUR"}, {"provider_reported_cost_usd": None}),
     "portkey_hit": (
         "portkey_log",
