@@ -207,23 +207,24 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
             pl.max_horizontal("ready_before", pl.min_horizontal("ready_count", "asked")).alias("ready_upto"),
         )
     )
+    # A replica that turns ready is told as requested too: a bare start soon after a stop would be one life with it.
     spans = {
-        "requested": ("asked_before", "asked", pl.col("asked") > pl.col("ready_count")),
-        "ready": ("ready_before", "ready_upto", pl.lit(value=True)),
-        "stopped": ("asked", "ran_before", pl.lit(value=True)),
+        "requested": ("asked_before", "asked"),
+        "ready": ("ready_before", "ready_upto"),
+        "stopped": ("asked", "ran_before"),
     }
     events = [
-        told.filter(pl.col(low) < pl.col(high), test)
+        told.filter(pl.col(low) < pl.col(high))
         .with_columns(
             pl.int_ranges(pl.col(low) + 1, pl.col(high) + 1).alias("place"), pl.lit(name).alias("event")
         )
         .explode("place")
         .with_columns(
             pl.concat_str("deployment", "place", separator="#").alias("replica_id"),
-            pl.when(pl.lit(name != "stopped")).then("reason").alias("reason"),
+            pl.when(pl.lit(name == "requested")).then("reason").alias("reason"),
             pl.lit(value=False).alias("is_ignored"),
         )
-        for name, (low, high, test) in spans.items()
+        for name, (low, high) in spans.items()
     ]
     silent = judged.filter(~is_good).with_columns(
         pl.col("is_passed_over").alias("is_ignored"), pl.lit(None, dtype=pl.String).alias("event")

@@ -23,6 +23,7 @@ IMPORTER = lifecycle_importer(
         "commitment": "CASE WHEN interruptible = 'true' THEN 'spot' ELSE 'on_demand' END",
     },
     events=(
+        ("requested", "lastStartedAt", "NULL"),
         ("ready", "lastStartedAt", "NULL"),
         ("stopped", "CASE WHEN desiredStatus IN ('EXITED', 'TERMINATED') THEN polled_at END", "NULL"),
     ),

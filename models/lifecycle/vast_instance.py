@@ -28,6 +28,7 @@ IMPORTER = lifecycle_importer(
         "node": "NULL",
     },
     events=(
+        ("requested", "start_date", "NULL"),
         ("ready", "start_date", "NULL"),
         ("stopped", f"CASE WHEN {_GONE} THEN polled_at END", "NULL"),
     ),

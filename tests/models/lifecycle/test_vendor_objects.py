@@ -5,7 +5,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from models.costs.lives import replica_intervals
 from models.prices.chips import canonical_events
+from models.schemas import table
 from tests.models.logs.reading import read_records
 from tests.pipelines.landing.vendors import VENDOR_KINDS, vendor_object
 
@@ -17,7 +19,8 @@ def told(kind: str, records: list[dict[str, Any]]) -> list[tuple[str, str, str]]
     rows = read_records(kind, records).filter(~pl.col("is_ignored"))
     assert rows["quarantine_reason"].null_count() == rows.height, rows["quarantine_detail"].to_list()
     started = rows.filter(pl.col("event") != "stopped")["replica_id"].implode()
-    seen = rows.filter(pl.col("replica_id").is_in(started.first())).sort("event_at", "record_number")
+    seen = rows.filter(pl.col("replica_id").is_in(started.first()))
+    seen = seen.sort("event_at", "replica_id", "event", "record_number")
     return [
         (row["replica_id"], row["event"], f"{row['event_at']:%H:%M}") for row in seen.iter_rows(named=True)
     ]
@@ -48,6 +51,11 @@ def stats(ready: int, waiting: int = 0) -> dict[str, int]:
     return {"readyReplicaCount": ready, "downloadingModelReplicaCount": waiting}
 
 
+def begun(replica: str, hour: str) -> list[tuple[str, str, str]]:
+    """Return what is told of a replica that is found ready."""
+    return [(replica, event, hour) for event in ("ready", "requested")]
+
+
 LIVES = {
     # Two are asked for, one of them turns ready; what is counted again tells nothing; the last one stops first.
     "counts": (
@@ -57,7 +65,7 @@ LIVES = {
             for hour, (ready, starting) in enumerate([(1, 0), (1, 2), (2, 1), (2, 1), (1, 0), (0, 0)])
         ],
         [
-            ("chat#1", "ready", "00:00"), ("chat#2", "stopped", "00:00"), ("chat#3", "stopped", "00:00"),
+            *begun("chat#1", "00:00"), ("chat#2", "stopped", "00:00"), ("chat#3", "stopped", "00:00"),
             ("chat#2", "requested", "01:00"), ("chat#3", "requested", "01:00"),
             ("chat#2", "ready", "02:00"), ("chat#2", "stopped", "04:00"), ("chat#3", "stopped", "04:00"),
             ("chat#1", "stopped", "05:00"),
@@ -66,8 +74,8 @@ LIVES = {
     "what ran before a file began and is not counted in it has stopped": (
         "replica_counts",
         [poll("replica_counts", 0, ready_count=2), poll("replica_counts", 1, ready_count=3)],
-        [("chat#1", "ready", "00:00"), ("chat#2", "ready", "00:00"), ("chat#3", "stopped", "00:00"),
-         ("chat#3", "ready", "01:00")],
+        [*begun("chat#1", "00:00"), *begun("chat#2", "00:00"), ("chat#3", "stopped", "00:00"),
+         *begun("chat#3", "01:00")],
     ),
     "Baseten wakes a deployment up": (
         "baseten_deployment",
@@ -94,14 +102,14 @@ LIVES = {
     "copies of a SageMaker component": (
         "sagemaker_endpoint_event",
         [component(0, 1), component(1, 2), component(2, 0)],
-        [("llama#1", "ready", "00:00"), ("llama#2", "stopped", "00:00"), ("llama#2", "ready", "01:00"),
+        [*begun("llama#1", "00:00"), ("llama#2", "stopped", "00:00"), *begun("llama#2", "01:00"),
          ("llama#1", "stopped", "02:00"), ("llama#2", "stopped", "02:00")],
     ),
     "model units": (
         "bedrock_provisioned",
         [{"provisionedModelSummaries": [vendor_object("bedrock_provisioned", n) for n in (1, 2)]}],
         [(f"arn:aws:bedrock:us-east-1:1:provisioned-model/p{n}", event, f"09:0{n}")
-         for n in (1, 2) for event in ("requested", "ready")],
+         for n in (1, 2) for event in ("ready", "requested")],
     ),
     "PTUs, and not what is paid by token": (
         "azure_deployment",
@@ -117,12 +125,12 @@ LIVES = {
     "a pod that a poll finds exited": (
         "runpod_pod",
         [vendor_object("runpod_pod", 1) | {"desiredStatus": "EXITED", "polled_at": "2026-11-02T09:30:00Z"}],
-        [("r1", "ready", "09:01"), ("r1", "stopped", "09:30")],
+        [*begun("r1", "09:01"), ("r1", "stopped", "09:30")],
     ),
     "an instance of Vast": (
         "vast_instance",
         [vendor_object("vast_instance", 1) | {"start_date": 1793610000, "intended_status": "stopped"}],
-        [("1", "stopped", "09:01"), ("1", "ready", "09:00")][::-1],
+        [*begun("1", "09:00"), ("1", "stopped", "09:01")],
     ),
     "an instance of Lambda": (
         "lambda_instance",
@@ -172,3 +180,18 @@ def test_a_count_that_is_none_is_refused() -> None:
         "bad_value",
         "bad_value",
     ]
+
+
+def test_a_replica_that_comes_a_minute_after_one_was_told_to_have_stopped_is_there() -> None:
+    polls = [vendor_object("replica_counts", number) for number in range(3)]
+    rows = read_records("replica_counts", polls).with_columns(
+        source=pl.lit("s"), source_kind=pl.lit("replica_counts"), file_hash=pl.lit("f"),
+        ingested_at=pl.col("event_at"), event_hour=pl.col("event_at"),
+    )  # fmt: skip
+    events = canonical_events(table("core.replica_events").conform(rows.lazy(), fill=True))
+    lives = replica_intervals(events).filter(pl.col("phase") == "ready").sort("replica_id")
+    told = [
+        (row["replica_id"], f"{row['started_at']:%H:%M}", row["ended_at"])
+        for row in lives.iter_rows(named=True)
+    ]
+    assert told == [("chat#1", "09:00", None), ("chat#2", "09:01", None), ("chat#3", "09:02", None)]
