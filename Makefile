@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench docs lock format
+.PHONY: help demo test lint ui bench docs lock format audit
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -54,3 +54,12 @@ lock: $(VENV)/.installed-dev ## compile the locks anew
 format: $(VENV)/.installed-dev ## format and fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+$(VENV)-audit/bin/pip-audit:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check pip-audit cyclonedx-bom
+
+audit: $(VENV)-audit/bin/pip-audit ## known weaknesses of what is locked, and an SBOM
+	@mkdir -p build
+	$(VENV)-audit/bin/cyclonedx-py requirements requirements.lock --output-format JSON -o build/sbom.json
+	$(VENV)-audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock --progress-spinner off

@@ -2,10 +2,13 @@
 
 - orders: files that land in any order, with runs between, give the tables of one run over all
 - kills: a run that is killed at any step, and run again, gives the tables of a run that was left alone
+- readers: writers, maintenance and readers in processes of their own: each read is a committed state
+- steps: each durable step is made to fail (full disk, error, timeout, 503, kill), and the work is done again
 - short lines: four times as many of them take four times as long, and no more memory
 """
 
 import gzip
+import json
 import os
 import random
 import shutil
@@ -16,8 +19,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks.readers import readers
 from tests.content_hashes import content_hashes
+from tests.pipelines.landing.lake import call, lake, put
 from tests.pipelines.small import gateway_row, make_project, write_company, write_lines
+from tests.properties.durable import FAULTS, failed_and_done_again, figures, steps_of
 from tests.properties.test_order_of_arrival import FILES, built, empty_project
 
 _COMMAND = [sys.executable, "-c", "from pipelines.cli.main import main; main()", "--project"]
@@ -113,11 +119,38 @@ def short_lines(folder: Path) -> Iterator[str]:
             yield f"{kind}: {seconds} s, {peaks} MB"
 
 
+def steps(folder: Path, rounds: int) -> Iterator[str]:
+    """Yield each durable step, and way to fail, after which the work done again gives other figures."""
+    warehouse = lake(folder / "whole")
+    for name, first in (("a.jsonl", 0), ("b.jsonl", 450)):
+        put(warehouse, name, "".join(f"{json.dumps(call(n))}\n" for n in range(first, 7200, 900)))
+    warehouse.project.hash_key()
+    shutil.copytree(warehouse.project.folder, folder / "before")
+    names = steps_of(warehouse)
+    warehouse.lake.close()
+    whole = figures(warehouse.project.folder)
+    cases = [(number, kind) for number in range(len(names)) for kind in FAULTS]
+    cases = random.Random(0).sample(cases, min(len(cases), rounds * 10))
+    for number, kind in cases:
+        again = shutil.copytree(folder / "before", folder / "again")
+        differing = set(whole) ^ set(failed_and_done_again(again, number, FAULTS[kind]()))
+        shutil.rmtree(again)
+        if differing:
+            yield f"{kind} at step {number}, {names[number]!r}: {sorted(differing)}"
+    print(f"steps: {len(cases)} of {len(names) * len(FAULTS)} failures of {len(names)} steps", flush=True)
+
+
 def main(rounds: int = 10) -> None:
     """Run every torture so many rounds; raise SystemExit(1) where one fails."""
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder = Path(name)
-        found = [*short_lines(folder), *kills(folder, rounds), *orders(folder, rounds)]
+        found = [
+            *readers(lake(folder / "read").project.folder, seconds=6.0 * rounds),
+            *steps(folder / "steps", rounds),
+            *short_lines(folder),
+            *kills(folder, rounds),
+            *orders(folder, rounds),
+        ]
     for line in found:
         print(f"FAILED: {line}")
     raise SystemExit(bool(found))

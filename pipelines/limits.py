@@ -1,4 +1,4 @@
-"""What a project puts up with: the limits of checks, for all and for single deployments or providers."""
+"""What a project puts up with: the limits of checks, for all and for single deployments or providers, and of age."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -83,3 +83,10 @@ class ScoreboardSettings(Strict):
     references: dict[str, Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*/.+$")]] = Field(
         default_factory=dict
     )
+
+
+class MaintenanceSettings(Strict):
+    """How long the lake's snapshots and the logs of Dagster's runs are kept."""
+
+    keep_days: Annotated[int, Field(ge=1)] = 7
+    keep_run_logs_days: Annotated[int, Field(ge=1)] = 90

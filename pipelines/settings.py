@@ -26,6 +26,7 @@ from pipelines.limits import (
     BillSettings,
     ColdStartSettings,
     CompletenessSettings,
+    MaintenanceSettings,
     OutcomeSettings,
     ScoreboardSettings,
 )
@@ -331,6 +332,7 @@ class DeliverySettings(_Section):
 
 class AutomationSettings(_Section):
     enabled: bool = True
+    owners: list[Annotated[str, Field(pattern=r"^(team:[\w-]+|[^@\s]+@[^@\s]+)$")]] = []
 
 
 class Settings(_Section):
@@ -352,6 +354,7 @@ class Settings(_Section):
     deliveries: list[DeliverySettings] = []
     explorer: ExplorerSettings = ExplorerSettings()
     automation: AutomationSettings = AutomationSettings()
+    maintenance: MaintenanceSettings = MaintenanceSettings()
 
     @field_validator("deliveries")
     @classmethod

@@ -4,7 +4,7 @@ Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds a
 """
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
 import dagster as dg
@@ -21,6 +21,21 @@ from pipelines.warehouse.resource import Warehouse
 
 JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
 _SHOWN = ("core", "mart")
+_FRESH: dict[Grain, dg.FreshnessPolicy] = {
+    "hourly": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(hours=3)),
+    "daily": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=30)),
+}
+"""How old the last build of a table may be: hours are closed hourly, business days every morning."""
+_MEASURED = {
+    "core.request_costs": """sum(effective_usd) AS usd, count(*) FILTER (price_state = 'unpriced') AS unpriced_attempts,
+        count(*) FILTER (price_state <> 'unpriced') / greatest(count(*), 1) AS priced_ratio""",
+    "core.pool_hours": """sum(billed_usd) AS usd, sum(idle_usd) AS idle_usd,
+        sum(serving_usd) / nullif(sum(billed_usd), 0) AS serving_ratio""",
+    "mart.cost_per_token_daily": """sum(usage_usd) AS usd, sum(priced_tokens) AS priced_tokens,
+        sum(unpriced_tokens) AS unpriced_tokens""",
+    "mart.routing_mistakes": "sum(regret_usd) AS regret_usd",
+}
+"""Figures of a run that the UI shows, and plots from run to run, with each table."""
 
 
 def asset_tables(grain: Grain) -> list[str]:
@@ -67,9 +82,10 @@ def _grain_asset(
         else:
             window = Window.of_days(*days_of(context), now=now, time_zone=zone)
         counts = work_off(warehouse, names, window, run_id=context.run.run_id)
+        figures = figures_of(warehouse, window, [name for name in asset_tables(grain) if name in selected])
         # In the order of their flow.
         made = {
-            key_of(dotted): {"dagster/row_count": counts.get(dotted, 0)}
+            key_of(dotted): {"dagster/row_count": counts.get(dotted, 0), **figures.get(dotted, {})}
             for dotted in asset_tables(grain)
             if dotted in selected
         }
@@ -78,6 +94,28 @@ def _grain_asset(
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return computed
+
+
+def figures_of(warehouse: Warehouse, window: Window, dotted: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return dollars, coverage and the like of a run's window, by table; what is not known is left out."""
+    found: dict[str, dict[str, float]] = {}
+    with warehouse.reading() as con:
+        for name in dotted:
+            if name not in _MEASURED:
+                continue
+            is_hourly = grain_of(name) == "hourly"
+            bounds = [window.start, window.end] if is_hourly else [window.from_on, window.to_on]
+            row = con.execute(
+                f"SELECT {_MEASURED[name]} FROM {name} WHERE {table(name).partition} >= $1 "
+                f"AND {table(name).partition} < $2",
+                bounds,
+            )
+            names = [column[0] for column in row.description]
+            values = row.fetchall()[0]
+            found[name] = {
+                column: float(value) for column, value in zip(names, values, strict=True) if value is not None
+            }
+    return found
 
 
 def _spec(dotted: str, sources: list[dg.AssetKey]) -> dg.AssetSpec:
@@ -90,6 +128,7 @@ def _spec(dotted: str, sources: list[dg.AssetKey]) -> dg.AssetSpec:
         deps=upstream(step.inputs, step.grain, sources),
         kinds={"sql" if is_sql else "polars", "duckdb"},
         description=table(dotted).grain + ".",
+        freshness_policy=_FRESH[step.grain],
         skippable=True,
     )
 

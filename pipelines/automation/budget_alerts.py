@@ -6,7 +6,8 @@ import dagster as dg
 import duckdb
 
 from models.errors import DataError
-from pipelines.automation.notices import RUNNING, send
+from pipelines.automation.described import sensor
+from pipelines.automation.notices import send
 from pipelines.warehouse.resource import Warehouse
 
 _REACHED = """
@@ -32,7 +33,7 @@ def alerts(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
     }
 
 
-@dg.sensor(minimum_interval_seconds=300, required_resource_keys={"warehouse"}, default_status=RUNNING)
+@sensor(300)
 def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of every threshold of a budget that is reached, once, by a log line and the webhook."""
     warehouse: Warehouse = context.resources.warehouse

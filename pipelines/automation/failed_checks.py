@@ -4,12 +4,13 @@ import json
 
 import dagster as dg
 
-from pipelines.automation.notices import RUNNING, send
+from pipelines.automation.described import sensor
+from pipelines.automation.notices import send
 from pipelines.warehouse.failing import FailingCheck, failing_checks
 from pipelines.warehouse.resource import Warehouse
 
 
-@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING)
+@sensor(60)
 def failed_checks(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of every check that fails, by a log line and the webhook.
 

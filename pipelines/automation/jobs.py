@@ -27,21 +27,36 @@ def _tables(grain: Grain) -> dg.AssetSelection:
 
 
 JOBS: list[UnresolvedAssetJobDefinition] = [
-    dg.define_asset_job("land", _GROUPS("raw", "ref"), description="Read new files and every price sheet."),
     dg.define_asset_job(
-        JOB_OF["hourly"], _tables("hourly"), description="Build hours: requests, costs, GPU pools."
+        "land",
+        _GROUPS("raw", "ref"),
+        description="Read new files and every price sheet.",
+        tags={"nanodollar/grain": "none"},
+    ),
+    dg.define_asset_job(
+        JOB_OF["hourly"],
+        _tables("hourly"),
+        description="Build hours: requests, costs, GPU pools.",
+        tags={"nanodollar/grain": "hour"},
     ),
     dg.define_asset_job(
         JOB_OF["daily"],
         (_tables("daily") | _GROUPS("reports")) - _PUBLISHED - _DATA_DOCS,
         description="Build business days: cost per token, mistakes, cold starts, coverage, the report.",
+        tags={"nanodollar/grain": "day"},
+    ),
+    dg.define_asset_job(
+        "publish",
+        _PUBLISHED,
+        description="Bring the plain DuckDB file up to date.",
+        tags={"nanodollar/grain": "none"},
     ),
     dg.define_asset_job(
         "data_docs",
         _DATA_DOCS,
         description="Judge every table by Great Expectations and write the data docs.",
+        tags={"nanodollar/grain": "none"},
     ),
-    dg.define_asset_job("publish", _PUBLISHED, description="Bring the plain DuckDB file up to date."),
 ]
 """In the order in which a run takes them; one job holds assets of one partitioning."""
 

@@ -8,9 +8,6 @@ from models.errors import NanodollarError
 from pipelines.notify.webhook import post
 from pipelines.warehouse.resource import Warehouse
 
-RUNNING = dg.DefaultSensorStatus.RUNNING
-"""Sensors run as soon as Dagster's daemon does; `[automation] enabled = false` leaves them out."""
-
 
 def send(
     context: dg.SensorEvaluationContext, warehouse: Warehouse, texts: Sequence[str]

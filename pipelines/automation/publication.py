@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from pipelines.automation.notices import RUNNING
+from pipelines.automation.described import sensor
 from pipelines.warehouse.resource import Warehouse
 
 _CHANGED = """
@@ -12,12 +12,7 @@ SELECT (SELECT max(changed_at) FROM ops.partitions), (SELECT max(checked_at) FRO
 """
 
 
-@dg.sensor(
-    job_name="publish",
-    minimum_interval_seconds=60,
-    required_resource_keys={"warehouse"},
-    default_status=RUNNING,
-)
+@sensor(60, job="publish")
 def publication(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the publication once what was computed has settled: when two looks in a row see the same state."""
     warehouse: Warehouse = context.resources.warehouse

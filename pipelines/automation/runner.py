@@ -38,6 +38,10 @@ _DAGSTER_YAML = """\
 # Written by nanodollar; without this line the file is yours and is left alone.
 telemetry: {enabled: false}
 nux: {enabled: false}
+freshness: {enabled: true}
+retention:
+  schedule: {purge_after_days: 90}
+  sensor: {purge_after_days: {skipped: 7, failure: 30, success: 90}}
 concurrency: {pools: {default_limit: 1, granularity: run}}
 run_coordinator:
   module: dagster.core.run_coordinator

@@ -1,18 +1,18 @@
-"""Schedules: the hourly close, the daily flash, the weekly review and the month close."""
+"""Schedules: the hourly close, the daily flash, the weekly review, the month close and maintenance."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import dagster as dg
 
+from pipelines.automation.described import schedule
 from pipelines.partitions import day_range, hour_range
 
-_RUNNING = dg.DefaultScheduleStatus.RUNNING
 _ALSO_HOURS = 2
 """An hour is closed again twice: a request may finish an hour after it began, and logs arrive late."""
 
 
-@dg.schedule(cron_schedule="10 * * * *", job_name="facts", execution_timezone="UTC", default_status=_RUNNING)
+@schedule("10 * * * *", job="facts")
 def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Ten minutes after the hour, rebuild it and the hours that its finishers crossed, in one run."""
     end = context.scheduled_execution_time.replace(minute=0, second=0, microsecond=0)
@@ -20,22 +20,20 @@ def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReques
     yield dg.RunRequest(run_key=f"facts-{end:%Y-%m-%d-%H}", tags=tags)
 
 
-@dg.schedule(cron_schedule="30 6 * * *", job_name="marts", execution_timezone="UTC", default_status=_RUNNING)
+@schedule("30 6 * * *", job="marts")
 def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Every morning, rebuild yesterday's marts (and the day before, for late rows) and write the report."""
     today = context.scheduled_execution_time.date()
     yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today))
 
 
-@dg.schedule(
-    cron_schedule="30 7 * * *", job_name="data_docs", execution_timezone="UTC", default_status=_RUNNING
-)
+@schedule("30 7 * * *", job="data_docs")
 def daily_data_docs(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     """Every morning, let Great Expectations judge what was looked at last of every table."""
     return dg.RunRequest(run_key=f"data-docs-{context.scheduled_execution_time.date()}")
 
 
-@dg.schedule(cron_schedule="0 8 3 * *", job_name="close", execution_timezone="UTC", default_status=_RUNNING)
+@schedule("0 8 3 * *", job="close")
 def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """On the third, close the month before and send its report; the run fails where something stands against it."""
     end = context.scheduled_execution_time.date().replace(day=1)
@@ -45,17 +43,13 @@ def month_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest
     )
 
 
-@dg.schedule(
-    cron_schedule="0 13 * * *", job_name="deliver", execution_timezone="UTC", default_status=_RUNNING
-)
+@schedule("0 13 * * *", job="deliver")
 def daily_delivery(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """When the business day before has ended in every zone, write its report in every format and send it."""
     yield _delivery("daily", context.scheduled_execution_time)
 
 
-@dg.schedule(
-    cron_schedule="0 13 * * 1", job_name="deliver", execution_timezone="UTC", default_status=_RUNNING
-)
+@schedule("0 13 * * 1", job="deliver")
 def weekly_review(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """On Mondays, write the report of the week before and send it."""
     yield _delivery("weekly", context.scheduled_execution_time)
@@ -68,4 +62,18 @@ def _delivery(report: str, at: datetime) -> dg.RunRequest:
     )
 
 
-SCHEDULES = [hourly_close, daily_flash, daily_data_docs, daily_delivery, weekly_review, month_close]
+@schedule("40 3 * * *", job="maintenance")
+def maintenance_at_night(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """Every night, merge small files, expire old snapshots, and remove what nothing names any more."""
+    return dg.RunRequest(run_key=f"maintenance-{context.scheduled_execution_time:%Y-%m-%d}")
+
+
+SCHEDULES = [
+    hourly_close,
+    daily_flash,
+    daily_data_docs,
+    daily_delivery,
+    weekly_review,
+    month_close,
+    maintenance_at_night,
+]

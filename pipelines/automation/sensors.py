@@ -15,9 +15,10 @@ from models.periods import spans
 from pipelines.assets.computed import day_keys, key_of
 from pipelines.assets.reports import DAILY_REPORT
 from pipelines.automation.budget_alerts import budget_alerts
+from pipelines.automation.described import sensor
 from pipelines.automation.failed_checks import failed_checks
 from pipelines.automation.late_lives import outdate_lives
-from pipelines.automation.notices import RUNNING, send
+from pipelines.automation.notices import send
 from pipelines.automation.open_day import open_bursts
 from pipelines.automation.publication import publication
 from pipelines.automation.staleness import day_runs, stale_counted_hours, stale_days, stale_hours
@@ -26,9 +27,7 @@ from pipelines.partitions import day_range, hour_range
 from pipelines.warehouse.resource import Warehouse
 
 
-@dg.sensor(
-    job_name="land", minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING
-)
+@sensor(60, job="land")
 def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for one landing whenever the files of a source changed in name, size or time."""
     warehouse: Warehouse = context.resources.warehouse
@@ -46,12 +45,7 @@ def new_files(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | d
     yield dg.RunRequest(run_key=f"land-{state[:16]}")
 
 
-@dg.sensor(
-    job_name="facts",
-    minimum_interval_seconds=120,
-    required_resource_keys={"warehouse"},
-    default_status=RUNNING,
-)
+@sensor(120, job="facts")
 def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the closed hours that late rows, or a changed price, put out of date; each state once."""
     warehouse: Warehouse = context.resources.warehouse
@@ -72,12 +66,7 @@ def outdated_hours(context: dg.SensorEvaluationContext) -> Iterator[dg.RunReques
     yield from _ask(context, ranges, state)
 
 
-@dg.sensor(
-    job_name="marts",
-    minimum_interval_seconds=120,
-    required_resource_keys={"warehouse"},
-    default_status=RUNNING,
-)
+@sensor(120, job="marts")
 def outdated_days(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Ask for the past business days whose hours changed after their marts were built; each state once."""
     warehouse: Warehouse = context.resources.warehouse
@@ -121,7 +110,7 @@ SELECT (SELECT max(landed_snapshot) FROM ops.landed_files),
 """What landed or changed last: a sensor asks once for each."""
 
 
-@dg.sensor(minimum_interval_seconds=60, required_resource_keys={"warehouse"}, default_status=RUNNING)
+@sensor(60)
 def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of bursts while they happen, each once: an observation of the mart, a log line and the webhook.
 

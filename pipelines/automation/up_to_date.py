@@ -20,6 +20,7 @@ import duckdb
 from models.errors import NanodollarError
 from models.periods import floor_hour
 from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
+from pipelines.durable import durable
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.settings import SETTINGS_FILE
@@ -103,6 +104,7 @@ class Watch:
         )
         file = self._project.folder / _FILE
         draft = file.with_suffix(f".{os.getpid()}.draft")
+        durable("run: keep its state")
         draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
         draft.replace(file)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from models.errors import DataError
+from pipelines.durable import durable
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
 _ROWS = 500_000
@@ -55,6 +56,7 @@ class Parts:
         path = self._folder / f"{self._name}-{uuid.uuid4().hex}.parquet"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            durable("landing: write a part")
             rows.write_parquet(path, compression="zstd", compression_level=1, row_group_size=_ROW_GROUP)
         except (OSError, pl.exceptions.PolarsError) as error:
             path.unlink(missing_ok=True)

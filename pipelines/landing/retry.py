@@ -14,6 +14,7 @@ from models.importers import importers
 from models.schemas import table
 from pipelines.landing.blocks import overlong
 from pipelines.landing.drive import first_instant, land
+from pipelines.landing.forget import forget
 from pipelines.landing.identity import Identity, identify
 from pipelines.landing.judge import FileMark, Judged, Stamp, judge, time_column
 from pipelines.landing.known import UNREADABLE
@@ -90,8 +91,13 @@ def _retry(warehouse: Warehouse, file: _File) -> Retried:
         return Retried(file.path, landed, kept, done[0]["note"] or "" if done else "still unreadable")
     identity = identify(stored, [(file.file_hash, file.size_bytes)])
     begins = identity.grown.file_hash if identity.grown is not None else identity.file_hash
-    if begins == file.file_hash:
+    if begins == file.file_hash and file.landed_count:
         return _read_again(warehouse, file, spec, stored, run_id)
+    if begins == file.file_hash:
+        # It was refused whole, maybe by a version that did not know its form: then its lines were others.
+        forget(warehouse, file.path, stored, kind=file.kind, run_id=run_id)
+        (row,) = land(warehouse, spec, run_id=run_id, files=[stored]).files
+        return Retried(file.path, row["landed_count"], row["quarantined_count"], row["note"] or "")
     land(warehouse, spec, run_id=run_id, files=[stored])
     if file.landed_count and not _repeats(warehouse, file, spec, identity.file_hash):
         note = "the path holds another file now; bring the old one back to read it again"

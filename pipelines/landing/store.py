@@ -12,6 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from models.schemas import table
+from pipelines.durable import durable
 from pipelines.landing.batch import Landing
 from pipelines.landing.known import UNREADABLE, Known, PathState
 from pipelines.quoting import sql_text
@@ -212,4 +213,5 @@ def take_out_of_quarantine(
 
 def _register(commit: Commit, parts: dict[str, list[Path]]) -> None:
     for dotted, drafts in parts.items():
+        durable("landing: hand parts over")
         commit.add_files(dotted, [path.rename(commit.new_file(dotted, path.stem)) for path in drafts])

@@ -23,17 +23,19 @@ import polars as pl
 from models.errors import DataError
 from models.schemas import table as schema_of
 from models.schemas.base import Table
+from pipelines.durable import durable
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.data_files import DataFiles, staging
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
+from pipelines.warehouse.marker import keep_mark, refuse_a_copy
 from pipelines.warehouse.turns import turn
 
 PartitionValue = datetime | date | None
 _ATTEMPTS = 8
 _EMPTY = "empty"
-_OWN_FILE_ROWS = 50_000
+OWN_FILE_ROWS = 50_000
 """A partition of so many rows has a file of its own."""
 _JSON_ROWS = 200
 """A partition of no more rows is hashed as lines of JSON."""
@@ -201,7 +203,7 @@ class Commit:
         self, table: Table, value: PartitionValue, rows: pl.DataFrame, content: Callable[[], str]
     ) -> None:
         part = _Partition(table, value, rows.height, _EMPTY)
-        if rows.height >= _OWN_FILE_ROWS:
+        if rows.height >= OWN_FILE_ROWS:
             part.path = self._written(table, partition_key(value), rows)
             part.content_hash = hashlib.sha256(part.path.read_bytes()).hexdigest()
         elif rows.height:
@@ -210,6 +212,7 @@ class Commit:
 
     def _written(self, table: Table, name: str, rows: pl.DataFrame) -> Path:
         path = self.new_file(table.dotted, name.replace(":", ""))
+        durable("lake: write a file")
         rows.write_parquet(path, compression="zstd", compression_level=1, statistics=True)
         return path
 
@@ -265,16 +268,19 @@ class Commit:
             to_add.setdefault(dotted, []).append(path)
         self.changed = len(self._partitions) - unchanged_count
         for dotted, values in to_delete.items():
+            durable("lake: take rows out")
             self._delete(schema_of(dotted), values)
         for dotted, paths in to_add.items():
             schema, name = dotted.split(".")
             listed = ", ".join(sql_text(self._data_files.place(path)) for path in paths)
+            durable("lake: name files")
             # What a lake of another version has beyond the schema is NULL in new rows.
             self.con.execute(
                 f"CALL ducklake_add_data_files('nanodollar', '{name}', [{listed}], schema => '{schema}', "
                 "allow_missing => true)"
             )
         for action in self._actions:
+            durable("lake: change rows of ops")
             action()
         if records:
             self.con.register("written", schema_of("ops.partitions").frame(records))
@@ -353,17 +359,28 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
         commit = Commit(project=project, run_id=run_id, job=job, con=con)
         yield commit
         with turn(project):
+            lake.keep_claim()
+            refuse_a_copy(con, project)
             for attempt in range(_ATTEMPTS):
                 try:
+                    durable("lake: begin a commit")
                     con.execute("BEGIN")
                     commit._apply()  # noqa: SLF001
+                    durable("lake: commit")
                     con.execute("COMMIT")
                 except duckdb.Error as error:
                     _roll_back(con)
+                    if _LOST.search(str(error)):
+                        raise DataError(
+                            "The catalog's database went away during a commit, which is there whole or not at all; "
+                            "what was committed before stays. When the database is back, run again."
+                        ) from None
                     if attempt + 1 == _ATTEMPTS or not is_conflict(error):
                         raise
                     time.sleep(0.05 * 2**attempt)
                 else:
+                    durable("lake: mark the commit")
+                    keep_mark(con, project)
                     return
 
 
@@ -392,6 +409,14 @@ _CONFLICT = re.compile(
 )
 """Another commit came first: DuckLake says so in words, SQLite and PostgreSQL by the constraint of the catalog's table
 that two commits of one snapshot id break."""
+
+
+_LOST = re.compile(
+    r"server closed the connection|terminating connection|no connection to the server|could not connect to server|"
+    r"connection to server .* failed|connection has been closed",
+    re.IGNORECASE,
+)
+"""PostgreSQL was stopped, or is out of reach."""
 
 
 def is_conflict(error: duckdb.Error) -> bool:

@@ -3,14 +3,17 @@
 Only `pipelines/warehouse` opens it for writing. Sessions run in UTC.
 """
 
+import contextlib
 import hashlib
 import os
+import re
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -91,14 +94,17 @@ def _attach(
             _refuse_lost_catalog(project, "that [warehouse] catalog names is empty")
             con.execute(attach.replace("CREATE_IF_NOT_EXISTS false", "CREATE_IF_NOT_EXISTS true"))
     except duckdb.Error as error:
+        told = _of_another_ducklake(str(error), catalog)
         # Without its cause, whose words may hold the password.
         raise DataError(
-            mask(
+            told
+            or mask(
                 f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
                 f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
             )
         ) from None
     con.execute("USE nanodollar")
+    _refuse_newer(con, project)
     if snapshot is not None:
         _add_what_came_later(con)
 
@@ -132,6 +138,36 @@ def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(f"CREATE VIEW came_later.{table.dotted} AS SELECT {columns} {rows}")
     path = [f"{place}.{schema}" for place in ("came_later", "nanodollar") for schema in ("main", *schemas)]
     con.execute(f"SET search_path = '{','.join(path)}'")
+
+
+def _of_another_ducklake(text: str, catalog: str) -> str | None:
+    """Return the sentence of a catalog whose format DuckLake would have to migrate, which is never done unasked."""
+    if "version" not in text.lower() or "ducklake" not in text.lower():
+        return None
+    what = text.splitlines()[0].partition(". To ")[0]
+    return mask(
+        f"The warehouse's catalog {catalog} has another format than DuckLake of this version reads ({what}); it is not "
+        f"migrated by itself. Use the nanodollar that wrote it. Nothing was changed."
+    )
+
+
+def _refuse_newer(con: duckdb.DuckDBPyConnection, project: Project) -> None:
+    """Raise where a later version of nanodollar has written the lake: what it keeps there this one would not know."""
+    if is_current(con):
+        return
+    with contextlib.suppress(duckdb.CatalogException):  # 0.1.0 did not say who it was.
+        ((made_by,),) = con.execute("SELECT made_by()").fetchall()
+        own = version("nanodollar")
+        if _release(made_by) > _release(own):
+            raise DataError(
+                f"The warehouse {project.catalog} was written by nanodollar {made_by}, and this is {own}; use "
+                f"{made_by} or later. Nothing was changed."
+            )
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """Return the numbers of a version, which can be compared."""
+    return tuple(int(number) for number in re.findall(r"\d+", text.partition("+")[0]))
 
 
 def _refuse_lost_catalog(project: Project, what: str) -> None:
@@ -228,13 +264,25 @@ class Lake:
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a session that may commit, with every table, view and macro in place."""
         with self._lock:
-            if self._claim is None or not is_held(self._claim):
-                self._claim = claim(self._project)
-                weakref.finalize(self, self._claim.close)
+            self._hold_claim()
             if self._writer is None:
                 self._writer = self._open(read_only=False)
         with self._session(self._writer) as con:
             yield con
+
+    def keep_claim(self) -> None:
+        """Make the claim on the catalog anew where its database has forgotten it, as after a restart.
+
+        Raises:
+            DataError: another writer has claimed it meanwhile.
+        """
+        with self._lock:
+            self._hold_claim()
+
+    def _hold_claim(self) -> None:
+        if self._claim is None or not is_held(self._claim):
+            self._claim = claim(self._project)
+            weakref.finalize(self, self._claim.close)
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         con = memory_connection()
@@ -306,10 +354,11 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
             for name, is_required in have.items():
                 if is_required and not known.get(name, False):
                     con.execute(f"ALTER TABLE {table.dotted} ALTER COLUMN {name} DROP NOT NULL")
-    statements, version = _definitions()
+    statements, defined = _definitions()
     for statement in statements:
         con.execute(statement)
-    con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{version}'")
+    con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{defined}'")
+    con.execute(f"CREATE OR REPLACE MACRO made_by() AS {sql_text(version('nanodollar'))}")
     con.execute("COMMIT")
     _count_empty_tables(con)
 

@@ -23,21 +23,30 @@ from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.closed import closed_periods
-from pipelines.warehouse.commit import content_hash, parquet_hash, partition_key, partition_value
+from pipelines.warehouse.commit import (
+    OWN_FILE_ROWS,
+    content_hash,
+    parquet_hash,
+    partition_key,
+    partition_value,
+)
 from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.data_files import LakeFiles, dead_drafts
+from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.turns import turn
 
 _SETTLED = timedelta(seconds=5)
 """A file is written before its commit; one that is later by more was changed."""
+_OF_DUCKLAKE = "_ducklake_internal_"
 _PLACE = """CASE WHEN NOT f.path_is_relative THEN f.path
             ELSE concat(CASE WHEN s.path_is_relative THEN $data || s.path ELSE s.path END, t.path, f.path) END"""
 _TABLE = f"""
 JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-JOIN {METADATA}.ducklake_snapshot n ON n.snapshot_id = f.begin_snapshot
+ASOF LEFT JOIN {METADATA}.ducklake_snapshot n ON n.snapshot_id >= f.begin_snapshot
 """
+"""The table of a file, and the snapshot that it came with, or where that is expired the next one that is kept."""
 _FILES = f"""
 SELECT s.schema_name || '.' || t.table_name, f.data_file_id, n.snapshot_time::TIMESTAMPTZ, f.record_count,
        f.file_size_bytes, d.data_file_id IS NULL, {_PLACE}
@@ -81,16 +90,20 @@ class DamagedFile:
         return f"{self.place} of {self.table} {self.what}"
 
 
-def mend(warehouse: Warehouse) -> list[str]:
+def mend(warehouse: Warehouse, *, is_thorough: bool = False) -> list[str]:
     """Take damage out of the lake, so that the run builds it anew; return a sentence for what was found.
+
+    Args:
+        warehouse: the project's lake.
+        is_thorough: whether every file is read, not only those that were changed after their commit.
 
     Raises:
         DataError: what is damaged cannot be built anew; the lake stays as it is.
     """
     project = warehouse.project
-    _sweep(warehouse)
+    sweep(warehouse)
     with warehouse.reading() as con:
-        damaged = damaged_files(con, project)
+        damaged = damaged_files(con, project, is_thorough=is_thorough)
         _refuse_what_is_lost(con, project, damaged)
     told = [f"{file.sentence}: its rows are built anew." for file in damaged]
     if damaged:
@@ -98,8 +111,8 @@ def mend(warehouse: Warehouse) -> list[str]:
     with warehouse.reading() as con:
         differing = {
             dotted: keys
-            for dotted in _counted_otherwise(con)
-            if (keys := _differing_partitions(con, schema_of(dotted)))
+            for dotted in counted_otherwise(con)
+            if (keys := differing_partitions(con, schema_of(dotted)))
         }
         _refuse_closed(con, project, differing)
         lacking = _lacking_files(con)
@@ -110,23 +123,40 @@ def mend(warehouse: Warehouse) -> list[str]:
     return told + _land_again(warehouse, lacking)
 
 
-def _sweep(warehouse: Warehouse) -> None:
+def sweep(warehouse: Warehouse) -> None:
     """Remove what kills have left: drafts of dead processes, and files that no snapshot of the lake names."""
     project = warehouse.project
-    for draft in dead_drafts(project):
-        draft.unlink(missing_ok=True)
     # Files get their names, and their commit, within one turn: in ours, what is not named is nobody's.
     with turn(project), warehouse.reading() as con:
-        named = {row[0].rpartition("/")[2] for row in con.execute(_NAMED).fetchall()}
+        refuse_a_copy(con, project)
+        for draft in dead_drafts(project):
+            draft.unlink(missing_ok=True)
         files = LakeFiles(project)
-        for place in files.listed():
-            name = place.rpartition("/")[2]
-            if name not in named and not name.startswith(".") and "/.drafts/" not in place:
-                files.remove(place)
+        for place in unnamed_files(con, project):
+            files.remove(place)
 
 
-def damaged_files(con: duckdb.DuckDBPyConnection, project: Project) -> list[DamagedFile]:
-    """Return the files of a lake that are gone, have another size, or were changed after they were written."""
+def unnamed_files(con: duckdb.DuckDBPyConnection, project: Project) -> list[str]:
+    """Return the addresses of files under the data path that no snapshot of the lake names; drafts are not meant."""
+    named = {row[0].rpartition("/")[2] for row in con.execute(_NAMED).fetchall()}
+    found = []
+    for place in LakeFiles(project).listed():
+        name = place.rpartition("/")[2]
+        if name not in named and not name.startswith(".") and "/.drafts/" not in place:
+            found.append(place)
+    return found
+
+
+def damaged_files(
+    con: duckdb.DuckDBPyConnection, project: Project, *, is_thorough: bool = False
+) -> list[DamagedFile]:
+    """Return the files of a lake that are gone, have another size, or were changed after they were written.
+
+    Args:
+        con: a session on the lake.
+        project: whose lake.
+        is_thorough: whether every file is read, so that a change that kept the file's time is found too.
+    """
     known = con.execute(_FILES.replace("$data", sql_text(f"{project.data_path.rstrip('/')}/"))).fetchall()
     files = LakeFiles(project)
     there = files.looked_up(row[-1] for row in known)
@@ -140,7 +170,9 @@ def damaged_files(con: duckdb.DuckDBPyConnection, project: Project) -> list[Dama
             what = "is gone"
         elif stored.size_bytes != size:
             what = f"has {stored.size_bytes:,} bytes instead of {size:,}"
-        elif stored.modified_at > written_at + _SETTLED and not found_good.has(place, stored.modified_at):
+        elif is_thorough or (
+            stored.modified_at > written_at + _SETTLED and not found_good.has(place, stored.modified_at)
+        ):
             if dotted not in hashes:
                 hashes[dotted] = _content_hashes(con, dotted)
             content = files.content(place)
@@ -183,16 +215,21 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
     """Say what is wrong with what a file holds: it does not read, or its partitions are not those committed."""
     try:
         rows = pl.read_parquet(content)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         return f"does not read ({str(error).splitlines()[0]})"
     if rows.height != count:
         return f"has {rows.height:,} rows instead of {count:,}"
+    # DuckLake adds columns to what it merges.
+    is_merged = any(name.startswith(_OF_DUCKLAKE) for name in rows.columns)
+    rows = rows.select(pl.exclude(f"^{_OF_DUCKLAKE}.*$"))
     # A file of an earlier version was hashed with the columns of then; without one that went, its hash is nobody's.
     names = [name for name in table.column_names if name in rows.columns]
     if table.partition is None or not hashes or len(names) < rows.width:
         return None
     for (value,), part in rows.group_by(table.partition, maintain_order=True):
         known = hashes.get(partition_key(value))
+        if is_merged and part.height >= OWN_FILE_ROWS:
+            continue  # It was hashed as a file of its own.
         as_file = hashlib.sha256(content).hexdigest() if part.height == count else None
         if known is not None and known not in {*_hashes_of(part, table, names), as_file}:
             return f"holds other rows of {partition_key(value)} than were committed"
@@ -201,7 +238,8 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
 
 def _hashes_of(rows: pl.DataFrame, table: Table, names: list[str]) -> set[str]:
     """Return the hash of a partition by this version and by earlier ones."""
-    held = table.conform(rows.lazy(), fill=True).select(names).collect()
+    in_order = table.conform(rows.lazy(), fill=True).sort(table.key, nulls_last=True, maintain_order=True)
+    held = in_order.select(names).collect()
     return {content_hash(held), parquet_hash(held)}
 
 
@@ -249,7 +287,7 @@ def _take_out(warehouse: Warehouse, damaged: list[DamagedFile]) -> None:
             files.set_aside(file.place)
 
 
-def _counted_otherwise(con: duckdb.DuckDBPyConnection) -> list[str]:
+def counted_otherwise(con: duckdb.DuckDBPyConnection) -> list[str]:
     """Return the tables of which the catalog counts other rows than were committed."""
     known = [name for name, table in tables().items() if table.select is None and table.schema != "ops"]
     counts = " UNION ALL ".join(
@@ -263,7 +301,7 @@ def _counted_otherwise(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _differing_partitions(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
+def differing_partitions(con: duckdb.DuckDBPyConnection, table: Table) -> list[str]:
     """Return the keys of partitions that a scan finds with another number of rows than were committed."""
     if table.partition is None:
         key = "'all'"

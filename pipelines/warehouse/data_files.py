@@ -18,6 +18,7 @@ from pathlib import Path
 import pyarrow.fs
 
 from models.errors import DataError
+from pipelines.durable import durable
 from pipelines.object_store import SCHEME, first_line, object_store
 from pipelines.project import Project
 
@@ -44,6 +45,7 @@ class DataFiles:
             DataError: the store does not take it.
         """
         if path not in self._places:
+            durable("lake: place a file")
             self._places[path] = (
                 self._sent(path) if _is_remote(self._project) else str(path.rename(_placed(path)))
             )
@@ -127,6 +129,26 @@ class LakeFiles:
     def remove(self, address: str) -> None:
         with self._in_reach():
             self._files.delete_file(self._path(address))
+
+    def read_note(self, name: str) -> bytes | None:
+        """Return a small file right under the data path, None where there is none."""
+        with self._in_reach():
+            if self._files.get_file_info(self._path(self._root + name)).type != pyarrow.fs.FileType.File:
+                return None
+            return self.content(self._root + name)
+
+    def write_note(self, name: str, content: bytes) -> None:
+        """Replace a small file right under the data path, as a whole."""
+        place = self._path(self._root + name)
+        with self._in_reach():
+            if self._is_remote:
+                with self._files.open_output_stream(place) as stream:
+                    stream.write(content)
+                return
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(f"{place}.{os.getpid()}.draft")
+            draft.write_bytes(content)
+            draft.replace(place)
 
     def _stored(self, found: Iterable[pyarrow.fs.FileInfo]) -> dict[str, Stored]:
         scheme = SCHEME if self._is_remote else ""

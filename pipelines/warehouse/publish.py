@@ -15,6 +15,7 @@ from models.errors import DataError
 from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table
+from pipelines.durable import durable
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import partition_value
@@ -54,6 +55,7 @@ def publish(project: Project, lake: Lake | None = None) -> Published:
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
         replaced = _drafted(lake, draft, target if target.exists() else None)
+        durable("published: put in place")
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
         if is_full_disk(error, target.parent):
@@ -106,6 +108,7 @@ def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
     """Write a draft that begins with the file before; return how many partitions were replaced."""
     try:
         if before is not None:
+            durable("published: copy")
             shutil.copyfile(before, draft)
         with lake.reading() as con:
             return _write(con, draft)
@@ -148,6 +151,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     for statement in macros_sql():
         con.execute(statement)
     con.execute(f"CREATE OR REPLACE MACRO lake_snapshot() AS {sql_text(_snapshot(con, 'nanodollar.'))}")
+    durable("published: commit")
     con.execute("COMMIT")
     con.execute("USE memory")
     con.execute("DETACH published")

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import pytest
 
 from pipelines.project import Project, find_project
@@ -32,9 +33,8 @@ def company(company: Project, tmp_path_factory: pytest.TempPathFactory) -> Proje
     shutil.copytree(company.folder, folder)
     # The browser's backfills are to be the only runs.
     settings = folder / "nanodollar.toml"
-    settings.write_text(
-        settings.read_text(encoding="utf-8") + "[automation]\nenabled = false\n", encoding="utf-8"
-    )
+    more = '[automation]\nenabled = false\nowners = ["team:finops"]\n'
+    settings.write_text(settings.read_text(encoding="utf-8") + more, encoding="utf-8")
     return find_project(folder)
 
 
@@ -145,3 +145,41 @@ def test_a_person_backfills_days_in_the_browser(server: Server, company: Project
     (backfill,) = answer["data"]["partitionBackfillsOrError"]["results"]
     assert backfill == {"status": "COMPLETED_SUCCESS", "runs": [{"status": "SUCCESS"}]}
     assert query(company, computed) > before
+
+
+SHOWN = """
+{
+  assetNodes {
+    assetKey {path} description isPartitioned owners {... on TeamAssetOwner {team}}
+    internalFreshnessPolicy {__typename}
+    assetMaterializations(limit: 1) {metadataEntries {label}}
+  }
+  repositoriesOrError {
+    ... on RepositoryConnection {nodes {jobs {name description tags {key value}}}}
+  }
+}
+"""
+
+
+def test_an_operator_is_told_what_each_table_and_job_is(server: Server) -> None:
+    answer = httpx.post(f"{server.url}/graphql", json={"query": SHOWN}, timeout=300).json()
+    assert "errors" not in answer, answer
+    nodes = {"/".join(node["assetKey"]["path"]): node for node in answer["data"]["assetNodes"]}
+    for key, node in nodes.items():
+        assert node["description"], key
+        assert node["owners"] == [{"team": "finops"}], key
+        if node["isPartitioned"] and not key.startswith("reports/"):
+            assert node["internalFreshnessPolicy"], key
+    shown = {
+        key: {one["label"] for made in node["assetMaterializations"] for one in made["metadataEntries"]}
+        for key, node in nodes.items()
+    }
+    assert {"usd", "priced_ratio", "unpriced_attempts", "dagster/row_count"} <= shown["core/request_costs"]
+    assert {"usd", "idle_usd", "serving_ratio"} <= shown["core/pool_hours"]
+    assert {"usd", "unpriced_tokens"} <= shown["mart/cost_per_token_daily"]
+    assert {"path", "reports"} <= shown["reports/daily"]
+    (repository,) = answer["data"]["repositoriesOrError"]["nodes"]
+    jobs = {job["name"]: job for job in repository["jobs"] if not job["name"].startswith("__")}
+    assert jobs.keys() >= {"land", "facts", "marts", "publish", "deliver", "close", "maintenance"}
+    assert all(job["description"] for job in jobs.values())
+    assert {"key": "nanodollar/grain", "value": "hour"} in jobs["facts"]["tags"]

@@ -116,11 +116,14 @@ def test_what_was_computed_is_published_once_it_has_settled(project: Project) ->
 def test_automations_are_on_unless_a_setting_turns_them_off(project: Project) -> None:
     location = build_defs(project=project).get_repository_def()
     assert {one.name for one in location.schedule_defs} == {
-        "hourly_close", "daily_flash", "daily_delivery", "weekly_review", "month_close",
+        "hourly_close", "daily_flash", "daily_delivery", "weekly_review", "month_close", "maintenance_at_night",
     }  # fmt: skip
     assert {one.default_status.value for one in [*location.schedule_defs, *location.sensor_defs]} == {
         "RUNNING"
     }
+
+    # The UI shows what each does.
+    assert all(one.description for one in [*location.schedule_defs, *location.sensor_defs])
 
     settings = project.folder / "nanodollar.toml"
     settings.write_text(SETTINGS + "[automation]\nenabled = false\n", encoding="utf-8")

@@ -198,3 +198,23 @@ def test_the_command_lists_and_retries(tmp_path: Path) -> None:
     assert (
         nanodollar(tmp_path, "quarantine", "list", "--source", "replicas").out == "The quarantine is empty.\n"
     )
+
+
+def test_a_file_that_an_earlier_version_refused_whole_is_read_whole(tmp_path: Path) -> None:
+    warehouse = lake(tmp_path)
+    put(warehouse, "a.jsonl", lines(*(call(number) for number in range(1, 4)), "{half"))
+    land_all(warehouse)
+    # As a version left it that took the file for one record.
+    with warehouse.committing(run_id="earlier", job="raw") as commit:
+        for dotted in ("raw.requests", "ops.file_hours"):
+            commit.execute(f"DELETE FROM {dotted}")
+        commit.execute("UPDATE ops.quarantine SET line_number = 1, reason = 'invalid_json'")
+        commit.execute("UPDATE ops.landed_files SET read_count = 1, landed_count = 0, quarantined_count = 1")
+
+    first, second = list(retry(warehouse)), list(retry(warehouse))
+    count(warehouse)
+
+    assert first == [Retried("landing/calls/a.jsonl", 3, 1, "")]
+    assert second == [Retried("landing/calls/a.jsonl", 0, 1, "")]
+    assert files(warehouse) == [("a.jsonl", 4, 3, 0, 1)]
+    assert [(line, reason) for line, _, reason, _ in reasons(warehouse)] == [(4, "invalid_json")]

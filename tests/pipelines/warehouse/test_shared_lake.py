@@ -1,5 +1,6 @@
 """A lake that a team shares: its catalog in PostgreSQL, its Parquet in an S3-compatible store."""
 
+import contextlib
 import os
 import shutil
 import socket
@@ -14,9 +15,12 @@ import duckdb
 import psycopg
 import pytest
 
+from models.errors import DataError
 from pipelines.project import Project, find_project
 from pipelines.warehouse import damage
 from pipelines.warehouse.connect import Lake
+from pipelines.warehouse.resource import Warehouse
+from tests.content_hashes import content_hashes
 from tests.pipelines.servers import AWS, postgres_server, s3_server
 from tests.pipelines.small import (
     HOUSE_SHEET,
@@ -120,6 +124,85 @@ def test_a_lake_in_a_store_is_built_corrected_and_published_like_one_on_the_disk
     assert refused.code == 1
     assert "The lake's files under s3://lake/house cannot be had (" in refused.err
     assert "AWS_ENDPOINT_URL and the AWS keys in the environment, and run it again." in refused.err
+
+
+def test_a_shared_lake_outlives_a_restart_and_is_maintained_backed_up_and_read_by_analysts(
+    company: Project, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pgserver  # It warns unless the fixture has said where its files go.
+
+    server = pgserver.get_server(tmp_path / "postgres")
+
+    def restart() -> None:
+        pgserver.pg_ctl(
+            ["restart", "-m", "immediate", "-w"], pgdata=tmp_path / "postgres", user=server.system_user
+        )
+
+    built = nanodollar(company, "run")
+    assert "Computed" in built.out, built.err
+    figures = content_hashes(company.folder)
+    warehouse = Warehouse(company)
+    for is_before in (True, False):
+        with (
+            contextlib.nullcontext()
+            if is_before
+            else pytest.raises(DataError, match="there whole or not at all"),
+            warehouse.committing(run_id=f"{is_before}", job="x") as commit,
+        ):
+            if is_before:  # The claim is made again before the commit.
+                restart()
+            commit.execute("INSERT INTO ops.progress VALUES ('a task', ?, 1)", [f"{is_before}"])
+            if not is_before:
+                commit._actions.append(restart)
+    kept = "SELECT key FROM ops.progress WHERE task = 'a task'"
+    assert query(company, kept) == [("True",)]
+    warehouse.lake.close()
+
+    maintained = nanodollar(company, "maintain", "--keep-days", "0", "--now")
+    assert maintained.code == 0, maintained.err
+    backed_up = nanodollar(company, "backup", "s3://lake/backups")
+    assert backed_up.code == 0, backed_up.err
+    catalog = os.environ["NANODOLLAR_TEST_CATALOG"]
+    with psycopg.connect(catalog.removeprefix("postgres:"), autocommit=True) as con:
+        con.execute("CREATE DATABASE other")
+        con.execute("CREATE ROLE analyst LOGIN")
+        con.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO analyst")
+    monkeypatch.setenv("NANODOLLAR_OTHER_CATALOG", catalog.replace("/postgres?", "/other?"))
+    shared = ["--catalog-env", "NANODOLLAR_OTHER_CATALOG", "--data-path", "s3://lake/other"]
+    for name, options in (("alone", []), ("shared", shared)):
+        restored = nanodollar(None, "restore", "s3://lake/backups", str(tmp_path / name), *options)
+        assert restored.code == 0, restored.err
+        assert content_hashes(tmp_path / name) == figures
+    assert (
+        "holds a lake already"
+        in nanodollar(
+            None,
+            "restore",
+            "s3://lake/backups",
+            str(tmp_path / "again"),
+            *shared[:2],
+            "--data-path",
+            "s3://lake/more",
+        ).err
+    )
+    largest = max(bucket.objects.filter(Prefix="backups/objects/"), key=lambda kept: kept.size)
+    largest.put(Body=b"damaged")
+    damaged = nanodollar(None, "restore", "s3://lake/backups", str(tmp_path / "again"))
+    assert f"s3://{largest.bucket_name}/{largest.key}, which holds " in damaged.err
+    assert "is damaged; nothing was restored" in damaged.err
+
+    # A role that may only select reads all and writes nothing, whatever command it tries.
+    monkeypatch.setenv("NANODOLLAR_TEST_CATALOG", catalog.replace("postgres:@", "analyst:@"))
+    assert (
+        nanodollar(company, "sql", "SELECT count(*) FROM core.requests", "--format", "csv").out.split()[1]
+        == "5"
+    )
+    write_lines(company.folder / "landing/gateway/late.jsonl", [gateway_row("late", "2026-11-02 09:20:00")])
+    for words in (["run"], ["maintain"]):
+        refused = nanodollar(company, *words)
+        assert refused.code == 1, refused.out
+        assert "permission denied" in refused.err, refused.err
+    assert content_hashes(company.folder) == figures
 
 
 def test_a_second_folder_on_a_catalog_in_a_file_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

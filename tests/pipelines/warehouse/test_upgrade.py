@@ -1,10 +1,19 @@
-"""A lake of an earlier version opens and runs: with other columns, in another order, with a closed month in it."""
+"""A lake of an earlier version opens and runs: with other columns, in another order, with a closed month in it.
 
+`earlier/<version>.tar.xz` is the small company with a closed month as that version wrote it: `write_company` and
+`nanodollar run` of its commit, then `CLOSE_NOVEMBER`; logs, catalog and Parquet files only.
+"""
+
+import sqlite3
+import tarfile
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
+
+import pytest
 
 from models.schemas import tables
-from pipelines.project import Project
+from pipelines.project import Project, find_project
 from pipelines.reports.period import period_report
 from pipelines.warehouse.connect import Lake, connect_read_only
 from tests.pipelines.small import CLOSE_NOVEMBER, HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
@@ -69,3 +78,57 @@ def test_a_lake_of_an_earlier_version_with_a_closed_month_runs_and_corrects(comp
         assert done.code == 0, done.err
     past = nanodollar(company_copy, "run", "--as-known-at", "2026-11-28T00:00")
     assert "Nothing had landed" in past.err or past.code == 0, past.err
+
+
+EARLIER = sorted((Path(__file__).parent / "earlier").glob("*.tar.xz"))
+FIGURES = (
+    "SELECT sum(usage_usd) FROM mart.cost_per_token_daily",
+    "SELECT sum(effective_usd), count(*) FROM core.request_costs",
+    "SELECT sum(billed_usd), sum(idle_usd) FROM core.pool_hours",
+    "SELECT period, snapshot_id FROM ops.closed_periods",
+)
+
+
+@pytest.mark.parametrize("archive", EARLIER, ids=lambda file: file.name.removesuffix(".tar.xz"))
+def test_a_warehouse_of_each_released_version_gives_the_same_figures(archive: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as held:
+        held.extractall(tmp_path, filter="data")
+    project = find_project(tmp_path)
+    before = [query(project, figure) for figure in FIGURES]
+    assert before[0] == [(Decimal("3.32548"),)]
+
+    outcome = nanodollar(project, "run")
+
+    assert "Computed" in outcome.out, outcome.err
+    assert "mended" not in outcome.out
+    assert [query(project, figure) for figure in FIGURES] == before
+    assert query(project, "SELECT made_by()") != []
+    for command in ("maintain", "publish"):
+        done = nanodollar(project, command)
+        assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    "command", [("run",), ("sql", "SELECT 1"), ("maintain",)], ids=lambda words: words[0]
+)
+def test_a_warehouse_of_a_later_version_or_another_format_is_refused(
+    company_copy: Project, command: tuple[str, ...]
+) -> None:
+    with Lake(company_copy).writing() as con:
+        con.execute("CREATE OR REPLACE MACRO schema_version() AS 'later'")
+        con.execute("CREATE OR REPLACE MACRO made_by() AS '99.2.0'")
+    refused = nanodollar(company_copy, *command)
+    assert refused.code == 1
+    assert "was written by nanodollar 99.2.0, and this is " in refused.err
+    assert "use 99.2.0 or later. Nothing was changed." in refused.err
+
+    with sqlite3.connect(company_copy.folder / "warehouse/catalog.sqlite") as catalog:
+        catalog.execute("UPDATE ducklake_metadata SET value = '0.2' WHERE key = 'version'")
+    refused = nanodollar(company_copy, *command)
+    assert refused.code == 1
+    assert "has another format than DuckLake of this version reads" in refused.err
+    assert "AUTOMATIC" not in refused.err
+    assert catalog.execute("SELECT value FROM ducklake_metadata WHERE key = 'version'").fetchall() == [
+        ("0.2",)
+    ]
+    catalog.close()

@@ -1,0 +1,120 @@
+"""Writers and readers of one lake in processes of their own, and a checker that each read equals a committed state."""
+
+import json
+import multiprocessing
+import random
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from models.schemas import table
+from pipelines.project import find_project
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.maintenance import maintain
+from pipelines.warehouse.resource import Warehouse
+
+_START = datetime(2026, 11, 2, tzinfo=UTC)
+_HOURS = 4
+_STATE = """
+SELECT started_hour, min(output_text_tokens), max(output_text_tokens), count(*) FROM core.requests GROUP BY ALL
+ORDER BY ALL
+"""
+_COMMITTED = (
+    "SELECT coalesce(sum(row_count), 0)::BIGINT FROM ops.partitions WHERE table_name = 'core.requests'"
+)
+
+
+def write(folder: Path, name: str, seconds: float) -> None:
+    """Replace hours by rows that all hold the number of their commit; note what each snapshot holds."""
+    warehouse = Warehouse(find_project(folder))
+    draw, number = random.Random(name), 0
+    with (folder / f"{name}.log").open("w") as log:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            number += 1
+            at = _START + timedelta(hours=draw.randrange(_HOURS))
+            value, count = number * 10 + int(name), 1 + draw.randrange(30)
+            row = {
+                "source": "calls", "source_kind": "requests", "started_at": at, "started_hour": at,
+                "ingested_at": at, "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False,
+                "file_hash": "0", "line_number": 1, "record_number": 0, "output_text_tokens": value,
+            }  # fmt: skip
+            rows = table("core.requests").frame([row | {"request_id": f"{n}"} for n in range(count)])
+            made: list[int] = []
+            with warehouse.committing(run_id=f"{name}-{number}", job="facts") as commit:
+                commit.replace("core.requests", rows, partitions=[at])
+                # Its number is known within the commit alone; one that is tried again has another.
+                commit._actions.append(partial(_note, commit, made))  # noqa: SLF001
+            log.write(json.dumps([made[-1], at.isoformat(), value, count]) + "\n")
+            log.flush()
+            if draw.random() < 0.02:
+                maintain(warehouse, keep=timedelta(seconds=20), now=datetime.now(UTC))
+
+
+def _note(commit: Commit, made: list[int]) -> None:
+    made += commit.con.execute("SELECT getvariable('commit_snapshot')").fetchall()[0]
+
+
+def read(folder: Path, name: str, seconds: float) -> None:
+    """Ask for the state of the lake in one transaction, again and again."""
+    warehouse = Warehouse(find_project(folder))
+    with (folder / f"{name}.read").open("w") as log:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            with warehouse.reading() as con:
+                con.execute("BEGIN")
+                ((snapshot,),) = con.execute("FROM nanodollar.current_snapshot()").fetchall()
+                hours = con.execute(_STATE).fetchall()
+                ((committed,),) = con.execute(_COMMITTED).fetchall()
+                con.execute("COMMIT")
+            seen = [[at.astimezone(UTC).isoformat(), *held] for at, *held in hours]
+            log.write(json.dumps([snapshot, seen, committed]) + "\n")
+
+
+def wrong_reads(folder: Path) -> Iterator[str]:
+    """Yield each read that equals no committed state, and each commit that was lost."""
+    written = sorted(
+        json.loads(line)
+        for log in folder.glob("*.log")
+        for line in log.read_text(encoding="utf-8").splitlines()
+    )
+    reads = [
+        json.loads(line)
+        for log in folder.glob("*.read")
+        for line in log.read_text(encoding="utf-8").splitlines()
+    ]
+    newest = max((one[0] for one in reads), default=0)
+    states: dict[int, dict[str, list[int]]] = {}
+    state: dict[str, list[int]] = {}
+    for snapshot, at, value, count in written:
+        state = state | {at: [value, count]}
+        states[snapshot] = state
+    known = sorted(states)
+    for snapshot, hours, committed in reads:
+        last = max((one for one in known if one <= snapshot), default=None)
+        wanted = states[last] if last is not None else {}
+        seen = {at: [least, rows] for at, least, most, rows in hours if least == most}
+        if seen != wanted or len(seen) != len(hours):
+            yield f"snapshot {snapshot} of {newest}: read {hours}, committed {wanted}"
+        elif committed != sum(rows for _, rows in seen.values()):
+            yield f"snapshot {snapshot}: ops.partitions tells {committed} rows, read {hours}"
+    print(f"readers: {len(reads):,} reads of {len(written):,} commits", flush=True)
+
+
+def readers(folder: Path, seconds: float) -> Iterator[str]:
+    """Let three writers and two readers work on a lake for a while, and yield what was wrong."""
+    spawn = multiprocessing.get_context("spawn")
+    workers = [
+        spawn.Process(target=work, args=(folder, f"{name}", seconds))
+        for work, names in ((write, range(3)), (read, range(3, 5)))
+        for name in names
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode:
+            yield f"a process ended with {worker.exitcode}"
+    yield from wrong_reads(folder)

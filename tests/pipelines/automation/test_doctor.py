@@ -1,0 +1,113 @@
+"""The doctor says of each part whether it is well, and repairs what can be."""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow.parquet
+
+from pipelines.automation.metrics import Sample, metrics_server
+from pipelines.project import Project
+from pipelines.warehouse.resource import Warehouse
+from tests.pipelines.small import nanodollar
+
+
+def findings(project: Project, *options: str) -> dict[str, dict[str, Any]]:
+    """Return the worst finding of each part."""
+    worst = {"ok": 0, "warn": 1, "fail": 2}
+    told = json.loads(nanodollar(project, "doctor", "--format", "json", *options).out)
+    return {one["part"]: one for one in sorted(told, key=lambda one: worst[one["state"]])}
+
+
+def flip_keeping_the_time(file: Path) -> None:
+    """Flip a bit of a file's data, as a disk may, and leave its size and time as they are."""
+    kept = file.stat()
+    content = bytearray(file.read_bytes())
+    group = pyarrow.parquet.read_metadata(file).row_group(0)
+    column = next(
+        at for i in range(group.num_columns) if (at := group.column(i)).path_in_schema == "effective_usd"
+    )
+    content[column.data_page_offset + column.total_compressed_size - 12] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) -> None:
+    project = company_copy
+    well = findings(project, "--thorough")
+    for part in (
+        "versions",
+        "extensions",
+        "catalog",
+        "files",
+        "partitions",
+        "orphans",
+        "size",
+        "closed months",
+    ):
+        assert well[part]["state"] == "ok", well[part]
+    assert well["checks"]["state"] == "fail"  # of the company's figures: a model has no price
+    assert well["source gateway"]["state"] == "warn"
+    assert "its newest record is of 2026-11-02 10:10 UTC" in well["source gateway"]["what"]
+    assert all(one["remedy"] for one in well.values() if one["state"] != "ok")
+
+    data = project.folder / "warehouse/data"
+    flip_keeping_the_time(max((data / "core/request_costs").glob("*.parquet")))
+    (data / "core/requests/of_a_kill.parquet").write_bytes(b"half")
+    project.reports.chmod(0o755)
+    ill = findings(project)
+    assert (ill["orphans"]["state"], ill["privacy"]["state"]) == ("warn", "warn")
+    assert findings(project, "--thorough")["files"]["state"] == "fail"
+
+    repaired = nanodollar(project, "doctor", "--repair", "--thorough")
+    assert "of core.request_costs " in repaired.err
+    assert not (data / "core/requests/of_a_kill.parquet").exists()
+    after = findings(project)
+    for part in ("files", "partitions", "orphans", "privacy"):
+        assert after[part]["state"] == "ok", after[part]
+
+    catalog = project.folder / "warehouse/catalog.sqlite"
+    catalog.write_bytes(b"no database" * 1000)
+    lost = nanodollar(project, "doctor")
+    assert lost.code == 1
+    line = next(line for line in lost.out.splitlines() if line.split()[1] == "catalog")
+    assert line.startswith("fail  catalog")
+    assert "`nanodollar restore`" in line
+
+
+def test_metrics_are_what_a_monitor_reads(company: Project, tmp_path: Path) -> None:
+    told = nanodollar(company, "metrics")
+    assert told.code == 0, told.err
+    lines = told.out.splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert values['nanodollar_source_records{source="gateway"}'] == "3"
+    assert values['nanodollar_source_quarantined_records{source="gateway"}'] == "1"
+    assert values['nanodollar_table_rows{table="core.requests"}'] == "5"
+    assert values['nanodollar_failing_checks{severity="error"}'] == "1"
+    assert float(values['nanodollar_source_lag_seconds{source="gateway"}']) > 0
+    assert float(values['nanodollar_job_seconds{job="facts"}']) > 0
+    assert values['nanodollar_job_failed{job="facts"}'] == "0"
+    # Each metric is explained once, before its values, which stand together.
+    helps = [line.split()[2] for line in lines if line.startswith("# HELP")]
+    assert len(helps) == len(set(helps)) >= 12
+
+    with metrics_server(Warehouse(company), 0) as server:
+        port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        answered = httpx.get(f"http://127.0.0.1:{port}/metrics")
+        assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 404
+        server.shutdown()
+    assert answered.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'nanodollar_table_rows{table="core.requests"} 5' in answered.text
+
+    file = tmp_path / "nanodollar.prom"
+    assert nanodollar(company, "metrics", "--output", str(file)).code == 0
+    assert "nanodollar_recent_usd" in file.read_text(encoding="utf-8")
+
+
+def test_a_label_may_hold_any_text() -> None:
+    line = Sample("a", "A.", 1, (("source", 'it"s\\\nx'),)).line
+    assert line == 'a{source="it\\"s\\\\\\nx"} 1'
