@@ -42,6 +42,12 @@ _APART = frozenset(
 """Names under which Anthropic and Bedrock count the cache beside the input."""
 _TOGETHER = frozenset({"prompt_tokens", "promptTokens", "prompt_tokens_details", "input_tokens_details"})
 """Names that stand in an object in which the input includes the cache."""
+_PERPLEXITY = {
+    "citation_tokens": "citations",
+    "num_search_queries": "search_queries",
+    "search_context_size": "context_size",
+}
+"""What Perplexity alone counts, and beside its prompt and completion."""
 _REASONING_APART = ["gemini", "google", "vertex", "x-ai", "xai", "grok"]
 
 
@@ -63,7 +69,11 @@ def call_log_importer(log: CallLog) -> Importer:
 
 def _canonical(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     held = {name: dtype for name, dtype in frame.collect_schema().items() if name != "usage_entries"}
-    schema = {**held, **dict.fromkeys((*COUNTS, UNREAD), pl.String()), "is_apart": pl.Boolean()}
+    schema = {
+        **held,
+        **dict.fromkeys((*COUNTS, *_PERPLEXITY.values(), UNREAD), pl.String()),
+        "is_apart": pl.Boolean(),
+    }
     frame = frame.map_batches(
         lambda rows: _counted(rows, log),
         predicate_pushdown=False,
@@ -81,7 +91,7 @@ def _canonical(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
         cache_apart=pl.col("is_apart"),
         provider=pl.col("provider").str.to_lowercase(),
     )
-    frame = with_numbers(log.amend(frame), COUNTS)
+    frame = _with_citations(with_numbers(log.amend(frame), (*COUNTS, "citations", "search_queries")))
     frame = with_parents(frame.with_columns(is_usable=~pl.col("is_ignored")))
     who = pl.concat_str("provider", pl.coalesce("served_model", "requested_model"), ignore_nulls=True)
     reasoning_apart = who.str.to_lowercase().str.contains_any(_REASONING_APART).fill_null(value=False)
@@ -90,6 +100,19 @@ def _canonical(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     return _completed(_with_maps(frame, log), log)
+
+
+def _with_citations(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Count what Perplexity counts beside its prompt and completion, and leaves out of its total."""
+    told = pl.any_horizontal(pl.col(name).is_not_null() for name in _PERPLEXITY.values())
+    is_perplexity = told | pl.col("provider").str.contains("perplexity").fill_null(value=False)
+    return frame.with_columns(
+        prompt=pl.col("prompt") + pl.col("citations").fill_null(0),
+        other_input=pl.col("citations"),
+        total=pl.when(~is_perplexity).then("total"),
+        is_perplexity=is_perplexity,
+        is_reasoning_beside=is_perplexity,
+    )
 
 
 def _counted(rows: pl.DataFrame, log: CallLog) -> pl.DataFrame:
@@ -107,7 +130,7 @@ def _counted(rows: pl.DataFrame, log: CallLog) -> pl.DataFrame:
             apart.append(name)
         if rest.split(".")[0] in _TOGETHER:
             together.append(name)
-    columns = picked(entries, places, COUNTS, COUNTS, rows.height)
+    columns = picked(entries, places, (*COUNTS, *_PERPLEXITY.values()), COUNTS, rows.height)
     is_apart = pl.Series("is_apart", [False]).new_from_index(0, rows.height)
     is_apart = is_apart.scatter(entries.filter(pl.col("k").is_in(apart))["row"], True)
     is_apart = is_apart.scatter(entries.filter(pl.col("k").is_in(together))["row"], False)
@@ -125,6 +148,8 @@ def _place(name: str, log: CallLog) -> tuple[str, Place | None]:
     rest = name.removeprefix(f"{usage.label}.")
     if is_no_usage(rest):
         return rest, None
+    if (own := _PERPLEXITY.get(rest.split(".")[-1])) is not None:
+        return rest, (own, 10 * rank)
     count = counted_by(f"{usage.side} {rest}")
     return rest, None if count == KNOWN else (UNREAD, 0) if count is None else (count, 10 * rank)
 
@@ -139,7 +164,14 @@ def _with_maps(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     frame = with_map(with_tag_columns(frame), "tags", tags | own, pl.String, more="tag_entries")
     counted = pl.max_horizontal("web_search", "items_web_search")
     meters = {name: pl.col(f"items_{name}") for name in ITEMS}
-    meters["web_search"] = searches(counted, model=pl.col("served_model"), has_usage=pl.col("has_usage"))
+    by_name = searches(counted, model=pl.col("served_model"), has_usage=pl.col("has_usage"))
+    is_deep = pl.col("is_perplexity") & pl.col("served_model").str.contains("deep-research", literal=True)
+    is_deep = is_deep.fill_null(value=False)
+    meters["web_search"] = pl.when(is_deep).then("search_queries").otherwise(by_name)
+    meters["num_search_queries"] = pl.when(~is_deep).then("search_queries")
+    size = pl.when(~is_deep).then(pl.col("context_size").str.to_lowercase())
+    for wide in ("medium", "high"):
+        meters[f"search_context_{wide}"] = pl.when(size == wide).then(1)
     return with_map(frame, "other_meters", meters, METER)
 
 

@@ -459,3 +459,21 @@ def test_tools_that_an_answer_tells_are_fees_of_the_call() -> None:
     }  # fmt: skip
     assert tokens_of(row) == {"input_uncached": 1000, "output_text": 108, "reasoning": 192}
     assert read_one("portkey_log", _row("portkey_log"))["other_meters"] is None
+
+
+def test_what_perplexity_counts_beside_its_totals_is_read_by_a_gateway_too() -> None:
+    usage = {
+        "prompt_tokens": 8, "completion_tokens": 442, "total_tokens": 450, "citation_tokens": 12,
+        "num_search_queries": 3, "reasoning_tokens": 57, "search_context_size": "high",
+    }  # fmt: skip
+    changes = {"provider": "perplexity-ai", "tokens_in": 8, "tokens_out": 442, "response": {"usage": usage}}
+
+    wide = read_one("cloudflare_ai_gateway", _row("cloudflare_ai_gateway", model="sonar", **changes))
+    deep = read_one(
+        "cloudflare_ai_gateway", _row("cloudflare_ai_gateway", model="sonar-deep-research", **changes)
+    )
+
+    tokens = {"input_uncached": 8, "other_input": 12, "output_text": 442, "reasoning": 57}
+    assert [tokens_of(row) for row in (wide, deep)] == [tokens, tokens]
+    assert [{name: int(count) for name, count in row["other_meters"].items()} for row in (wide, deep)] == [
+        {"num_search_queries": 3, "search_context_high": 1}, {"web_search": 3}]  # fmt: skip
