@@ -333,7 +333,8 @@ def is_current(con: duckdb.DuckDBPyConnection) -> bool:
 def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
     """Create what is missing, add columns that a newer version brought, and define views and macros anew.
 
-    A column that is no longer required may be NULL from now on; nothing is dropped.
+    A column that is no longer required may be NULL from now on; nothing is dropped. A mart that has new columns is out
+    of date.
     """
     found: dict[str, dict[str, bool]] = {}
     for schema, name, column, is_required in con.execute(
@@ -341,6 +342,7 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
         "WHERE table_catalog = current_database()"
     ).fetchall():
         found.setdefault(f"{schema}.{name}", {})[column] = is_required
+    widened: set[str] = set()
     con.execute("BEGIN")
     for schema in SCHEMAS:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -350,6 +352,7 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
             for column in table.columns:
                 if column.name not in have:
                     con.execute(f"ALTER TABLE {table.dotted} ADD COLUMN {table.column_ddl(column)}")
+                    widened |= {table.dotted} if table.schema == "mart" else set()
             known = {column.name: column.required for column in table.columns}
             for name, is_required in have.items():
                 if is_required and not known.get(name, False):
@@ -359,6 +362,11 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
         con.execute(statement)
     con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{defined}'")
     con.execute(f"CREATE OR REPLACE MACRO made_by() AS {sql_text(version('nanodollar'))}")
+    if widened:
+        con.execute(
+            "UPDATE ops.partitions SET read_snapshot = -1 WHERE list_contains(?, table_name)",
+            [sorted(widened)],
+        )
     con.execute("COMMIT")
     _count_empty_tables(con)
 

@@ -73,6 +73,8 @@ def test_a_lake_of_an_earlier_version_with_a_closed_month_runs_and_corrects(comp
     # The late call costs what its like do; the model that had no price has one now.
     assert ("late", Decimal("0.00024")) in booked
     assert ("r2", Decimal("0.0049")) in booked
+    # Marts that a version widens are made anew, also of closed days.
+    assert query(company_copy, "SELECT count(family) > 0 FROM mart.cost_per_token_daily") == [(True,)]
     for command in (("sql", "SELECT count(*) FROM core.requests"), ("publish",), ("explain", "r2")):
         done = nanodollar(company_copy, *command)
         assert done.code == 0, done.err
