@@ -102,7 +102,7 @@ def test_a_clouds_calls_are_priced_and_what_it_counts_is_held_against_the_logs(c
     assert calls == [
         ("apim_llm_log", "azure.ai.openai", "gpt-4o-2024-08-06", *cost),
         ("azure_openai_diag", "azure.ai.openai", "gpt-4o-2024-11-20", *cost),
-        ("sagemaker_data_capture", "aws.sagemaker", None, "unpriced", None),
+        ("sagemaker_data_capture", "aws.sagemaker", "gpt-4o-2024-11-20", "unpriced", None),
     ]
     hour, day = 3600, 86400
     assert counts == [
