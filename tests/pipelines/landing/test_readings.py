@@ -22,14 +22,7 @@ from tests.pipelines.small import gateway_row
 
 FAST = [kind for kind, importer in importers().items() if importer.fast is not None]
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 4}}
-BODY = {"usage": {"input_tokens": 6, "cache_read_input_tokens": 4, "output_tokens": 5}, "model": "m"}
-INVOKED = {
-    "schemaType": "ModelInvocationLog", "timestamp": "2026-11-02T09:00:00Z", "requestId": "r-1", "modelId": "m",
-    "operation": "Converse", "region": "us-east-1", "input": {"inputTokenCount": 6, "cacheReadInputTokenCount": 4},
-    "output": {"outputTokenCount": 5, "outputBodyJson": BODY},
-}  # fmt: skip
 WHOLE: dict[str, list[dict[str, Any]]] = {
-    "bedrock_invocation_log": [INVOKED, INVOKED | {"output": {"outputBodyJson": [BODY]}}],
     "litellm_spend_logs": [
         gateway_row("chatcmpl-000001", "2026-11-02 09:00:00"),
         gateway_row("chatcmpl-000002", "2026-11-02 09:00:00") | {"metadata": {"usage_object": USAGE}},
