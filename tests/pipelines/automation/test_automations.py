@@ -116,7 +116,8 @@ def test_what_was_computed_is_published_once_it_has_settled(project: Project) ->
 def test_automations_are_on_unless_a_setting_turns_them_off(project: Project) -> None:
     location = build_defs(project=project).get_repository_def()
     assert {one.name for one in location.schedule_defs} == {
-        "hourly_close", "daily_flash", "daily_delivery", "weekly_review", "month_close", "maintenance_at_night",
+        "hourly_close", "daily_flash", "daily_data_docs", "daily_delivery", "weekly_review", "month_close",
+        "maintenance_at_night",
     }  # fmt: skip
     assert {one.default_status.value for one in [*location.schedule_defs, *location.sensor_defs]} == {
         "RUNNING"
