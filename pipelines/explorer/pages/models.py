@@ -47,6 +47,7 @@ def _total(asked: Asked) -> Figure:
         "All together",
         f"SELECT\n{_SUMS}\nFROM {_TABLE}\nWHERE {asked.state.where(_TABLE)}",
         [_COLUMNS[place] for place in (0, 1, 4, 5, 8, 10)],
+        notes=asked.state.unheard(_TABLE),
         form="tiles",
     )
 
@@ -62,7 +63,8 @@ def _parts(asked: Asked) -> Figure:
         [Column("name", DIMENSIONS[state.by]), *_COLUMNS],
         links={"name": lambda row: state.url(by=state.next_of(PAGE.offered), **{state.by: row["name"]})},
         notes=[
-            "Tokens that a provider reads from a cache are in the tokens, so a rate falls as more of them are cached."
+            *state.unheard(_TABLE),
+            "Tokens that a provider reads from a cache are in the tokens, so a rate falls as more of them are cached.",
         ],
     )
 
@@ -77,6 +79,7 @@ def _over_time(asked: Asked) -> Figure:
         f"SELECT {on} AS from_on, coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\n"
         f"WHERE {state.where(_TABLE)}\nGROUP BY 1, 2\nORDER BY 1, tokens DESC, name",
         [Column("from_on", "From"), Column("name", DIMENSIONS[state.by]), *_COLUMNS],
+        notes=state.unheard(_TABLE),
         chart=lambda rows: bars_over_time(
             rows,
             value="tokens",

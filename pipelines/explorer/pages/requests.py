@@ -1,5 +1,7 @@
 """Requests: the dearest of a few days, where a figure has been followed down to them."""
 
+from dataclasses import replace
+
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports.view import Column
@@ -14,7 +16,8 @@ def build(asked: Asked) -> Content:
     by_component = {"tokens": "cost_basis = 'token'", "gpu_serving": "cost_basis = 'gpu'"}
     component = dict(state.filters).get("component")
     where = state.where(_TABLE)
-    notes = []
+    others = tuple(pair for pair in state.filters if pair[0] != "component")
+    notes = replace(state, filters=others).unheard(_TABLE)
     if component in by_component:
         where += f" AND {by_component[component]}"
     elif component is not None:

@@ -146,6 +146,7 @@ def _parts(asked: Asked, lines: str) -> Figure:
             *_TOKENS,
         ],
         links={"name": lambda row: _further(state, str(row["name"]))},
+        notes=state.unheard(_TABLE),
     )
 
 
@@ -192,6 +193,7 @@ def _over_time(asked: Asked) -> Figure:
             Column("closed", "Closed month"),
         ],
         links={"name": lambda row: link(str(row["name"]), row["from_on"])},
+        notes=state.unheard(_TABLE),
         chart=lambda rows: bars_over_time(
             rows, grain=state.grain, label=f"Spend over time by {DIMENSIONS[state.by].lower()}", link=link
         ),
@@ -200,8 +202,8 @@ def _over_time(asked: Asked) -> Figure:
 
 
 def _notes(asked: Asked) -> list[str]:
-    notes = []
     state = asked.state
+    notes = state.unheard(_TABLE)
     if not _has_corrections(state):
         booked = _within("booked_on", [(state.first, state.last)])
         corrected = asked.opened.answer(

@@ -74,27 +74,26 @@ def test_queries_are_answered(inside: duckdb.DuckDBPyConnection) -> None:
             inside.execute(statement).fetchall()
 
 
-@pytest.mark.parametrize(
-    ("query", "words"),
-    [
-        (
-            "SELECT count(*) FROM range(1000000000000) a, range(1000) b WHERE a.range % 7 = b.range",
-            "took more than 1 s",
-        ),
-        ("SELECT repeat('x', 3000000000)", "memory"),
-        ("DELETE FROM mart.savings", "read-only and DELETE is not a query"),
-        ("SELECT 1; SELECT 2", "There is 2 statements; write one"),
-        ("FROM mart.nothing", "Table with name nothing does not exist"),
-        ("  ", "no SQL"),
-    ],
-)
-def test_a_query_that_may_not_be_or_needs_too_much_is_one_sentence(
-    company: Project, query: str, words: str
-) -> None:
-    with pytest.raises(DataError) as error:
-        Cage(seconds=1 if "took" in words else 60).ask(company.published, query)
+REFUSED = {
+    "SELECT repeat('x', 3000000000)": "memory",
+    "DELETE FROM mart.savings": "read-only and DELETE is not a query",
+    "SELECT 1; SELECT 2": "There is 2 statements; write one",
+    "FROM mart.nothing": "Table with name nothing does not exist",
+    "  ": "no SQL",
+}
 
-    assert words in str(error.value)
+
+def test_a_query_that_may_not_be_or_needs_too_much_is_one_sentence(company: Project) -> None:
+    cage = Cage(seconds=60)
+    for query, words in REFUSED.items():
+        with pytest.raises(DataError, match=words):
+            cage.ask(company.published, query)
+
+
+def test_a_query_that_takes_long_is_ended(company: Project) -> None:
+    query = "SELECT count(*) FROM range(1000000000000) a, range(1000) b WHERE a.range % 7 = b.range"
+    with pytest.raises(DataError, match="took more than 1 second"):
+        Cage(seconds=1).ask(company.published, query)
 
 
 def test_an_answer_is_cut_where_it_is_long(company: Project) -> None:
