@@ -26,6 +26,8 @@ from pipelines.warehouse.resource import Warehouse, days_between
 
 DAILY_REPORT = dg.AssetKey(["reports", "daily"])
 DAILY_TASK = "reports.daily"
+RECENT_PAGES = 62
+"""Days before the newest one whose page a run writes without being asked: a month and the one before it."""
 _PLOTTED = timedelta(days=PLOTTED_DAYS - 1)
 DAILY_READS = (
     Read("mart.cost_per_token_daily", before=_PLOTTED),

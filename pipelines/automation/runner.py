@@ -15,7 +15,7 @@ from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, day_spans, floor_hour, spans
 from pipelines.assets.computed import day_keys, key_of
 from pipelines.assets.made import TOLD_AT_ONCE
-from pipelines.assets.reports import DAILY_READS, DAILY_REPORT, DAILY_TASK, days_written
+from pipelines.assets.reports import DAILY_READS, DAILY_REPORT, DAILY_TASK, RECENT_PAGES, days_written
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.event_log import BATCH_SIZE, BatchingSqliteEventLogStorage
 from pipelines.automation.late_lives import outdate_lives
@@ -235,6 +235,7 @@ def _write_reports(
             report=DAILY_TASK,
             reads=DAILY_READS,
             there=days_written(warehouse.project),
+            recent_days=RECENT_PAGES,
             now=now,
         )
     for span in day_spans(sorted({*days, *asked})):

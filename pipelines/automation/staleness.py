@@ -249,7 +249,11 @@ written AS (
   SELECT key::DATE AS on_day, read_snapshot FROM ops.progress WHERE task = $report
 )
 SELECT DISTINCT on_day FROM days LEFT JOIN written USING (on_day)
-WHERE on_day >= $first AND on_day < $last AND (
+WHERE on_day >= $first AND on_day < $last
+-- A page that was written stays current, however old its day.
+AND (written.on_day IS NOT NULL OR list_contains($there::DATE[], on_day)
+     OR on_day > (SELECT max(on_day) FROM days WHERE on_day < $last) - $recent_days)
+AND (
   written.read_snapshot IS NULL OR NOT list_contains($there::DATE[], on_day)
   OR EXISTS (FROM needed WHERE needed.on_day = days.on_day AND coalesce(needed.snapshot, 0) > written.read_snapshot)
 )
@@ -265,9 +269,12 @@ def stale_reports(
     report: str,
     reads: Iterable[Read],
     there: Iterable[date],
+    recent_days: int,
     now: datetime,
 ) -> list[date]:
     """Return the business dates, in order, whose report was not written since what it shows has changed.
+
+    Of a long past only the days have a page that somebody asked for.
 
     Args:
         con: session on the lake.
@@ -275,9 +282,11 @@ def stale_reports(
         report: the task by which ops.progress knows it.
         reads: the tables that it shows.
         there: the days whose page is there.
+        recent_days: how many days before the newest one have a page without being asked for.
         now: later days are left out.
     """
     parameters = {**_asked({report: tuple(reads)}, project, now=now), "report": report, "there": list(there)}
+    parameters["recent_days"] = recent_days
     return [on for (on,) in con.execute(_STALE_REPORTS, parameters).fetchall()]
 
 

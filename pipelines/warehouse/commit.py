@@ -297,11 +297,12 @@ class Commit:
             )
 
     def _known(self) -> dict[tuple[str, str], tuple[str, datetime, int | None]]:
-        names = sorted({part.table.dotted for part in self._partitions})
+        wanted = [(part.table.dotted, partition_key(part.value)) for part in self._partitions]
         rows = self.con.execute(
             "SELECT table_name, partition_key, content_hash, changed_at, changed_snapshot FROM ops.partitions "
-            "WHERE list_contains(?, table_name)",
-            [names],
+            "SEMI JOIN (SELECT unnest($names::VARCHAR[]) AS table_name, unnest($keys::VARCHAR[]) AS partition_key) "
+            "USING (table_name, partition_key)",
+            {"names": [name for name, _ in wanted], "keys": [key for _, key in wanted]},
         ).fetchall()
         return {(name, key): (content, at, snapshot) for name, key, content, at, snapshot in rows}
 

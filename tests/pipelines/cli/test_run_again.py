@@ -149,3 +149,17 @@ def test_rows_that_a_run_which_was_cut_off_has_left_unjudged_are_judged_by_the_n
         "SELECT count(DISTINCT table_name) FROM ops.check_results WHERE table_name LIKE 'core.%'",
     )
     assert judged[0][0] > 4
+
+
+def test_of_a_long_past_the_days_have_a_page_that_somebody_asks_for(company_copy: Project) -> None:
+    folder, pages = company_copy.folder, company_copy.reports / "daily"
+    settings = folder / "nanodollar.toml"
+    text = settings.read_text(encoding="utf-8").replace("2026-11-01", "2026-08-01")
+    settings.write_text(text, encoding="utf-8")
+    write_lines(folder / "landing/gateway/summer.jsonl", [gateway_row("old", "2026-08-20 10:20:00")])
+
+    assert "Computed 5 hours and 1 days" in nanodollar(company_copy, "run").out
+    assert [page.stem for page in pages.glob("*.html")] == ["2026-11-02"]
+
+    assert nanodollar(company_copy, "report", "daily", "--date", "2026-08-20").code == 0
+    assert {page.stem for page in pages.glob("*.html")} == {"2026-08-20", "2026-11-02"}

@@ -6,7 +6,8 @@ import duckdb
 import pytest
 
 from models.schemas import table
-from pipelines.warehouse.connect import Lake
+from pipelines.warehouse.commit import is_conflict
+from pipelines.warehouse.connect import METADATA, Lake
 from pipelines.warehouse.publish import publish
 from tests.pipelines.small import make_project
 
@@ -88,3 +89,36 @@ def test_a_column_that_is_no_longer_required_may_be_null_in_the_lake_and_where_i
     publish(project)
     with duckdb.connect(str(project.published), read_only=True) as con:
         assert con.execute(REQUIRED).fetchall() == []
+
+
+def test_a_few_rows_are_kept_in_files_and_not_in_the_catalog(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    lake = Lake(project)
+    with lake.writing() as con:
+        con.execute("INSERT INTO ref.pool_models VALUES ('nebius', 'ours', 'llama-3.3-70b', 'nebius.yml')")
+        con.execute("INSERT INTO ref.pool_models VALUES ('nebius', 'other', 'llama-3.3-70b', 'nebius.yml')")
+        con.execute("DELETE FROM ref.pool_models WHERE model = 'ours'")
+        kept = con.execute(f"SELECT table_name FROM {METADATA}.ducklake_inlined_data_tables").fetchall()
+        rows = sum(
+            con.execute(f"SELECT count(*) FROM {METADATA}.{name}").fetchall()[0][0] for (name,) in kept
+        )
+    lake.close()
+
+    assert rows == 0
+    assert len([*(tmp_path / "warehouse/data/ref/pool_models").glob("*.parquet")]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("message", "is_one"),
+    [
+        ("Failed to commit DuckLake transaction: Transaction conflict - attempting to insert", True),
+        ("Failed to commit DuckLake transaction.\nExceeded the maximum retry count of 10", True),
+        ('duplicate key value violates unique constraint "ducklake_snapshot_pkey"', True),
+        ("UNIQUE constraint failed: ducklake_snapshot.snapshot_id", True),
+        ("database is locked", True),
+        ("Constraint Error: NOT NULL constraint failed: requests.started_at", False),
+        ("Binder Error: Referenced column not found", False),
+    ],
+)
+def test_a_commit_that_another_came_before_is_told_from_other_errors(message: str, is_one: bool) -> None:
+    assert is_conflict(duckdb.Error(message)) is is_one
