@@ -158,7 +158,7 @@ def test_of_a_long_past_the_days_have_a_page_that_somebody_asks_for(company_copy
     settings.write_text(text, encoding="utf-8")
     write_lines(folder / "landing/gateway/summer.jsonl", [gateway_row("old", "2026-08-20 10:20:00")])
 
-    assert "Computed 5 hours and 1 days" in nanodollar(company_copy, "run").out
+    assert "Computed 9 hours and 2 days" in nanodollar(company_copy, "run").out
     assert [page.stem for page in pages.glob("*.html")] == ["2026-11-02"]
 
     assert nanodollar(company_copy, "report", "daily", "--date", "2026-08-20").code == 0
