@@ -428,8 +428,7 @@ def _remember_secrets(settings: Settings) -> None:
     """Tell the masking every secret that the settings name, whether or not it comes to be used."""
     masking.remember_environment()
     catalog = settings.warehouse.catalog
-    secrets = [catalog, settings.notifications.webhook]
-    secrets += settings.explorer.secrets
+    secrets = [catalog, settings.notifications.webhook, *settings.explorer.secrets]
     for delivery in settings.deliveries:
         secrets += [delivery.webhook, delivery.email.password if delivery.email else None]
     for source in settings.sources:

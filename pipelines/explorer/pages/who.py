@@ -67,7 +67,10 @@ def _sessions(asked: Asked) -> Figure:
     state, table = asked.state, "mart.cost_per_session"
     return ask(
         asked.opened, "sessions", "The dearest sessions",
-        "SELECT coalesce(session_id, '(none)') AS session_id, session_kind, string_agg(DISTINCT agent, ', ' ORDER BY agent) AS agents,\n"
+        "WITH dearest AS (\n  SELECT session_id, session_kind, sum(usage_usd) AS usd\n"
+        f"  FROM {table}\n  WHERE {state.where(table)} AND session_id IS NOT NULL\n  GROUP BY 1, 2\n"
+        "  ORDER BY usd DESC NULLS LAST, session_id, session_kind\n  LIMIT 100\n)\n"
+        "SELECT session_id, session_kind, string_agg(DISTINCT agent, ', ' ORDER BY agent) AS agents,\n"
         "  CASE WHEN count(DISTINCT tenant) > 1 THEN '(several)' ELSE min(tenant) END AS tenant,\n"
         "  CASE WHEN count(DISTINCT team) > 1 THEN '(several)' ELSE min(team) END AS team,\n"
         "  CASE WHEN count(DISTINCT feature) > 1 THEN '(several)' ELSE min(feature) END AS feature,\n"
@@ -75,8 +78,8 @@ def _sessions(asked: Asked) -> Figure:
         "  sum(retry_usd)::DECIMAL(38,12) AS retry_usd, sum(request_count)::BIGINT AS requests,\n"
         "  sum(attempt_count)::BIGINT AS attempts, sum(total_tokens)::BIGINT AS tokens,\n"
         "  sum(total_tokens - priced_tokens)::BIGINT AS unpriced_tokens\n"
-        f"FROM {table}\nWHERE {state.where(table)}\nGROUP BY 1, 2\n"
-        "ORDER BY usage_usd DESC NULLS LAST, session_id, session_kind\nLIMIT 100",
+        f"FROM {table} JOIN dearest USING (session_id, session_kind)\nWHERE {state.where(table)}\nGROUP BY 1, 2\n"
+        "ORDER BY usage_usd DESC NULLS LAST, session_id, session_kind",
         [
             Column("session_id", "Session or trace"), Column("session_kind", "Told by"), Column("agents", "Agents"),
             Column("tenant", "Tenant"), Column("team", "Team"), Column("feature", "Feature"),

@@ -49,7 +49,7 @@ def test_commented_sources_are_valid_once_uncommented(tmp_path: Path) -> None:
     nanodollar(None, "init", str(tmp_path))
     file = tmp_path / "nanodollar.toml"
     keys = "name|kind|path|url|columns|token|params|records|page_param|next_page|since_param|time_field|max_page|allow"
-    keys += "|reports|formats|folder|webhook|unexplained"
+    keys += "|reports|formats|folder|webhook|unexplained|hosts|user_header|proxy_token|view|teams"
     block = re.compile(rf"^# ((?:\[|{keys}).*)$", re.MULTILINE)
     file.write_text(block.sub(r"\1", file.read_text(encoding="utf-8")), encoding="utf-8")
 
