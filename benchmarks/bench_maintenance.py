@@ -1,4 +1,4 @@
-"""Maintenance of a lake of many small commits: `python -m benchmarks maintenance [COMMITS]`.
+"""Maintenance of a lake of many small commits: `python -m benchmarks maintenance`.
 
 Each commit replaces an hour and the one before, as the hourly close does; every 24 commits one lake is maintained, the
 other is left alone. Prints files, bytes and the time of a query over everything, as ratios of the two. A year has 8,760

@@ -4,6 +4,7 @@
 - kills: a run that is killed at any step, and run again, gives the tables of a run that was left alone
 - readers: writers, maintenance and readers in processes of their own: each read is a committed state
 - steps: each durable step is made to fail (full disk, error, timeout, 503, kill), and the work is done again
+- histories: late files, failed steps, closes, maintenance, backups and lost disks at random, beside a ledger in memory
 - short lines: four times as many of them take four times as long, and no more memory
 """
 
@@ -19,11 +20,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
 from benchmarks.readers import readers
 from tests.content_hashes import content_hashes
 from tests.pipelines.landing.lake import call, lake, put
 from tests.pipelines.small import gateway_row, make_project, write_company, write_lines
 from tests.properties.durable import FAULTS, failed_and_done_again, figures, steps_of
+from tests.properties.histories import Histories
 from tests.properties.test_order_of_arrival import FILES, built, empty_project
 
 _COMMAND = [sys.executable, "-c", "from pipelines.cli.main import main; main()", "--project"]
@@ -140,6 +145,22 @@ def steps(folder: Path, rounds: int) -> Iterator[str]:
     print(f"steps: {len(cases)} of {len(names) * len(FAULTS)} failures of {len(names)} steps", flush=True)
 
 
+def histories(rounds: int) -> Iterator[str]:
+    """Yield the shortest history, with its seed, after which a run holds something else than was written."""
+    drawn = settings(
+        max_examples=10 * rounds,
+        stateful_step_count=20,
+        deadline=None,
+        print_blob=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(Histories, settings=drawn)
+    except Exception as error:  # noqa: BLE001
+        yield f"{error}: {getattr(error, '__notes__', '')}"
+    print(f"histories: {10 * rounds} of up to 20 steps", flush=True)
+
+
 def main(rounds: int = 10) -> None:
     """Run every torture so many rounds; raise SystemExit(1) where one fails."""
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
@@ -147,6 +168,7 @@ def main(rounds: int = 10) -> None:
         found = [
             *readers(lake(folder / "read").project.folder, seconds=6.0 * rounds),
             *steps(folder / "steps", rounds),
+            *histories(rounds),
             *short_lines(folder),
             *kills(folder, rounds),
             *orders(folder, rounds),

@@ -219,12 +219,23 @@ def connect_read_only(
         con.close()
 
 
+_DENIED = re.compile(r"permission denied[^\n]*|attempt to write a readonly database", re.IGNORECASE)
+
+
 @contextmanager
 def _store_in_reach(project: Project) -> Iterator[None]:
     try:
         with masked_errors(duckdb.Error):
             yield
-    except duckdb.IOException as error:
+    except duckdb.Error as error:
+        denied = _DENIED.search(str(error))
+        if denied is not None:
+            raise DataError(
+                f"The warehouse's catalog may be read here but not written ({denied[0]}); nothing was committed. Use a "
+                f"role that may write, in [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
+            ) from None
+        if not isinstance(error, duckdb.IOException):
+            raise
         text = str(error).splitlines()[0]
         if not project.data_path.startswith(SCHEME) or "HTTP" not in text:
             raise
