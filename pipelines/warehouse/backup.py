@@ -81,7 +81,9 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
         snapshot=snapshot,
         catalog=catalog,
         data=data,
-        project={path: store.put(content, there) for path, content in _written_by_people(project).items()},
+        project={
+            path: store.put(content, there) for path, content in _written_by_people(project, target).items()
+        },
         tables=tables,
     )
     store.put_manifest(manifest)
@@ -176,9 +178,10 @@ def table_figures(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[int, str]]:
     return {name: (count, digest) for name, count, digest in rows}
 
 
-def _written_by_people(project: Project) -> dict[str, bytes]:
+def _written_by_people(project: Project, target: str) -> dict[str, bytes]:
     """Return settings, sheets, policies and closed packs by their path; logs and what a run makes anew are left out."""
     left_out = {project.dagster_home, project.published.parent, project.folder / "landing", project.reports}
+    left_out.add(Path(target).resolve())  # backups may lie in the project, though not in each other
     if "://" not in project.data_path:
         left_out.add(Path(project.data_path))
     found: dict[str, bytes] = {}
