@@ -7,10 +7,9 @@ hour or day has come due, a run would change nothing. Without the file, or with 
 
 import contextlib
 import hashlib
-import importlib.util
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,14 +22,13 @@ from pipelines.automation.staleness import stale_counted_hours, stale_days, stal
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
-from pipelines.settings import SETTINGS_FILE
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import is_current
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.resource import Warehouse
+from pipelines.written_inputs import file_stats, hash_of_code_and_settings
 
 _FILE = ".nanodollar.state.json"
-_PACKAGES = ("pipelines", "models", "data")
 _SETTLED = timedelta(seconds=2)
 """A file that changed so shortly before it was looked at may change again within the same time stamp."""
 
@@ -137,12 +135,7 @@ def _inputs(project: Project, files: SourceFiles, looked_at: datetime) -> str:
     A file of a source counts by name, size and time; one that had just changed when the run looked, by its content.
     """
     digest = hashlib.sha256()
-    for folder in _code():
-        for line in _stats(folder, folder.parent):
-            digest.update(line)
-    for path in sorted(_settings_files(project)):
-        digest.update(f"{_relative(path, project.folder)}|{path.stat().st_size}\n".encode())
-        digest.update(path.read_bytes())
+    digest.update(hash_of_code_and_settings(project).encode())
     for source, found in sorted(files.items()):
         for file in found:
             digest.update(f"{source}|{file.path}|{file.size_bytes}|{file.modified_at.isoformat()}\n".encode())
@@ -166,42 +159,6 @@ def _outputs(project: Project) -> str:
     else:
         places.append(Path(project.data_path))
     for place in places:
-        for line in _stats(place, project.folder):
+        for line in file_stats(place, project.folder):
             digest.update(line)
     return digest.hexdigest()
-
-
-def _code() -> list[Path]:
-    specs = (importlib.util.find_spec(name) for name in _PACKAGES)
-    return [Path(place) for spec in specs if spec for place in spec.submodule_search_locations or ()]
-
-
-def _settings_files(project: Project) -> set[Path]:
-    """Return the settings file and every file that the settings name, or that lies in a folder that they name."""
-    found = {project.folder / SETTINGS_FILE}
-    sections = dict(project.settings)
-    for section in sections.keys() - {"warehouse", "sources"}:
-        for value in dict(sections[section]).values():
-            for name in value if isinstance(value, list) else [value]:
-                path = project.folder / str(name)
-                if name and path.is_file():
-                    found.add(path)
-                elif name and path.is_dir():
-                    found |= {item for item in path.rglob("*") if item.is_file()}
-    return found
-
-
-def _stats(path: Path | str, base: Path) -> Iterator[bytes]:
-    """Yield a line for a file, or for each file of a folder, in order; what is not there has none."""
-    if os.path.isdir(path):  # noqa: PTH112
-        for name in sorted(os.listdir(path)):  # noqa: PTH208
-            if name != "__pycache__":
-                yield from _stats(f"{path}{os.sep}{name}", base)
-    elif os.path.exists(path):  # noqa: PTH110
-        stat = os.stat(path)  # noqa: PTH116
-        yield f"{_relative(path, base)}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
-
-
-def _relative(path: Path | str, base: Path) -> str:
-    """Name a file by its place in the project, so that a project that was moved or copied stands as it did."""
-    return str(path).removeprefix(f"{base}{os.sep}")

@@ -11,7 +11,8 @@ from pipelines.steps.base import Outdated
 from pipelines.warehouse.commit import Commit, partition_key
 
 OUTDATE = """
-UPDATE ops.partitions SET read_snapshot = -1 WHERE table_name = ? AND list_contains(?, partition_key)
+UPDATE ops.partitions SET read_snapshot = -1
+WHERE table_name = ? AND partition_key IN (SELECT unnest(?::VARCHAR[]))
 """
 
 

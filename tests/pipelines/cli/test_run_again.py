@@ -15,7 +15,7 @@ from pipelines.sources.places import files_at
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.small import HOUSE_SHEET, gateway_row, nanodollar, query, write_lines
+from tests.pipelines.small import HOUSE_SHEET, gateway_row, materialize, nanodollar, query, write_lines
 
 RUN = """
 import sys
@@ -163,3 +163,20 @@ def test_of_a_long_past_the_days_have_a_page_that_somebody_asks_for(company_copy
 
     assert nanodollar(company_copy, "report", "daily", "--date", "2026-08-20").code == 0
     assert {page.stem for page in pages.glob("*.html")} == {"2026-08-20", "2026-11-02"}
+
+
+def test_sheets_are_loaded_again_when_they_have_changed(company_copy: Project) -> None:
+    loaded = (
+        "SELECT table_name, row_count, run_id FROM ops.partitions WHERE table_name LIKE 'ref.%' ORDER BY ALL"
+    )
+    before = query(company_copy, loaded)
+
+    assert materialize(company_copy, "land").success
+    assert query(company_copy, loaded) == before
+
+    appended("prices/tokens/house.yml", HOUSE_SHEET.format(rate=1))(company_copy.folder)
+    assert materialize(company_copy, "land").success
+    after = query(company_copy, loaded)
+    assert not {run_id for _, _, run_id in after} & {run_id for _, _, run_id in before}
+    counts, counts_before = ({name: count for name, count, _ in found} for found in (after, before))
+    assert counts["ref.token_prices"] > counts_before["ref.token_prices"]
