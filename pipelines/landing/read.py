@@ -4,11 +4,8 @@ DuckDB reads a block of records at once with explicit columns. Where it refuses,
 are found and put aside, so that a record's fate never depends on its neighbours.
 """
 
-import csv
-import io
 import json
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -23,7 +20,8 @@ import pyarrow.compute
 import pyarrow.csv
 
 from models.records import Importer, Reading
-from pipelines.landing.records import Records, decodable, is_utf8, not_blank, without_nul
+from pipelines.landing.csv_rows import csv_rows, csv_table, unquoted
+from pipelines.landing.records import Records, decodable, not_blank, without_nul
 from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
 from pipelines.landing.shape import fits
 from pipelines.landing.split import Positions
@@ -33,8 +31,6 @@ _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, U
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
-_NUMBER = r"^\s*[-+]?[\d.,]+(?:[eE][-+]?\d+)?\s*$"
-_FOREIGN_NUMBER = r"^\s*[-+]?(?:\d+,\d+|\d{1,3}(?:\.\d{3})+(?:,\d+)?)\s*$"
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
@@ -232,13 +228,13 @@ class Reader:
 
     def _read_csv(self, found: Read, records: Records, layout: Layout) -> None:
         alive = not_blank(records)
-        table, refused = _csv_table(records.take(alive), layout)
+        table, refused = csv_table(records.take(alive), layout)
         if table is None or refused or table.num_rows != len(alive):
-            found.records = records = _unquoted(records, layout)
+            found.records = records = unquoted(records, layout)
             alive = not_blank(records)
             good = []
             for index in alive:
-                rows = _csv_rows(records.text(index), layout)
+                rows = csv_rows(records.text(index), layout)
                 if len(rows) == 1 and len(rows[0]) == len(layout.header):
                     good.append(index)
                 else:
@@ -249,7 +245,7 @@ class Reader:
             alive = np.array(good, np.int64)
 
         def rows_of(some: Positions) -> pl.DataFrame | None:
-            part, refused = _csv_table(records.take(some), layout)
+            part, refused = csv_table(records.take(some), layout)
             if part is None or refused or part.num_rows != len(some):
                 raise pa.ArrowInvalid("rows and records differ")
             return self._table_rows(part, some)
@@ -371,88 +367,6 @@ class _Scratch:
 
 def _wrong_shape(_index: int) -> Reason:
     return "wrong_shape", "a field holds another type than the format's"
-
-
-def _csv_table(records: Records, layout: Layout) -> tuple[pa.Table | None, int]:
-    """Return CSV rows as text columns (None when they cannot be read together) and how many were refused."""
-    refused: list[int] = []
-
-    def refuse(row: pa.csv.InvalidRow) -> str:
-        refused.append(row.actual_columns)
-        return "skip"
-
-    try:
-        table = pa.csv.read_csv(
-            io.BytesIO(records.data),
-            read_options=pa.csv.ReadOptions(
-                column_names=layout.header, block_size=len(records.data) + 1, use_threads=False
-            ),
-            parse_options=pa.csv.ParseOptions(
-                delimiter=layout.delimiter,
-                newlines_in_values=True,
-                ignore_empty_lines=False,
-                invalid_row_handler=refuse,
-            ),
-            convert_options=pa.csv.ConvertOptions(
-                column_types=dict.fromkeys(layout.header, pa.large_string()),
-                null_values=[""],
-                strings_can_be_null=True,
-            ),
-        )
-    except pa.ArrowException:
-        return None, len(refused)
-    return _with_decimal_points(table) if layout.has_decimal_commas else table, len(refused)
-
-
-def _with_decimal_points(table: pa.Table) -> pa.Table:
-    """Return a table whose columns of numbers such as 1.234,5 are written as 1234.5."""
-    for place, name in enumerate(table.column_names):
-        texts = table.column(place)
-        if pa.compute.all(pa.compute.match_substring_regex(texts, _NUMBER)).as_py() is not True:
-            continue
-        points = pa.compute.replace_substring(pa.compute.replace_substring(texts, ".", ""), ",", ".")
-        is_foreign = pa.compute.match_substring_regex(texts, _FOREIGN_NUMBER)
-        table = table.set_column(place, name, pa.compute.if_else(is_foreign, points, texts))
-    return table
-
-
-def _csv_rows(text: bytes, layout: Layout) -> list[list[str]]:
-    if not is_utf8(text):
-        return []
-    try:
-        return list(
-            csv.reader(io.StringIO(text.decode(), newline=""), delimiter=layout.delimiter, strict=True)
-        )
-    except csv.Error:
-        return []
-
-
-def _unquoted(records: Records, layout: Layout) -> Records:
-    """Cut records that are no row as a whole at every newline: a stray quote has joined them."""
-    ends: list[int] = []
-    origin: list[int] = []
-    number: list[int] = []
-    offset: list[int] = []
-    for index, (start, end) in enumerate(zip(records.starts, records.ends, strict=True)):
-        text = records.data[start:end]
-        rows = _csv_rows(text, layout)
-        is_row = len(rows) == 1 and len(rows[0]) == len(layout.header)
-        lines = [text] if is_row else re.findall(rb"[^\n]*\n", text)
-        at = 0
-        for step, line in enumerate(lines):
-            origin.append(index)
-            number.append(int(records.number[index]) + step)
-            offset.append(int(records.offset[index]) + at)
-            at += len(line)
-            ends.append(int(start) + at)
-    which = np.array(origin, np.int64)
-    return Records(
-        records.data,
-        np.array(ends, np.int64),
-        records.file[which],
-        np.array(number, np.int64),
-        np.array(offset, np.int64),
-    )
 
 
 def _word(text: str) -> str:
