@@ -3,7 +3,8 @@
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,8 @@ class Project:
     settings: Settings
     known_at: datetime | None = None
     """In a rebuilt past: what was learned later does not count."""
+    texts: Mapping[str, str] | None = None
+    """On a worker, which may have no such folder: files that people write, as they were when it was sent there."""
 
     def as_known(self, known_at: datetime) -> "Project":
         """Return this project with a warehouse, reports and Dagster records apart, for the past as known then."""
@@ -65,6 +68,17 @@ class Project:
     def landing_memory_bytes(self) -> int:
         """What a landing may use of memory, beside the program itself."""
         return self.settings.landing.memory_mb << 20
+
+    @property
+    def workers(self) -> int:
+        """How many chunks of a range of hours are computed side by side."""
+        # A rebuilt past is computed from rows that only its own session sees.
+        return self.settings.run.processes if self.known_at is None else 1
+
+    def with_workers(self, count: int) -> "Project":
+        """Return this project with another number of chunks side by side."""
+        run = self.settings.run.model_copy(update={"processes": count})
+        return replace(self, settings=self.settings.model_copy(update={"run": run}))
 
     @property
     def allocation_rule(self) -> Literal["token_share", "equal_share", "kv_block_share"]:
@@ -182,7 +196,13 @@ class Project:
         return self._text_of(str(getattr(self.settings.finance, name)))
 
     def _text_of(self, name: str) -> str:
+        if self.texts is not None and name in self.texts:
+            return self.texts[name]
         return written_text(self.folder / name, shown=name)
+
+    def for_workers(self) -> "Project":
+        """Return this project with the files that chunks of hours read, so that it can be sent to another machine."""
+        return replace(self, texts={self.weights_path: self.weights_text()})
 
     def policy_text(self) -> str:
         """Return the routing policy, empty when the project has none."""

@@ -283,6 +283,14 @@ class LandingSettings(_Section):
     memory_mb: Annotated[int, Field(ge=256)] = 1024
 
 
+class RunSettings(_Section):
+    """Who computes the chunks of a run."""
+
+    engine: Literal["processes", "ray"] = "processes"
+    processes: Annotated[int, Field(ge=1, le=1024)] = 1
+    ray_address: str = "auto"
+
+
 class NotificationSettings(_Section):
     webhook: SecretSetting | None = None
 
@@ -347,6 +355,7 @@ class Settings(_Section):
     outcomes: OutcomeSettings = OutcomeSettings()
     scoreboard: ScoreboardSettings = ScoreboardSettings()
     landing: LandingSettings = LandingSettings()
+    run: RunSettings = RunSettings()
     cold_starts: ColdStartSettings = ColdStartSettings()
     completeness: CompletenessSettings = CompletenessSettings()
     bills: BillSettings = BillSettings()

@@ -4,6 +4,7 @@ Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds a
 """
 
 from collections.abc import Iterable
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -17,7 +18,10 @@ from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
 from pipelines.steps.base import Grain, Read, Window, grain_of
 from pipelines.steps.computing import Task, chunks, compute, computed_ahead
+from pipelines.warehouse.commit import newest_snapshot
 from pipelines.warehouse.resource import Warehouse
+from pipelines.workers.chunk import commit_files
+from pipelines.workers.engines import computed_apart
 
 JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
 _SHOWN = ("core", "mart")
@@ -154,20 +158,39 @@ def upstream(reads: Iterable[Read], grain: Grain, sources: list[dg.AssetKey]) ->
 
 
 def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, run_id: str) -> dict[str, int]:
-    """Compute steps of one grain over a window, chunk by chunk, each in one transaction; return the rows by table."""
+    """Compute steps of one grain over a window, chunk by chunk, each in one transaction; return the rows by table.
+
+    Chunks of hours may be computed side by side (`[run]`); a day's marts may rest on those of the day before.
+    """
     grain = steps()[names[0]].grain
-    task = Task(warehouse.project, names, window)
+    project = warehouse.project
+    workers = project.workers if grain == "hourly" else 1
     with warehouse.reading() as con:
-        parts = chunks(con, window, grain)
-        ahead = computed_ahead(con, task) if len(parts) > 1 else {}
+        snapshot = newest_snapshot(con)
+        parts = chunks(con, window, grain, workers=workers)
+        ahead = computed_ahead(con, Task(project, names, window)) if len(parts) > 1 else {}
+    is_apart = workers > 1 and len(parts) > 1
+    if is_apart:
+        sent = project.for_workers()
+        tasks = [Task(sent, names, part, ahead, window, snapshot=snapshot) for part in parts]
+    else:
+        tasks = [Task(project, names, part, ahead, window) for part in parts]
     counts: dict[str, int] = {}
-    for done, part in enumerate(parts, start=1):
-        with warehouse.committing(run_id=run_id, job=JOB_OF[grain]) as commit:
-            with warehouse.reading() as con:
-                made = compute(con, Task(warehouse.project, names, part, ahead, window))
-            for dotted, count in made.row_counts().items():
+    with closing(computed_apart(tasks)) if is_apart else nullcontext() as made_apart:
+        for done, task in enumerate(tasks, start=1):
+            if made_apart is not None:
+                files = next(made_apart)
+                commit_files(warehouse, files, task, run_id=run_id, job=JOB_OF[grain])
+                found = files.row_counts()
+            else:
+                with warehouse.committing(run_id=run_id, job=JOB_OF[grain]) as commit:
+                    with warehouse.reading() as con:
+                        made = compute(con, task)
+                    found = made.row_counts()
+                    made.commit_to(commit)
+            for dotted, count in found.items():
                 counts[dotted] = counts.get(dotted, 0) + count
-            made.commit_to(commit)
-        unit, size = ("hours", len(part.hours)) if grain == "hourly" else ("days", len(part.days))
-        warehouse.progress(JOB_OF[grain], f"{size} {unit}, part {done} of {len(parts)}")
+            part = task.window
+            unit, size = ("hours", len(part.hours)) if grain == "hourly" else ("days", len(part.days))
+            warehouse.progress(JOB_OF[grain], f"{size} {unit}, part {done} of {len(parts)}")
     return counts

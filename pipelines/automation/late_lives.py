@@ -20,8 +20,8 @@ from models.schemas import table
 from pipelines.automation.staleness import kinds_of
 from pipelines.steps.lives import LONGEST_ATTEMPT
 from pipelines.steps.repricing import OUTDATE
-from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse, frame
+from pipelines.warehouse.staged import partition_key
 
 _TASK = "late_lives"
 _NEW_FILES = """

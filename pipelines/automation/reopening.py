@@ -10,8 +10,8 @@ from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.automation.closing import closed_months, month_bounds
 from pipelines.steps import steps
-from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse, days_between, hours_between
+from pipelines.warehouse.staged import partition_key
 
 # What was booked as a correction is in the facts once they are computed anew: it is taken back today.
 _TAKEN_BACK = f"""

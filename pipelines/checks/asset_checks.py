@@ -15,8 +15,8 @@ from pipelines.checks.expectations import SUITE_CHECK, has_results, judge_slices
 from pipelines.checks.listing import domain_checks, suited_tables
 from pipelines.checks.rules import Slice
 from pipelines.partitions import dagster_previews, days_of, hours_of
-from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.staged import partition_key
 
 Grain = Literal["whole", "hourly", "daily"]
 

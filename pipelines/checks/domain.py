@@ -9,8 +9,8 @@ import duckdb
 
 from models.schemas import table
 from pipelines.settings import Settings
-from pipelines.warehouse.commit import partition_key
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.staged import partition_key
 
 FAILED_IDS_AT_MOST = 20
 Bound = datetime | date

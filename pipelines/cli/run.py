@@ -43,6 +43,12 @@ def parse_instant(text: str | None) -> datetime | None:
     is_flag=True,
     help="Let Great Expectations judge every table, and write a page of each.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Chunks of hours computed side by side, instead of [run] processes.",
+)
 @click.pass_obj
 def command(
     obj: Context,
@@ -52,6 +58,7 @@ def command(
     source: str | None,
     known_text: str | None,
     is_writing_data_docs: bool,
+    jobs: int | None,
 ) -> None:
     """Land new files and rebuild the hours and days that they touch, with their checks and reports."""
     if known_text is not None:
@@ -68,7 +75,7 @@ def command(
     from pipelines.warehouse.resource import Warehouse
     from pipelines.warehouse.turns import run_turn
 
-    project = obj.project()
+    project = obj.project() if jobs is None else obj.project().with_workers(jobs)
     known = [item.name for item in project.sources]
     if source is not None and source not in known:
         raise click.BadParameter(

@@ -1,11 +1,11 @@
 """Work off a chunk of hours or days: steps in order, each reading what the ones before have made, nothing committed.
 
-A chunk is a function of what it reads. `Task` can be sent to another process, which opens the lake for reading and
-returns `Made`; the one committing room takes it, in the order of the chunks.
+A chunk is a function of what it reads. `Task` can be sent to another process or machine (pipelines/workers), which
+opens the lake as it was at a snapshot; the one committing room takes what was made, in the order of the chunks.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -20,8 +20,10 @@ from pipelines.project import Project
 from pipelines.steps import steps
 from pipelines.steps.base import Frames, Grain, Step, Window
 from pipelines.steps.inputs import Inputs
+from pipelines.steps.lives import first_running
 from pipelines.warehouse.closed import closed_periods
-from pipelines.warehouse.commit import Commit, PartitionValue
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.staged import PartitionValue
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Task:
     Attributes:
         ahead: rows that steps before this chunk have made of the whole range, of which it is a part.
         range: that range.
+        snapshot: the lake that it reads; then no chunk before it needs to be committed. None: the lake as it is.
     """
 
     project: Project
@@ -38,6 +41,7 @@ class Task:
     window: Window
     ahead: Frames = field(default_factory=dict)
     range: Window | None = None
+    snapshot: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
     inputs = Inputs(con, project)
     for dotted, rows in task.ahead.items():
         inputs.hold(dotted, rows, task.range or task.window)
+    before = _hold_unbuilt(inputs, task)
     try:
         for name, step in steps().items():
             if name not in task.names:
@@ -91,7 +96,11 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
             if step.restate is not None and closed:
                 frames = {name: _restated(step, inputs, window, frames[name], closed, made)}
             for dotted, rows in frames.items():
-                if dotted not in task.ahead:
+                if before is not None and dotted == _CARRIED:
+                    hours = replace(window, start=before.start)
+                    carried = inputs.rows(dotted, before.start, before.end)
+                    inputs.hold(dotted, pl.concat([carried, rows]), hours)
+                elif dotted not in task.ahead:
                     inputs.hold(dotted, rows, window)
                 partitions = window.hours if step.grain == "hourly" else window.days
                 made.replaced.append(Replaced(dotted, rows, partitions))
@@ -99,6 +108,22 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
         con.execute("ROLLBACK")
         inputs.close()
     return made
+
+
+_CARRIED = "core.requests"
+"""What runs on into the hours of the next chunk."""
+
+
+def _hold_unbuilt(inputs: Inputs, task: Task) -> Window | None:
+    """Make the attempts of earlier chunks that may run into this one, where they are not in the lake that it reads."""
+    if task.snapshot is None or task.range is None or _CARRIED not in task.names:
+        return None
+    first = first_running(inputs, task.window, since=task.range.start)
+    if first is None or first >= task.window.start:
+        return None
+    before = replace(task.window, start=first, end=task.window.start)
+    inputs.hold(_CARRIED, made_by(steps()[_CARRIED], inputs, before)[_CARRIED], before)
+    return before
 
 
 def computed_ahead(con: duckdb.DuckDBPyConnection, task: Task) -> Frames:
@@ -159,8 +184,15 @@ ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 4_000_000}
 """Landed records that one chunk holds at most: memory is bounded by this, never by history."""
 
 
-def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain) -> list[Window]:
-    """Cut a window into chunks of at most `ROWS_AT_ONCE` records (an hour or a day at the least)."""
+def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain, *, workers: int = 1) -> list[Window]:
+    """Cut a window into chunks of at most `ROWS_AT_ONCE` records (an hour or a day at the least).
+
+    Args:
+        con: session on the lake.
+        window: the range.
+        grain: what it is cut by.
+        workers: how many chunks are held at the same time, which share the memory of one.
+    """
     counts: dict[datetime, int] = dict(
         con.execute(
             "SELECT touched_hour, sum(record_count)::BIGINT FROM ops.file_hours "
@@ -183,7 +215,7 @@ def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain) -> list
         while place < len(hours) and hours[place] < last:
             count += counts[hours[place]]
             place += 1
-        if rows and rows + count > ROWS_AT_ONCE[grain]:
+        if rows and rows + count > ROWS_AT_ONCE[grain] // workers:
             found.append(Window(start, first, window.now, window.time_zone))
             start, rows = first, 0
         rows += count

@@ -4,6 +4,7 @@ import polars as pl
 
 from models.logs.dedupe import dedupe
 from models.prices.providers import canonical_providers
+from models.schemas import table
 from pipelines.steps.base import Frames, Read, Step, Window
 from pipelines.steps.inputs import Inputs
 
@@ -29,4 +30,6 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     )
     winners, losers = dedupe(landed.lazy(), window=reach, from_hour=window.start, to_hour=window.end)
     rows, removed = pl.collect_all([canonical_providers(winners), losers])
+    # What is priced from here on keeps this order, which is that of the lake.
+    rows = rows.sort("started_hour", *table("core.requests").key, nulls_last=True, maintain_order=True)
     return {"core.requests": rows, "ops.duplicates": removed}

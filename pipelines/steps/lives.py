@@ -1,6 +1,6 @@
 """Which replicas lived in a window, and which attempts they may have served."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -9,6 +9,7 @@ from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.ties import tied
 from models.costs.token_cards import DEFAULT_TIER
 from models.lifecycle.live import LIVE_EVENTS
+from models.periods import floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.steps.base import Window
@@ -48,13 +49,13 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
 
 
 _RUNNING = """
-FROM nanodollar.core.requests WHERE started_at < $start AND started_at >= $early
+FROM core.requests WHERE started_at < $start AND started_at >= $early
 AND coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start
 """
 
 
 def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame | None:
-    """Return the lake's attempts that started before a window and were running at its start, None without any.
+    """Return the attempts that started before a window and were running at its start, None without any.
 
     Most ended within the hour, so the first is looked up by three columns before all columns of later ones are read.
     """
@@ -63,6 +64,26 @@ def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame |
     if first is None:
         return None
     return inputs.query(f"SELECT * {_RUNNING} AND {where}", span | {"early": first})
+
+
+def first_running(inputs: Inputs, window: Window, *, since: datetime) -> datetime | None:
+    """Return the first hour of the landed attempts that may still have run when a window began, None without any.
+
+    The record that tells of an end may have begun later than its attempt, by the dedupe window.
+
+    Args:
+        inputs: where landed records are read.
+        window: whole hours.
+        since: attempts that started earlier are left out.
+    """
+    reach = inputs.project.dedupe_window
+    early = max(since, window.start - LONGEST_ATTEMPT)
+    first = inputs.query(
+        "SELECT min(started_at) FROM raw.requests WHERE started_at >= $early AND started_at < $late "
+        "AND coalesce(finished_at, started_at + to_seconds(coalesce(queue_seconds, 0) + $assumed)) >= $start",
+        {"early": early, "late": window.start + reach, "start": window.start, "assumed": ESTIMATED_SECONDS},
+    ).item()
+    return None if first is None else max(early, floor_hour(first - reach))
 
 
 def parted(inputs: Inputs, window: Window) -> tuple[pl.DataFrame, pl.DataFrame]:

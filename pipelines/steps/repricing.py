@@ -8,7 +8,8 @@ import polars as pl
 
 from pipelines.steps import steps
 from pipelines.steps.base import Outdated
-from pipelines.warehouse.commit import Commit, partition_key
+from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.staged import partition_key
 
 OUTDATE = """
 UPDATE ops.partitions SET read_snapshot = -1

@@ -5,15 +5,12 @@ rows did not change is not written again. Small partitions of one commit share a
 much as their bytes, and not an open file an hour.
 """
 
-import hashlib
-import io
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,83 +24,26 @@ from pipelines.durable import durable
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import Lake
-from pipelines.warehouse.data_files import DataFiles, staging
+from pipelines.warehouse.data_files import DataFiles, Draft, staging
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 from pipelines.warehouse.marker import keep_mark, refuse_a_copy
+from pipelines.warehouse.staged import (
+    EMPTY,
+    PartitionValue,
+    Staged,
+    StagedPartition,
+    partition_key,
+    stage,
+    write_draft,
+)
 from pipelines.warehouse.turns import turn
 
-PartitionValue = datetime | date | None
 _ATTEMPTS = 8
-_EMPTY = "empty"
-OWN_FILE_ROWS = 50_000
-"""A partition of so many rows has a file of its own."""
-_JSON_ROWS = 200
-"""A partition of no more rows is hashed as lines of JSON."""
-_JSON_ROWS_AT_ONCE = 5_000
-
-
-def partition_key(value: PartitionValue) -> str:
-    """Return the key of a partition in ops.partitions: ISO hour in UTC, business date, or `all`."""
-    if value is None:
-        return "all"
-    return (
-        value.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
-        if isinstance(value, datetime)
-        else value.isoformat()
-    )
 
 
 def partition_value(key: str) -> datetime | date:
     """Return the hour or the business date that a partition's key names."""
     return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)
-
-
-def content_hash(rows: pl.DataFrame) -> str:
-    """Hash the rows of a partition, in the order of its key."""
-    return ContentHashes(rows).of(0, rows.height)
-
-
-class ContentHashes:
-    """Hashes of partitions that lie one after another in a frame, each in the order of its key.
-
-    A small one is hashed as lines of JSON, which are written for many partitions at once; to write a Parquet file of
-    each takes far longer than the rows.
-    """
-
-    def __init__(self, rows: pl.DataFrame) -> None:
-        self._rows = rows
-        self._columns = hashlib.sha256(repr(list(rows.schema.items())).encode())
-        self._lines: list[bytes] = []
-        self._first = 0
-
-    def of(self, start: int, count: int) -> str:
-        """Return the hash of the partition of `count` rows that begins at row `start`; best asked for in order."""
-        if count > _JSON_ROWS:
-            return parquet_hash(self._rows.slice(start, count))
-        if start < self._first or start + count > self._first + len(self._lines):
-            text = self._rows.slice(start, _JSON_ROWS_AT_ONCE).write_ndjson()
-            self._lines, self._first = text.encode().splitlines(keepends=True), start
-        digest = self._columns.copy()
-        for line in self._lines[start - self._first :][:count]:
-            digest.update(line)
-        return digest.hexdigest()
-
-
-def parquet_hash(rows: pl.DataFrame) -> str:
-    """Hash the rows of a large partition, and as those of all were hashed by earlier versions."""
-    buffer = io.BytesIO()
-    rows.write_parquet(buffer, compression="uncompressed", statistics=False)
-    return hashlib.sha256(buffer.getbuffer()).hexdigest()
-
-
-@dataclass
-class _Partition:
-    table: Table
-    value: PartitionValue
-    row_count: int
-    content_hash: str
-    path: Path | None = None
-    rows: pl.DataFrame | None = None
 
 
 @dataclass
@@ -114,17 +54,18 @@ class Commit:
     run_id: str
     job: str
     con: duckdb.DuckDBPyConnection
-    begun_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _partitions: list[_Partition] = field(default_factory=list)
+    begun_at: datetime
+    read_snapshot: int
+    """What is read for it holds at least this snapshot of the lake."""
+    _staged: list[Staged] = field(default_factory=list)
     _files: list[tuple[Table, Path]] = field(default_factory=list)
-    _shared: list[Path] = field(default_factory=list)
+    _shared: list[Draft] = field(default_factory=list)
+    _unused: list[Draft] = field(default_factory=list)
     _actions: list[Callable[[], None]] = field(default_factory=list)
     changed: int = 0
 
     def __post_init__(self) -> None:
         self._data_files = DataFiles(self.project)
-        self.read_snapshot = newest_snapshot(self.con)
-        """What is read from now on holds at least this snapshot of the lake."""
 
     def replace(
         self, dotted: str, frame: pl.DataFrame, *, partitions: Sequence[PartitionValue] = (None,)
@@ -139,24 +80,11 @@ class Commit:
         Raises:
             DataError: a required column holds NULL, a key is double, or a row lies outside.
         """
-        table = schema_of(dotted)
-        order = table.key if partitions == (None,) else (str(table.partition), *table.key)
-        rows = table.conform(frame.lazy()).sort(order, nulls_last=True, maintain_order=True).collect()
-        _check(table, rows, partitions)
-        if partitions == (None,):
-            self._stage(table, None, rows, partial(content_hash, rows))
-            return
-        # Sorted by partition, each is a slice.
-        runs = rows.get_column(str(table.partition)).rle().struct.unnest()
-        slices = dict(
-            zip(
-                runs["value"], zip(runs["len"].cum_sum() - runs["len"], runs["len"], strict=True), strict=True
-            )
-        )
-        hashes = ContentHashes(rows)
-        for value in partitions:
-            start, count = slices.get(value, (0, 0))
-            self._stage(table, value, rows.slice(start, count), partial(hashes.of, start, count))
+        self.take(stage(self._data_files, dotted, frame, partitions=partitions))
+
+    def take(self, staged: Staged) -> None:
+        """Replace the partitions that were staged here or by a worker."""
+        self._staged.append(staged)
 
     def add_files(self, dotted: str, paths: Iterable[Path]) -> None:
         """Add Parquet files that were written at paths of `new_file`."""
@@ -195,26 +123,14 @@ class Commit:
         self.execute("DELETE FROM ops.progress WHERE task = ? AND list_contains(?, key)", [task, list(keys)])
         self.append("ops.progress", table.frame(rows))
 
+    def drop_unused(self) -> None:
+        """Remove what was written of partitions that have not changed; only once no attempt follows."""
+        while self._unused:
+            self._data_files.drop(self._unused.pop())
+
     def new_file(self, dotted: str, name: str) -> Path:
         """Return a path at which a Parquet file of a table can be written, to be added."""
         return self._data_files.new(dotted, name)
-
-    def _stage(
-        self, table: Table, value: PartitionValue, rows: pl.DataFrame, content: Callable[[], str]
-    ) -> None:
-        part = _Partition(table, value, rows.height, _EMPTY)
-        if rows.height >= OWN_FILE_ROWS:
-            part.path = self._written(table, partition_key(value), rows)
-            part.content_hash = hashlib.sha256(part.path.read_bytes()).hexdigest()
-        elif rows.height:
-            part.rows, part.content_hash = rows, content()
-        self._partitions.append(part)
-
-    def _written(self, table: Table, name: str, rows: pl.DataFrame) -> Path:
-        path = self.new_file(table.dotted, name.replace(":", ""))
-        durable("lake: write a file")
-        rows.write_parquet(path, compression="zstd", compression_level=1, statistics=True)
-        return path
 
     def _apply(self) -> None:
         known = self._known()
@@ -223,50 +139,46 @@ class Commit:
         snapshot = newest_snapshot(self.con) + 1
         self.con.execute(f"SET VARIABLE commit_snapshot = {snapshot}")
         records: list[dict[str, object]] = []
-        unchanged_count = 0
+        self.changed = 0
         to_delete: dict[str, list[PartitionValue]] = {}
-        to_add: dict[str, list[Path]] = {}
-        to_share: dict[str, list[_Partition]] = {}
-        for part in self._partitions:
-            key = (part.table.dotted, partition_key(part.value))
-            before = known.get(key)
-            unchanged = before is not None and before[0] == part.content_hash
-            unchanged_count += unchanged
-            if not unchanged:
-                if before is not None and before[0] != _EMPTY:
-                    to_delete.setdefault(part.table.dotted, []).append(part.value)
-                if part.path is not None:
-                    to_add.setdefault(part.table.dotted, []).append(part.path)
-                elif part.rows is not None:
-                    to_share.setdefault(part.table.dotted, []).append(part)
-            elif part.path is not None:
-                self._data_files.drop(part.path)
-                part.path = None
-            records.append(
-                {
-                    "table_name": key[0],
-                    "partition_key": key[1],
-                    "row_count": part.row_count,
-                    "content_hash": part.content_hash,
-                    "run_id": self.run_id,
-                    # What lands while the rows are computed is newer than they are.
-                    "loaded_at": self.begun_at,
-                    "changed_at": before[1] if unchanged and before else now,
-                    "read_snapshot": self.read_snapshot,
-                    "written_snapshot": snapshot,
-                    "changed_snapshot": before[2] if unchanged and before else snapshot,
-                }
-            )
-        for table, path in self._files:
-            to_add.setdefault(table.dotted, []).append(path)
+        to_add: dict[str, list[Draft]] = {}
         while self._shared:  # An attempt that met a conflict left them.
             self._data_files.drop(self._shared.pop())
-        for dotted, parts in to_share.items():
-            rows = pl.concat([part.rows for part in parts if part.rows is not None])
-            path = self._written(parts[0].table, partition_key(parts[0].value), rows)
-            self._shared.append(path)
-            to_add.setdefault(dotted, []).append(path)
-        self.changed = len(self._partitions) - unchanged_count
+        self._unused.clear()
+        for staged in self._staged:
+            changed: list[StagedPartition] = []
+            for part in staged.partitions:
+                key = (staged.table_name, partition_key(part.value))
+                before = known.get(key)
+                unchanged = before is not None and before[0] == part.content_hash
+                if not unchanged:
+                    changed.append(part)
+                    if before is not None and before[0] != EMPTY:
+                        to_delete.setdefault(staged.table_name, []).append(part.value)
+                    if part.file is not None:
+                        to_add.setdefault(staged.table_name, []).append(part.file)
+                elif part.file is not None:
+                    self._unused.append(part.file)
+                records.append(
+                    {
+                        "table_name": key[0],
+                        "partition_key": key[1],
+                        "row_count": part.row_count,
+                        "content_hash": part.content_hash,
+                        "run_id": self.run_id,
+                        # What lands while the rows are computed is newer than they are.
+                        "loaded_at": self.begun_at,
+                        "changed_at": before[1] if unchanged and before else now,
+                        "read_snapshot": self.read_snapshot,
+                        "written_snapshot": snapshot,
+                        "changed_snapshot": before[2] if unchanged and before else snapshot,
+                    }
+                )
+            self.changed += len(changed)
+            for draft in self._small_files(staged, changed):
+                to_add.setdefault(staged.table_name, []).append(draft)
+        for table, path in self._files:
+            to_add.setdefault(table.dotted, []).append(path)
         for dotted, values in to_delete.items():
             durable("lake: take rows out")
             self._delete(schema_of(dotted), values)
@@ -296,8 +208,32 @@ class Commit:
                 [self.run_id, self.job, now, version("nanodollar")],
             )
 
+    def _small_files(self, staged: Staged, changed: list[StagedPartition]) -> list[Draft]:
+        """Return the file of the small partitions that have changed: what was written, if all have."""
+        small = [part for part in staged.partitions if part.file is None and part.row_count]
+        wanted = [part for part in changed if part.file is None and part.row_count]
+        if staged.shared is not None and len(wanted) == len(small):
+            return [staged.shared]
+        if not wanted:
+            if staged.shared is not None:
+                self._unused.append(staged.shared)
+            return []
+        if staged.shared is not None:
+            self._unused.append(staged.shared)
+            rows = self._data_files.read(staged.shared)
+        else:
+            rows = schema_of(staged.table_name).empty() if staged.small is None else staged.small
+        some = pl.concat([rows.slice(part.first, part.row_count) for part in wanted])
+        draft = write_draft(self._data_files, schema_of(staged.table_name), wanted[0].value, some)
+        self._shared.append(draft)
+        return [draft]
+
     def _known(self) -> dict[tuple[str, str], tuple[str, datetime, int | None]]:
-        wanted = [(part.table.dotted, partition_key(part.value)) for part in self._partitions]
+        wanted = [
+            (staged.table_name, partition_key(part.value))
+            for staged in self._staged
+            for part in staged.partitions
+        ]
         rows = self.con.execute(
             "SELECT table_name, partition_key, content_hash, changed_at, changed_snapshot FROM ops.partitions "
             "SEMI JOIN (SELECT unnest($names::VARCHAR[]) AS table_name, unnest($keys::VARCHAR[]) AS partition_key) "
@@ -329,35 +265,28 @@ def newest_snapshot(con: duckdb.DuckDBPyConnection) -> int:
     return int(snapshot)
 
 
-def _check(table: Table, rows: pl.DataFrame, partitions: Sequence[PartitionValue]) -> None:
-    required = [column.name for column in table.columns if column.required]
-    nulls = rows.select(pl.col(required).null_count()).row(0, named=True) if required and rows.height else {}
-    empty = [name for name, count in nulls.items() if count]
-    if empty:
-        raise DataError(f"{table.dotted}: {empty[0]} is NULL in {nulls[empty[0]]} rows; nothing was written.")
-    doubles = rows.select(table.key).is_duplicated()
-    if doubles.any():
-        example = rows.select(table.key).filter(doubles).row(0)
-        raise DataError(
-            f"{table.dotted}: {doubles.sum()} rows share a key, such as {example}; nothing was written."
-        )
-    if table.partition is not None and partitions != (None,):
-        stray = rows.filter(~pl.col(table.partition).is_in(list(partitions)))
-        if stray.height:
-            raise DataError(
-                f"{table.dotted}: {stray.height} rows lie outside the partitions being replaced, "
-                f"such as {table.partition} = {stray.get_column(table.partition)[0]}; nothing was written."
-            )
-
-
 @contextmanager
-def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterator[Commit]:
+def committing(
+    lake: Lake,
+    project: Project,
+    *,
+    run_id: str,
+    job: str,
+    read: tuple[int, datetime] | None = None,
+) -> Iterator[Commit]:
     """Yield a `Commit` and carry it out as one transaction when the block ends well.
 
     Commits of several processes are taken in turn; a conflict is tried again with growing pauses.
     """
     with lake.writing() as con, _disk_is_told(project):
-        commit = Commit(project=project, run_id=run_id, job=job, con=con)
+        commit = Commit(
+            project=project,
+            run_id=run_id,
+            job=job,
+            con=con,
+            read_snapshot=newest_snapshot(con) if read is None else read[0],
+            begun_at=datetime.now(UTC) if read is None else read[1],
+        )
         yield commit
         with turn(project):
             lake.keep_claim()
@@ -382,6 +311,7 @@ def committing(lake: Lake, project: Project, *, run_id: str, job: str) -> Iterat
                 else:
                     durable("lake: mark the commit")
                     keep_mark(con, project)
+                    commit.drop_unused()
                     return
 
 

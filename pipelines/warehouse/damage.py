@@ -23,17 +23,13 @@ from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.closed import closed_periods
-from pipelines.warehouse.commit import (
-    OWN_FILE_ROWS,
-    content_hash,
-    parquet_hash,
-    partition_key,
-    partition_value,
-)
+from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.connect import METADATA
+from pipelines.warehouse.content_hashes import content_hash, parquet_hash
 from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.staged import OWN_FILE_ROWS, partition_key
 from pipelines.warehouse.turns import turn
 
 _SETTLED = timedelta(seconds=5)

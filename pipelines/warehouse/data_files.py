@@ -8,6 +8,7 @@ With `data_path` on the disk both are one; with `s3://bucket/prefix` a file is s
 
 import os
 import re
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
 import pyarrow.fs
 
 from models.errors import DataError
@@ -23,6 +25,8 @@ from pipelines.object_store import SCHEME, first_line, object_store
 from pipelines.project import Project
 
 _STAGING = ".nanodollar.staging"
+Draft = Path | str
+"""A file that no commit names yet: a draft on this machine, or the address at which a worker has put it."""
 
 
 class DataFiles:
@@ -32,18 +36,25 @@ class DataFiles:
         self._project = project
         self._places: dict[Path, str] = {}
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether the lake keeps its files in a store that other machines reach."""
+        return _is_remote(self._project)
+
     def new(self, dotted: str, name: str) -> Path:
         """Return a path for a Parquet file of a table."""
         folder = staging(self._project) / dotted.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f".{os.getpid()}-{name}-{uuid.uuid4().hex[:8]}.parquet"
 
-    def place(self, path: Path) -> str:
+    def place(self, path: Draft) -> str:
         """Return the address at which the lake reads a written file; placing it again does nothing.
 
         Raises:
             DataError: the store does not take it.
         """
+        if isinstance(path, str):
+            return path
         if path not in self._places:
             durable("lake: place a file")
             self._places[path] = (
@@ -51,10 +62,24 @@ class DataFiles:
             )
         return self._places[path]
 
-    def drop(self, path: Path) -> None:
+    def read(self, path: Draft) -> pl.DataFrame:
+        """Return the rows of a file that no commit names yet."""
+        if isinstance(path, Path):
+            return pl.read_parquet(path)
+        with object_store().open_input_file(path.removeprefix(SCHEME)) as file:
+            return pl.read_parquet(file.read())
+
+    def adopt(self, path: Draft) -> Draft:
+        """Make a worker's draft one of this process, so that it does not look like what a dead process has left."""
+        if isinstance(path, str):
+            return path
+        return path.rename(path.with_name(re.sub(r"^\.\d+-", f".{os.getpid()}-", path.name)))
+
+    def drop(self, path: Draft) -> None:
         """Remove a file that the lake does not name."""
-        address = self._places.pop(path, None)
-        path.unlink(missing_ok=True)
+        address = path if isinstance(path, str) else self._places.pop(path, None)
+        if isinstance(path, Path):
+            path.unlink(missing_ok=True)
         if address is not None and address.startswith(SCHEME):
             object_store().delete_file(address.removeprefix(SCHEME))
         elif address is not None:
@@ -202,7 +227,11 @@ def is_alive(number: int) -> bool:
 
 def staging(project: Project) -> Path:
     """Return the local folder in which files of the lake are written."""
-    return project.folder / _STAGING if _is_remote(project) else Path(project.data_path)
+    if not _is_remote(project):
+        return Path(project.data_path)
+    # A worker on another machine has no such project.
+    folder = project.folder if project.folder.is_dir() else Path(tempfile.gettempdir())
+    return folder / _STAGING
 
 
 def _is_remote(project: Project) -> bool:

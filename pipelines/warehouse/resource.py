@@ -52,9 +52,17 @@ class Warehouse:
             yield con
 
     @contextmanager
-    def committing(self, *, run_id: str, job: str) -> Iterator[Commit]:
-        """Yield a transaction of the committing room."""
-        with committing(self.lake, self.project, run_id=run_id, job=job) as commit:
+    def committing(
+        self, *, run_id: str, job: str, read: tuple[int, datetime] | None = None
+    ) -> Iterator[Commit]:
+        """Yield a transaction of the committing room.
+
+        Args:
+            run_id: run that it is booked to.
+            job: what the run does.
+            read: the snapshot that was read for it and when, where that is not done within the block.
+        """
+        with committing(self.lake, self.project, run_id=run_id, job=job, read=read) as commit:
             yield commit
 
     def chunks(self, from_hour: datetime, to_hour: datetime) -> list[tuple[datetime, datetime]]:

@@ -2,10 +2,12 @@
 
 import json
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from models.errors import DataError
 from models.periods import HOUR
 from pipelines.assets.computed import work_off
 from pipelines.assets.raw import land
@@ -15,7 +17,10 @@ from pipelines.steps import steps_of
 from pipelines.steps.base import Window
 from pipelines.steps.computing import ROWS_AT_ONCE
 from pipelines.steps.reference import reference_frames
+from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.resource import Warehouse, frame
+from pipelines.workers import processes
+from tests.pipelines.assets.dying import MARK, always_killed, killed_once
 
 FIRST = datetime(2026, 11, 2, tzinfo=UTC)
 HOURS = 6
@@ -95,12 +100,14 @@ def warehouse(tmp_path):
     return opened
 
 
-def build(warehouse, *, rows_at_once):
+def build(warehouse, *, rows_at_once, workers=1):
     """Compute the facts as the assets do, in chunks of some landed rows (an hour at the least), and return them."""
     window = Window(FIRST, END, datetime.now(UTC), "UTC")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(ROWS_AT_ONCE, "hourly", rows_at_once)
-        work_off(warehouse, tuple(steps_of("hourly")), window, run_id="facts")
+        side_by_side = replace(warehouse, project=warehouse.project.with_workers(workers))
+        work_off(side_by_side, tuple(steps_of("hourly")), window, run_id="facts")
+        side_by_side.lake.close()
     with warehouse.reading() as con:
         assert pool_is_conserved.CHECK.judge(con, FIRST, END).is_passed
         # Work that waits beyond the last hour belongs to an hour that is not built here.
@@ -127,6 +134,31 @@ def test_no_request_is_lost_and_runs_cut_anyhow_give_the_same_facts(warehouse):
     _, hourly = build(warehouse, rows_at_once=1)
     for name in FACTS:
         assert hourly[name].equals(whole[name]), name
+
+
+def facts_written(warehouse):
+    return sorted(
+        name for name in LakeFiles(warehouse.project).listed() if "/core/" in name and "/." not in name
+    )
+
+
+def test_workers_side_by_side_one_of_them_killed_give_the_same_facts(warehouse, monkeypatch):
+    monkeypatch.setattr(processes, "chunk_files", killed_once)
+    _, apart = build(warehouse, rows_at_once=1, workers=2)
+    assert (warehouse.project.folder / MARK).exists()
+    assert apart["request_costs"].filter(~apart["request_costs"]["is_first_accrual"]).height > 0
+    written = facts_written(warehouse)
+    _, whole = build(warehouse, rows_at_once=10**6)
+    for name in FACTS:
+        assert apart[name].equals(whole[name]), name
+    # What is the same is not written again, and of the killed worker only drafts are left.
+    assert facts_written(warehouse) == written
+    assert dead_drafts(warehouse.project)
+    monkeypatch.setattr(processes, "chunk_files", always_killed)
+    with pytest.raises(
+        DataError, match=r"A worker died 3 times while it computed 2026-11-02 00:00 to .*processes lower"
+    ):
+        build(warehouse, rows_at_once=1, workers=2)
 
 
 def test_a_request_cost_without_its_pool_hour_breaks_the_check(warehouse):

@@ -11,8 +11,8 @@ import pytest
 
 from models.schemas import tables
 from pipelines.project import Project
-from pipelines.warehouse.commit import content_hash
 from pipelines.warehouse.connect import Lake
+from pipelines.warehouse.content_hashes import content_hash
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import CLOSE_NOVEMBER, nanodollar, query
 
