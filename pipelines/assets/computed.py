@@ -24,6 +24,8 @@ from pipelines.workers.chunk import commit_files
 from pipelines.workers.engines import computed_apart
 
 JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
+MOST_IN_ONE_RUN: dict[Grain, int] = {"hourly": 168, "daily": 31}
+"""Partitions that a run of a backfill takes at most: between two of them what is more urgent has its turn."""
 _SHOWN = ("core", "mart")
 _FRESH: dict[Grain, dg.FreshnessPolicy] = {
     "hourly": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(hours=3)),
@@ -72,7 +74,7 @@ def _grain_asset(
         name=f"{grain}_tables",
         specs=[_spec(dotted, sources) for dotted in asset_tables(grain)],
         partitions_def=partitions,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run(MOST_IN_ONE_RUN[grain]),
         pool="lake",
         can_subset=True,
     )

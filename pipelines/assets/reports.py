@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from models.errors import DataError
-from pipelines.assets.computed import upstream
+from pipelines.assets.computed import MOST_IN_ONE_RUN, upstream
 from pipelines.assets.made import tell_partitions
 from pipelines.checks.data_docs import write_data_docs
 from pipelines.checks.expectations import render_data_docs
@@ -60,7 +60,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
         op_tags={"dagster/priority": "-1"},
         deps=upstream(DAILY_READS, "daily", []),
         partitions_def=daily,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=dg.BackfillPolicy.multi_run(MOST_IN_ONE_RUN["daily"]),
         kinds={"html"},
     )
     def report(

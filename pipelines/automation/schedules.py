@@ -8,6 +8,8 @@ import dagster as dg
 from pipelines.automation.described import schedule
 from pipelines.partitions import day_range, hour_range
 
+URGENT = {"dagster/priority": "10"}
+"""Of runs that are queued, these are next: no backfill holds them up for longer than its run that is at work."""
 _ALSO_HOURS = 2
 """An hour is closed again twice: a request may finish an hour after it began, and logs arrive late."""
 
@@ -16,7 +18,7 @@ _ALSO_HOURS = 2
 def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Ten minutes after the hour, rebuild it and the hours that its finishers crossed, in one run."""
     end = context.scheduled_execution_time.replace(minute=0, second=0, microsecond=0)
-    tags = hour_range(end - timedelta(hours=1 + _ALSO_HOURS), end)
+    tags = hour_range(end - timedelta(hours=1 + _ALSO_HOURS), end) | URGENT
     yield dg.RunRequest(run_key=f"facts-{end:%Y-%m-%d-%H}", tags=tags)
 
 
@@ -24,7 +26,7 @@ def hourly_close(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunReques
 def daily_flash(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
     """Every morning, rebuild yesterday's marts (and the day before, for late rows) and write the report."""
     today = context.scheduled_execution_time.date()
-    yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today))
+    yield dg.RunRequest(run_key=f"marts-{today}", tags=day_range(today - timedelta(days=2), today) | URGENT)
 
 
 @schedule("30 7 * * *", job="data_docs")

@@ -104,6 +104,22 @@ def test_schedules_ask_for_one_run_of_a_range(
         request.tags["dagster/asset_partition_range_start"],
         request.tags["dagster/asset_partition_range_end"],
     ) == tags
+    # Next in the queue: a backfill is cut into runs, and holds it up for the one that is at work.
+    assert int(request.tags["dagster/priority"]) > 0
+
+
+def test_a_backfill_of_a_year_is_cut_into_runs_of_a_week_of_hours_and_a_month_of_days(
+    definitions: dg.Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    policies = {
+        name: graph.get(dg.AssetKey(name.split("."))).backfill_policy
+        for name in ("core.request_costs", "mart.spend_daily")
+    }
+    assert {name: policy.max_partitions_per_run for name, policy in policies.items() if policy} == {
+        "core.request_costs": 168,
+        "mart.spend_daily": 31,
+    }
 
 
 @pytest.mark.parametrize(("name", "report"), [("daily_delivery", "daily"), ("weekly_review", "weekly")])

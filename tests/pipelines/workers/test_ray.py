@@ -75,7 +75,8 @@ def facts(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
         names = [f"core.{name}" for name in FACTS] + ["core.requests", "mart.cost_per_token_hourly"]
         return {
             name: frame(
-                con, f"SELECT COLUMNS(c -> c NOT IN ('is_provisional', 'ingested_at')) FROM {name} ORDER BY ALL"
+                con,
+                f"SELECT COLUMNS(c -> c NOT IN ('is_provisional', 'ingested_at')) FROM {name} ORDER BY ALL",
             ).rows()
             for name in names
         }
