@@ -1,7 +1,7 @@
-"""A rival written by hand in DuckDB SQL: from landed rows to cost per token by hour and by day, for LiteLLM rows alone.
+"""A rival written by hand in DuckDB SQL: from landed LiteLLM rows to cost per token by hour.
 
-It knows what the sample's rows need and no more: one tier, no pools, no contracts, no foreign sheets, no corrections, no
-check. That is what a person would write for a first page, and what all else is paid for beside it.
+It knows what the sample's rows need and no more: one tier, no pools, no contracts, no foreign sheets, no corrections,
+no check. That is what a person would write for a first page, and what all else is paid for beside it.
 """
 
 import duckdb
