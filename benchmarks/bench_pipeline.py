@@ -1,4 +1,4 @@
-"""LiteLLM-shaped JSONL to marts, against a bare DuckDB scan of the same bytes; imports, report and publication apart.
+"""LiteLLM-shaped JSONL to marts, against a bare DuckDB scan of the same bytes and against SQL written by hand.
 
 python -m benchmarks pipeline      NANODOLLAR_BENCH_ROWS=1000000 for another size
 """
@@ -15,6 +15,7 @@ DAYS = 7
 TARGET_RATIO = 12.0
 TARGET_RATE = 200_000
 """Rows a second from landed rows to marts, checks on."""
+TARGET_MIB = 2_500
 GATEWAY_SHARE = 0.57
 """Share of the sample company's calls that its gateway logs."""
 
@@ -36,6 +37,16 @@ def scan(glob: str) -> int:
 
     row = duckdb.connect().execute(_SCAN.format(glob=glob)).fetchone()
     return int(row[0]) if row else 0
+
+
+def rival(folder: Path) -> tuple[int, int]:
+    """Compute the hourly mart by hand-written SQL, and return how many cells there are and how many equal ours."""
+    from benchmarks.sql_rival import by_hour, equal_cells
+    from pipelines.project import find_project
+    from pipelines.warehouse.connect import connect_read_only
+
+    with connect_read_only(find_project(folder)) as con:
+        return equal_cells(con, by_hour(con))
 
 
 def main() -> None:
@@ -67,5 +78,16 @@ def main() -> None:
         rate = bare.result / computed
         print(f"  landed rows to marts          {rate:7,.0f} rows a second (target at least {TARGET_RATE:,})")
         print(f"  the whole run                 {ours.cpu_seconds:7.2f} s of processor: {ours.shares()}")
+        print(f"    of which                    {ours.parts()}")
+        peaks = ", ".join(f"{stage} {peak:,.0f}" for stage, peak in ours.peaks.items())
+        print(f"    most MiB by the end of      {peaks} (target at most {TARGET_MIB:,})")
+        by_hand = measured(rival, folder)
+        cells, equal = by_hand.result
+        print(f"  landed to hours, SQL by hand  {by_hand.seconds:7.2f} s  {by_hand.peak_mib:7.0f} MiB")
+        print(f"    cells that are equal        {equal:,} of {cells:,}")
+        print(
+            f"  ratio to it                   {computed / by_hand.seconds:7.2f} x; of processor seconds "
+            f"{(spent - ours.cpu['landing']) / by_hand.cpu_seconds:.2f} x, for all tables and checks"
+        )
     finally:
         shutil.rmtree(folder, ignore_errors=True)

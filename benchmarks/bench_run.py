@@ -63,6 +63,7 @@ def told(name: str, found: Stages, target: float | None = None) -> float:
     limit = f" (target at most {target:.1f} s)" if target is not None else ""
     print(f"  {name:34} {found.cpu_seconds:8.2f} s of processor {found.peak_mib:7.0f} MiB{limit}")
     print(f"  {'':34} {found.shares()}")
+    print(f"  {'':34} of which {found.parts()}")
     return found.cpu_seconds
 
 

@@ -17,14 +17,30 @@ from typing import Any
 _DRIVER = """
 import json, resource, sys, time
 started = time.perf_counter()
+def used():
+    return resource.getrusage(resource.RUSAGE_SELF)
 def spent():
-    return sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), time.perf_counter() - started
-marks = []
+    return sum(used()[:2]), time.perf_counter() - started, used().ru_maxrss / 1024
+marks, steps = [], {}
+def timed(owner, name, label):
+    work = getattr(owner, name)
+    def measured(*args, **options):
+        before = sum(used()[:2])
+        try:
+            return work(*args, **options)
+        finally:
+            steps[label(*args)] = steps.get(label(*args), 0) + sum(used()[:2]) - before
+    setattr(owner, name, measured)
 import pipelines.cli.main
 import pipelines.cli.progress
 from contextlib import contextmanager
 @contextmanager
 def showing():
+    from pipelines.steps import computing
+    from pipelines.warehouse.commit import Commit
+    timed(computing, "made_by", lambda step, *rest: step.table)
+    timed(Commit, "replace", lambda *rest: "sort, hash and write")
+    timed(Commit, "_apply", lambda *rest: "commit")
     marks.append(("imports", *spent()))
     yield lambda step, note: marks.append((step, *spent()))
 pipelines.cli.progress.showing_progress = showing
@@ -34,7 +50,7 @@ try:
 except SystemExit:
     pass
 marks.append(("end", *spent()))
-print("MARKS", json.dumps({"marks": marks, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+print("MARKS", json.dumps({"marks": marks, "steps": steps}))
 """
 _STAGES = {
     "raw": "landing",
@@ -43,6 +59,7 @@ _STAGES = {
     "reports/published_warehouse": "publish",
 }
 _SHOWN_FROM = 0.05
+_STEPS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -71,11 +88,23 @@ def _inside(work: Callable[..., Any], args: tuple[Any, ...]) -> Measured:
 
 @dataclass(frozen=True)
 class Stages:
-    """A `nanodollar run`, stage by stage: seconds of all its threads, and seconds that went by."""
+    """A `nanodollar run`, stage by stage: seconds of all its threads, seconds that went by, and memory.
+
+    Attributes:
+        cpu: processor seconds of each stage.
+        wall: seconds that each took.
+        peaks: the most memory until the end of each, MiB.
+        steps: processor seconds of each step, and of writing and committing, which are parts of the stages.
+    """
 
     cpu: dict[str, float]
     wall: dict[str, float]
-    peak_mib: float
+    peaks: dict[str, float]
+    steps: dict[str, float]
+
+    @property
+    def peak_mib(self) -> float:
+        return max(self.peaks.values())
 
     @property
     def cpu_seconds(self) -> float:
@@ -89,6 +118,11 @@ class Stages:
             if spent >= _SHOWN_FROM
         )
 
+    def parts(self) -> str:
+        """Return the steps that take the most, and what writing and committing take."""
+        most = sorted(self.steps.items(), key=lambda item: -item[1])[:_STEPS_SHOWN]
+        return ", ".join(f"{step} {spent:.2f}" for step, spent in most if spent >= _SHOWN_FROM)
+
 
 def run_by_stage(folder: Path) -> Stages:
     """Run the command on a project in a process of its own; a stage lasts until it tells that it is done."""
@@ -98,13 +132,15 @@ def run_by_stage(folder: Path) -> Stages:
     found = json.loads(done.stdout.rpartition("MARKS ")[2])
     cpu: dict[str, float] = {}
     wall: dict[str, float] = {}
+    peaks: dict[str, float] = {}
     cpu_before = wall_before = 0.0
-    for step, cpu_at, wall_at in found["marks"]:
+    for step, cpu_at, wall_at, peak in found["marks"]:
         name = _STAGES.get(step) or _STAGES.get(step.partition("/")[0]) or step
         cpu[name] = cpu.get(name, 0.0) + cpu_at - cpu_before
         wall[name] = wall.get(name, 0.0) + wall_at - wall_before
+        peaks[name] = peak
         cpu_before, wall_before = cpu_at, wall_at
-    return Stages(cpu, wall, found["peak"])
+    return Stages(cpu, wall, peaks, found["steps"])
 
 
 def machine() -> str:

@@ -63,7 +63,7 @@ FROM ours o FULL JOIN theirs t ON (o.accrued_hour, o.provider, o.region, o.route
 """
 
 
-def rival(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+def by_hour(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Return cost per token by hour and cell, from landed rows."""
     said = con.execute("SELECT DISTINCT provider FROM raw.requests").pl()
     names = canonical_providers(said.with_columns(canonical="provider").lazy()).collect()
