@@ -21,5 +21,5 @@ def killed_once(task: Task) -> ChunkFiles:
 
 
 def always_killed(task: Task) -> ChunkFiles:
-    Path(task.project.folder, MARK).unlink(missing_ok=True)
-    return killed_once(task)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return chunk_files(task)
