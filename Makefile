@@ -42,9 +42,10 @@ ui: $(VENV)/.installed ## Dagster on 127.0.0.1:3000
 bench: $(VENV)/.installed-dev ## benchmarks against named peers
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.installed ## write the data dictionary, the glossary and the cookbook's answers anew
+docs: $(VENV)/.installed ## write the generated pages and the cookbook's answers anew
 	$(BIN)/python -c "from models.schemas.dictionary import data_dictionary; print(data_dictionary())" > docs/data_dictionary.md
 	$(BIN)/python -c "from models.schemas.glossary import glossary_page; print(glossary_page(), end='')" > docs/glossary.md
+	$(BIN)/python -m tests.reference
 	$(BIN)/python -m tests.cookbook
 
 lock: $(VENV)/.installed-dev ## compile the locks anew

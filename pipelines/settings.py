@@ -22,6 +22,7 @@ from models.schemas.vocabulary import TAGGED
 from models.yaml_values import LARGEST
 from pipelines import masking
 from pipelines.audiences import ExplorerSettings
+from pipelines.deliveries import DeliverySettings, NotificationSettings
 from pipelines.limits import (
     BillSettings,
     ColdStartSettings,
@@ -289,53 +290,6 @@ class RunSettings(_Section):
     engine: Literal["processes", "ray"] = "processes"
     processes: Annotated[int, Field(ge=1, le=1024)] = 1
     ray_address: str = "auto"
-
-
-class NotificationSettings(_Section):
-    webhook: SecretSetting | None = None
-
-    @field_validator("webhook", mode="before")
-    @classmethod
-    def _is_no_url(cls, webhook: object) -> object:
-        if isinstance(webhook, str):
-            raise ValueError(  # noqa: TRY004
-                'a webhook\'s URL is a secret; keep it in the environment and write webhook = { env = "NAME" }'
-            )
-        return webhook
-
-
-class EmailSettings(_Section):
-    """A mail server, and who writes to whom."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-    to: Annotated[list[Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+$")]], Field(min_length=1)]
-    sender: Annotated[str, Field(alias="from", pattern=r"^[^@\s]+@[^@\s]+$")]
-    host: str
-    port: Annotated[int, Field(ge=1, le=65535)] = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    user: str | None = None
-    password: SecretSetting | None = None
-
-
-class DeliverySettings(_Section):
-    """Which reports go where."""
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    reports: Annotated[list[Literal["daily", "weekly", "month-close"]], Field(min_length=1)]
-    formats: Annotated[list[Literal["html", "pdf", "xlsx", "csv"]], Field(min_length=1)] = [
-        "html",
-        "pdf",
-        "xlsx",
-    ]
-    folder: str | None = None
-    email: EmailSettings | None = None
-    webhook: SecretSetting | None = None
-
-    @model_validator(mode="after")
-    def _goes_somewhere(self) -> "DeliverySettings":
-        if self.folder is None and self.email is None and self.webhook is None:
-            raise ValueError(f"delivery {self.name!r} goes nowhere; give it a folder, email or webhook")
-        return self
 
 
 class AutomationSettings(_Section):

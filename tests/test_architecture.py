@@ -15,6 +15,7 @@ from models.schemas.dictionary import data_dictionary
 from models.schemas.glossary import glossary_page
 from pipelines.steps import in_order, steps
 from pipelines.steps.base import Read, Step
+from tests import reference
 
 CODE = sorted(path for room in ("models", "pipelines") for path in Path(room).rglob("*.py"))
 CLOCK = re.compile(r"\b(datetime\.now|utcnow|date\.today|time\.time|perf_counter|os\.environ|getenv)\b")
@@ -89,11 +90,13 @@ def test_a_mart_says_what_a_row_is(path: Path) -> None:
         assert path.read_text(encoding="utf-8").startswith("-- One row per ")
 
 
-def test_the_data_dictionary_is_written_anew() -> None:
+def test_generated_pages_are_written_anew() -> None:
     written = Path("docs/data_dictionary.md").read_text(encoding="utf-8").rstrip()
 
     assert written == data_dictionary().rstrip(), "run `make docs`"
     assert Path("docs/glossary.md").read_text(encoding="utf-8") == glossary_page(), "run `make docs`"
+    assert reference.COMMANDS.read_text(encoding="utf-8") == reference.commands_page(), "run `make docs`"
+    assert reference.SETTINGS.read_text(encoding="utf-8") == reference.settings_page(), "run `make docs`"
 
 
 @pytest.mark.parametrize("path", sorted(Path().glob("requirements*.lock")), ids=str)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.message import EmailMessage
 
 from models.errors import DataError
-from pipelines.settings import EmailSettings
+from pipelines.deliveries import EmailSettings
 
 _TIMEOUT_SECONDS = 30.0
 _TYPES = {

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from models.errors import ConfigurationError, NanodollarError
 from models.schemas import table
+from pipelines.deliveries import DeliverySettings
 from pipelines.notify.email import send_email
 from pipelines.notify.webhook import post
 from pipelines.reports.pages import render_period
 from pipelines.reports.period import PeriodReport, summary_lines
-from pipelines.settings import DeliverySettings
 from pipelines.warehouse.resource import Warehouse
 
 _KEY = "delivery = ? AND way = ? AND report = ? AND period = ?"

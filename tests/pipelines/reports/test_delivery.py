@@ -24,9 +24,9 @@ from cryptography.x509.oid import NameOID
 from models.errors import DataError
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.jobs import write_and_deliver
+from pipelines.deliveries import EmailSettings
 from pipelines.notify.email import send_email
 from pipelines.project import Project, find_project
-from pipelines.settings import EmailSettings
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.loopback import Silent, serving
 from tests.pipelines.small import nanodollar
