@@ -8,7 +8,6 @@ json-file driver; the HTML standard's server-sent events.
 """
 
 import base64
-import binascii
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -214,5 +213,5 @@ def unpacked(text: str) -> str | None:
         if data.startswith(b"\x1f\x8b"):
             data = zlib.decompressobj(wbits=31).decompress(data, _MOST_UNPACKED)
         return data.decode("utf-8")
-    except (binascii.Error, zlib.error, UnicodeDecodeError):
+    except (ValueError, zlib.error):  # letters that base64 or UTF-8 does not have are ValueErrors too
         return None

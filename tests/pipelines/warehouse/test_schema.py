@@ -19,6 +19,11 @@ ALTER TABLE ref.pool_models DROP COLUMN sheet_path;
 {stamp}
 """
 
+INSERT = (
+    "INSERT INTO ref.pool_models BY NAME SELECT 'nebius' AS provider, '{model}' AS model, "
+    "'llama-3.3-70b' AS model_family, '{path}' AS sheet_path"
+)
+
 
 @pytest.mark.parametrize(
     "stamp",
@@ -32,9 +37,7 @@ def test_views_macros_and_columns_of_an_older_lake_are_made_anew(tmp_path: Path,
     project = make_project(tmp_path)
     lake = Lake(project)
     with lake.writing() as con:
-        con.execute(
-            "INSERT INTO ref.pool_models VALUES ('nebius', 'Ours', 'llama-3.3-70b', 'prices/gpu/nebius.yml')"
-        )
+        con.execute(INSERT.format(model="Ours", path="prices/gpu/nebius.yml"))
         con.execute(OLDER.format(stamp=stamp))
     lake.close()
 
@@ -95,8 +98,8 @@ def test_a_few_rows_are_kept_in_files_and_not_in_the_catalog(tmp_path: Path) -> 
     project = make_project(tmp_path)
     lake = Lake(project)
     with lake.writing() as con:
-        con.execute("INSERT INTO ref.pool_models VALUES ('nebius', 'ours', 'llama-3.3-70b', 'nebius.yml')")
-        con.execute("INSERT INTO ref.pool_models VALUES ('nebius', 'other', 'llama-3.3-70b', 'nebius.yml')")
+        con.execute(INSERT.format(model="ours", path="nebius.yml"))
+        con.execute(INSERT.format(model="other", path="nebius.yml"))
         con.execute("DELETE FROM ref.pool_models WHERE model = 'ours'")
         kept = con.execute(f"SELECT table_name FROM {METADATA}.ducklake_inlined_data_tables").fetchall()
         rows = sum(
