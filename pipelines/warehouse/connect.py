@@ -105,15 +105,21 @@ def _attach(
         ) from None
     con.execute("USE nanodollar")
     _refuse_newer(con, project)
-    if snapshot is not None:
+    if snapshot is not None or (read_only and not is_current(con)):
         _add_what_came_later(con)
+
+
+_EARLIER_LAKE = "SET search_path = '{}'".format(
+    ",".join(f"{place}.{schema}" for place in ("came_later", "nanodollar") for schema in ("main", *SCHEMAS))
+)
+"""Searches what came later before the lake."""
 
 
 def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
     """Let queries of today read a lake of an earlier version: what came later is NULL in it, or empty.
 
     Tables that lack columns of this version, and those that are missing, are views in a database of its own that is
-    searched before the lake.
+    searched before the lake; the macros of this version stand there as well.
     """
     have: dict[str, set[str]] = dict(
         con.execute(
@@ -122,8 +128,7 @@ def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
     )
     con.execute("ATTACH ':memory:' AS came_later")
-    schemas = sorted({each.schema for each in tables().values()})
-    for schema in schemas:
+    for schema in SCHEMAS:
         con.execute(f"CREATE SCHEMA came_later.{schema}")
     for table in tables().values():
         if {*table.column_names} <= {*have.get(table.dotted, ())}:
@@ -136,8 +141,9 @@ def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
         )
         rows = f"FROM nanodollar.{table.dotted}" if table.dotted in have else "WHERE false"
         con.execute(f"CREATE VIEW came_later.{table.dotted} AS SELECT {columns} {rows}")
-    path = [f"{place}.{schema}" for place in ("came_later", "nanodollar") for schema in ("main", *schemas)]
-    con.execute(f"SET search_path = '{','.join(path)}'")
+    con.execute(_EARLIER_LAKE)
+    for statement in macros_sql():
+        con.execute(statement)
 
 
 def _of_another_ducklake(text: str, catalog: str) -> str | None:
@@ -308,7 +314,10 @@ class Lake:
     @contextmanager
     def _session(self, base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
         with _store_in_reach(self._project), base.cursor() as con:
-            con.execute("SET TimeZone = 'UTC'; USE nanodollar")
+            (is_earlier,) = con.execute(
+                "SELECT count(*) > 0 FROM duckdb_databases() WHERE database_name = 'came_later'"
+            ).fetchall()[0]
+            con.execute(f"SET TimeZone = 'UTC'; {_EARLIER_LAKE if is_earlier else 'USE nanodollar'}")
             yield con
 
     def close(self) -> None:

@@ -177,7 +177,7 @@ def _macros(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Return the names of the lake's own table macros."""
     rows = con.execute(
         "SELECT function_name FROM duckdb_functions() "
-        "WHERE database_name = 'nanodollar' AND function_type = 'table_macro' AND NOT internal"
+        "WHERE database_name IN ('nanodollar', 'came_later') AND function_type = 'table_macro' AND NOT internal"
     ).fetchall()
     return frozenset(str(name).lower() for (name,) in rows)
 

@@ -19,7 +19,7 @@ from pipelines.durable import durable
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.commit import partition_value
-from pipelines.warehouse.connect import SCHEMAS, Lake, definitions_hash
+from pipelines.warehouse.connect import SCHEMAS, Lake, definitions_hash, is_current
 from pipelines.warehouse.data_files import is_alive
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
@@ -47,6 +47,12 @@ def publish(project: Project, lake: Lake | None = None) -> Published:
     """
     target = project.published
     lake = lake or Lake(project)
+    with lake.reading() as con:
+        is_earlier = not is_current(con)
+    if is_earlier:
+        # To attach it to write brings the lake of an earlier version up to date, as any run does.
+        with lake.writing():
+            pass
     with lake.reading() as con:
         if target.exists() and _held(target) == _snapshot(con):
             return Published(target, target.stat().st_size, 0)

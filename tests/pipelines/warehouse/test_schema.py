@@ -75,15 +75,16 @@ def test_a_column_that_is_no_longer_required_may_be_null_in_the_lake_and_where_i
         table("raw.replica_events").ddl()[0].replace("deployment VARCHAR", "deployment VARCHAR NOT NULL")
     )
     lake = Lake(project)
+    with lake.writing():
+        publish(project, lake)
+    with duckdb.connect(str(project.published)) as con:
+        con.execute("ALTER TABLE core.replica_events ALTER COLUMN deployment SET NOT NULL")
     with lake.writing() as con:
         con.execute("DROP TABLE raw.replica_events")
         con.execute(created)
         con.execute("CREATE OR REPLACE MACRO schema_version() AS 'older'")
         assert con.execute(REQUIRED).fetchall() == [("raw",)]
     lake.close()
-    publish(project)
-    with duckdb.connect(str(project.published)) as con:
-        con.execute("ALTER TABLE core.replica_events ALTER COLUMN deployment SET NOT NULL")
 
     lake = Lake(project)
     with lake.writing() as con:

@@ -57,6 +57,13 @@ def test_the_lake_of_an_earlier_version_is_read_as_one_of_today(company_copy: Pr
     # Its dollars are the column that came later.
     assert report.answer[0] == "Nothing is priced, so no spend can be stated."
     assert {"open_points", "accruals", "chargeback", "variance"} <= {view.name for view in report.views}
+    # So do commands before the first run of this version.
+    for command in (
+        ("sql", "SELECT provider FROM core.adjustments"), ("sql", "FROM spend('2026-11-01', '2026-12-01', 'booked')"),
+        ("close", "--list"), ("catalog",), ("explain", "r2"), ("publish",),
+    ):  # fmt: skip
+        done = nanodollar(company_copy, *command)
+        assert done.code == 0, (command, done.err)
 
 
 def test_a_lake_of_an_earlier_version_with_a_closed_month_runs_and_corrects(company_copy: Project) -> None:
