@@ -1,8 +1,12 @@
 """SQL of the marts: one file per table, and the macros; SELECTs over `schema.table` names only."""
 
+import re
 from importlib.resources import files
 
 from models.errors import ConfigurationError
+
+_PART = re.compile(r"^-- part: (\w+)\n", re.MULTILINE)
+"""A line in whose place stands what several marts have in common: a file of `parts`."""
 
 
 def mart_sql(name: str) -> str:
@@ -18,7 +22,11 @@ def mart_sql(name: str) -> str:
     file = files(__name__) / f"{name}.sql"
     if not file.is_file():
         raise ConfigurationError(f"models/marts has no {name}.sql; add the file or correct the name.")
-    return file.read_text(encoding="utf-8")
+    parts = files(__name__) / "parts"
+    return _PART.sub(
+        lambda found: (parts / f"{found[1]}.sql").read_text(encoding="utf-8"),
+        file.read_text(encoding="utf-8"),
+    )
 
 
 def macros_sql() -> list[str]:

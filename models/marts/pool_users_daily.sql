@@ -40,29 +40,7 @@ users AS (
     CAST(coalesce(sum(effective_usd), 0) AS DECIMAL(38,12)) AS serving_usd
   FROM slices GROUP BY ALL
 ),
-pool_rules AS (
-  SELECT p.accrued_on, p.provider, p.region, p.chip, p.deployment, p.commitment, p.overhead,
-    max(r.rule_number) AS rule_number, arg_max(r.overhead, r.rule_number) AS goes
-  FROM pool_days p LEFT JOIN ref.allocation_rules r
-    ON coalesce(r.provider, p.provider) = p.provider AND coalesce(r.region, p.region) = p.region
-    AND coalesce(r.chip, p.chip) = p.chip AND coalesce(r.deployment, p.deployment) = p.deployment
-    AND coalesce(r.commitment, p.commitment) = p.commitment
-  GROUP BY ALL
-),
-quotas AS (
-  SELECT rule_number, tenant, CAST(quota * 1000000 AS HUGEINT) AS quota,
-    sum(CAST(quota * 1000000 AS HUGEINT)) OVER (PARTITION BY rule_number ORDER BY tenant) AS quota_so_far,
-    sum(CAST(quota * 1000000 AS HUGEINT)) OVER (PARTITION BY rule_number) AS whole_quota
-  FROM ref.allocation_rules WHERE tenant IS NOT NULL
-),
-pots AS (
-  SELECT p.* EXCLUDE (overhead, rule_number, goes), q.tenant AS payer,
-    CASE WHEN q.tenant IS NULL THEN overhead
-      ELSE share_so_far(overhead, quota_so_far, whole_quota)
-        - share_so_far(overhead, quota_so_far - quota, whole_quota) END AS overhead
-  FROM pool_rules p LEFT JOIN quotas q USING (rule_number)
-  WHERE goes IS DISTINCT FROM 'unallocated'
-),
+-- part: pots
 running AS (
   SELECT u.*, payer, overhead,
     sum(u.weight) OVER (pot ORDER BY u.tenant NULLS FIRST, u.team NULLS FIRST, u.api_key_id NULLS FIRST

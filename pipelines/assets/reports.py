@@ -18,6 +18,7 @@ from pipelines.project import Project
 from pipelines.reports.catalog import write_catalog
 from pipelines.reports.daily import render_days
 from pipelines.reports.figures import PLOTTED_DAYS
+from pipelines.reports.folders import replace_file
 from pipelines.reports.pages import link_pages
 from pipelines.steps import made_of
 from pipelines.steps.base import Read
@@ -101,10 +102,8 @@ def write_daily(warehouse: Warehouse, days: Sequence[date]) -> list[Path]:
             if page is None:
                 path.unlink(missing_ok=True)
                 continue
-            draft = path.with_suffix(".draft")
             durable("report: write a page")
-            draft.write_text(page, encoding="utf-8")
-            draft.replace(path)
+            replace_file(path, page)
             paths.append(path)
             warehouse.progress("reports/daily", on.isoformat())
     link_pages(project.reports)

@@ -77,8 +77,11 @@ def write_catalog(warehouse: Warehouse, made_of: MadeOf) -> Path:
         page = catalog_page(con, made_of)
     path = warehouse.project.reports / CATALOG
     path.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not path.exists()
     replace_file(path, page)
-    link_pages(path.parent)
+    if is_new:
+        # The index names it from now on.
+        link_pages(path.parent)
     return path
 
 

@@ -53,7 +53,8 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
 
 def _attach(
     con: duckdb.DuckDBPyConnection, project: Project, *, read_only: bool, snapshot: int | None = None
-) -> None:
+) -> bool:
+    """Attach the lake, make its schemas current, and return whether an earlier one is read as one of today."""
     catalog = project.catalog
     load_extension(con, "ducklake")
     if catalog.startswith("sqlite:"):
@@ -105,8 +106,10 @@ def _attach(
         ) from None
     con.execute("USE nanodollar")
     _refuse_newer(con, project)
-    if snapshot is not None or (read_only and not is_current(con)):
+    is_earlier = snapshot is not None or (read_only and not is_current(con))
+    if is_earlier:
         _add_what_came_later(con)
+    return is_earlier
 
 
 _EARLIER_LAKE = "SET search_path = '{}'".format(
@@ -258,6 +261,7 @@ class Lake:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._reader: duckdb.DuckDBPyConnection | None = None
+        self._is_reader_earlier = False
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._claim: Claim | None = None
         self._lock = threading.Lock()
@@ -303,7 +307,9 @@ class Lake:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         con = memory_connection()
-        _attach(con, self._project, read_only=read_only)
+        is_earlier = _attach(con, self._project, read_only=read_only)
+        if read_only:
+            self._is_reader_earlier = is_earlier
         if not read_only and not is_current(con):
             with turn(self._project):
                 # Another process may have brought it up to date in the meantime.
@@ -314,9 +320,7 @@ class Lake:
     @contextmanager
     def _session(self, base: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
         with _store_in_reach(self._project), base.cursor() as con:
-            (is_earlier,) = con.execute(
-                "SELECT count(*) > 0 FROM duckdb_databases() WHERE database_name = 'came_later'"
-            ).fetchall()[0]
+            is_earlier = base is self._reader and self._is_reader_earlier
             con.execute(f"SET TimeZone = 'UTC'; {_EARLIER_LAKE if is_earlier else 'USE nanodollar'}")
             yield con
 

@@ -85,11 +85,16 @@ def calls(rng, count):
 
 @pytest.fixture
 def warehouse(tmp_path):
+    return landed(tmp_path, SETTINGS)
+
+
+def landed(folder, settings):
+    """Land the same replicas and calls into a project with its settings, and load its reference tables."""
     rng = random.Random(5)
-    (tmp_path / "nanodollar.toml").write_text(SETTINGS)
+    (folder / "nanodollar.toml").write_text(settings)
     for name, rows in (("lives", lives(rng)), ("calls", calls(rng, 400))):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    project = load_project(tmp_path)
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    project = load_project(folder)
     opened = Warehouse(project)
     opened.prepare()
     for source in project.sources:

@@ -1,7 +1,5 @@
 """A Ray cluster of several processes, a catalog in PostgreSQL, files in a store: the same rows as one process makes."""
 
-import json
-import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +10,15 @@ import ray
 
 from models.errors import ConfigurationError
 from pipelines.assets.computed import work_off
-from pipelines.landing.drive import land
-from pipelines.project import load_project
 from pipelines.steps import steps_of
 from pipelines.steps.base import Window
 from pipelines.steps.computing import ROWS_AT_ONCE
-from pipelines.steps.reference import reference_frames
 from pipelines.warehouse.commit import newest_snapshot
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.resource import Warehouse, frame
 from pipelines.workers import ray_cluster
 from tests.pipelines.assets.dying import MARK, killed_once
-from tests.pipelines.assets.test_gpu_facts import END, FACTS, FIRST, SETTINGS, calls, lives
+from tests.pipelines.assets.test_gpu_facts import END, FACTS, FIRST, SETTINGS, landed
 from tests.pipelines.servers import AWS, postgres_server, s3_server
 
 SHARED = """
@@ -51,21 +46,10 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ray.shutdown()
 
 
-def landed(folder: Path, settings: str) -> Warehouse:
+def prepared(folder: Path, settings: str) -> Warehouse:
     folder.mkdir()
-    rng = random.Random(5)
-    (folder / "nanodollar.toml").write_text(settings + SETTINGS)
-    for name, rows in (("lives", lives(rng)), ("calls", calls(rng, 400))):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    project = load_project(folder)
-    warehouse = Warehouse(project)
-    warehouse.prepare()
-    for source in project.sources:
-        land(warehouse, source, run_id="land")
-    with warehouse.committing(run_id="ref", job="ref") as commit:
-        for dotted, rows in reference_frames(project).items():
-            commit.replace(dotted, rows)
-    return warehouse
+    opened: Warehouse = landed(folder, settings + SETTINGS)
+    return opened
 
 
 def facts(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
@@ -86,10 +70,10 @@ def test_workers_of_a_cluster_one_of_them_killed_make_the_rows_of_one_process(
     cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del cluster
-    one = facts(landed(tmp_path / "one", ""))
+    one = facts(prepared(tmp_path / "one", ""))
     monkeypatch.setitem(ROWS_AT_ONCE, "hourly", 1)
     monkeypatch.setattr(ray_cluster, "chunk_files", killed_once)
-    shared = landed(tmp_path / "shared", SHARED)
+    shared = prepared(tmp_path / "shared", SHARED)
     with shared.reading() as con:
         before = newest_snapshot(con)
     assert facts(shared) == one
@@ -109,6 +93,6 @@ def test_a_lake_of_one_machine_is_not_worked_off_by_a_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(ROWS_AT_ONCE, "hourly", 1)
-    warehouse = landed(tmp_path / "own", '[run]\nengine = "ray"\nprocesses = 2\n')
+    warehouse = prepared(tmp_path / "own", '[run]\nengine = "ray"\nprocesses = 2\n')
     with pytest.raises(ConfigurationError, match="do not reach the lake"):
         facts(warehouse)
