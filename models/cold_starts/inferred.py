@@ -22,8 +22,10 @@ _LEAST = 0.3
 _NO_ONE = "unknown"
 
 
-def inferred_starts(requests: pl.LazyFrame, observed: pl.DataFrame, known: pl.LazyFrame) -> pl.DataFrame:
-    """Return starts of deployments that have no lifecycle events, each with a confidence and an estimate.
+def inferred_starts(
+    requests: pl.LazyFrame, observed: pl.DataFrame, known: pl.LazyFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return starts of deployments without lifecycle events, with confidence and estimate, and who waited for them.
 
     A request that queued, or else waited for its first token, five times longer than usual for its deployment (and 5
     or 10 seconds at least) waited for a start; requests that wait at the same time wait for the same one. Seconds
@@ -36,17 +38,29 @@ def inferred_starts(requests: pl.LazyFrame, observed: pl.DataFrame, known: pl.La
         known: `core.replica_states`: what is observed.
 
     Returns:
-        Columns of `mart.cold_starts` but `started_on`.
+        Columns of `mart.cold_starts` but `started_on`; and a row per request that waited, with `replica_id,
+        requested_at` of the start, `waited_seconds, is_abandoned, tenant, team`.
     """
     waits = _long_waits(_unobserved(requests, known))
     reach = pl.col("served_at").cum_max().shift(1).over("unit")
-    chains = waits.sort("unit", "started_at", "request_id").with_columns(
-        (reach.is_null() | (pl.col("started_at") > reach)).cum_sum().alias("start")
+    chains = (
+        waits.sort("unit", "started_at", "request_id")
+        .with_columns((reach.is_null() | (pl.col("started_at") > reach)).cum_sum().alias("start"))
+        .with_columns(
+            pl.coalesce("replica_id", pl.format("(inferred) {}", "route"))
+            .first()
+            .over("start")
+            .alias("named"),
+            pl.col("started_at").first().over("start").alias("requested_at"),
+        )
     )
+    waiting = chains.select(
+        pl.col("named").alias("replica_id"), "requested_at", "waited_seconds",
+        pl.lit(value=False).alias("is_abandoned"), "tenant", "team",
+    )  # fmt: skip
     rows = chains.group_by("start", maintain_order=True).agg(
-        pl.col("replica_id", "route", "provider", "region", "served_model", "before", "is_queue").first(),
-        pl.col("idle_seconds", "usual_seconds").first(),
-        pl.col("started_at").first().alias("requested_at"),
+        pl.col("named", "route", "provider", "region", "served_model", "before", "is_queue").first(),
+        pl.col("idle_seconds", "usual_seconds", "requested_at").first(),
         pl.col("served_at").min().alias("ready_at"),
         pl.len().cast(pl.Int64).alias("delayed_request_count"),
         pl.col("waited_seconds").sort().sum().alias("added_seconds"),
@@ -66,9 +80,9 @@ def inferred_starts(requests: pl.LazyFrame, observed: pl.DataFrame, known: pl.La
         .when(pl.col("before") == "new").then(pl.lit("first request on a replica, "))
         .otherwise(pl.lit("among other requests, "))
     )  # fmt: skip
-    return _with_estimates(
+    starts = _with_estimates(
         rows.select(
-            pl.coalesce("replica_id", pl.format("(inferred) {}", "route")).alias("replica_id"),
+            pl.col("named").alias("replica_id"),
             pl.col("provider", "region").fill_null(_NO_ONE),
             pl.lit(_NO_ONE).alias("chip"),
             pl.col("route").alias("deployment"),
@@ -93,6 +107,7 @@ def inferred_starts(requests: pl.LazyFrame, observed: pl.DataFrame, known: pl.La
         ),
         observed,
     )
+    return starts, waiting
 
 
 def _unobserved(requests: pl.LazyFrame, known: pl.LazyFrame) -> pl.DataFrame:
@@ -106,7 +121,8 @@ def _unobserved(requests: pl.LazyFrame, known: pl.LazyFrame) -> pl.DataFrame:
         .join(replicas, on="replica_id", how="anti")
         .select(
             "request_id", "replica_id", "route", "provider", "region", "served_model", "started_at", "finished_at",
-            "first_token_at", "queue_seconds", "user_id", "api_key_id", "tenant", first_token.alias("ttft_seconds"),
+            "first_token_at", "queue_seconds", "user_id", "api_key_id", "tenant", "team",
+            first_token.alias("ttft_seconds"),
             pl.coalesce(pl.format("r:{}", "replica_id"), pl.format("d:{}", "route")).alias("unit"),
         )
         .sort("unit", "started_at", "request_id")

@@ -39,7 +39,7 @@ def cold_starts(
     """
     states, events = _told_apart(states, events)
     seen = observed_starts(states, events)
-    inferred = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
+    inferred, waiting = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
     starts = _on_days(seen, time_zone=time_zone, from_on=from_on, to_on=to_on)
     asked = attempts(requests, states, starts)
     waits = delays(asked, states, starts)
@@ -50,7 +50,7 @@ def cold_starts(
     told = pl.concat(mart.conform(part.lazy(), fill=True).collect() for part in (rows, days)).sort(
         "requested_at", "replica_id"
     )
-    return told, start_waits(told, waits)
+    return told, start_waits(told, pl.concat([waits.select(waiting.columns), waiting]))
 
 
 def _told_apart(states: pl.LazyFrame, events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from models.cold_starts.starts import cold_starts
@@ -35,6 +35,10 @@ rates:
 )
 STEPS = ("requested", "scheduled", "image_pulled", "ready", "draining", "stopped")
 micros = st.integers(0, HOURS * 3_600_000_000)
+
+
+CALL = {"route": "b", "replica_id": None, "starts": 0, "lasts": None, "queue_seconds": 0.0}
+"""A request to a route of which no replica is known."""
 
 
 @st.composite
@@ -119,6 +123,7 @@ def requests(attempts):
 
 
 @given(fleet=fleets(), time_zone=st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"]))
+@example(fleet=([], [CALL, CALL, CALL | {"queue_seconds": 30.0}]), time_zone="UTC")
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_dollars_of_starts_are_the_pools_over_all_days(fleet, time_zone):
     events, attempts = lifecycle(fleet[0]), requests(fleet[1])
