@@ -2,7 +2,7 @@
 
 Of a public model Replicate bills that time alone, and neither the queue nor the start of its container; of a private
 model or a deployment also set-up and idle time, which no prediction tells: land the counts of its instances
-(`replica_counts`). A prediction does not name its hardware: state it beside as `hardware` (`gpu-h100`).
+(`replica_counts`). A prediction does not name its hardware: state it beside as `hardware` (`gpu-h100`, `gpu-2x-l40s`).
 Source: replicate.com/docs/reference/http (prediction), replicate.com/docs/topics/billing.
 """
 
@@ -28,8 +28,9 @@ IMPORTER = lifecycle_importer(
         "replica_id": "id",
         "deployment": "coalesce(nullif(deployment, ''), nullif(model, ''), version)",
         "model": "model",
-        "chip": "hardware",
-        "chip_count": "'1'",
+        # gpu-2x-l40s and gpu-a100-large-2x have two.
+        "chip": "regexp_replace(hardware, '-?\\d+x', '')",
+        "chip_count": "coalesce(nullif(regexp_extract(hardware, '(?:^|-)(\\d+)x', 1), ''), '1')",
         "provider": "'replicate'",
         "region": "'global'",
     },

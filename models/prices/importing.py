@@ -15,6 +15,7 @@ import polars as pl
 
 from models.documents import Document
 from models.money import booked_picodollars
+from models.prices.chips import chip_aliases
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import Billing, GpuSheet
 from models.prices.offers import Entry, GpuOffer, Outside, Refusal, TokenOffer
@@ -279,6 +280,7 @@ def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin)
     """
     done = Imported(refusals=list(outside.refusals))
     book = gpu_book(sheets).filter(pl.col("known_to").is_null())
+    stated = _stated(sheets)
     held: dict[tuple[str, str, str | None, str], list[dict[str, Any]]] = defaultdict(list)
     for row in book.sort("valid_from").iter_rows(named=True):
         held[row["provider"], row["chip"], row["region"], row["commitment"]].append(row)
@@ -304,8 +306,7 @@ def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin)
             if current == rate:
                 done.same_count += 1
                 continue
-            if in_force is not None and in_force["valid_from"] == day and in_force["known_from"] == day:
-                where = f"{in_force['sheet_path']}, line {in_force['sheet_line']}"
+            if (where := stated.get((*key, day))) is not None:
                 done.refusals.append(
                     Refusal(
                         offer.vendor,
@@ -325,6 +326,17 @@ def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin)
         text = f"{head}billing: {rule}\nrates:\n{''.join(own)}"
         done.files[f"gpu/{vendor}.{origin.kind}-{origin.read_on}.yml"] = text
     return done
+
+
+def _stated(sheets: Sequence[GpuSheet]) -> dict[tuple[str, str, str, str, datetime], str]:
+    """Return where sheets state a rate that was known on the day from which it holds, corrected since or not."""
+    return {
+        (sheet.vendor, chip_aliases().get(rate.chip.lower(), rate.chip), rate.region, rate.commitment, rate.valid_from):
+            f"{sheet.path}, line {sheet.rate_line(index)}"
+        for sheet in sheets
+        for index, rate in enumerate(sheet.rates)
+        if rate.region is not None and rate.model is None and sheet.known_from(rate) == rate.valid_from
+    }  # fmt: skip
 
 
 def _rate_line(offer: GpuOffer) -> str:

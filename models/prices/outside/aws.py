@@ -27,7 +27,7 @@ def read(files: Mapping[str, bytes]) -> Outside:
             prices += _from_extract(content)
         else:
             prices += _from_csv(content)
-    return Outside(SOURCE_URL, gpu_offers=per_chip("aws", prices))
+    return per_chip("aws", prices, source_url=SOURCE_URL)
 
 
 def _from_extract(content: bytes) -> Iterator[MachinePrice]:

@@ -21,7 +21,7 @@ def read(files: Mapping[str, bytes]) -> Outside:
     prices: list[MachinePrice] = []
     for content in files.values():
         prices += _from_api(content) if content.lstrip()[:1] == b"{" else _from_extract(content)
-    return Outside(SOURCE_URL, gpu_offers=per_chip("azure", prices))
+    return per_chip("azure", prices, source_url=SOURCE_URL)
 
 
 def _from_extract(content: bytes) -> Iterator[MachinePrice]:

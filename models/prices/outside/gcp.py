@@ -25,7 +25,7 @@ _COLUMNS: tuple[tuple[str, Commitment, int], ...] = (
 def read(files: Mapping[str, bytes]) -> Outside:
     """Return the cheapest price per accelerator, region, commitment and day."""
     prices = [price for content in files.values() for price in _from_extract(content)]
-    return Outside(SOURCE_URL, gpu_offers=per_chip("gcp", prices))
+    return per_chip("gcp", prices, source_url=SOURCE_URL)
 
 
 def _from_extract(content: bytes) -> Iterator[MachinePrice]:

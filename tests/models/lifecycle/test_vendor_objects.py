@@ -170,6 +170,21 @@ def test_who_bills_and_the_accelerators_are_known(kind: str) -> None:
     assert found.rows() == [FACTS[kind]]
 
 
+def test_a_hardware_of_replicate_is_so_many_of_a_chip() -> None:
+    """Names as replicate.com/pricing and its API spell them."""
+    names = {
+        "gpu-2x-l40s": ("L40S", 2),
+        "gpu-a100-large-8x": ("A100-80GB", 8),
+        "gpu-t4": ("T4", 1),
+        "cpu": ("cpu", 1),
+    }
+    records = [vendor_object("replicate_prediction", n) | {"hardware": name} for n, name in enumerate(names)]
+    rows = read_records("replicate_prediction", records).with_columns(source=pl.lit("s"))
+    found = canonical_events(rows.lazy().with_columns(pl.col("chip_count").cast(pl.Int32))).collect()
+    first = found.unique("replica_id", keep="first").sort("replica_id")
+    assert first.select("chip", "chip_count").rows() == list(names.values())
+
+
 def test_a_count_that_is_none_is_refused() -> None:
     odd = [poll("replica_counts", 0, ready_count=wrong) for wrong in ("many", "-1", None, "1.5")]
     rows = read_records("replica_counts", [*odd, poll("replica_counts", 0, observed_at="yesterday")])

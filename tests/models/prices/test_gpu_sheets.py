@@ -53,6 +53,37 @@ def test_aws_cut_its_h100_in_june_2025(at, usd):
     assert as_known(book, day(11, 1), datetime(*at, tzinfo=UTC)) == [Decimal(usd)]
 
 
+@pytest.mark.parametrize(
+    ("provider", "chip", "region", "year", "usd"),
+    [
+        # A machine's price over its accelerators: ml.p5.48xlarge, ml.p4d.24xlarge, ml.inf2.xlarge, trn2.48xlarge.
+        ("aws.sagemaker", "H100", "us-east-1", 2025, "14.1335"),
+        ("aws.sagemaker", "H100", "us-east-1", 2026, "7.912"),
+        ("aws.sagemaker", "A100", "us-east-1", 2026, "3.15641075"),
+        ("aws.sagemaker", "Inferentia2", "us-east-1", 2026, "0.99"),
+        ("aws", "Trainium2", "us-east-2", 2026, "2.235"),
+        # Dollars a second x 3,600.
+        ("replicate", "H100", None, 2026, "5.49"),
+        ("replicate", "L40S", None, 2026, "3.51"),
+        # Google sells no A100 there: its list prices the host alone.
+        ("gcp", "A100", "northamerica-northeast2", 2026, None),
+        ("azure", "A100-80GB", "polandcentral", 2026, "4.775"),
+        # A market has no list.
+        ("vast", "H100", None, 2026, None),
+    ],
+)
+def test_built_in_rates_are_the_lists_own(provider, chip, region, year, usd):
+    book = gpu_book(load_gpu_sheets(builtin_gpu_sheets())).filter(
+        pl.col("provider") == provider,
+        pl.col("chip") == chip,
+        pl.col("region").eq_missing(pl.lit(region)),
+        pl.col("commitment") == "on_demand",
+        pl.col("model").is_null(),
+    )
+    expected = [] if usd is None else [Decimal(usd)]
+    assert as_known(book, day(12, 1), datetime(year, 3, 1, tzinfo=UTC)) == expected
+
+
 def test_rate_is_the_decimal_as_printed():
     (row,) = gpu_book(load_gpu_sheets({"v.yml": HEAD + RATE.replace("3.99", "0.1")})).iter_rows(named=True)
     assert row["usd_per_gpu_hour"] == Decimal("0.1")

@@ -250,6 +250,39 @@ def test_a_cloud_s_own_price_list_becomes_prices_per_chip(
     }
 
 
+def test_a_machine_without_its_accelerators_has_no_price() -> None:
+    """Google lists the host alone where a region has no A100: 0.81 an hour."""
+    usd = {
+        "us-east1": "3.67",
+        "us-west1": "3.67",
+        "europe-west4": "3.75",
+        "asia-east1": "3.79",
+        "northeast2": "0.81",
+    }
+    rows = [
+        f"2024-01-26,c,instance,a2-highgpu-1g,{region},{price},0.4,1700,1200" for region, price in usd.items()
+    ]
+    head = "snapshot_date,source_commit,kind,name,region,usd_per_hour,usd_per_hour_spot,usd_per_month_1y_commit,x"
+    outside = readers()["gcp"].read({"list.csv": "\n".join([head, *rows]).encode()})
+    assert {one.region for one in outside.gpu_offers} == set(usd) - {"northeast2"}
+    assert [one.where for one in outside.refusals] == ["a2-highgpu-1g northeast2 2024-01-26"]
+
+
+def test_a_rate_that_was_corrected_since_is_not_stated_again() -> None:
+    head = "vendor: azure\nsource_url: https://example.com\nchecked_on: 2026-01-01\nrates:\n"
+    line = (
+        "  - {{chip: H100, region: eastus, commitment: on_demand, usd_per_gpu_hour: {usd}, valid_from: 2024-05-01, "
+        "known_from: {known}}}\n"
+    )
+    own = head + line.format(usd=13, known="2024-05-01") + line.format(usd=12, known="2025-01-01")
+    outside = readers()["azure"].read({"list.json": json.dumps(AZURE_JSON).encode()})
+    origin = Origin("azure", date(2026, 1, 1), "list.json", "0" * 64, "USD per machine-hour")
+    done = import_gpus(outside, load_gpu_sheets({"azure.yml": own}), origin=origin)
+    assert [one.why for one in done.refusals] == ["azure.yml, line 5 states another price of that day"]
+    both = gpu_book(load_gpu_sheets({"azure.yml": own, **done.files}))
+    assert set(both["commitment"]) == {"on_demand", "spot"}
+
+
 def history(kind: str, file: str, texts: Mapping[str, str]) -> Imported:
     path = DATA / file
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
