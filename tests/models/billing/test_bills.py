@@ -452,3 +452,34 @@ def test_commitments_of_aws_are_spread_as_aws_says(kind, plan, effective):
     (row,) = read_records("aws_cur", [CUR | {"line_item_line_item_type": kind} | plan]).to_dicts()
     assert row["effective_cost"] == effective
     assert row["billed_cost"] == D("37.5")
+
+
+def test_credits_are_a_balance_whose_fee_is_known_or_asked_for():
+    """https://openrouter.ai/docs/api/api-reference/credits/get-credits: two totals, no instant, no fee."""
+
+    def answer(day: int, bought: float, **more: object) -> dict[str, object]:
+        return {
+            "retrieved_at": f"2026-10-{day:02}T00:00:00Z",
+            "data": {"total_credits": bought, "total_usage": 1},
+            **more,
+        }
+
+    read = read_records("openrouter_credits", [
+        answer(1, 50.5), answer(3, 150.5, fee_usd=5.5), answer(2, 50.5), answer(4, 160.5), answer(5, 155.5),
+        {"data": {"total_credits": 1, "total_usage": 1}}, answer(6, 0) | {"data": {"error": "no key"}},
+    ])  # fmt: skip
+    kept = read.filter(~pl.col("is_ignored"))
+    assert kept.select(
+        pl.col("charge_period_end").dt.day(), "meter", "pricing_quantity", "billed_cost", "quarantine_detail"
+    ).rows() == [
+        (1, "credits bought", D("50.5"), D(0), None),
+        (3, "credits bought", D(100), D(0), None),
+        (3, "fee on buying credits", None, D("5.5"), None),
+        (4, "credits bought", D(10), D(0), None),
+        (4, "fee on buying credits", None, None,
+         "credits were bought and fee_usd is missing: write what the receipt asks beside data (0: none)"),
+        (5, "credits bought", D(-5), D(0), None),
+        (None, "credits bought", D(1), D(0), "retrieved_at, the instant of the answer"),
+        (6, "credits bought", None, D(0), "total_credits is no number"),
+    ]  # fmt: skip
+    assert kept["charge_description"][1] == "credits bought between 2026-10-02 00:00 and 2026-10-03 00:00 UTC"

@@ -38,7 +38,7 @@ _PLAIN = {"openrouter_activity": ("usage", _ROUTER), "together_billing": ("organ
           "runpod_billing": ("amount", _POD),
           "aws_cur": ("line_item_usage_amount", _CUR), "focus": ("ConsumedQuantity", _FOCUS),
           "azure_cost_export": ("Quantity", _AZURE), "gcp_billing_export": ("cost", _GOOGLE)}  # fmt: skip
-BILLS = ("anthropic_cost_report", "invoice_lines", "openai_costs", *_PLAIN)
+BILLS = ("anthropic_cost_report", "invoice_lines", "openai_costs", "openrouter_credits", *_PLAIN)
 
 
 def bill(kind: str, number: int) -> dict[str, Any]:
@@ -53,6 +53,9 @@ def bill(kind: str, number: int) -> dict[str, Any]:
     if kind == "anthropic_cost_report":
         cost = {"amount": f"{number}.5", "currency": "USD", "model": f"m{number}"}
         return {"starting_at": "2026-11-02T00:00:00Z", "ending_at": "2026-11-03T00:00:00Z", "results": [cost]}
+    if kind == "openrouter_credits":
+        answer = {"data": {"total_credits": number + 1, "total_usage": 0}}
+        return answer | {"retrieved_at": f"2026-11-02T09:{number % 60:02}:00Z", "fee_usd": 0.8}
     if kind in _PLAIN:
         name, record = _PLAIN[kind]
         return record | {name: str(number)}
