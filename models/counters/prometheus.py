@@ -1,4 +1,4 @@
-"""Running counters of inference servers: text exposition with instants, or answers of Prometheus' query API.
+"""Running counters of inference servers and of Baseten: text exposition with instants, or answers of Prometheus' API.
 
 A counter says how much was counted since the server started, so that two readings of one series tell what came in
 between (`increases.py`); a gauge says how many requests an engine was working on when it was read. A line of text ends
@@ -8,7 +8,8 @@ everything else, comments included, is passed over.
 Where prefill and decode run apart, both engines count a call and its prompt: of an engine that labels name as one of
 prefill only the gauge is read, and the call is counted where it is decoded.
 Source: vLLM `v1/metrics/loggers.py`, SGLang 0.5.23, text-generation-inference `router/src/server.rs`, Triton's metrics
-documentation, checked 2026-11-29; https://prometheus.io/docs/instrumenting/exposition_formats.
+documentation, Baseten's metrics support matrix, checked 2026-11-29;
+https://prometheus.io/docs/instrumenting/exposition_formats.
 """
 
 from collections.abc import Mapping
@@ -34,10 +35,14 @@ METRICS = {
     "tgi_request_generated_tokens_sum": "output_tokens",
     "tgi_batch_current_size": "running_count",
     "nv_inference_request_success": "request_count",
+    "baseten_inference_requests_total": "request_count",
+    "baseten_llm_input_tokens_total": "input_tokens",
+    "baseten_llm_output_tokens_total": "output_tokens",
+    "baseten_concurrent_requests": "running_count",
 }
 """Metric -> what it counts. `prompt_tokens_total` includes cached tokens; by-source and prefix counters repeat it. TGI
 names no model; Triton counts no tokens."""
-_SPLITTING = r'(?:^|,)(?:cache_source|finished_reason)="(?:[^"\\]|\\.)*"'
+_SPLITTING = r'(?:^|,)(?:cache_source|finished_reason|status_code|is_async)="(?:[^"\\]|\\.)*"'
 """Labels that part what one engine counts; its other labels name the engine."""
 _PREFILL = (
     r"(?:^|,)(?:role|llm_d_ai_role|engine_type|dynamo_component|disaggregation_mode|worker_type|pd_role)="
@@ -111,7 +116,9 @@ def canonical(frame: pl.LazyFrame, metrics: Mapping[str, str]) -> pl.LazyFrame:
         ),
         record_number=record_number(),
         is_ignored=~is_broken & (is_empty | (~is_read & (metric != "")) | is_prefill),
-        provider=pl.lit("self_hosted"),
+        provider=pl.when(metric.str.starts_with("baseten_"))
+        .then(pl.lit("baseten"))
+        .otherwise(pl.lit("self_hosted")),
         model=pl.when(pl.col("model") != "").then("model"),
         series=series,
         engine=engine,
@@ -142,6 +149,6 @@ IMPORTER = Importer(
     select=SELECT,
     canonical=lambda frame: canonical(frame, METRICS),
     formats=("jsonl", "text"),
-    signature=metric_signs(("vllm:", "sglang:", "tgi_", "nv_inference_"), is_answer=True),
+    signature=metric_signs(("vllm:", "sglang:", "tgi_", "nv_inference_", "baseten_"), is_answer=True),
     rank=12,
 )

@@ -71,7 +71,7 @@ def test_every_gateways_call_is_priced_and_its_own_cost_stays_an_estimate(compan
     )
     assert {kind: usd for kind, _, _, usd in rows if usd is not None} == {
         "portkey_log": Decimal("0.001"), "bifrost_log": Decimal("0.001"), "cloudflare_ai_gateway": Decimal("0.001"),
-        "cloudflare_logpush": Decimal("0.001"),
+        "cloudflare_logpush": Decimal("0.001"), "runware_task": Decimal("0.0002025"),
     }  # fmt: skip
 
 

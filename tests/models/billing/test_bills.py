@@ -269,6 +269,13 @@ GOOGLE = {
                 ("Credit", "baseten", None, None, None, None, D("-2.5"), "USD"),
             ],
         ),
+        # modal/cli/billing.py: `modal billing report --json --show-resources`
+        (
+            "modal_billing",
+            {"object_id": "ap-1", "description": "llm", "environment": "main", "interval_start": "2026-10-01",
+             "resource": "Nvidia H100", "cost": "94.7808"},
+            [("Usage", "modal", None, None, None, None, D("94.7808"), "USD")],
+        ),
         (
             "runpod_billing",
             {"time": "2026-10-03T00:00:00Z", "amount": 0.42, "timeBilledMs": 120500, "gpuTypeId": "NVIDIA H200",

@@ -192,6 +192,8 @@ vllm:num_requests_running{model_name="m",role="prefill-worker",pod="a"} 3 179361
 tgi_request_success{} 4 1793610000000
 tgi_request_generated_tokens_sum{} 40 1793610000000
 nv_inference_request_success{model="t",version="1"} 6 1793610000000
+baseten_inference_requests_total{model_name="b",deployment_id="d",status_code="200",is_async="false"} 8 1793610000000
+baseten_replicas_active{model_name="b",deployment_id="d"} 2 1793610000000
 """
 
     def counted(kind: str) -> list[tuple[Any, ...]]:
@@ -216,4 +218,5 @@ nv_inference_request_success{model="t",version="1"} 6 1793610000000
         ("tgi_request_success", None, 4),
         ("tgi_request_generated_tokens_sum", None, 40),
         ("nv_inference_request_success", "t", 6),
+        ("baseten_inference_requests_total", "b", 8),
     ]

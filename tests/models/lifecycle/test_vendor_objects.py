@@ -56,6 +56,42 @@ def begun(replica: str, hour: str) -> list[tuple[str, str, str]]:
     return [(replica, event, hour) for event in ("ready", "requested")]
 
 
+def serving(state: str, ready: int) -> dict[str, Any]:
+    return {"state": f"DEPLOYMENT_STATE_{state}", "readyReplicas": ready}
+
+
+def started(hour: int, state: str) -> dict[str, Any]:
+    return {
+        "object": "endpoint", "id": "endpoint-d2", "name": "dev/llama-a32b82a1", "type": "dedicated", "state": state,
+        "model": "meta-llama/Llama-3-8b-chat-hf", "hardware": "1x_nvidia_a100_80gb_sxm",
+        "autoscaling": {"min_replicas": 2, "max_replicas": 5}, "polled_at": AT.format(hour),
+    }  # fmt: skip
+
+
+def fed(hour: int, happened: str, **more: Any) -> dict[str, Any]:
+    plain = {"oldReplicas": None, "newReplicas": None}
+    return (
+        vendor_object("together_endpoint_event", 0)
+        | plain
+        | {"createdAt": AT.format(hour), "type": happened}
+        | more
+    )
+
+
+def gauge(name: str, minute: int, count: int) -> dict[str, Any]:
+    one = vendor_object("baseten_metrics", minute)
+    return {
+        "metric": one["metric"] | {"__name__": f"baseten_replicas_{name}"},
+        "value": [one["value"][0], str(count)],
+    }
+
+
+def ran(hour: int, state: str, seconds: int) -> dict[str, Any]:
+    runners = vendor_object("fal_runner", 1)["runners"]
+    told = [runners[0] | {"state": state, "uptime_seconds": seconds}, runners[0] | {"machine_type": "XS"}]
+    return {"polled_at": AT.format(hour), "runners": told}
+
+
 LIVES = {
     # Two are asked for, one of them turns ready; what is counted again tells nothing; the last one stops first.
     "counts": (
@@ -91,6 +127,59 @@ LIVES = {
          poll("fireworks_deployment", 1, replicaStats=stats(1)),
          poll("fireworks_deployment", 2, state="DELETED", replicaStats=stats(1))],
         [("x1#1", "requested", "00:00"), ("x1#1", "ready", "01:00"), ("x1#1", "stopped", "02:00")],
+    ),
+    "Together tells what is ready of what is wanted, and of an endpoint's deployments": (
+        "together_deployment",
+        [
+            poll("together_deployment", 0, desiredReplicas=1, status=serving("SCALING", 0)),
+            poll("together_deployment", 1, desiredReplicas=1, status=serving("READY", 1)),
+            {
+                "id": "e1", "name": "acme/chat", "endpointType": "ENDPOINT_TYPE_DEDICATED", "trafficSplit": [],
+                "polled_at": AT.format(2), "deployments": [
+                    {"name": "acme/chat/a", "state": "DEPLOYMENT_STATE_STOPPED", "hardware": "2x_nvidia_h100_80gb_sxm"}
+                ],
+            },
+        ],
+        [("acme/chat/a#1", "requested", "00:00"), ("acme/chat/a#1", "ready", "01:00"),
+         ("acme/chat/a#1", "stopped", "02:00")],
+    ),
+    # docs.together.ai/reference/createendpoint
+    "Together's first API tells a state and the least that runs": (
+        "together_deployment",
+        [started(0, "PENDING"), started(1, "STARTED"), started(2, "STOPPED")],
+        [("dev/llama-a32b82a1#1", "requested", "00:00"), ("dev/llama-a32b82a1#2", "requested", "00:00"),
+         ("dev/llama-a32b82a1#1", "ready", "01:00"), ("dev/llama-a32b82a1#2", "ready", "01:00"),
+         ("dev/llama-a32b82a1#1", "stopped", "02:00"), ("dev/llama-a32b82a1#2", "stopped", "02:00")],
+    ),
+    "Together's feed scales up from zero, turns ready, and down": (
+        "together_endpoint_event",
+        [fed(0, "deployment.created"), fed(1, "deployment.scaled", oldReplicas=0, newReplicas=2),
+         fed(2, "condition.set", reason="AllReplicasReady", status="True"), fed(3, "pod.log"),
+         fed(4, "deployment.scaled", oldReplicas=2, newReplicas=1),
+         fed(5, "deployment.scaled", oldReplicas=1, newReplicas=2), fed(6, "deployment.deleted")],
+        [("dep_1#1", "requested", "01:00"), ("dep_1#2", "requested", "01:00"), ("dep_1#1", "ready", "02:00"),
+         ("dep_1#2", "ready", "02:00"), ("dep_1#2", "stopped", "04:00"), ("dep_1#2", "requested", "05:00"),
+         ("dep_1#1", "stopped", "06:00"), ("dep_1#2", "stopped", "06:00")],
+    ),
+    "Baseten's metrics count what is active, and what starts beside it": (
+        "baseten_metrics",
+        [gauge("starting", 0, 1), gauge("active", 0, 0), gauge("active", 1, 1), gauge("starting", 1, 0),
+         gauge("active", 2, 0)],
+        [("dep1#1", "requested", "09:00"), ("dep1#1", "ready", "09:01"), ("dep1#1", "stopped", "09:02")],
+    ),
+    "Modal's apps tell how many containers run": (
+        "modal_app",
+        [poll("modal_app", 0, tasks="2"), poll("modal_app", 1, tasks="1"),
+         poll("modal_app", 2, state="stopped", tasks="1")],
+        [*begun("llm#1", "00:00"), *begun("llm#2", "00:00"), ("llm#2", "stopped", "01:00"),
+         ("llm#1", "stopped", "02:00")],
+    ),
+    "fal's runners tell their age, and a machine without an accelerator is passed over": (
+        "fal_runner",
+        [ran(1, "SETUP", 60), ran(2, "IDLE", 3660), ran(3, "TERMINATED", 1),
+         {"polled_at": AT.format(4), "runners": []}],
+        [("f1", "requested", "00:59"), ("f1", "requested", "00:59"), ("f1", "ready", "02:00"),
+         ("f1", "stopped", "03:00")],
     ),
     "SageMaker creates, scales to zero and from it": (
         "sagemaker_endpoint_event",
@@ -150,6 +239,11 @@ def test_what_a_vendor_tells_is_the_life_of_replicas(case: str) -> None:
 FACTS = {
     "replica_counts": ("modal", "us-east-1", "H100", 1),
     "baseten_deployment": ("baseten", None, "H100", 2),
+    "together_deployment": ("together", None, "H100", 2),
+    "together_endpoint_event": ("together", None, None, None),
+    "baseten_metrics": ("baseten", None, None, None),
+    "modal_app": ("modal", None, None, None),
+    "fal_runner": ("fal", "global", "H100", None),
     "fireworks_deployment": ("fireworks", "US_IOWA_1", "H100", 2),
     "sagemaker_endpoint_event": ("aws.sagemaker", "us-east-1", "A10G", 4),
     "bedrock_provisioned": ("aws.bedrock", "us-east-1", "capacity_unit", 2),

@@ -33,9 +33,13 @@ _SUMMARY = {
     }
 }  # fmt: skip
 _POD = {"time": "2026-11-02T00:00:00Z", "timeBilledMs": 1000, "podId": "p"}
+_MODAL = {
+    "object_id": "ap-1", "description": "llm", "environment": "main", "interval_start": "2026-11-02T09:00:00+00:00",
+    "resource": "H100",
+}  # fmt: skip
 _PLAIN = {"openrouter_activity": ("usage", _ROUTER), "together_billing": ("organization_id", _WINDOW),
           "fireworks_costs": ("model", _RATED), "baseten_usage": ("number", _SUMMARY),
-          "runpod_billing": ("amount", _POD),
+          "runpod_billing": ("amount", _POD), "modal_billing": ("cost", _MODAL),
           "aws_cur": ("line_item_usage_amount", _CUR), "focus": ("ConsumedQuantity", _FOCUS),
           "azure_cost_export": ("Quantity", _AZURE), "gcp_billing_export": ("cost", _GOOGLE)}  # fmt: skip
 BILLS = ("anthropic_cost_report", "invoice_lines", "openai_costs", "openrouter_credits", *_PLAIN)

@@ -84,6 +84,10 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
             "worker": {"prefill_worker_id": 11, "decode_worker_id": 22},
         },
     },
+    "runware_task": lambda n: {
+        "taskType": "textInference", "taskUUID": f"w{n}", "model": "deepseek:v4@pro", "started_at": _AT,
+        "cost": 0.0002025, "usage": {"promptTokens": 10, "completionTokens": n, "totalTokens": 10 + n},
+    },
     "traceloop_spans": lambda n: {
         "timestamp": 1793610000000, "trace_id": "a1b3", "span_id": f"t{n}", "parent_span_id": "", "duration": 1850,
         "service_name": "bot", "status_code": "STATUS_CODE_UNSET", "span_attributes": {
@@ -136,6 +140,7 @@ GATEWAY_NAMES = {
         "attributes.gen_ai.provider.name", "attributes.gen_ai.system", "attributes.gen_ai.request.model",
         "attributes.gen_ai.response.model", "attributes.gen_ai.response.id", "attributes.gen_ai.conversation.id",
     }),
+    "runware_task": frozenset({"taskUUID", "imageUUID", "videoUUID", "audioUUID"}),
     "traceloop_spans": frozenset({"span_id", "parent_span_id", "service_name", "scope_name"}),
 }  # fmt: skip
 """Top-level fields whose text is a name, which is kept."""

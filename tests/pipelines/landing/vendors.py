@@ -26,6 +26,32 @@ def vendor_object(kind: str, number: int) -> dict[str, Any]:
                 "acceleratorCount": 2, "region": "US_IOWA_1", "state": "READY", "polled_at": at,
                 "replicaStats": {"readyReplicaCount": count, "initializingReplicaCount": 0},
             }  # fmt: skip
+        case "together_deployment":
+            return {
+                "id": "dep_1", "name": "acme/chat/a", "endpointId": "e1", "hardware": "2x_nvidia_h100_80gb_sxm",
+                "model": "projects/p/models/llama/revisions/r", "polled_at": at, "desiredReplicas": count,
+                "status": {"state": "DEPLOYMENT_STATE_READY", "readyReplicas": count},
+            }  # fmt: skip
+        case "together_endpoint_event":
+            return {
+                "id": f"ev{number}", "createdAt": at, "endpointId": "e1", "deploymentId": "dep_1",
+                "level": "LEVEL_INFO", "source": "autoscaler", "sourceKind": "SOURCE_KIND_DEPLOYMENT",
+                "type": "deployment.scaled", "oldReplicas": number, "newReplicas": count,
+            }  # fmt: skip
+        case "baseten_metrics":
+            labels = {"__name__": "baseten_replicas_active", "deployment_id": "dep1", "model_name": "llama"}
+            return {"metric": labels, "value": [1793610000 + 60 * number, str(count)]}
+        case "modal_app":
+            return {
+                "app_id": "ap-1", "description": "llm", "state": "deployed", "tasks": str(count),
+                "created_at": "2026-11-01 09:00:00+00:00", "stopped_at": None, "polled_at": at,
+            }  # fmt: skip
+        case "fal_runner":
+            runner = {
+                "alias": "sdxl", "machine_type": "GPU-H100", "runner_id": f"f{number}", "uptime_seconds": 30,
+                "in_flight_requests": 0, "revision": "v1", "state": "RUNNING",
+            }  # fmt: skip
+            return {"polled_at": at, "runners": [runner]}
         case "sagemaker_endpoint_event":
             variant = {
                 "VariantName": "AllTraffic",
@@ -91,7 +117,8 @@ def vendor_object(kind: str, number: int) -> dict[str, Any]:
 
 VENDOR_KINDS = (
     "replica_counts", "baseten_deployment", "fireworks_deployment", "sagemaker_endpoint_event", "bedrock_provisioned",
-    "azure_deployment", "replicate_prediction", "runpod_pod", "vast_instance", "lambda_instance",
+    "azure_deployment", "replicate_prediction", "runpod_pod", "vast_instance", "lambda_instance", "together_deployment",
+    "together_endpoint_event", "baseten_metrics", "modal_app", "fal_runner",
 )  # fmt: skip
 LOG_KINDS = ("ray_serve_controller_log", "ray_serve_access_log")
 VENDOR_NAMES = frozenset(
@@ -99,7 +126,7 @@ VENDOR_NAMES = frozenset(
         "name", "model_name", "instance_type_name", "baseModel", "acceleratorType", "foundationModelArn", "modelArn",
         "provisionedModelArn", "hardware", "label", "gpu_name", "geolocation", "version", "InstanceType", "location",
         "EndpointName", "InferenceComponentName", "cluster", "component_name", "component_id", "replica",
-        "application",
+        "application", "description", "app_id", "deploymentId",
     }
 )  # fmt: skip
 """Fields of those objects that name something, and are kept as they are written."""
