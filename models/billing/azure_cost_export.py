@@ -3,7 +3,7 @@
 Column names differ in their letters' case by agreement and are found in any. Quantities are in blocks of
 `UnitOfMeasure`: 1,200 of `1K` are 1.2 million tokens. A day is the finest grain; dates are month first, as the exports
 write them. An amortised export asks for nothing on the lines of a commitment's usage: their cost is effective, and
-what is payable stands in the actual export, so a source has one of the two. Sources:
+what is payable stands in the actual export, which counts where both lie in the folders. Sources:
 https://learn.microsoft.com/azure/cost-management-billing/automate/understand-usage-details-fields and
 https://learn.microsoft.com/azure/cost-management-billing/dataset-schema/cost-usage-details-ea, checked 2026-11-28.
 """

@@ -11,6 +11,8 @@ from models.schemas import table
 from models.schemas.invoice_columns import CHARGE_CATEGORIES, QUANTITY, UNIT_PRICE
 
 BILL = ("source", "invoice_issuer_name", "billing_account_id", "billing_period_start")
+PLACE = ("source", "file_hash", "line_number", "record_number")
+"""Where a landed line stands."""
 _ONE_DELIVERY = timedelta(seconds=1)
 """Files that one landing reads are stamped microseconds apart; two landings are further apart than this."""
 _WHOLE_BILL = "line"
@@ -51,30 +53,40 @@ def _stamped(landed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def bill_deliveries(landed: pl.DataFrame, in_force: pl.DataFrame) -> pl.DataFrame:
+def bill_deliveries(landed: pl.DataFrame, in_force: pl.DataFrame, views: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `ops.bill_deliveries`.
 
     Args:
         landed: raw.invoice_lines, every delivery of their billing periods.
         in_force: what `lines_in_force` returned for them.
+        views: those of them that bill what others bill: their place, and `counted_by`.
     """
-    place = ("source", "file_hash", "line_number", "record_number")
-    counted = in_force.select(place).with_columns(is_counted=pl.lit(value=True))
+    counted = in_force.select(PLACE).join(views, on=PLACE, how="left").with_columns(is_latest=True)
+    is_view = pl.col("counted_by").is_not_null()
     rows = (
         _stamped(landed)
-        .join(counted, on=place, how="left")
+        .join(counted, on=PLACE, how="left")
         .group_by(*BILL, "delivery")
         .agg(
             pl.col("billing_period_start").first().dt.date().alias("billed_on"),
             pl.col("ingested_at").max().alias("delivered_at"),
             pl.col("file_hash").n_unique().cast(pl.Int64).alias("file_count"),
             pl.len().cast(pl.Int64).alias("line_count"),
-            pl.col("is_counted").sum().cast(pl.Int64).alias("line_count_in_force"),
+            (pl.col("is_latest").fill_null(value=False) & ~is_view)
+            .sum()
+            .cast(pl.Int64)
+            .alias("line_count_in_force"),
+            is_view.sum().cast(pl.Int64).alias("line_count_of_views"),
+            pl.col("counted_by").drop_nulls().unique().sort().str.join(", ").alias("counted_by"),
             pl.when(pl.col("currency").n_unique() == 1)
             .then(pl.col("billed_cost").sum())
             .alias("billed_cost"),
         )
-        .with_columns(pl.col("delivery").cast(pl.Int64) + 1, is_in_force=pl.col("line_count_in_force") > 0)
+        .with_columns(
+            pl.col("delivery").cast(pl.Int64) + 1,
+            is_in_force=pl.col("line_count_in_force") > 0,
+            counted_by=pl.when(pl.col("line_count_of_views") > 0).then("counted_by"),
+        )
     )
     return table("ops.bill_deliveries").conform(rows.lazy()).sort(*BILL, "delivery").collect()
 

@@ -25,8 +25,18 @@ TABLE = Table(
         Column(
             name="line_count_in_force",
             dtype=pl.Int64,
-            comment="Those that no later delivery replaces",
+            comment="Those that no later delivery replaces, and that are no second view of other lines",
             required=True,
+        ),
+        Column(
+            name="line_count_of_views",
+            dtype=pl.Int64,
+            comment="Those that count nowhere, because other lines bill the same dollars",
+        ),
+        Column(
+            name="counted_by",
+            dtype=pl.String,
+            comment="Sources and kinds of those other lines, which count; NULL: none",
         ),
         Column(name="billed_cost", dtype=USD, comment="Sum of its lines, in the currency of the bill"),
         Column(
