@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from models.documents import Strict
 from pipelines.secret import SecretSetting
 
+EVERY_USER = "*"
+"""Stands among an audience's users for everybody whom the proxy names and no audience lists."""
+
 
 class AudienceSettings(Strict):
     """Who sees which pages of the explorer, and which rows."""
@@ -17,6 +20,7 @@ class AudienceSettings(Strict):
     teams: list[str] = Field(default_factory=list)
     token: SecretSetting | None = None
     users: list[str] = Field(default_factory=list)
+    user_ids: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _is_somebody(self) -> "AudienceSettings":
@@ -25,9 +29,21 @@ class AudienceSettings(Strict):
                 f"nobody can be audience {self.name!r}; give it a token, or users that a proxy names"
             )
         has_rules = bool(self.tenants or self.teams)
-        if self.view in {"person", "manager"} and not has_rules:
+        if self.view == "manager" and not has_rules:
+            raise ValueError(f"audience {self.name!r} has the view 'manager', which needs tenants or teams")
+        if self.user_ids and self.view != "person":
+            raise ValueError(f"audience {self.name!r} has user_ids, which belong to the view 'person'")
+        if self.view == "person" and self.token is not None and not self.user_ids:
             raise ValueError(
-                f"audience {self.name!r} has the view {self.view!r}, which needs tenants or teams"
+                f"audience {self.name!r} is a person with a token; say in user_ids by which ids logs name this person"
+            )
+        if self.user_ids and (len(self.users) > 1 or EVERY_USER in self.users):
+            raise ValueError(
+                f"audience {self.name!r} has user_ids for several users; write one audience for each of them"
+            )
+        if EVERY_USER in self.users and self.view != "person":
+            raise ValueError(
+                f"audience {self.name!r} has users = [\"*\"], which only the view 'person' may have"
             )
         if self.view == "central" and has_rules:
             raise ValueError(

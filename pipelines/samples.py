@@ -119,6 +119,8 @@ def _write_settings(folder: Path, *, starts_on: date, changes_at: datetime) -> N
         ("routing.yml", "policies/routing.yml"),
         ("example_ai.yml", "prices/tokens/example_ai.yml"),
         ("coreweave.yml", "prices/gpu/coreweave.yml"),
+        ("budgets.yml", "budgets.yml"),
+        ("contracts.yml", "contracts.yml"),
     ):
         text = (samples / name).read_text(encoding="utf-8")
         text = text.replace("{starts_on}", starts_on.isoformat())

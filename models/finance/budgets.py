@@ -122,7 +122,9 @@ def budget_status(
         pl.col("spent", "in_month", "burnt", "unpriced_tokens").fill_null(0),
         picodollars_from_usd(pl.col("usd")).alias("allowed"),
     )
-    elapsed = (pl.col("as_of_on") - pl.col("period_from")).dt.total_days() + 1
+    # Days before the first spend that is known at all are not days without spend.
+    first_on = pl.max_horizontal("period_from", pl.lit(spend.get_column("accrued_on").min(), pl.Date))
+    elapsed = (pl.col("as_of_on") - first_on).dt.total_days().clip(lower_bound=0) + 1
     left = (pl.col("period_to") - pl.col("as_of_on")).dt.total_days() - 1
     rows = rows.with_columns(burn=half_even(pl.col("burnt"), elapsed.clip(upper_bound=BURN_DAYS)))
     lasts = pl.when(pl.col("burn") > 0).then(

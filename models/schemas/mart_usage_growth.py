@@ -83,4 +83,5 @@ TABLE = Table(
     ),
     key=("month_on", "scope_kind", "scope"),
     partition="month_on",
+    overlaps="Scopes of several kinds overlap: filter by scope_kind.",
 )

@@ -16,12 +16,12 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from models.errors import NanodollarError
-from pipelines.explorer.audience import COOKIE, Door
+from pipelines.explorer.audience import COOKIE, Audience, Door
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.downloads import csv_bytes, parquet_bytes
 from pipelines.explorer.figure import ROWS_SHOWN, Figure, priced_sentence, text_of
 from pipelines.explorer.guard import LOOPBACK, Guard
-from pipelines.explorer.own_rows import OwnRows
+from pipelines.explorer.own_rows import OwnRows, unseen_tables
 from pipelines.explorer.page import Asked, Page, pages
 from pipelines.explorer.published import Opened, Published
 from pipelines.explorer.state import BASES, COMPARISONS, DIMENSIONS, GRAINS, NONE, State, read_state
@@ -114,7 +114,7 @@ class Explorer:
             if audience is None:
                 return self._closed(request)
             if not audience.sees(page.path):
-                raise HTTPException(403, f"{page.title} is not in the view {audience.view}.")
+                raise HTTPException(403, audience.refusal(page.title))
             opened = self._own_rows.opened(audience)
             state = read_state(
                 page.path,
@@ -124,6 +124,8 @@ class Explorer:
                 offered=page.offered,
                 usual_days=page.usual_days,
             )
+            if audience.is_person and page.has_basis:
+                state = replace(state, basis="usage")
             asked = Asked(
                 opened, state, self._project.time_zone, datetime.now(UTC), self._cage, request, audience
             )
@@ -132,7 +134,11 @@ class Explorer:
                 return content
             content = replace(
                 content,
-                figures=tuple(one for one in content.figures if audience.has_details or not one.is_detail),
+                figures=tuple(
+                    _own(audience, one)
+                    for one in content.figures
+                    if audience.has_details or not one.is_detail
+                ),
             )
             if "figure" in request.query_params:
                 return _download(content.figures, request.query_params)
@@ -223,8 +229,8 @@ class Explorer:
         whole = self._published.opened()
         trust = _verdict(replace(asked, opened=whole)).trust
         found = asked.opened.answer(
-            "SELECT sum(attempt_count)::BIGINT AS attempts, sum(total_tokens)::BIGINT AS tokens, "
-            "sum(unpriced_tokens)::BIGINT AS unpriced_tokens FROM mart.cost_per_token_daily "
+            "SELECT sum(input_tokens + output_tokens)::BIGINT AS tokens, "
+            "sum(unpriced_tokens)::BIGINT AS unpriced_tokens FROM mart.spend_daily "
             f"WHERE accrued_on BETWEEN DATE '{asked.state.first}' AND DATE '{asked.state.last}'"
         )
         facts = f"so stands the whole warehouse in these days. Of your rows: {priced_sentence(found)}"
@@ -239,6 +245,17 @@ async def _form_value(request: Request, name: str) -> str:
         if len(body) > _LONGEST_FORM:
             return ""
     return dict(parse_qsl(body.decode(errors="replace"))).get(name, "")
+
+
+def _own(audience: Audience, figure: Figure) -> Figure:
+    """Return a figure as an audience may see it: one whose tables hold none of its rows says so, and is empty."""
+    unseen = unseen_tables(audience, figure.sql)
+    if not unseen:
+        return figure
+    sentence = f"Not shown in this view: nothing tells whose the rows of {', '.join(unseen)} are."
+    return replace(
+        figure, rows=figure.rows.clear(), none=sentence, coverage="", notes=(), chart=None, form="table"
+    )
 
 
 def _download(figures: tuple[Figure, ...], query: object) -> Response:

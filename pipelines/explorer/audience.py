@@ -5,21 +5,22 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import compare_digest
 from typing import Literal
 
 from models.errors import ConfigurationError
-from pipelines.audiences import AudienceSettings, ExplorerSettings
+from pipelines.audiences import EVERY_USER, AudienceSettings, ExplorerSettings
 
 View = Literal["person", "manager", "central", "executive"]
 COOKIE = "nanodollar"
 PROXY_HEADER = "x-nanodollar-proxy"
 _SIGNED_IN_SECONDS = 12 * 3600
 _SHORTEST_TOKEN = 16
-_OWN = frozenset({"/spend", "/who", "/models", "/prices", "/requests", "/request"})
+_PERSONAL = frozenset({"/spend", "/prices", "/requests", "/request"})
+_OWN = _PERSONAL | {"/who", "/models"}
 _SEEN: dict[View, frozenset[str] | None] = {
-    "person": _OWN,
+    "person": _PERSONAL,
     "manager": _OWN | {"/routing", "/sql"},
     "central": None,
     "executive": frozenset(
@@ -49,15 +50,38 @@ class Audience:
     view: View
     tenants: tuple[str, ...] = ()
     teams: tuple[str, ...] = ()
+    user_ids: tuple[str, ...] = ()
+    """Of a person: by which ids the logs name who asks."""
 
     @property
     def has_rules(self) -> bool:
-        return bool(self.tenants or self.teams)
+        return bool(self.tenants or self.teams) or self.is_person
+
+    @property
+    def is_person(self) -> bool:
+        return self.view == "person"
+
+    @property
+    def rows(self) -> str:
+        """Whose rows it sees, in words."""
+        whose = ", ".join(self.tenants + self.teams)
+        if not self.is_person:
+            return f"rows of {whose}"
+        return f"requests of {', '.join(self.user_ids)}{f' in {whose}' if whose else ''}"
 
     @property
     def has_details(self) -> bool:
         """Whether single requests are shown."""
         return self.view != "executive"
+
+    def refusal(self, title: str) -> str:
+        """Return why a page is not shown."""
+        if self.is_person:
+            return (
+                f"{title} is not in the view person: its tables tell tenants and teams apart, not users, so nothing on "
+                "it is yours alone."
+            )
+        return f"{title} is not in the view {self.view}."
 
     def sees(self, path: str) -> bool:
         """Whether it sees a page."""
@@ -113,8 +137,15 @@ class Door:
             return self.of_token(bearer[len("bearer ") :].strip())
         if self._header is not None and self._proxy is not None and self._header in headers:
             is_proxy = compare_digest(headers.get(PROXY_HEADER, "").encode(), self._proxy.encode())
-            return self._by_user.get(headers[self._header]) if is_proxy else None
+            return self._of_user(headers[self._header]) if is_proxy else None
         return self._signed_in(cookies.get(COOKIE, ""))
+
+    def _of_user(self, user: str) -> Audience | None:
+        """Return whom a proxy's user stands for. A person without ids is in the logs by that same name."""
+        audience = self._by_user.get(user, self._by_user.get(EVERY_USER))
+        if audience is None or not user or user == EVERY_USER:
+            return None
+        return replace(audience, user_ids=audience.user_ids or (user,)) if audience.is_person else audience
 
     def of_token(self, token: str) -> Audience | None:
         """Return whom a token stands for; every token is compared, so that time tells nothing."""
@@ -141,4 +172,10 @@ class Door:
 
 
 def _audience(settings: AudienceSettings) -> Audience:
-    return Audience(settings.name, settings.view, tuple(settings.tenants), tuple(settings.teams))
+    return Audience(
+        settings.name,
+        settings.view,
+        tuple(settings.tenants),
+        tuple(settings.teams),
+        tuple(settings.user_ids),
+    )

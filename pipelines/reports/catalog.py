@@ -1,10 +1,7 @@
 """The catalog: every table on one page that works offline, with its rows, checks, units, sums, joins and an example."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,8 @@ import duckdb
 from models.schemas import tables
 from models.schemas.base import Table, duckdb_type
 from models.schemas.glossary import glossary
+from models.schemas.macros import macros
+from models.schemas.start_here import start_here
 from models.schemas.units import may_be_summed, unit
 from pipelines.reports.environment import page_environment
 from pipelines.reports.folders import replace_file
@@ -28,18 +27,6 @@ _SCHEMAS = {
     "ops": "How far the figures can be trusted, and what ran",
     "raw": "Records as they landed, in the lake only: the published file has no raw",
 }
-_START = (
-    ("What was spent, by day and by anything", "mart.spend_daily"),
-    ("What a token costs, by model, route, chip or tenant", "mart.cost_per_token_daily"),
-    ("What one request cost, and why", "core.request_costs"),
-    ("What GPUs were billed for: serving, idle, starts", "mart.gpu_bill_daily"),
-    ("Where money is wasted, largest first", "mart.savings"),
-    ("Which requests took a dear route", "mart.routing_mistakes"),
-    ("Which cold starts hurt", "mart.cold_start_bursts"),
-    ("Whether the bill is right", "mart.invoice_reconciliation"),
-    ("Who pays", "mart.chargeback_monthly"),
-    ("How much of it can be trusted", "ops.coverage"),
-)
 _JOINED = (
     "core.requests", "core.request_costs", "core.other_charges", "core.pool_hours", "mart.gpu_bill_daily",
     "mart.cost_per_token_daily", "ref.token_prices", "ref.gpu_prices", "ref.chips", "ref.pool_models",
@@ -56,19 +43,8 @@ SELECT table_name, check_name, is_passed, summary, checked_at FROM ops.check_res
 QUALIFY row_number() OVER (PARTITION BY table_name, check_name ORDER BY checked_at DESC) = 1
 ORDER BY table_name, check_name
 """
-_MACRO = re.compile(r"((?:^--.*\n)+)CREATE OR REPLACE MACRO (\w+)\(([^)]*)\)( AS TABLE)?", re.MULTILINE)
-
 
 MadeOf = Mapping[str, Sequence[str]]
-
-
-@dataclass(frozen=True)
-class Macro:
-    """A macro of the warehouse: its call, what it returns, and whether that is a table."""
-
-    call: str
-    meaning: str
-    is_table: bool
 
 
 def write_catalog(warehouse: Warehouse, made_of: MadeOf) -> Path:
@@ -116,11 +92,16 @@ def catalog_page(con: duckdb.DuckDBPyConnection, made_of: MadeOf) -> str:
     return page_environment().get_template("catalog.html").render(
         title="Catalog of the warehouse",
         sections=sections,
-        start=[(question, name) for question, name in _START if name in tables()],
-        macros=list(macros()),
+        start=[(pointer, _anchor(pointer.look)) for pointer in start_here()],
+        macros=macros(),
         words=glossary(),
         loaded_at=max(loaded, default=None),
     )  # fmt: skip
+
+
+def _anchor(name: str) -> str:
+    """Return where on the page a table or macro stands."""
+    return name.replace(".", "-") if name in tables() else f"macro-{name}"
 
 
 def _entry(
@@ -128,7 +109,7 @@ def _entry(
 ) -> dict[str, Any]:
     return {
         "table": table,
-        "anchor": table.dotted.replace(".", "-"),
+        "anchor": _anchor(table.dotted),
         "kind": "View" if table.select is not None else "Table",
         "columns": [
             {
@@ -168,12 +149,3 @@ def example(table: Table) -> str:
 
 def _first(table: Table, *names: str) -> str | None:
     return next((name for name in names if name in table.column_names), None)
-
-
-def macros() -> Iterator[Macro]:
-    """Yield the macros of the warehouse, as their file explains them."""
-    text = (files("models.marts") / "macros.sql").read_text(encoding="utf-8")
-    for comment, name, arguments, is_table in _MACRO.findall(text):
-        words = " ".join(line.removeprefix("--").strip() for line in comment.splitlines())
-        meaning = words.removeprefix(f"{name}:").strip()
-        yield Macro(f"{name}({arguments})", meaning[:1].upper() + meaning[1:], bool(is_table))

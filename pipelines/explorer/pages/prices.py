@@ -23,7 +23,7 @@ def build(asked: Asked) -> Content:
 
 def _used(asked: Asked) -> str:
     return (
-        "(provider, model) IN (SELECT (provider, model) FROM mart.cost_per_token_daily\n"
+        "(provider, model) IN (SELECT (provider, model) FROM mart.spend_daily\n"
         f"    WHERE accrued_on BETWEEN DATE '{asked.state.first}' AND DATE '{asked.state.last}')"
     )
 

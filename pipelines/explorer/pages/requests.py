@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.sessions import dearest_sessions
 from pipelines.reports.view import Column
 
 _TABLE = "core.request_costs"
@@ -54,7 +55,8 @@ def build(asked: Asked) -> Content:
         links={"request_id": lambda row: state.url("/request", id=row["request_id"])},
         notes=notes,
     )
-    return Content("What the attempts of this period cost, dearest first.", (figure,))
+    sessions = (dearest_sessions(asked),) if asked.audience.is_person else ()
+    return Content("What the attempts of this period cost, dearest first.", (figure, *sessions))
 
 
 PAGE = Page("/requests", "Requests", 90, build, table=_TABLE, usual_days=1)

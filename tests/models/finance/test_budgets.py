@@ -72,6 +72,9 @@ def test_a_budget_says_how_far_it_is_spent_and_when_it_runs_out():
         # Only some kinds of cost; what has no price is counted.
         ("usd: 10, kinds: [idle]", spent(NOV, "5") + spent(NOV, "2", cost_kind="idle", unpriced_tokens=7), NOV,
          {"spent_usd": 2, "unpriced_tokens": 7}),
+        # The warehouse begins on the 2nd: the 1st is not a day without spend.
+        ("usd: 900", spent(date(2026, 11, 2), "10", "10"), date(2026, 11, 3),
+         {"burn_usd_per_day": 10, "projected_usd": 290}),
         ("usd: 10", [], NOV, {"spent_usd": 0, "burn_usd_per_day": 0, "run_out_on": None}),
     ],
 )  # fmt: skip

@@ -1,11 +1,14 @@
 """Audiences: nobody sees a row, a name or a dollar of others, on no page, in no file and by no query."""
 
+import io
 import re
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
+import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
@@ -33,6 +36,15 @@ view = "person"
 tenants = ["acme"]
 users = ["ann@example.com"]
 [[explorer.audiences]]
+name = "everybody"
+view = "person"
+users = ["*"]
+[[explorer.audiences]]
+name = "carl"
+view = "person"
+user_ids = ["c-17"]
+token = { env = "CARL" }
+[[explorer.audiences]]
 name = "board"
 view = "executive"
 token = { env = "BOARD" }
@@ -41,10 +53,12 @@ name = "finops"
 view = "central"
 token = { env = "FINOPS" }
 """
-TOKENS = {name: f"{name.lower()}-token-of-many-letters" for name in ("PROXY", "LEAD", "BOARD", "FINOPS")}
+TOKENS = {
+    name: f"{name.lower()}-token-of-many-letters" for name in ("PROXY", "LEAD", "BOARD", "FINOPS", "CARL")
+}
 
 
-KEPT = {"price_state", "cost_basis", "component", "status", "usage_source", "tenant", "layer"}
+KEPT = {"price_state", "cost_basis", "component", "status", "usage_source", "tenant", "layer", "user_id"}
 """Texts that say what a row is."""
 
 
@@ -52,11 +66,11 @@ def bearer(name: str) -> dict[str, str]:
     return {"authorization": f"Bearer {TOKENS[name]}", "accept": "text/html"}
 
 
-PROXIED = {
-    "x-forwarded-user": "ann@example.com",
-    "x-nanodollar-proxy": TOKENS["PROXY"],
-    "accept": "text/html",
-}
+def proxied(user: str) -> dict[str, str]:
+    return {"x-forwarded-user": user, "x-nanodollar-proxy": TOKENS["PROXY"], "accept": "text/html"}
+
+
+PROXIED = proxied("ann@example.com")
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +86,10 @@ def shared(company: Project, tmp_path_factory: pytest.TempPathFactory) -> Projec
     shutil.copy(company.published, project.published)
     with duckdb.connect(str(project.published)) as con:
         con.execute("SET TimeZone = 'UTC'")
+        con.execute(
+            "UPDATE core.requests SET user_id = CASE hash(request_id) % 3 WHEN 0 THEN 'ann@example.com' "
+            "WHEN 1 THEN 'c-17' ELSE 'bob@example.com' END"
+        )
         for table in tables().values():
             if table.select is not None or table.schema == "raw":
                 continue
@@ -121,7 +139,8 @@ def test_rows_of_others_are_nowhere(client: TestClient) -> None:
             for name in re.findall(r'<section class="figure" id="(\w+)">', answer.text):
                 file = client.get(f"{page.path}?{SPAN}&figure={name}&format=csv", headers=headers)
                 assert "rival" not in file.text, (page.path, name)
-        assert {"/spend", "/who", "/models", "/requests", "/request"} <= {*seen}
+        assert {"/spend", "/prices", "/requests", "/request"} <= {*seen}
+        assert {"/who", "/models"} <= {*seen} or headers is PROXIED
         assert not {"/savings", "/pools", "/invoices", "/coverage", "/cold-starts"} & {*seen}
         for hostile in ("rival r1", "r1' OR tenant = 'rival", "rival f1"):
             assert "knows no attempt" in client.get("/request", params={"id": hostile}, headers=headers).text
@@ -129,6 +148,49 @@ def test_rows_of_others_are_nowhere(client: TestClient) -> None:
         assert "Nothing in this period" in own or "<data" not in own or "$0" not in own
     [total] = re.findall(r'data-column="usd"[^>]*><data value="([\d.]+)"', whole)[:1]
     assert total not in client.get(f"/spend?{SPAN}", headers=bearer("LEAD")).text
+
+
+def test_a_person_sees_the_requests_that_name_this_user_alone(client: TestClient, shared: Project) -> None:
+    def own(condition: str) -> tuple[set[str], Decimal]:
+        with duckdb.connect(str(shared.published), read_only=True) as con:
+            rows = con.execute(
+                "SELECT c.request_id, c.effective_usd FROM core.request_costs c "
+                f"JOIN (FROM core.requests WHERE {condition}) USING (source, request_id, started_at) "
+                "WHERE c.accrued_on BETWEEN DATE '2026-11-02' AND DATE '2026-11-03'"
+            ).fetchall()
+        return {name for name, _ in rows}, sum((usd for _, usd in rows if usd), Decimal(0))
+
+    def file(path: str, name: str, headers: dict[str, str]) -> pl.DataFrame:
+        answer = client.get(f"{path}?{SPAN}&figure={name}&format=parquet", headers=headers)
+        assert answer.status_code == 200, answer.text
+        return pl.read_parquet(io.BytesIO(answer.content))
+
+    everything, _ = own("true")
+    people = {
+        "user_id = 'ann@example.com' AND tenant = 'acme'": PROXIED,
+        "user_id = 'bob@example.com'": proxied("bob@example.com"),
+        "user_id = 'c-17'": bearer("CARL"),
+        "user_id = 'dan@example.com'": proxied("dan@example.com"),
+    }
+    for condition, headers in people.items():
+        ids, usd = own(condition)
+        assert {*file("/requests", "dearest", headers)["request_id"]} == ids
+        assert (file("/spend", "parts", headers)["usd"].sum() or 0) == usd
+        _, in_sessions = own(f"{condition} AND coalesce(session_id, trace_id) IS NOT NULL")
+        assert (file("/requests", "sessions", headers)["usage_usd"].sum() or 0) == in_sessions
+        for other in everything - ids:
+            assert "knows no attempt" in client.get("/request", params={"id": other}, headers=headers).text
+        whole = client.get(f"/spend?{SPAN}&by=component&basis=available", headers=headers).text
+        assert "gpu_idle" not in whole
+        assert "All that was billed" not in whole
+        for page in ("/who", "/models", "/routing", "/sql"):
+            refused = client.get(page, headers=headers)
+            assert refused.status_code == 403
+            assert "not users, so nothing on it is yours alone" in refused.text
+        assert (
+            "nothing tells whose the rows of mart.gpu_bill_daily"
+            in client.get("/prices", headers=headers).text
+        )
 
 
 @pytest.mark.parametrize(
@@ -172,7 +234,8 @@ def test_who_is_nobody_sees_nothing(client: TestClient) -> None:
         {"authorization": "Bearer wrong"},
         {"x-forwarded-user": "ann@example.com"},
         {"x-forwarded-user": "ann@example.com", "x-nanodollar-proxy": "wrong"},
-        {"x-forwarded-user": "bob@example.com", "x-nanodollar-proxy": TOKENS["PROXY"]},
+        proxied("*"),
+        proxied(""),
         {"cookie": "nanodollar=finops.99999999999.0000"},
         {"cookie": "nanodollar="},
     ]
@@ -215,7 +278,13 @@ def test_settings_that_would_leave_it_open_are_refused(company: Project, tmp_pat
         patch.setenv("SHORT", "abc")
         assert "fewer than 16" in refused('[explorer]\ntoken = { env = "SHORT" }\n')
     audience = '[[explorer.audiences]]\nname = "a"\nview = "{view}"\n{more}\n'
-    assert "needs tenants or teams" in refused(audience.format(view="person", more='token = { env = "T" }'))
+    token = 'token = { env = "T" }\n'
+    assert "needs tenants or teams" in refused(audience.format(view="manager", more=token))
+    assert "say in user_ids" in refused(audience.format(view="person", more=token))
+    assert "belong to the view" in refused(audience.format(view="central", more=token + 'user_ids = ["a"]'))
+    several = 'users = ["a", "b"]\nuser_ids = ["x"]'
+    assert "one audience for each" in refused(audience.format(view="person", more=several))
+    assert "only the view 'person'" in refused(audience.format(view="executive", more='users = ["*"]'))
     assert "nobody can be" in refused(audience.format(view="executive", more=""))
     assert "leave out tenants" in refused(
         audience.format(view="central", more='tenants = ["x"]\ntoken = { env = "T" }')

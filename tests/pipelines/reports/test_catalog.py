@@ -7,9 +7,11 @@ import pytest
 
 from models.schemas import tables
 from models.schemas.base import Column
+from models.schemas.macros import macros
+from models.schemas.start_here import start_here
 from models.schemas.units import may_be_summed, unit
 from pipelines.project import Project
-from pipelines.reports.catalog import catalog_page, example, macros
+from pipelines.reports.catalog import catalog_page, example
 from pipelines.steps import made_of
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import nanodollar
@@ -27,11 +29,10 @@ def test_the_catalog_holds_every_table_and_its_examples_run(company: Project) ->
 
     ids = set(re.findall(r'<details class="entry" id="([^"]+)"', page))
     assert ids == {name.replace(".", "-") for name in tables()}
-    assert set(re.findall(r'href="#([a-z]+-[^"]+)"', page)) <= ids
-    assert {macro.call.split("(")[0] for macro in macros()} == {name for (name,) in theirs} - {
-        "schema_version",
-        "made_by",
-    }
+    known = {macro.name for macro in macros()}
+    assert set(re.findall(r'href="#([a-z]+-[^"]+)"', page)) <= ids | {f"macro-{name}" for name in known}
+    assert {pointer.look for pointer in start_here()} <= {*tables()} | known
+    assert known == {name for (name,) in theirs} - {"schema_version", "made_by"}
     assert all(macro.meaning for macro in macros())
     (costs,) = re.findall(r'id="core-request_costs">(.*?)</details>', page, re.DOTALL)
     assert f"<dd>{rows:,} rows, 20" in costs
