@@ -50,6 +50,8 @@ class Importer:
         rank: place in the order of detection; of the formats that fit, the lowest rank wins.
         takes_columns: whether `columns = {canonical = "theirs"}` renames fields.
         ignores_case: whether columns and top-level fields are found whatever the case of their letters.
+        own_counts: of calls, a regular expression of what fields of the record that count usage are called, beside
+            names of tokens: those that are not read are told in `unread_usage`.
         served_by: of a format that many providers return, who served a parsed record; None where nothing tells.
         is_joint: whether records tell of each other: as many as memory allows are read together, and all of a file
             that has grown.
@@ -68,6 +70,7 @@ class Importer:
     rank: int = 50
     takes_columns: bool = False
     ignores_case: bool = False
+    own_counts: str | None = None
     served_by: Callable[[Mapping[str, Any]], str | None] | None = None
     is_joint: bool = False
     is_local_time: bool = False

@@ -53,10 +53,12 @@ class Usage:
     Attributes:
         place: the place of an object of names and numbers.
         side: `input` or `output` where all its counts are of one side and their names do not say so.
+        is_mixed: whether it holds other things too: then names of tokens alone are counts.
     """
 
     place: str
     side: str = ""
+    is_mixed: bool = False
 
     @property
     def label(self) -> str:

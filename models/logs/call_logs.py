@@ -16,7 +16,7 @@ from models.logs.picking import UNREAD, Place, listed, opened, picked
 from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.totals import settle_totals
-from models.logs.unread import is_no_usage
+from models.logs.unread import is_count, is_no_usage
 from models.logs.usage_names import COUNTS, KNOWN, counted_by
 from models.records import METER, Importer, first_reason, with_map, with_numbers
 
@@ -146,7 +146,7 @@ def _place(name: str, log: CallLog) -> tuple[str, Place | None]:
     ranked = [(rank, usage) for rank, usage in enumerate(log.usage) if name.startswith(f"{usage.label}.")]
     rank, usage = max(ranked, key=lambda found: len(found[1].label))
     rest = name.removeprefix(f"{usage.label}.")
-    if is_no_usage(rest):
+    if is_no_usage(rest) or (usage.is_mixed and not is_count(rest, None)):
         return rest, None
     if (own := _PERPLEXITY.get(rest.split(".")[-1])) is not None:
         return rest, (own, 10 * rank)

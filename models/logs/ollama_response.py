@@ -12,6 +12,7 @@ IMPORTER = response_importer(
         provider="self_hosted",
         fields={"model": ("$.model",), "created": ("$.created_at",)},
         counts={"prompt": ("$.prompt_eval_count",), "completion": ("$.eval_count",)},
+        own_counts=("$", r"_count$"),
         seconds={
             "load": ("$.load_duration",),
             "prefill": ("$.prompt_eval_duration",),

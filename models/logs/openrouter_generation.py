@@ -66,6 +66,7 @@ IMPORTER = response_importer(
             "reasoning": ("$.native_tokens_reasoning",),
             "image_output": ("$.native_tokens_completion_images",),
         },
+        own_counts=("$", r"^(?:native_|num_)"),
         lists=_BARE,
         seconds={"total": ("$.generation_time",)},
         seconds_scale=1000,

@@ -24,6 +24,8 @@ class ResponseFormat:
             its own), and of what `amend` asks for.
         counts: paths of `prompt, completion, total`, of token parts, and of what `amend` asks for.
         counts_sql: the same as SQL over the fields `m` of the body, where a path cannot tell.
+        own_counts: of a response whose counts stand among other fields: the object that holds them (`$` is the
+            response), and what they are called beside names of tokens.
         lists: paths that `counts_sql` and `meters_sql` read.
         seconds: paths of durations; `queue` becomes queue_seconds.
         seconds_scale: how many of a duration's unit a second has.
@@ -56,6 +58,7 @@ class ResponseFormat:
     signature: tuple[frozenset[str], ...]
     rank: int
     counts_sql: Mapping[str, str] = field(default_factory=dict)
+    own_counts: tuple[str, str] | None = None
     lists: tuple[str, ...] = ()
     seconds: Paths = field(default_factory=dict)
     seconds_scale: float = 1

@@ -41,6 +41,7 @@ BESIDE_TEXTS = (
     "fallback_cause",
     "retry_of",
 )
+WHOLE = "$"
 USAGE_TEXT = "usage_text_"
 """Start of the columns that hold objects of counts as text, numbered as `usage_objects` lists them."""
 _COUNTED = re.compile(r"^usage|billed|^tokens$|invocationMetrics$", re.IGNORECASE)
@@ -87,11 +88,25 @@ def usage_objects(form: ResponseFormat) -> dict[str, frozenset[str]]:
             if _COUNTED.search(parts[depth - 1].strip('"')):
                 found.setdefault(container, set()).add(".".join(parts[depth:]))
                 break
+    if form.own_counts is not None:
+        container = form.own_counts[0]
+        inside = {
+            path.removeprefix(f"{container}.") for path in _paths(form) if path.startswith(f"{container}.")
+        }
+        found[container.removeprefix("$.")] = inside
     return {container: frozenset(inside) for container, inside in found.items()}
 
 
 def _usage_text(container: str) -> str:
-    """SQL of an object of counts as text."""
+    """SQL of an object of counts as text; the response itself where it is held by an envelope."""
+    if container == WHOLE:
+        return "CASE WHEN held IS NOT NULL THEN body::VARCHAR END"
+    if container.endswith("]"):
+        top, _, rest = container.partition("[")
+        bare = f"TRY(json_extract(\"{top}\", '$[{rest}'))::VARCHAR"
+        return (
+            f"CASE WHEN held IS NULL THEN {bare} ELSE TRY(json_extract(body, '$.{container}'))::VARCHAR END"
+        )
     top, _, rest = container.partition(".") if container[0] != '"' else (container.strip('"'), "", "")
     bare = f'"{top}"' if not rest else f"TRY(json_extract(\"{top}\", '$.{rest}'))::VARCHAR"
     return f"CASE WHEN held IS NULL THEN {bare} ELSE TRY(json_extract(body, '$.{container}'))::VARCHAR END"

@@ -44,6 +44,7 @@ def response_importer(form: ResponseFormat) -> Importer:
         signature=(*form.signature, *inside),
         rank=form.rank,
         takes_columns=True,
+        own_counts=form.own_counts[1] if form.own_counts is not None else None,
         served_by=served_by if form.provider is None else None,
     )
 
@@ -82,7 +83,7 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
     seconds = {name: pl.col(f"seconds_{name}") / form.seconds_scale for name in form.seconds}
     whole = _sum(seconds, form.finished_after)
     if form.created_at_end:
-        started, finished = pl.coalesce("beside_started_at", created - _duration(whole)), created
+        started, finished = pl.coalesce("beside_started_at", created - _duration(whole), created), created
     else:
         started = pl.coalesce("beside_started_at", "created")
         # Two clocks may put an end before the start: then it is not known.
@@ -195,8 +196,14 @@ def _provider(form: ResponseFormat) -> pl.Expr:
 
 
 def _unread(form: ResponseFormat) -> pl.Expr:
+    place, pattern = form.own_counts or (None, "")
     found = [
-        unread_usage(f"{USAGE_TEXT}{number}", path.replace('"', ""), known)
+        unread_usage(
+            f"{USAGE_TEXT}{number}",
+            path.replace('"', "").removeprefix("$"),
+            known,
+            pattern=pattern if place in (path, f"$.{path}") else None,
+        )
         for number, (path, known) in enumerate(usage_objects(form).items())
     ]
     if len(found) > 1:

@@ -41,6 +41,7 @@ IMPORTER = response_importer(
             "audio_input": ("$.audio_tokens",),
             "video_input": ("$.video_tokens",),
         },
+        own_counts=("$", r"_tokens$"),
         seconds={
             "total": ("$.e2e_latency",),
             "first": ("$.first_token_latency",),

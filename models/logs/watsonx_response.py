@@ -18,6 +18,7 @@ IMPORTER = response_importer(
             "prompt": ("$.first_event.results[0].input_token_count", "$.results[0].input_token_count"),
             "completion": ("$.results[0].generated_token_count",),
         },
+        own_counts=("$.results[0]", r"_count$"),
         operation="completion",
         signature=(frozenset({"model_id", "results[0].generated_token_count"}),),
         rank=54,

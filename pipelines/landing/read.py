@@ -7,7 +7,7 @@ are found and put aside, so that a record's fate never depends on its neighbours
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
 
+from models.logs.unread import number_fields, unread_fields, with_unread_fields
 from models.records import Importer, Reading
 from pipelines.landing.csv_rows import csv_rows, csv_table, unquoted
 from pipelines.landing.records import Records, decodable, not_blank, without_nul
@@ -31,6 +32,8 @@ _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, U
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
+_SAMPLE = 1 << 18
+"""How many bytes of a block are looked through for fields that count usage and are not read."""
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
 
 
@@ -174,14 +177,22 @@ class Reader:
         size = max(_SMALLEST_BUFFER, int(taken.lengths.max()) + 1)
         theirs = self._written_names(taken.data)
         *first, plain = self._readings
+        rows = None
         for reading in first:
             try:
-                return self._json_reading(reading, size, alive, theirs)
+                rows = self._json_reading(reading, size, alive, theirs)
+                break
             except duckdb.OutOfMemoryException:
                 raise
             except _READING_ERRORS:
                 continue
-        return self._json_reading(plain, size, alive, theirs)
+        if rows is None:
+            rows = self._json_reading(plain, size, alive, theirs)
+        if not (unread := self._unread(number_fields(_sample(taken)), theirs.values())):
+            return rows
+        types = ", ".join(f"{_word(name)}: 'VARCHAR'" for name in unread)
+        numbered = f"SELECT row_number() OVER () AS line_number, * FROM {self._json(types, size)}"
+        return self._with_unread(rows, f"({numbered})", unread)
 
     def _written_names(self, data: bytes) -> dict[str, str]:
         """Return the fields' names as records write them: of a format that ignores case, as the first one does."""
@@ -201,12 +212,34 @@ class Reader:
             f'{self._constant(name) or _name(theirs)} AS "{name}"' for name, theirs in names.items()
         )
         return self._rows(
-            f"SELECT row_number() OVER () AS line_number, {fields} FROM read_json({_word(self._scratch.path)}, "
-            f"format = 'newline_delimited', columns = {{{types}}}, records = true, maximum_object_size = {size}, "
-            f"compression = 'uncompressed')",
+            f"SELECT row_number() OVER () AS line_number, {fields} FROM {self._json(types, size)}",
             alive,
             select=reading.select,
         )
+
+    def _json(self, types: str, size: int) -> str:
+        return (
+            f"read_json({_word(self._scratch.path)}, format = 'newline_delimited', columns = {{{types}}}, "
+            f"records = true, maximum_object_size = {size}, compression = 'uncompressed')"
+        )
+
+    def _unread(self, names: Collection[str], read: Collection[str]) -> list[str]:
+        """Return the fields that count usage by their names and are not read, of a source of calls."""
+        if self._importer.table != "raw.requests":
+            return []
+        if self._importer.ignores_case:
+            lower = {name.lower() for name in read}
+            names = [name for name in names if name.lower() not in lower]
+        return unread_fields(names, read, self._importer.own_counts)
+
+    def _with_unread(self, rows: pl.DataFrame, relation: str, names: list[str]) -> pl.DataFrame:
+        held = ", ".join(
+            f"coalesce(TRY_CAST({_name(name)} AS DOUBLE) > 0, false) AS {_name(name)}" for name in names
+        )
+        fields = pl.DataFrame(
+            self._con.execute(f"SELECT line_number, {held} FROM {relation}").to_arrow_table()
+        )
+        return with_unread_fields(rows, fields)
 
     def _fitting(self, records: Records, alive: Positions, found: Read) -> Positions:
         """Return which records are JSON objects of the format's shape, all in one go; the others are refused."""
@@ -309,7 +342,11 @@ class Reader:
         numbers = pa.array(np.arange(1, table.num_rows + 1))
         self._con.register("arrow_records", table.append_column(_ROW, numbers))
         try:
-            return self._rows(f'SELECT "{_ROW}" AS line_number, {fields} FROM arrow_records', ordinals)
+            rows = self._rows(f'SELECT "{_ROW}" AS line_number, {fields} FROM arrow_records', ordinals)
+            flat = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+            if not (unread := self._unread(flat, self._theirs.values())):
+                return rows
+            return self._with_unread(rows, f'(SELECT "{_ROW}" AS line_number, * FROM arrow_records)', unread)
         finally:
             self._con.unregister("arrow_records")
 
@@ -363,6 +400,15 @@ class _Scratch:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _sample(records: Records) -> Iterator[bytes]:
+    """Yield records that stand for a block: all of a small one, of others so many at even distances."""
+    step = -(-len(records.data) // _SAMPLE)
+    lengths = records.lengths
+    for index in range(0, len(records), step):
+        if lengths[index] <= _SMALLEST_BUFFER:
+            yield records.text(index)
 
 
 def _wrong_shape(_index: int) -> Reason:
