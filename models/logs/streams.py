@@ -4,7 +4,10 @@ A stream is a JSON list of events, or text: server-sent events (`data: {...}` li
 """
 
 _EVENT_LINE = r"(?m)^(?:data: ?)?(\{.*\})\s*$"
-_COUNTS = r'"(usage|usage_?[mM]etadata)"\s*:\s*\{|oken_?[cC]ount|nvocationMetrics|eval_count|billed_units|"status"\s*:'
+_COUNTS = (
+    r'"(usage|usage_?[mM]etadata)"\s*:\s*\{|oken_?[cC]ount|nvocationMetrics|eval_count|billed_units|"generated_tokens"'
+    r'|"status"\s*:'
+)
 
 
 def events_of(text: str) -> str:

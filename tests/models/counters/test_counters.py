@@ -184,6 +184,16 @@ def test_a_router_counts_apart_from_its_engines_and_a_prefill_engine_counts_no_c
 dynamo_frontend_requests_total{model="m",endpoint="chat",status="success"} 7 1793610000000
 dynamo_frontend_input_sequence_tokens_sum{model="m"} 700.0 1793610000000
 inference_objective_output_tokens_sum{model_name="m",target_model_name="n"} 70 1793610000000
+inference_objective_request_total{model_name="old",target_model_name="n"} 3 1793610000000
+inference_objective_request_total{model_name="both",target_model_name="n"} 3 1793610060000
+llm_d_epp_request_total{model_name="both",target_model_name="n",fairness_id="f",priority="0"} 3 1793610060000
+llm_d_epp_request_input_tokens_sum{model_name="both",target_model_name="n",fairness_id="f"} 300 1793610060000
+llm_d_epp_request_cached_tokens_sum{model_name="both",target_model_name="n",fairness_id="f"} 200 1793610060000
+llm_d_epp_request_output_tokens_sum{model_name="both",target_model_name="n",fairness_id="f"} 30 1793610060000
+vllm_router_requests_total{route="/v1/chat/completions"} 4 1793610000000
+vllm_router_processed_requests_total{worker="http://127.0.0.1:18102"} 2 1793610000000
+smg_http_requests_total{method="POST",path="/v1/chat/completions"} 4 1793610000000
+smg_router_requests_total{router_type="http",backend_type="regular",model="m",endpoint="chat"} 4 1793610000000
 smg_router_tokens_total{model="m",token_type="input"} 5 1793610000000
 smg_router_tokens_total{model="m",token_type="reasoning"} 5 1793610000000
 vllm:prompt_tokens_total{model_name="m",llm_d_ai_role="prefill",pod="a"} 11 1793610000000
@@ -210,6 +220,13 @@ baseten_replicas_active{model_name="b",deployment_id="d"} 2 1793610000000
         ("dynamo_frontend_requests_total", "m", 7),
         ("dynamo_frontend_input_sequence_tokens_sum", "m", 700),
         ("inference_objective_output_tokens_sum", "m", 70),
+        ("inference_objective_request_total", "old", 3),
+        ("llm_d_epp_request_total", "both", 3),
+        ("llm_d_epp_request_input_tokens_sum", "both", 300),
+        ("llm_d_epp_request_cached_tokens_sum", "both", 200),
+        ("llm_d_epp_request_output_tokens_sum", "both", 30),
+        ("vllm_router_requests_total", None, 4),
+        ("smg_router_requests_total", "m", 4),
         ("smg_router_tokens_total:input", "m", 5),
     ]
     assert counted("prometheus") == [

@@ -108,3 +108,88 @@ def test_what_cannot_be_used_is_refused_with_its_reason(
     rows = read_records(kind, [record]).filter(~pl.col("is_ignored"))
 
     assert rows["quarantine_reason"].to_list() == [reason]
+
+
+ROUTED = (
+    "Routing request rq-{} with session id {} to http://vllm-llama-engine-service:8000 at 1793610000.5, process time = "
+    "0.0012"
+)
+# As vllm_router/log.py of the production stack writes a line, and as its web server does.
+STACK = f"""\
+\x1b[32;20m[2026-11-02 02:00:00,512] INFO:\x1b[0m {ROUTED.format(1, "u1")} \x1b[3m(request.py:330:vllm_router.x)\x1b[0m
+[2026-11-02 02:00:00,512] INFO: {ROUTED.format(2, "None")} (request.py:330:vllm_router.x)
+[2026-11-02 02:00:00,600] INFO: Scraping metrics from 2 serving engine(s) (engine_stats.py:1:vllm_router.x)
+INFO:     10.0.0.1:55000 - "POST /v1/chat/completions HTTP/1.1" 200 OK
+[2026-11-02 02:00:01,000] INFO: Routing request rq-3 to http://10.0.0.5:8000 at 1793610001.0, process time = 0.1 (x:1:y)
+"""
+
+
+def test_the_production_stacks_router_tells_which_engine_took_a_call() -> None:
+    rows = read_records("vllm_router_log", [{"line": line} for line in STACK.splitlines()])
+    told = rows.filter(~pl.col("is_ignored"))
+
+    assert told["quarantine_reason"].to_list() == [None] * 3
+    assert told.select("request_id", "session_id", "route", "usage_source").rows() == [
+        ("rq-1", "u1", "vllm-llama-engine-service", "missing"),
+        ("rq-2", None, "vllm-llama-engine-service", "missing"),
+        ("rq-3", None, "10.0.0.5", "missing"),
+    ]
+    assert told["started_at"][0].isoformat() == "2026-11-02T09:00:00.500000+00:00"
+
+
+# As text-generation-inference's router writes its log: router/src/server.rs, tracing-subscriber.
+TGI = """\
+2026-11-02T08:59:00.400000Z  INFO text_generation_router::server: router/src/server.rs:2311: Connected
+2026-11-02T09:00:01.500000Z  INFO generate{parameters=GenerateParameters { stop: ["zebra"], do_sample: true } \
+total_time="1.5s" validation_time="500.5µs" queue_time="60.25ms" inference_time="1.2s" time_per_token="59.999999ms" \
+seed="None"}: text_generation_router::server: router/src/server.rs:402: Success
+2026-11-02T09:00:02.500000Z ERROR generate{parameters=GenerateParameters { }}: text_generation_router::infer: x: Busy
+"""
+
+
+def test_tgis_line_of_a_call_tells_its_times_and_none_of_its_prompt() -> None:
+    rows = read_records("tgi_log", [{"line": line} for line in TGI.splitlines()])
+
+    assert rows["is_ignored"].to_list() == [True, False, True]
+    (row,) = rows.filter(~pl.col("is_ignored")).to_dicts()
+    assert (row["quarantine_reason"], row["usage_source"], row["queue_seconds"]) == (None, "missing", 0.06025)
+    assert (row["started_at"].isoformat(), row["finished_at"].isoformat()) == (
+        "2026-11-02T09:00:00+00:00", "2026-11-02T09:00:01.500000+00:00",
+    )  # fmt: skip
+    # 1.2 s at 59.999999 ms a token.
+    assert row["tag_entries"] == [{"key": "generated_tokens", "value": "20"}]
+    assert "zebra" not in rows.write_json()
+
+
+_TGI_AT = {"started_at": "2026-11-02T09:00:00Z", "served_model": "llama"}
+
+
+@pytest.mark.parametrize(
+    ("record", "tokens", "source"),
+    [
+        # huggingface.co/docs/text-generation-inference: the answer with its headers
+        (
+            {"response": {"generated_text": "x", "details": {"generated_tokens": 20, "prefill": []}},
+             "headers": {"x-prompt-tokens": "7", "x-generated-tokens": "20", "x-total-time": "1500"}},
+            {"input_uncached": 7, "output_text": 20}, "provider",
+        ),
+        (
+            {"generated_text": "x", "details": {"generated_tokens": 3, "prefill": [{"id": 1}, {"id": 2}]}},
+            {"input_uncached": 2, "output_text": 3}, "provider",
+        ),
+        (
+            {"response": 'data:{"index":1,"token":{"id":1},"generated_text":null,"details":null}\n\n'
+                         'data:{"index":2,"token":{"id":2},"generated_text":"x","details":{"generated_tokens":2,'
+                         '"input_length":5}}\n\n'},
+            {"input_uncached": 5, "output_text": 2}, "provider",
+        ),
+        ({"generated_text": "x", "details": {"generated_tokens": 3, "prefill": []}}, {"output_text": 3}, "missing"),
+    ],
+)  # fmt: skip
+def test_a_native_answer_of_tgi_counts_what_it_or_its_headers_tell(
+    record: dict[str, Any], tokens: dict[str, int], source: str
+) -> None:
+    row = read_one("tgi_response", _TGI_AT | record)
+
+    assert (row["provider"], row["served_model"], row["usage_source"]) == ("self_hosted", "llama", source)
+    assert {name: count for name, count in tokens_of(row).items() if count} == tokens

@@ -267,6 +267,10 @@ EXAMPLES["router_metrics"] = [
     {"metric": {"__name__": "dynamo_frontend_requests_total"}, "values": [[1793610000 + n, str(n)]]}
     for n in range(12)
 ]
+EXAMPLES["tgi_response"] = [
+    {"request_id": f"t{n}", "started_at": "2026-11-02T09:00:00Z", "details": {"generated_tokens": n}}
+    for n in range(12)
+]
 PASSED_OVER = {"codex_rollout": 1}
 """How many of a kind's first lines tell of the calls below them and are none."""
 for kind in BILLS:

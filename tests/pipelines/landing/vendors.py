@@ -105,6 +105,22 @@ def vendor_object(kind: str, number: int) -> dict[str, Any]:
                 "component_id": "21700", "timestamp_ns": 1793610000_000_000_000 + number * 10**9,
                 "message": f"Starting Replica(id='r{number}', deployment='llm', app='chat').",
             }  # fmt: skip
+        case "vllm_router_log":
+            told = f"Routing request rq{number} with session id u1 to http://llm-engine:8000 at {1793610000 + number}.5"
+            return {
+                "timestamp": "2026-11-02 09:00:00,123", "level": "INFO", "lineno": 1, "filename": "request.py",
+                "logger": "vllm_router.services.request_service.request", "message": f"{told}, process time = 0.0012",
+            }  # fmt: skip
+        case "tgi_log":
+            span = {
+                "name": "generate", "total_time": "1.5s", "validation_time": "500.5µs", "queue_time": "60.25ms",
+                "inference_time": "1.2s", "time_per_token": "60ms", "seed": "None", "parameters": "GenerateParameters",
+            }  # fmt: skip
+            return {
+                "timestamp": f"2026-11-02T09:{number % 60:02}:10.5Z", "level": "INFO", "message": "Success",
+                "target": "text_generation_router::server", "filename": "router/src/server.rs", "span": span,
+                "spans": [span],
+            }  # fmt: skip
         case "ray_serve_access_log":
             return {
                 "asctime": f"2026-11-02 09:{number % 60:02}:00,100", "component_name": "chat_llm",
@@ -120,7 +136,7 @@ VENDOR_KINDS = (
     "azure_deployment", "replicate_prediction", "runpod_pod", "vast_instance", "lambda_instance", "together_deployment",
     "together_endpoint_event", "baseten_metrics", "modal_app", "fal_runner",
 )  # fmt: skip
-LOG_KINDS = ("ray_serve_controller_log", "ray_serve_access_log")
+LOG_KINDS = ("ray_serve_controller_log", "ray_serve_access_log", "vllm_router_log", "tgi_log")
 VENDOR_NAMES = frozenset(
     {
         "name", "model_name", "instance_type_name", "baseModel", "acceleratorType", "foundationModelArn", "modelArn",
