@@ -223,7 +223,9 @@ class Commit:
             rows = self._data_files.read(staged.shared)
         else:
             rows = schema_of(staged.table_name).empty() if staged.small is None else staged.small
-        some = pl.concat([rows.slice(part.first, part.row_count) for part in wanted])
+        some = rows
+        if len(wanted) < len(small):
+            some = pl.concat([rows.slice(part.first, part.row_count) for part in wanted], rechunk=True)
         draft = write_draft(self._data_files, schema_of(staged.table_name), wanted[0].value, some)
         self._shared.append(draft)
         return [draft]

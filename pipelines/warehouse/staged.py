@@ -128,7 +128,8 @@ def stage(
         if part.height:
             small.append(part)
             first += part.height
-    return Staged(dotted, staged, pl.concat(small) if small else None)
+    # A frame of a thousand slices is slow to slice again.
+    return Staged(dotted, staged, pl.concat(small, rechunk=True) if small else None)
 
 
 def write_draft(files: DataFiles, table: Table, value: PartitionValue, rows: pl.DataFrame) -> Path:
