@@ -65,6 +65,7 @@ class Workers:
         self._con.execute(f"SET threads = 1; SET memory_limit = '{memory_bytes >> 20}MiB'")
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="landing")
         self._local = threading.local()
+        self._turn = threading.Lock()
         self._readers: list[Reader] = []
         self._queue: deque[Future[Judged]] = deque()
 
@@ -120,6 +121,7 @@ class Workers:
                 constants=self._stamp.constants,
                 tag_names=self._stamp.tag_names,
                 time_zone=self._stamp.time_zone,
+                turn=self._turn,
             )
             self._readers.append(reader)
         if isinstance(block, TableBlock):

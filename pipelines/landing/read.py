@@ -5,11 +5,10 @@ are found and put aside, so that a record's fate never depends on its neighbours
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Literal
 
 import duckdb
@@ -24,6 +23,7 @@ from models.records import Importer, Reading
 from pipelines.landing.csv_rows import csv_rows, csv_table, unquoted
 from pipelines.landing.records import Records, decodable, not_blank, without_nul
 from pipelines.landing.refuse import Reason, broken_json, broken_row, skeleton_of
+from pipelines.landing.scratch import Scratch
 from pipelines.landing.shape import fits
 from pipelines.landing.split import Positions
 
@@ -32,6 +32,10 @@ _READING_ERRORS = (duckdb.Error, pa.ArrowException, pl.exceptions.PolarsError, U
 """DuckDB quotes a record in its errors and may cut it inside a character, which is no text any more."""
 _SMALLEST_BUFFER = 1 << 20
 _PARSED_AT_ONCE = 1 << 18
+_MOST_AT_ONCE = 1 << 30
+"""How many records are read together where memory allows it: all of a block."""
+_VECTOR = 2048
+"""How many rows DuckDB holds at once: fewer records take less memory, more do not take more."""
 _SAMPLE = 1 << 18
 """How many bytes of a block are looked through for fields that count usage and are not read."""
 COMPLAINT = {"ordinal": pl.Int64, "record_number": pl.Int32, "reason": pl.String, "detail": pl.String}
@@ -100,6 +104,7 @@ class Reader:
         constants: canonical name -> what stands there in every record.
         tag_names: names of the tags that the project wants beside the known ones, comma-separated.
         time_zone: IANA zone of times that name none, of kinds whose records have such.
+        turn: shared by readers of one memory, which read one after the other where it is short.
     """
 
     def __init__(
@@ -112,6 +117,7 @@ class Reader:
         constants: Mapping[str, str] | None = None,
         tag_names: str = "",
         time_zone: str = "UTC",
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
         self._con = con.cursor()
         # One path holds one block after another.
@@ -126,7 +132,8 @@ class Reader:
         self._constants = dict(constants or {}) if importer.takes_columns else {}
         self._theirs = {name: columns.get(name, name) for name in importer.columns}
         self._fits = fits(self._con, {self._theirs[name]: dtype for name, dtype in importer.columns.items()})
-        self._scratch = _Scratch()
+        self._scratch = Scratch()
+        self._turn, self._waits, self._at_once = turn or Lock(), False, _MOST_AT_ONCE
 
     def close(self) -> None:
         self._con.close()
@@ -155,7 +162,9 @@ class Reader:
     def _read_json(self, found: Read, records: Records) -> None:
         alive = not_blank(records)
         try:
-            rows = self._json_rows(records, alive)
+            rows = self._bounded(alive, lambda some: self._json_rows(records, some))
+        except duckdb.OutOfMemoryException:
+            raise
         except _READING_ERRORS:
             rows = None
         if rows is not None and rows["ordinal"].n_unique() == len(alive):
@@ -311,6 +320,32 @@ class Reader:
         for index in np.setdiff1d(np.setdiff1d(alive, have), [*found.refused]):
             found.refused[int(index)] = ("no_record", "the format finds no record in it")
 
+    def _bounded(
+        self, alive: Positions, rows_of: Callable[[Positions], pl.DataFrame | None]
+    ) -> pl.DataFrame | None:
+        """Read some records, as many at once as memory allows.
+
+        Where it is short, readers wait for each other, and then read fewer records at once; for the next blocks too.
+        """
+        frames: list[pl.DataFrame] = []
+        done = 0
+        while done < len(alive):
+            some = alive[done : done + self._at_once]
+            try:
+                with self._turn if self._waits else nullcontext():
+                    rows = rows_of(some)
+            except duckdb.OutOfMemoryException:
+                if self._waits and len(some) == 1:
+                    raise
+                if self._waits:
+                    self._at_once = min(len(some), _VECTOR) // 2
+                self._waits = True
+                continue
+            done += len(some)
+            if rows is not None:
+                frames.append(rows)
+        return pl.concat(frames) if frames else None
+
     def _halves(
         self,
         found: Read,
@@ -321,7 +356,7 @@ class Reader:
         if not len(alive):
             return
         try:
-            rows = rows_of(alive)
+            rows = self._bounded(alive, rows_of)
         except duckdb.OutOfMemoryException:
             raise
         except _READING_ERRORS:
@@ -373,33 +408,12 @@ class Reader:
         frame = self._importer.canonical(rows.lazy())
         if "is_ignored" not in frame.collect_schema().names():
             frame = frame.with_columns(is_ignored=pl.lit(value=False))
+        if "unread_usage" not in frame.collect_schema().names():
+            frame = frame.with_columns(unread_usage=pl.lit(None, dtype=pl.String))
         return frame.collect()
 
 
 _ROW = "row of the block"
-
-
-class _Scratch:
-    """Bytes that DuckDB reads as a file: in memory where the system can, else in a file without a name's traces."""
-
-    def __init__(self) -> None:
-        if hasattr(os, "memfd_create"):
-            self._file = os.fdopen(os.memfd_create("nanodollar"), "r+b", buffering=0)
-            self.path = f"/proc/self/fd/{self._file.fileno()}"
-        else:
-            self._file = tempfile.NamedTemporaryFile(prefix="nanodollar-", buffering=0)  # type: ignore[assignment]  # noqa: SIM115
-            self.path = self._file.name
-
-    def write(self, data: bytes) -> None:
-        # Cut at the end, not before: its pages are written again and need not be taken anew.
-        self._file.seek(0)
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-        self._file.truncate()
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _sample(records: Records) -> Iterator[bytes]:

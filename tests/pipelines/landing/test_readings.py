@@ -112,3 +112,19 @@ _STORED = {
     "content_hash", *(column.name for column in table("raw.requests").columns),
 }  # fmt: skip
 """What of a row is kept, or decides whether it is."""
+
+
+def test_where_memory_is_short_fewer_records_are_read_at_once() -> None:
+    line = json.dumps({
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1793610000, "model": "gpt-4o-mini",
+        "choices": [{"message": {"content": "x" * 500}}], "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    }).encode() + b"\n"  # fmt: skip
+    with memory_connection() as con:
+        # All at once take 300 MiB.
+        con.execute("SET threads = 1; SET memory_limit = '220MiB'")
+        reader = Reader(con, importers()["openai_response"], {}, b"key")
+        found = read(reader, [line] * 2500)
+        reader.close()
+
+    assert found.rows is not None
+    assert found.rows["ordinal"].to_list() == [*range(2500)]
