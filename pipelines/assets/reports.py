@@ -15,10 +15,10 @@ from pipelines.checks.expectations import render_data_docs
 from pipelines.durable import durable
 from pipelines.partitions import days_of
 from pipelines.project import Project
+from pipelines.replacing import replace_file
 from pipelines.reports.catalog import write_catalog
 from pipelines.reports.daily import render_days
 from pipelines.reports.figures import PLOTTED_DAYS
-from pipelines.reports.folders import replace_file
 from pipelines.reports.pages import link_pages
 from pipelines.steps import made_of
 from pipelines.steps.base import Read

@@ -8,7 +8,6 @@ hour or day has come due, a run would change nothing. Without the file, or with 
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from pipelines.automation.staleness import stale_counted_hours, stale_days, stal
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
+from pipelines.replacing import replace_file
 from pipelines.sources.stored import StoredFile
 from pipelines.warehouse.connect import is_current
 from pipelines.warehouse.data_files import LakeFiles
@@ -100,11 +100,8 @@ class Watch:
             outputs=_outputs(self._project),
             hour=floor_hour(self._looked_at).isoformat(),
         )
-        file = self._project.folder / _FILE
-        draft = file.with_suffix(f".{os.getpid()}.draft")
         durable("run: keep its state")
-        draft.write_text(json.dumps(asdict(state)), encoding="utf-8")
-        draft.replace(file)
+        replace_file(self._project.folder / _FILE, json.dumps(asdict(state)))
 
 
 def _is_due(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipelines.cli.main import Context
+from pipelines.replacing import replace_file
 
 
 @click.command(name="metrics")
@@ -35,7 +36,5 @@ def command(obj: Context, output: Path | None, port: int | None) -> None:
     if output is None:
         click.echo(text, nl=False)
         return
-    draft = output.with_name(f".{output.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.chmod(0o644)  # A monitor runs as a user of its own.
-    draft.replace(output)
+    replace_file(output, text)
+    output.chmod(0o644)  # A monitor runs as a user of its own.

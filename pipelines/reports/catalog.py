@@ -13,8 +13,8 @@ from models.schemas.glossary import glossary
 from models.schemas.macros import macros
 from models.schemas.start_here import start_here
 from models.schemas.units import may_be_summed, unit
+from pipelines.replacing import replace_file
 from pipelines.reports.environment import page_environment
-from pipelines.reports.folders import replace_file
 from pipelines.reports.pages import link_pages
 from pipelines.warehouse.failing import failing_checks
 from pipelines.warehouse.resource import Warehouse

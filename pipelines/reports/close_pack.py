@@ -15,7 +15,7 @@ import duckdb
 
 from models.errors import ConfigurationError, DataError
 from pipelines.project import Project
-from pipelines.reports.folders import replace_folder
+from pipelines.replacing import replace_folder
 from pipelines.reports.journal import journal_of, reporting_rate
 from pipelines.reports.month import month_tables
 from pipelines.reports.pages import render_period

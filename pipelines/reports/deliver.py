@@ -1,6 +1,5 @@
 """Deliver a report as the settings say: into a folder, by e-mail, to a webhook; each once."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from models.schemas import table
 from pipelines.deliveries import DeliverySettings
 from pipelines.notify.email import send_email
 from pipelines.notify.webhook import post
+from pipelines.replacing import replace_file, replace_folder
 from pipelines.reports.pages import render_period
 from pipelines.reports.period import PeriodReport, summary_lines
 from pipelines.warehouse.resource import Warehouse
@@ -135,14 +135,10 @@ def _copy(files: list[Path], folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
             target = folder / file.name
-            draft = target.with_name(f".{target.name}.draft")
             if file.is_dir():
-                shutil.rmtree(draft, ignore_errors=True)
-                shutil.copytree(file, draft)
-                shutil.rmtree(target, ignore_errors=True)
+                replace_folder(target, {each.name: each.read_bytes() for each in sorted(file.iterdir())})
             else:
-                shutil.copyfile(file, draft)
-            draft.replace(target)
+                replace_file(target, file.read_bytes())
     except OSError as error:
         raise ConfigurationError(
             f"The folder {folder} cannot be written ({error.strerror}); mend `folder` of the delivery."

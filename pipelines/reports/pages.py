@@ -9,9 +9,9 @@ import polars as pl
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from pipelines.replacing import replace_file
 from pipelines.reports.cells import decimals_of, totals, written
 from pipelines.reports.environment import page_environment
-from pipelines.reports.folders import replace_file
 from pipelines.reports.period import PeriodReport
 from pipelines.reports.view import Column
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from models.errors import DataError
-from pipelines.reports.folders import replace_folder
+from pipelines.replacing import replace_file, replace_folder
 from pipelines.reports.pages import link_pages, render_period
 from pipelines.reports.pdf import pdf
 from pipelines.reports.period import Kind, PeriodReport, period_report
@@ -53,9 +53,7 @@ def write_report(warehouse: Warehouse, report: PeriodReport, formats: Collection
                 "pdf": lambda: pdf(report),
                 "xlsx": lambda: xlsx(report),
             }
-            draft = path.with_suffix(f".{each}.draft")
-            draft.write_bytes(made[each]())
-            draft.replace(path)
+            replace_file(path, made[each]())
         written.append(path)
     link_pages(root)
     return written

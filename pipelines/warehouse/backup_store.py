@@ -17,6 +17,7 @@ import pyarrow.fs
 from models.errors import DataError
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME, first_line, object_store
+from pipelines.replacing import replace_file
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -153,9 +154,7 @@ class BackupStore:
                     stream.write(content)
                 return
             Path(place).parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(f"{place}.draft")
-            draft.write_bytes(content)
-            draft.replace(place)
+            replace_file(Path(place), content)
 
     @contextmanager
     def _in_reach(self) -> Iterator[None]:

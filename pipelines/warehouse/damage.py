@@ -7,7 +7,6 @@ forgotten; the run that follows lands and computes them anew. What only the lake
 import contextlib
 import hashlib
 import json
-import os
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from models.schemas.base import Table
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.quoting import sql_text
+from pipelines.replacing import replace_file
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.connect import METADATA
@@ -202,9 +202,7 @@ class _FoundGood:
 
     def keep(self) -> None:
         if self._now != self._before:
-            draft = self._file.with_suffix(f".{os.getpid()}.draft")
-            draft.write_text(json.dumps(self._now), encoding="utf-8")
-            draft.replace(self._file)
+            replace_file(self._file, json.dumps(self._now))
 
 
 def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, str]) -> str | None:

@@ -23,6 +23,7 @@ from models.errors import DataError
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME, first_line, object_store
 from pipelines.project import Project
+from pipelines.replacing import replace_file
 
 _STAGING = ".nanodollar.staging"
 Draft = Path | str
@@ -171,9 +172,7 @@ class LakeFiles:
                     stream.write(content)
                 return
             Path(place).parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(f"{place}.{os.getpid()}.draft")
-            draft.write_bytes(content)
-            draft.replace(place)
+            replace_file(Path(place), content)
 
     def _stored(self, found: Iterable[pyarrow.fs.FileInfo]) -> dict[str, Stored]:
         scheme = SCHEME if self._is_remote else ""

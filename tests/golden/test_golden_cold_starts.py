@@ -9,9 +9,8 @@ from models.cold_starts.bursts import cold_start_bursts
 from models.cold_starts.starts import cold_starts
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
-from models.prices.gpu_book import gpu_book
-from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
+from tests.models.costs.rows import fleet_attempt, replica_event, vendor_book
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -19,68 +18,31 @@ ON = date(2026, 11, 20)
 
 
 def book(*rates, phases="waiting, pulling, loading, serving, idle, draining, failed"):
-    lines = "\n".join(f"  - {{chip: H100, commitment: on_demand, {rate}}}" for rate in rates)
-    text = f"""
-vendor: vendor
-currency: USD
-source_url: https://example.com
-checked_on: 2025-01-01
-billing: {{granularity_seconds: 1, minimum_seconds: 0, billed_phases: [{phases}]}}
-rates:
-{lines}
-"""
-    return gpu_book(load_gpu_sheets({"vendor.yml": text}))
+    return vendor_book((f"chip: H100, commitment: on_demand, {rate}" for rate in rates), billed_phases=phases)
 
 
 SIX_DOLLARS = book("usd_per_gpu_hour: 6, valid_from: 2025-01-01")  # 10 cents a minute
 
 
-def events(*happened, replica_id="r1", begin=NOON, **facts):
+def events(*happened, begin=NOON, **facts):
     """Events given as (event, minutes after `begin`) with an optional reason."""
     return [
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "replica_id": replica_id,
-            "deployment": "llama",
-            "model": "llama-70b",
-            "chip": "H100",
-            "chip_count": 1,
-            "provider": "vendor",
-            "region": "us-east-1",
-            "commitment": "on_demand",
-            "event": item[0],
-            "event_at": begin + item[1] * MINUTE,
-            "event_hour": begin,
-            "reason": item[2] if len(item) > 2 else None,
-            "ingested_at": NOON,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
-            **facts,
-        }
+        replica_event(
+            item[0],
+            begin + item[1] * MINUTE,
+            event_hour=begin,
+            reason=item[2] if len(item) > 2 else None,
+            **{"model": "llama-70b", "ingested_at": NOON} | facts,
+        )
         for item in happened
     ]
 
 
 def attempt(name, minutes, end, **facts):
-    return {
-        "source": "s",
-        "source_kind": "requests",
-        "request_id": name,
-        "route": "llama",
-        "started_at": NOON + minutes * MINUTE,
-        "finished_at": None if end is None else NOON + end * MINUTE,
-        "status": "ok",
-        "usage_source": "provider",
-        "is_gateway_cache_hit": False,
-        "ingested_at": NOON,
-        "file_hash": "f",
-        "line_number": 1,
-        "record_number": 1,
-        "started_hour": NOON,
-        **facts,
-    }
+    finished_at = None if end is None else NOON + end * MINUTE
+    return fleet_attempt(
+        name, NOON + minutes * MINUTE, finished_at, **{"started_hour": NOON, "ingested_at": NOON} | facts
+    )
 
 
 def settle(happened, attempts=(), *, prices=SIX_DOLLARS, from_on=ON, to_on=None, time_zone="UTC", hours=48):

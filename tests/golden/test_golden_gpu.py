@@ -12,74 +12,26 @@ from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.token_costs import price_requests
 from models.prices.builtin import builtin_token_sheets
-from models.prices.gpu_book import gpu_book
-from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.schemas import table
 from models.schemas.vocabulary import POOL_PARTS
+from tests.models.costs.rows import fleet_attempt, replica_event, vendor_book
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
 
 def book(rates, *, phases="loading, serving, idle, draining", step=1, minimum=0):
-    lines = "\n".join(f"  - {{{rate}}}" for rate in rates)
-    text = f"""
-vendor: vendor
-currency: USD
-source_url: https://example.com
-checked_on: 2025-01-01
-billing: {{granularity_seconds: {step}, minimum_seconds: {minimum}, billed_phases: [{phases}]}}
-rates:
-{lines}
-"""
-    return gpu_book(load_gpu_sheets({"vendor.yml": text}))
+    return vendor_book(rates, billed_phases=phases, granularity_seconds=step, minimum_seconds=minimum)
 
 
-def events(*happened, replica_id="r1", **facts):
-    return [
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "replica_id": replica_id,
-            "deployment": "llama",
-            "chip": "H100",
-            "chip_count": 1,
-            "provider": "vendor",
-            "region": "us-east-1",
-            "commitment": "on_demand",
-            "event": event,
-            "event_at": at,
-            "event_hour": at,
-            "ingested_at": NOON,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
-            **facts,
-        }
-        for event, at in happened
-    ]
+def events(*happened, **facts):
+    return [replica_event(event, at, **{"ingested_at": NOON} | facts) for event, at in happened]
 
 
 def attempt(name, start, end, **facts):
-    return {
-        "source": "s",
-        "source_kind": "requests",
-        "request_id": name,
-        "route": "llama",
-        "started_at": start,
-        "finished_at": end,
-        "status": "ok",
-        "usage_source": "provider",
-        "is_gateway_cache_hit": False,
-        "ingested_at": NOON,
-        "file_hash": "f",
-        "line_number": 1,
-        "record_number": 1,
-        "started_hour": start,
-        **facts,
-    }
+    return fleet_attempt(name, start, end, **{"ingested_at": NOON} | facts)
 
 
 def settle(happened, attempts, prices, *, hours=1, start=NOON, time_zone="UTC", commitments=None):

@@ -10,28 +10,19 @@ from hypothesis import strategies as st
 from models.cold_starts.starts import cold_starts
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
-from models.prices.gpu_book import gpu_book
-from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
+from tests.models.costs.rows import fleet_attempt, replica_event, vendor_book
 
 START = datetime(2026, 11, 20, 18, tzinfo=UTC)
 HOURS = 12  # over midnight in every zone below
-BOOK = gpu_book(
-    load_gpu_sheets(
-        {
-            "vendor.yml": """
-vendor: vendor
-currency: USD
-source_url: https://example.com
-checked_on: 2026-01-01
-billing: {granularity_seconds: 1, minimum_seconds: 60, billed_phases: [pulling, loading, serving, draining, failed]}
-rates:
-  - {chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2026-01-01}
-  - {chip: H100, commitment: on_demand, usd_per_gpu_hour: 2.777777777, valid_from: 2026-11-20T23:20:00Z}
-  - {chip: H100, commitment: spot, usd_per_gpu_hour: 1.23, valid_from: 2026-01-01}
-"""
-        }
-    )
+BOOK = vendor_book(
+    (
+        "chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2026-01-01",
+        "chip: H100, commitment: on_demand, usd_per_gpu_hour: 2.777777777, valid_from: 2026-11-20T23:20:00Z",
+        "chip: H100, commitment: spot, usd_per_gpu_hour: 1.23, valid_from: 2026-01-01",
+    ),
+    billed_phases="pulling, loading, serving, draining, failed",
+    minimum_seconds=60,
 )
 STEPS = ("requested", "scheduled", "image_pulled", "ready", "draining", "stopped")
 micros = st.integers(0, HOURS * 3_600_000_000)
@@ -79,45 +70,30 @@ def fleets(draw):
 
 def lifecycle(events):
     return table("core.replica_events").frame(
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "provider": "vendor",
-            "region": "r",
-            "event_at": START + timedelta(microseconds=event["at"]),
-            "event_hour": START,
-            "ingested_at": START,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
+        replica_event(
+            at=START + timedelta(microseconds=event["at"]),
+            event_hour=START,
+            ingested_at=START,
             **{name: value for name, value in event.items() if name != "at"},
-        }
+        )
         for event in events
     )
 
 
 def requests(attempts):
     return table("core.requests").frame(
-        {
-            "source": "s",
-            "source_kind": "requests",
-            "request_id": f"q{number}",
-            "route": attempt["route"],
-            "replica_id": attempt["replica_id"],
-            "started_at": START + timedelta(microseconds=attempt["starts"]),
-            "finished_at": None
+        fleet_attempt(
+            f"q{number}",
+            START + timedelta(microseconds=attempt["starts"]),
+            None
             if attempt["lasts"] is None
             else START + timedelta(microseconds=attempt["starts"] + attempt["lasts"]),
-            "queue_seconds": attempt["queue_seconds"],
-            "status": "ok",
-            "usage_source": "provider",
-            "is_gateway_cache_hit": False,
-            "ingested_at": START,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
-            "started_hour": START,
-        }
+            route=attempt["route"],
+            replica_id=attempt["replica_id"],
+            queue_seconds=attempt["queue_seconds"],
+            ingested_at=START,
+            started_hour=START,
+        )
         for number, attempt in enumerate(attempts)
     )
 

@@ -16,29 +16,21 @@ from models.costs.intervals import slots
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.costs.weights import Weights, load_weights
-from models.prices.gpu_book import gpu_book
-from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
 from models.schemas.vocabulary import NONE_DEPLOYMENT, POOL_PARTS
+from tests.models.costs.rows import fleet_attempt, replica_event, vendor_book
 
 START = datetime(2026, 11, 20, 17, tzinfo=UTC)
 END = START + timedelta(hours=3)
-BOOK = gpu_book(
-    load_gpu_sheets(
-        {
-            "vendor.yml": """
-vendor: vendor
-currency: USD
-source_url: https://example.com
-checked_on: 2026-01-01
-billing: {granularity_seconds: 60, minimum_seconds: 600, billed_phases: [loading, serving, idle, draining, failed]}
-rates:
-  - {chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2026-01-01}
-  - {chip: H100, commitment: on_demand, usd_per_gpu_hour: 2.777777777, valid_from: 2026-11-20T18:20:00Z}
-  - {chip: H100, commitment: spot, usd_per_gpu_hour: 1.23, valid_from: 2026-01-01}
-"""
-        }
-    )
+BOOK = vendor_book(
+    (
+        "chip: H100, commitment: on_demand, usd_per_gpu_hour: 3.99, valid_from: 2026-01-01",
+        "chip: H100, commitment: on_demand, usd_per_gpu_hour: 2.777777777, valid_from: 2026-11-20T18:20:00Z",
+        "chip: H100, commitment: spot, usd_per_gpu_hour: 1.23, valid_from: 2026-01-01",
+    ),
+    billed_phases="loading, serving, idle, draining, failed",
+    granularity_seconds=60,
+    minimum_seconds=600,
 )
 FLEETS = 100
 """Fleets that are worked off side by side; none may touch another."""
@@ -179,20 +171,13 @@ def fleets(seed):
 
 def event_frame(replicas):
     return table("core.replica_events").frame(
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "provider": "vendor",
-            "chip": "H100",
-            "event": event,
-            "event_at": START + timedelta(microseconds=at),
-            "event_hour": START,
-            "ingested_at": START,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
+        replica_event(
+            event,
+            START + timedelta(microseconds=at),
+            event_hour=START,
+            ingested_at=START,
             **{key: value for key, value in replica.items() if key != "events"},
-        }
+        )
         for replica in replicas
         for event, at in replica["events"]
     )
@@ -200,28 +185,20 @@ def event_frame(replicas):
 
 def attempt_frame(attempts):
     return table("core.requests").frame(
-        {
-            "source": "s",
-            "source_kind": "requests",
-            "request_id": attempt["request_id"],
-            "route": attempt["route"],
-            "region": attempt["region"],
-            "tenant": attempt["tenant"],
-            "replica_id": attempt["replica_id"],
-            "started_at": START + timedelta(microseconds=attempt["starts"]),
-            "finished_at": START + timedelta(microseconds=attempt["ends"]),
-            "queue_seconds": attempt["queue_seconds"],
-            "input_uncached_tokens": attempt["input"],
-            "output_text_tokens": attempt["output"],
-            "status": "ok",
-            "usage_source": "provider",
-            "is_gateway_cache_hit": False,
-            "ingested_at": START,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
-            "started_hour": START,
-        }
+        fleet_attempt(
+            attempt["request_id"],
+            START + timedelta(microseconds=attempt["starts"]),
+            START + timedelta(microseconds=attempt["ends"]),
+            route=attempt["route"],
+            region=attempt["region"],
+            tenant=attempt["tenant"],
+            replica_id=attempt["replica_id"],
+            queue_seconds=attempt["queue_seconds"],
+            input_uncached_tokens=attempt["input"],
+            output_text_tokens=attempt["output"],
+            ingested_at=START,
+            started_hour=START,
+        )
         for attempt in attempts
     )
 

@@ -6,6 +6,7 @@ import polars as pl
 from models.costs.allocation import allocate_requests
 from models.costs.weights import TokenWeights, Weights, load_weights
 from models.schemas import table
+from tests.models.costs.rows import fleet_attempt
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -36,23 +37,10 @@ def ready(replica_id="r1", start=0, end=60, hour=NOON, **facts):
 
 
 def attempt(name, start, end, **facts):
-    return {
-        "source": "s",
-        "source_kind": "requests",
-        "request_id": name,
-        "route": "llama",
-        "started_at": NOON + start * MINUTE,
-        "finished_at": None if end is None else NOON + end * MINUTE,
-        "status": "ok",
-        "usage_source": "provider",
-        "is_gateway_cache_hit": False,
-        "ingested_at": NOON,
-        "file_hash": "f",
-        "line_number": 1,
-        "record_number": 1,
-        "started_hour": NOON,
-        **facts,
-    }
+    finished_at = None if end is None else NOON + end * MINUTE
+    return fleet_attempt(
+        name, NOON + start * MINUTE, finished_at, **{"started_hour": NOON, "ingested_at": NOON} | facts
+    )
 
 
 def allocated(attempts, states, *, hours=1, **options):

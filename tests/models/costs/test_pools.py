@@ -5,6 +5,7 @@ from models.costs.idle_minutes import idle_minutes
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
 from models.schemas import table
+from tests.models.costs.rows import replica_event
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -12,25 +13,15 @@ HOUR = timedelta(hours=1)
 
 def settled(happened, *, phases=("loading", "serving", "idle", "draining"), **facts):
     events = table("core.replica_events").frame(
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "replica_id": "r1",
-            "deployment": "llama",
-            "model": "llama-3.3-70b",
-            "chip": "H100",
-            "provider": "vendor",
-            "region": "us",
-            "commitment": "on_demand",
-            "chip_count": 8,
-            "event": event,
-            "event_at": NOON + timedelta(minutes=minutes),
-            "event_hour": NOON,
-            "ingested_at": NOON,
-            "file_hash": "f",
-            "line_number": 1,
-            "record_number": 1,
-        }
+        replica_event(
+            event,
+            NOON + timedelta(minutes=minutes),
+            model="llama-3.3-70b",
+            region="us",
+            chip_count=8,
+            event_hour=NOON,
+            ingested_at=NOON,
+        )
         for event, minutes in happened
     )
     prices = table("ref.gpu_prices").frame(

@@ -16,10 +16,9 @@ import pytest
 from models.costs.allocation import allocate_requests
 from models.costs.pools import pool_hours
 from models.costs.states import replica_states
-from models.prices.gpu_book import gpu_book
-from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
 from pipelines.checks.pool_is_conserved import CHECK
+from tests.models.costs.rows import replica_event, vendor_book
 from tests.models.logs.reading import shared
 from tests.models.marts.warehouse import fill, insert, open_warehouse
 
@@ -28,20 +27,11 @@ HOURS = 3
 WINDOW = {"time_zone": "Asia/Kolkata", "from_hour": START, "to_hour": START + timedelta(hours=HOURS)}
 MINUTE = 60.0
 TOKENS_A_BLOCK = 512
-BOOK = gpu_book(
-    load_gpu_sheets(
-        {
-            "vendor.yml": """
-vendor: vendor
-currency: USD
-source_url: https://example.com
-checked_on: 2026-01-01
-billing: {granularity_seconds: 60, minimum_seconds: 600, billed_phases: [loading, serving, idle, draining, failed]}
-rates:
-  - {chip: H800, commitment: on_demand, usd_per_gpu_hour: 2.00, valid_from: 2026-01-01}
-"""
-        }
-    )
+BOOK = vendor_book(
+    ["chip: H800, commitment: on_demand, usd_per_gpu_hour: 2.00, valid_from: 2026-01-01"],
+    billed_phases="loading, serving, idle, draining, failed",
+    granularity_seconds=60,
+    minimum_seconds=600,
 ).lazy()
 DEEPSEEK = (32_200.0, 21.0)
 """Uncached prefill of a node, and output of one request, tokens a second: DeepSeek, 2025-02-28."""
@@ -126,15 +116,19 @@ REPLICAS = {
 
 def events():
     return table("core.replica_events").frame(
-        {
-            "source": "s", "source_kind": "replica_events", "provider": "vendor", "region": "r", "chip": "H800",
-            "deployment": "pool", "commitment": "on_demand", "chip_count": 8, "replica_id": name, "event": event,
-            "event_at": START + timedelta(minutes=10 + minute), "event_hour": START, "ingested_at": START,
-            "file_hash": "f", "line_number": 1, "record_number": 1,
-        }
+        replica_event(
+            event,
+            START + timedelta(minutes=10 + minute),
+            replica_id=name,
+            deployment="pool",
+            chip="H800",
+            chip_count=8,
+            event_hour=START,
+            ingested_at=START,
+        )
         for name, steps in REPLICAS.items()
         for event, minute in steps.items()
-    )  # fmt: skip
+    )
 
 
 def attempts(trace, speeds, *, is_named):

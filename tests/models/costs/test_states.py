@@ -5,6 +5,7 @@ import pytest
 
 from models.costs.states import replica_states
 from models.schemas import table
+from tests.models.costs.rows import replica_event
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -33,25 +34,12 @@ def price(**changes):
 def lived(*happened, prices=None, time_zone="UTC", hours=1, as_known_at=NOON, **facts):
     """Return the states of a replica whose events happened so many minutes after noon."""
     rows = [
-        {
-            "source": "s",
-            "source_kind": "replica_events",
-            "replica_id": "r1",
-            "deployment": "llama",
-            "chip": "H100",
-            "provider": "vendor",
-            "region": "us",
-            "commitment": "on_demand",
-            "chip_count": 1,
-            "event": event,
-            "event_at": NOON + timedelta(minutes=minutes),
-            "event_hour": NOON,
-            "ingested_at": NOON + timedelta(days=1),
-            "file_hash": "f",
-            "line_number": number + 1,
-            "record_number": 1,
-            **facts,
-        }
+        replica_event(
+            event,
+            NOON + timedelta(minutes=minutes),
+            line_number=number + 1,
+            **{"region": "us", "event_hour": NOON, "ingested_at": NOON + timedelta(days=1)} | facts,
+        )
         for number, (event, minutes) in enumerate(happened)
     ]
     return replica_states(
