@@ -50,17 +50,27 @@ def fitting(record: Mapping[str, Any]) -> list[Fit]:
     return [fit for rank, fit in fits if rank == lowest]
 
 
-def _has(record: Mapping[str, Any], sign: str) -> bool:
+@cache
+def _parsed(sign: str) -> tuple[str, tuple[str | int, ...], str]:
+    """Return a sign's whole path, its keys and indexes, and what a text at that place starts with."""
     path, _, start = sign.partition("=")
+    steps = re.findall(r"([^.\[\]]+)|\[(\d+)\]", path)
+    return path, tuple(key or int(index) for key, index in steps), start
+
+
+def _has(record: Mapping[str, Any], sign: str) -> bool:
+    path, steps, start = _parsed(sign)
+    value: Any = record
     if path in record:
         value = record[path]
     else:
-        value = record
-        for key, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-            if key and isinstance(value, Mapping) and key in value:
-                value = value[key]
-            elif index and isinstance(value, list) and int(index) < len(value):
-                value = value[int(index)]
-            else:
+        for step in steps:
+            is_there = (
+                step < len(value)
+                if isinstance(step, int) and isinstance(value, list)
+                else isinstance(step, str) and isinstance(value, Mapping) and step in value
+            )
+            if not is_there:
                 return False
+            value = value[step]
     return not start or (isinstance(value, str) and value.startswith(start))
