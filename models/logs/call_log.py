@@ -86,6 +86,7 @@ class CallLog:
         metadata: place of an object of what the caller says of the call.
         tag_list: place of a list of tags such as `team:x`.
         tags: places of what is kept as a tag.
+        meters: places of what is counted beside tokens, as a meter of that name.
         parts: SQL over `records` of a list of JSON objects, each a call of which `part` holds what is its own; NULL or
             empty where the record is one call.
         own_columns: more top-level fields that `parts` reads.
@@ -114,6 +115,7 @@ class CallLog:
     metadata: str | None = None
     tag_list: str | None = None
     tags: Places = field(default_factory=dict)
+    meters: Places = field(default_factory=dict)
     parts: str | None = None
     own_columns: tuple[str, ...] = ()
     amend: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda frame: frame

@@ -55,6 +55,7 @@ SELECT line_number, record_number,
        {", ".join(f"{number(value)} AS {name}" for name, value in durations.items())},
        {bad_quantities(durations)} AS bad_durations,
        {"".join(f"{held(places)} AS tag_{name}, " for name, places in log.tags.items())}
+       {"".join(f"{number(held(places))} AS meter_{name}, " for name, places in log.meters.items())}
        {_items(log)},
        ({money(held(log.cost))} / {log.cost_scale})::DECIMAL(38, 12) AS provider_reported_cost_usd,
        {hashed(held(log.api_key))} AS api_key_id,
@@ -137,7 +138,7 @@ def _whole(place: str | None) -> str:
 
 
 def _scalars(log: CallLog) -> list[str]:
-    groups = (log.texts, log.instants, log.durations, log.counts, log.tags)
+    groups = (log.texts, log.instants, log.durations, log.counts, log.tags, log.meters)
     named = chain.from_iterable(chain.from_iterable(group.values()) for group in groups)
     return [*named, *log.cost, *log.api_key]
 

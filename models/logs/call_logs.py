@@ -172,6 +172,7 @@ def _with_maps(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     size = pl.when(~is_deep).then(pl.col("context_size").str.to_lowercase())
     for wide in ("medium", "high"):
         meters[f"search_context_{wide}"] = pl.when(size == wide).then(1)
+    meters |= {name: pl.when(pl.col(f"meter_{name}") > 0).then(f"meter_{name}") for name in log.meters}
     return with_map(frame, "other_meters", meters, METER)
 
 
@@ -196,6 +197,10 @@ def _completed(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     is_error, is_cancelled = pl.col("is_error"), pl.col("is_cancelled")
     is_whole = pl.col("prompt").is_not_null() & (
         pl.col("completion").is_not_null() | operation.is_in(["embedding", "rerank"])
+    )
+    # What is billed by a meter is known where that is told.
+    has_meter = pl.any_horizontal(
+        pl.lit(value=False), *(pl.col(f"meter_{name}").is_not_null() for name in log.meters)
     )
     adds_up = (pl.col("total") == total_tokens()) | pl.col("is_proven")
     is_hit = pl.col("is_hit").fill_null(value=False)
@@ -259,7 +264,7 @@ def _completed(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
                 pl.lit("error"),
             )
         ),
-        usage_source=pl.when(~pl.col("has_usage") | ~is_whole)
+        usage_source=pl.when((~pl.col("has_usage") | ~is_whole) & ~has_meter)
         .then(pl.lit("missing"))
         .when(pl.col("is_exclusive"))
         .then(pl.lit("estimated"))

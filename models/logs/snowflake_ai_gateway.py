@@ -1,7 +1,7 @@
 """Snowflake's `AI_GATEWAY_USAGE_HISTORY`: one row a request through the Cortex AI gateway.
 
 `OPERATION_DETAILS` counts tokens by model; each model is a call. Snowflake bills credits, which a contract turns into
-money: a call has a price where a token sheet of the provider `snowflake` states one, and the credits are kept as tag.
+money (`usd_per_credit` of contracts.yml): they are a meter, and kept as tag.
 The view's documentation lists no time; START_TIME is read, and USAGE_TIME or END_TIME in its place. Names are in
 upper case, as Snowflake writes them; in CSV and Parquet any case is found.
 Source: docs.snowflake.com/sql-reference/account-usage/ai_gateway_usage_history, read 2026-11-29.
@@ -11,20 +11,24 @@ import polars as pl
 
 from models.logs.call_log import CallLog, Usage
 from models.logs.call_logs import call_log_importer
+from models.logs.cortex_credits import METER_NAME, with_credits
 from models.records import tried
 
 _MODELS = tried("operation_details", """map_entries(from_json({}, '"MAP(VARCHAR, JSON)"'))""")
 _CREDITS = tried("credits_granular", """from_json({}, '"MAP(VARCHAR, VARCHAR)"')""")
 _PARTS = (
     f"list_transform(list_filter({_MODELS}, lambda e: json_type(e.\"value\") = 'OBJECT'), "
-    f"""lambda e: json_object('model', e."key", 'usage', e."value", 'credits', {_CREDITS}[e."key"]))"""
+    f"""lambda e: json_object('model', e."key", 'usage', e."value", 'credits', coalesce({_CREDITS}[e."key"], """
+    f"CASE WHEN len({_MODELS}) = 1 THEN credits END)))"
 )
 
 
 def _amend(frame: pl.LazyFrame) -> pl.LazyFrame:
     # Snowflake's views count the cache beside the input.
-    return frame.with_columns(
-        provider=pl.coalesce("provider", pl.lit("snowflake")), cache_apart=pl.lit(value=True)
+    return with_credits(
+        frame.with_columns(
+            provider=pl.coalesce("provider", pl.lit("snowflake")), cache_apart=pl.lit(value=True)
+        )
     )
 
 
@@ -43,9 +47,10 @@ IMPORTER = call_log_importer(
         instants={"started": ("START_TIME", "USAGE_TIME"), "ended": ("END_TIME",)},
         usage=(Usage(place="part$.usage"),),
         metadata="METADATA",
-        tags={"credits": ("part$.credits", "CREDITS")},
+        tags={"credits": ("part$.credits",)},
+        meters={METER_NAME: ("part$.credits",)},
         parts=_PARTS,
-        own_columns=("OPERATION_DETAILS", "CREDITS_GRANULAR"),
+        own_columns=("OPERATION_DETAILS", "CREDITS_GRANULAR", "CREDITS"),
         amend=_amend,
         signature=(
             frozenset({"OPERATION_DETAILS", "CREDITS"}),

@@ -1,16 +1,18 @@
-"""Negotiated token prices: what a person writes in `contracts.yml`, checked, and the cards that it makes.
+"""Negotiated prices: what a person writes in `contracts.yml`, checked, and the cards and rates that it makes.
 
-The contracted layer of the price book. Commitments on accelerators are not here: they are pools.
+The contracted layer of the price book, and dollars for a unit that a vendor bills in: a Databricks unit (DBU) or a
+Snowflake credit. Commitments on accelerators are not here: they are pools.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+import polars as pl
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
 
 from models.documents import Document, Instant, Strict, read_yaml
@@ -18,6 +20,7 @@ from models.errors import ConfigurationError
 from models.prices.fields import readable
 from models.prices.sheet_schema import Multiplier, NonNegative, Rates
 from models.prices.versions import Stated, Version, versions
+from models.schemas import table
 
 _END = datetime.max.replace(tzinfo=UTC)
 
@@ -53,23 +56,36 @@ class Contract(Strict):
         return self
 
 
+class UnitPrice(Strict):
+    """Dollars for a unit that a vendor bills in, from a day until the next one stated."""
+
+    usd: Decimal = Field(gt=0, lt=10**6, allow_inf_nan=False)
+    valid_from: Instant
+    known_from: Instant | None = None
+    note: str | None = None
+
+
 class ContractFile(Strict):
-    """All contracts of a project."""
+    """All contracts of a project, and what it pays for a unit of Databricks (DBU) and a credit of Snowflake."""
 
     checked_on: Instant
-    contracts: tuple[Contract, ...]
+    contracts: tuple[Contract, ...] = ()
+    usd_per_dbu: tuple[UnitPrice, ...] = ()
+    usd_per_credit: tuple[UnitPrice, ...] = ()
     _document: Document = PrivateAttr()
 
-    def line(self, index: int) -> int:
-        """Return the line of a contract."""
-        return self._document.line(("contracts", index))
+    def line(self, index: int, section: str = "contracts") -> int:
+        """Return the line of an entry of a section."""
+        return self._document.line((section, index))
 
     @property
     def path(self) -> str:
         return self._document.path
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"contracts": Contract}
+UNITS = {"usd_per_dbu": "DBU", "usd_per_credit": "CREDIT"}
+"""Section -> the currency in which a sheet states prices of that unit."""
+_SECTIONS: dict[str, type[BaseModel]] = {"contracts": Contract, **dict.fromkeys(UNITS, UnitPrice)}
 
 
 @dataclass(frozen=True)
@@ -92,14 +108,9 @@ def load_contracts(text: str, *, path: str) -> list[Version[Terms]]:
     Raises:
         ConfigurationError: the first thing wrong, with file, line, key and remedy.
     """
-    document = read_yaml(text, path=path)
-    if document.value is None:
+    file = _file(text, path)
+    if file is None:
         return []
-    try:
-        file = ContractFile.model_validate(document.value)
-    except ValidationError as error:
-        raise readable(error, document, top=ContractFile, sections=_SECTIONS)[0] from error
-    file._document = document  # noqa: SLF001 (how a private attribute is filled)
     _check_overlaps(file)
     series: dict[tuple[str, str], list[Stated[Terms]]] = defaultdict(list)
     for index, contract in enumerate(file.contracts):
@@ -109,6 +120,43 @@ def load_contracts(text: str, *, path: str) -> list[Version[Terms]]:
             Stated(terms, contract.valid_from, contract.valid_to, known)
         )
     return [version for stated in series.values() for version in versions(stated)]
+
+
+def unit_rates(text: str, *, path: str) -> pl.DataFrame:
+    """Return what a project's contracts pay for units, as rows of `ref.fx_rates`.
+
+    Raises:
+        ConfigurationError: a price that is stated twice for one day, or the first thing wrong with the file.
+    """
+    file = _file(text, path)
+    if file is None:
+        return table("ref.fx_rates").empty()
+    rows: dict[tuple[str, date, datetime], dict[str, Any]] = {}
+    for section, currency in UNITS.items():
+        for index, price in enumerate(getattr(file, section)):
+            key = currency, price.valid_from.date(), price.known_from or file.checked_on
+            if key in rows:
+                raise ConfigurationError(
+                    f"{path}, line {file.line(index, section)}: {section} from {key[1]} is stated twice; give a "
+                    "correction a later `known_from`"
+                )
+            rows[key] = {
+                "currency": currency, "rate_on": key[1], "usd_per_unit": price.usd, "known_from": key[2],
+                "source_url": path,
+            }  # fmt: skip
+    return table("ref.fx_rates").frame(rows.values())
+
+
+def _file(text: str, path: str) -> ContractFile | None:
+    document = read_yaml(text, path=path)
+    if document.value is None:
+        return None
+    try:
+        file = ContractFile.model_validate(document.value)
+    except ValidationError as error:
+        raise readable(error, document, top=ContractFile, sections=_SECTIONS)[0] from error
+    file._document = document  # noqa: SLF001 (how a private attribute is filled)
+    return file
 
 
 def _check_overlaps(file: ContractFile) -> None:

@@ -21,7 +21,8 @@ LEAST_PER_MTOK = Decimal("0.002")
 """Below this a figure is per token or per thousand, not per million (the cheapest seen is 0.0028)."""
 WIDEST_RATIO = 1000
 """Rates of one card this far apart mix two units (per thousand and per million)."""
-CURRENCY = "^[A-Z]{3}$"
+CURRENCY = "^(?:[A-Z]{3}|CREDIT)$"
+"""ISO 4217 codes, and units whose price a contract states: DBU (Databricks), CREDIT (Snowflake)."""
 RATE_KEYS = ("output", *TOKEN_CLASSES)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MINUTES_A_DAY = 24 * 60

@@ -7,7 +7,12 @@ TABLE = Table(
     name="fx_rates",
     grain="One row per currency x date: dollars for one unit",
     columns=(
-        Column(name="currency", dtype=pl.String, comment="ISO 4217 code", required=True),
+        Column(
+            name="currency",
+            dtype=pl.String,
+            comment="ISO 4217 code, or a unit that a contract prices: DBU, CREDIT",
+            required=True,
+        ),
         Column(name="rate_on", dtype=pl.Date, comment="Date of the rate", required=True),
         Column(
             name="usd_per_unit",
@@ -16,7 +21,12 @@ TABLE = Table(
             required=True,
         ),
         Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
-        Column(name="source_url", dtype=pl.String, comment="Where the rate was published", required=True),
+        Column(
+            name="source_url",
+            dtype=pl.String,
+            comment="Where the rate was published, or the file that states it",
+            required=True,
+        ),
     ),
     key=("currency", "rate_on", "known_from"),
 )

@@ -32,7 +32,7 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     """Validate the built-in sheets and the project's, or the files at PATHS: every error with file and line."""
     from models.errors import ConfigurationError
     from models.prices.ages import age_lines
-    from models.prices.contracts import load_contracts
+    from models.prices.contracts import load_contracts, unit_rates
     from models.prices.deployments import load_deployments
     from models.prices.fx import load_fx
     from models.prices.gpu_book import gpu_book
@@ -65,6 +65,7 @@ def check(obj: Context, paths: tuple[Path, ...]) -> None:
     if project is not None:
         parts += [
             lambda: load_contracts(project.contracts_text(), path=project.settings.prices.contracts),
+            lambda: unit_rates(project.contracts_text(), path=project.settings.prices.contracts),
             lambda: load_deployments(project.deployments_text(), path=project.settings.prices.deployments),
             lambda: load_fx(project.fx_text(), path=project.settings.prices.fx),
         ]

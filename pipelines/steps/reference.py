@@ -10,7 +10,7 @@ from models.finance.chargeback_rules import load_chargeback, load_signoffs
 from models.finance.journal import load_journal
 from models.prices.builtin import builtin_gpu_sheets, builtin_token_sheets
 from models.prices.chips import chips
-from models.prices.contracts import load_contracts
+from models.prices.contracts import load_contracts, unit_rates
 from models.prices.deployments import load_deployments
 from models.prices.families import families, with_makers
 from models.prices.fx import load_fx
@@ -44,7 +44,12 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
             load_weights(project.weights_text(), path=project.weights_path)
         ),
         "ref.deployments": load_deployments(project.deployments_text(), path=prices.deployments),
-        "ref.fx_rates": load_fx(project.fx_text(), path=prices.fx),
+        "ref.fx_rates": pl.concat(
+            [
+                load_fx(project.fx_text(), path=prices.fx),
+                unit_rates(project.contracts_text(), path=prices.contracts),
+            ]
+        ),
         **load_chargeback(project.finance_text("chargeback"), path=finance.chargeback),
         "ref.signoffs": load_signoffs(project.finance_text("signoffs"), path=finance.signoffs),
         **load_budgets(project.finance_text("budgets"), path=finance.budgets),

@@ -13,6 +13,7 @@ OWN_BILL = {
     "dynamo_request_trace",
     "databricks_ai_gateway",
     "databricks_endpoint_usage",
+    "snowflake_ai_functions",
     "snowflake_ai_gateway",
     "snowflake_cortex",
 }

@@ -132,6 +132,13 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         {"TOKENS": 4698, "TOKENS_GRANULAR": {"cache_write_input": 4684, "input": 8, "output": 6}},
         {"input_uncached": 8, "cache_write_5m": 4684, "output_text": 6},
     ),
+    # docs.snowflake.com: CORTEX_AI_FUNCTIONS_USAGE_HISTORY, and the older view, whose tokens are of no known side.
+    "snowflake_functions": ("snowflake_ai_functions", {}, {"input_uncached": 10, "output_text": 300}),
+    "snowflake_functions_as_text": (
+        "snowflake_ai_functions",
+        {"METRICS": '[{"key": {"metric": "input", "unit": "tokens"}, "value": 7}]', "FUNCTION_NAME": "AI_EMBED"},
+        {"input_uncached": 7},
+    ),
     "snowflake_gateway": ("snowflake_ai_gateway", {}, {"input_uncached": 10, "output_text": 300}),
     "langsmith_details": (
         "langsmith_run",
@@ -477,3 +484,22 @@ def test_what_perplexity_counts_beside_its_totals_is_read_by_a_gateway_too() -> 
     assert [tokens_of(row) for row in (wide, deep)] == [tokens, tokens]
     assert [{name: int(count) for name, count in row["other_meters"].items()} for row in (wide, deep)] == [
         {"num_search_queries": 3, "search_context_high": 1}, {"web_search": 3}]  # fmt: skip
+
+
+def test_credits_that_snowflake_tells_are_a_meter_whether_tokens_are_told_or_not() -> None:
+    counted = read_one("snowflake_ai_functions", _row("snowflake_ai_functions"))
+    # The older view's tokens are of no known side.
+    older = {"METRICS": None, "CREDITS": None, "TOKENS": 500, "TOKEN_CREDITS": "0.5", "MODEL_NAME": ""}
+    uncounted = read_one("snowflake_ai_functions", _row("snowflake_ai_functions", **older))
+    gateway = read_one("snowflake_ai_gateway", _row("snowflake_ai_gateway"))
+
+    told = [
+        (row["service_tier"], row["usage_source"], row["served_model"], dict(row["other_meters"]))
+        for row in (counted, uncounted, gateway)
+    ]
+    assert told == [
+        ("credits", "provider", "claude-sonnet-5", {"microcredits": Decimal("123.456")}),
+        ("credits", "provider", "AI_COMPLETE", {"microcredits": Decimal(500_000)}),
+        ("credits", "provider", "claude-sonnet-5", {"microcredits": Decimal(10_000)}),
+    ]
+    assert set(tokens_of(uncounted).values()) == {None}

@@ -8,7 +8,8 @@ import pytest
 
 from models.costs.token_costs import price_requests
 from models.errors import ConfigurationError
-from models.prices.contracts import load_contracts
+from models.prices.builtin import builtin_token_sheets
+from models.prices.contracts import load_contracts, unit_rates
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.schemas import table
@@ -110,3 +111,54 @@ def test_wrong_terms_are_refused_with_their_line(find: str, put: str, line: int,
 
 def test_no_file_is_no_contract() -> None:
     assert load_contracts("", path="contracts.yml") == []
+
+
+UNITS = """\
+checked_on: 2026-02-01
+usd_per_dbu: [{usd: 0.07, valid_from: 2026-03-01}, {usd: 0.05, valid_from: 2026-09-01}]
+usd_per_credit:
+  - {usd: 2.00, valid_from: 2026-03-01}
+  - {usd: 1.80, valid_from: 2026-03-01, known_from: 2026-04-01}
+"""
+
+
+@pytest.mark.parametrize(
+    ("provider", "row", "month", "usd"),
+    [
+        # 7.143 DBU a million tokens in and 21.429 out, at what a DBU costs on that day.
+        ("databricks", {"served_model": "meta-llama-3-3-70b-instruct"}, 4, "0.50001"),
+        ("databricks", {"served_model": "databricks-meta-llama-3-3-70b-instruct"}, 9, "0.35715"),
+        ("databricks", {"served_model": "system.ai.gpt-oss-20b", "output_text_tokens": 10**6}, 4, "0.37002"),
+        # Not stated yet.
+        ("databricks", {"served_model": "gpt-oss-20b"}, 2, None),
+        # 123.456 millionths of a credit at $1.80; the tokens cost nothing beside.
+        ("snowflake", {"served_model": "claude-sonnet-4-5", "service_tier": "credits",
+                       "other_meters": {"microcredits": Decimal("123.456")}}, 4, "0.000222220800"),
+        # The REST API's view tells no credits.
+        ("snowflake", {"served_model": "claude-sonnet-4-5"}, 4, None),
+    ],
+)  # fmt: skip
+def test_what_a_vendor_bills_in_units_of_its_own_costs_what_the_contract_says(
+    provider: str, row: dict[str, Any], month: int, usd: str | None
+) -> None:
+    sheets = [one for one in load_token_sheets(builtin_token_sheets()) if one.provider == provider]
+    request = {
+        "source": "s", "source_kind": "requests", "request_id": "r", "provider": provider, "status": "ok",
+        "started_at": datetime(2026, month, 15, tzinfo=UTC), "usage_source": "provider",
+        "is_gateway_cache_hit": False, "input_uncached_tokens": 10**6,
+    }  # fmt: skip
+    rates = unit_rates(UNITS, path="contracts.yml")
+    for known, expected in ((rates, usd), (rates.clear(), None)):
+        (found,) = price_requests(
+            table("core.requests").frame([request | row]).lazy(), book=token_book(sheets).lazy(),
+            models=model_aliases(sheets).lazy(), fx=known.lazy(), gpu_routes=[], time_zone="UTC", as_known_at=LATER,
+            from_hour=datetime(2026, 1, 1, tzinfo=UTC), to_hour=LATER,
+        ).collect().iter_rows(named=True)  # fmt: skip
+        assert found["effective_usd"] == (None if expected is None else Decimal(expected))
+        assert found["price_state"] == ("unpriced" if expected is None else "priced")
+
+
+def test_a_unit_that_is_priced_twice_for_a_day_names_the_line() -> None:
+    twice = UNITS.replace("valid_from: 2026-09-01", "valid_from: 2026-03-01")
+    with pytest.raises(ConfigurationError, match="line 2: usd_per_dbu from 2026-03-01 is stated twice"):
+        unit_rates(twice, path="contracts.yml")

@@ -52,6 +52,7 @@ EXPLAINED: tuple[tuple[str, str, str], ...] = (
         r"^(anthropic\.)?claude-",
         "a plain id is the global endpoint here, the dearer one there",
     ),
+    ("databricks", "^", "in DBU, which they turn into dollars at its list price"),
     ("aws.bedrock", r"^us-gov\.", "GovCloud has rates of its own, which their rule takes for us."),
     ("aws.bedrock", r"^(eu|apac|us)\.(amazon|meta)", "profiles have rates of their own; theirs has one"),
     ("azure.ai.openai", r"^o1-mini$", "the data zone's rate here, the global there; retired"),

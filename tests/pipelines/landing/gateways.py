@@ -54,6 +54,13 @@ GATEWAYS: dict[str, Callable[[int], dict[str, Any]]] = {
         "REQUEST_ID": f"s{n}", "START_TIME": _AT, "GATEWAY_NAME": "g", "CREDITS": 0.01,
         "OPERATION_DETAILS": {"claude-sonnet-5": {"input_tokens": 10, "output_tokens": n}},
     },
+    "snowflake_ai_functions": lambda n: {
+        "START_TIME": _AT, "END_TIME": "2026-11-02T10:00:00Z", "FUNCTION_NAME": "AI_COMPLETE", "QUERY_ID": f"q{n}",
+        "MODEL_NAME": "claude-sonnet-5", "CREDITS": 0.000123456, "METRICS": [
+            {"key": {"metric": "input", "unit": "tokens"}, "value": 10},
+            {"key": {"metric": "output", "unit": "tokens"}, "value": n},
+        ],
+    },
     "snowflake_cortex": lambda n: {
         "REQUEST_ID": f"sc{n}", "START_TIME": "1793610000.000000000 1440", "MODEL_NAME": "claude-sonnet-5",
         "TOKENS": 10 + n, "TOKENS_GRANULAR": json.dumps({"input": 8, "cache_read_input": 2, "output": n}),
@@ -125,6 +132,10 @@ GATEWAY_NAMES = {
     }),
     "snowflake_ai_gateway": frozenset({
         "REQUEST_ID", "GATEWAY_NAME", "GATEWAY_ID", "USER_NAME", "USER_ID", "INFERENCE_REGION", "CREDITS",
+    }),
+    "snowflake_ai_functions": frozenset({
+        "QUERY_ID", "FUNCTION_NAME", "MODEL_NAME", "START_TIME", "USAGE_TIME", "USER_NAME", "USER_ID", "CREDITS",
+        "TOKENS", "TOKEN_CREDITS",
     }),
     "snowflake_cortex": frozenset({"REQUEST_ID", "MODEL_NAME", "USER_NAME", "USER_ID", "INFERENCE_REGION"}),
     "langsmith_run": frozenset({
