@@ -1,13 +1,14 @@
-"""Writers and readers of one lake in processes of their own, and a checker that each read equals a committed state."""
+"""Writers and readers of one lake, and a checker that each read equals a committed state."""
 
 import json
 import multiprocessing
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from models.schemas import table
 from pipelines.project import find_project
@@ -26,16 +27,32 @@ _COMMITTED = (
 )
 
 
-def write(folder: Path, name: str, seconds: float) -> None:
-    """Replace hours by rows that all hold the number of their commit; note what each snapshot holds."""
+class Stop(Protocol):
+    """An event of threads or of processes."""
+
+    def is_set(self) -> bool: ...
+
+
+def write(
+    folder: Path, logs: Path, name: str, stop: Stop, commits: int | None = None, rest: int = 50
+) -> None:
+    """Replace hours by rows that all hold the number of their commit; note what each snapshot holds.
+
+    Args:
+        folder: the project of a machine.
+        logs: where each commit is noted.
+        name: the writer's number.
+        stop: ends it.
+        commits: how many it makes at most.
+        rest: after so many the lake is maintained.
+    """
     warehouse = Warehouse(find_project(folder))
     draw, number = random.Random(name), 0
-    with (folder / f"{name}.log").open("w") as log:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    with (logs / f"{name}.log").open("w") as log:
+        while not stop.is_set() and number != commits:
             number += 1
             at = _START + timedelta(hours=draw.randrange(_HOURS))
-            value, count = number * 10 + int(name), 1 + draw.randrange(30)
+            value, count = number * 100 + int(name), 1 + draw.randrange(30)
             row = {
                 "source": "calls", "source_kind": "requests", "started_at": at, "started_hour": at,
                 "ingested_at": at, "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False,
@@ -49,20 +66,20 @@ def write(folder: Path, name: str, seconds: float) -> None:
                 commit._actions.append(partial(_note, commit, made))  # noqa: SLF001
             log.write(json.dumps([made[-1], at.isoformat(), value, count]) + "\n")
             log.flush()
-            if draw.random() < 0.02:
+            if number % rest == 0:
                 maintain(warehouse, keep=timedelta(seconds=20), now=datetime.now(UTC))
+    warehouse.lake.close()
 
 
 def _note(commit: Commit, made: list[int]) -> None:
     made += commit.con.execute("SELECT getvariable('commit_snapshot')").fetchall()[0]
 
 
-def read(folder: Path, name: str, seconds: float) -> None:
+def read(folder: Path, logs: Path, name: str, stop: Stop) -> None:
     """Ask for the state of the lake in one transaction, again and again."""
     warehouse = Warehouse(find_project(folder))
-    with (folder / f"{name}.read").open("w") as log:
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+    with (logs / f"{name}.read").open("w") as log:
+        while not stop.is_set():
             with warehouse.reading() as con:
                 con.execute("BEGIN")
                 ((snapshot,),) = con.execute("FROM nanodollar.current_snapshot()").fetchall()
@@ -71,18 +88,19 @@ def read(folder: Path, name: str, seconds: float) -> None:
                 con.execute("COMMIT")
             seen = [[at.astimezone(UTC).isoformat(), *held] for at, *held in hours]
             log.write(json.dumps([snapshot, seen, committed]) + "\n")
+    warehouse.lake.close()
 
 
-def wrong_reads(folder: Path) -> Iterator[str]:
+def wrong_reads(logs: Path) -> Iterator[str]:
     """Yield each read that equals no committed state, and each commit that was lost."""
     written = sorted(
         json.loads(line)
-        for log in folder.glob("*.log")
+        for log in logs.glob("*.log")
         for line in log.read_text(encoding="utf-8").splitlines()
     )
     reads = [
         json.loads(line)
-        for log in folder.glob("*.read")
+        for log in logs.glob("*.read")
         for line in log.read_text(encoding="utf-8").splitlines()
     ]
     newest = max((one[0] for one in reads), default=0)
@@ -103,18 +121,29 @@ def wrong_reads(folder: Path) -> Iterator[str]:
     print(f"readers: {len(reads):,} reads of {len(written):,} commits", flush=True)
 
 
-def readers(folder: Path, seconds: float) -> Iterator[str]:
-    """Let three writers and two readers work on a lake for a while, and yield what was wrong."""
+def readers(folders: Sequence[Path], seconds: float, *, writing: int = 3, reading: int = 2) -> Iterator[str]:
+    """Let writers and readers, each a process, work on a lake for a while, and yield what was wrong.
+
+    Args:
+        folders: the project folder of each machine.
+        seconds: for how long.
+        writing: processes of each machine that write.
+        reading: processes of each machine that read.
+    """
     spawn = multiprocessing.get_context("spawn")
+    stop, logs = spawn.Event(), folders[0]
+    works = [write] * writing + [read] * reading
     workers = [
-        spawn.Process(target=work, args=(folder, f"{name}", seconds))
-        for work, names in ((write, range(3)), (read, range(3, 5)))
-        for name in names
+        spawn.Process(target=work, args=(folder, logs, f"{number * len(works) + kind}", stop))
+        for number, folder in enumerate(folders)
+        for kind, work in enumerate(works)
     ]
     for worker in workers:
         worker.start()
+    time.sleep(seconds)
+    stop.set()
     for worker in workers:
         worker.join()
         if worker.exitcode:
             yield f"a process ended with {worker.exitcode}"
-    yield from wrong_reads(folder)
+    yield from wrong_reads(logs)

@@ -166,7 +166,7 @@ def main(rounds: int = 10) -> None:
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder = Path(name)
         found = [
-            *readers(lake(folder / "read").project.folder, seconds=6.0 * rounds),
+            *readers([lake(folder / "read").project.folder], seconds=6.0 * rounds),
             *steps(folder / "steps", rounds),
             *histories(rounds),
             *short_lines(folder),

@@ -27,7 +27,8 @@ TABLE = Table(
         Column(
             name="read_snapshot",
             dtype=pl.Int64,
-            comment="Newest snapshot of the lake that it was computed from; -1: to be computed again; NULL: not kept",
+            comment="Newest snapshot of the lake that it was computed from; negative: to be computed again, since that "
+            "snapshot; NULL: not kept",
         ),
         Column(name="written_snapshot", dtype=pl.Int64, comment="Snapshot in which it was computed last"),
         Column(name="changed_snapshot", dtype=pl.Int64, comment="Snapshot in which its content changed last"),

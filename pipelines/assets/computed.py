@@ -4,7 +4,8 @@ Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds a
 """
 
 from collections.abc import Iterable
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 
@@ -18,7 +19,7 @@ from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
 from pipelines.steps.base import Grain, Read, Window, grain_of
 from pipelines.steps.computing import Task, chunks, compute, computed_ahead
-from pipelines.warehouse.commit import newest_snapshot
+from pipelines.warehouse.commit import OvertakenError, newest_snapshot
 from pipelines.warehouse.resource import Warehouse
 from pipelines.workers.chunk import commit_files
 from pipelines.workers.engines import computed_apart
@@ -27,6 +28,7 @@ JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
 MOST_IN_ONE_RUN: dict[Grain, int] = {"hourly": 168, "daily": 31}
 """Partitions that a run of a backfill takes at most: between two of them what is more urgent has its turn."""
 _SHOWN = ("core", "mart")
+_TRIES = 3
 _FRESH: dict[Grain, dg.FreshnessPolicy] = {
     "hourly": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(hours=3)),
     "daily": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=36), warn_window=timedelta(hours=30)),
@@ -159,6 +161,25 @@ def upstream(reads: Iterable[Read], grain: Grain, sources: list[dg.AssetKey]) ->
     return deps
 
 
+def _computed_here(warehouse: Warehouse, task: Task, *, run_id: str) -> dict[str, int]:
+    """Compute a chunk in this process and commit it; where another machine came first, from what it has written."""
+    job = JOB_OF[steps()[task.names[0]].grain]
+    tries_left = _TRIES
+    while True:
+        try:
+            with warehouse.committing(run_id=run_id, job=job) as commit:
+                with warehouse.reading() as con:
+                    made = compute(con, task)
+                made.commit_to(commit)
+        except OvertakenError:
+            tries_left -= 1
+            if not tries_left:
+                raise
+            warehouse.progress(job, "another machine has computed some of it meanwhile; computing again")
+        else:
+            return made.row_counts()
+
+
 def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, run_id: str) -> dict[str, int]:
     """Compute steps of one grain over a window, chunk by chunk, each in one transaction; return the rows by table.
 
@@ -180,16 +201,14 @@ def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, ru
     counts: dict[str, int] = {}
     with closing(computed_apart(tasks)) if is_apart else nullcontext() as made_apart:
         for done, task in enumerate(tasks, start=1):
+            found = None
             if made_apart is not None:
                 files = next(made_apart)
-                commit_files(warehouse, files, task, run_id=run_id, job=JOB_OF[grain])
-                found = files.row_counts()
-            else:
-                with warehouse.committing(run_id=run_id, job=JOB_OF[grain]) as commit:
-                    with warehouse.reading() as con:
-                        made = compute(con, task)
-                    found = made.row_counts()
-                    made.commit_to(commit)
+                with suppress(OvertakenError):
+                    commit_files(warehouse, files, task, run_id=run_id, job=JOB_OF[grain])
+                    found = files.row_counts()
+            if found is None:
+                found = _computed_here(warehouse, replace(task, snapshot=None), run_id=run_id)
             for dotted, count in found.items():
                 counts[dotted] = counts.get(dotted, 0) + count
             part = task.window

@@ -10,6 +10,7 @@ from models.schemas import tables
 from pipelines.assets.computed import key_of
 from pipelines.steps.reference import reference_frames
 from pipelines.steps.repricing import outdate
+from pipelines.warehouse.commit import OvertakenError
 from pipelines.warehouse.resource import Warehouse
 from pipelines.written_inputs import hash_of_code_and_settings
 
@@ -34,7 +35,7 @@ def reference(
     wanted = hash_of_code_and_settings(warehouse.project)
     with warehouse.reading() as con:
         counts = _loaded(con, wanted)
-    if counts is None:
+    while counts is None:
         counts = _load(warehouse, wanted, run_id=context.run.run_id)
     for dotted, count in counts.items():
         yield dg.MaterializeResult(asset_key=key_of(dotted), metadata={"dagster/row_count": count})
@@ -54,14 +55,19 @@ def _loaded(con: duckdb.DuckDBPyConnection, wanted: str) -> dict[str, int] | Non
     return counts if len(counts) == len(_TABLES) else None
 
 
-def _load(warehouse: Warehouse, wanted: str, *, run_id: str) -> dict[str, int]:
+def _load(warehouse: Warehouse, wanted: str, *, run_id: str) -> dict[str, int] | None:
+    """Load the tables; where another machine has loaded them meanwhile return what it has, None if from other files."""
     frames = reference_frames(warehouse.project)
-    with warehouse.reading() as con, warehouse.committing(run_id=run_id, job="ref") as commit:
-        for dotted, rows in frames.items():
-            commit.replace(dotted, rows)
-        again = outdate(con, commit, frames)
-        commit.execute("DELETE FROM ops.progress WHERE task = ?", [_TASK])
-        commit.mark(_TASK, [wanted])
+    try:
+        with warehouse.reading() as con, warehouse.committing(run_id=run_id, job="ref") as commit:
+            for dotted, rows in frames.items():
+                commit.replace(dotted, rows)
+            again = outdate(con, commit, frames)
+            commit.execute("DELETE FROM ops.progress WHERE task = ?", [_TASK])
+            commit.mark(_TASK, [wanted])
+    except OvertakenError:
+        with warehouse.reading() as con:
+            return _loaded(con, wanted)
     if again:
         words = ", ".join(f"{count:,} of {dotted}" for dotted, count in again.items())
         warehouse.progress("ref", f"prices or policy changed; partitions to compute again: {words}")

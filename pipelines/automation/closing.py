@@ -136,6 +136,11 @@ def close_month(warehouse: Warehouse, month: str, *, now: datetime, closed_by: s
     closing = table("ops.closed_periods").frame([row])
     window = Window.of_days(first, last, now=now, time_zone=project.time_zone)
     with warehouse.committing(run_id=str(uuid.uuid4()), job="close") as commit:
+        commit.refuse_if(
+            "FROM ops.closed_periods WHERE period = ? AND reopened_at IS NULL",
+            [month],
+            f"{month} was closed meanwhile",
+        )
         with warehouse.reading() as con:
             frames = _monthly_tables(con, project, window, closing)
         for dotted, rows in frames.items():

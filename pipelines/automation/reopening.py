@@ -10,6 +10,7 @@ from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.automation.closing import closed_months, month_bounds
 from pipelines.steps import steps
+from pipelines.warehouse.commit import THIS_SNAPSHOT
 from pipelines.warehouse.resource import Warehouse, days_between, hours_between
 from pipelines.warehouse.staged import partition_key
 
@@ -22,8 +23,9 @@ SELECT max(adjustment_id) || '/reopened' AS adjustment_id, source, request_id, c
 FROM core.adjustments WHERE accrued_on >= $first AND accrued_on < $last
 GROUP BY ALL HAVING sum(difference_usd) <> 0
 """
-_OUTDATE = """
-UPDATE ops.partitions SET read_snapshot = -1 WHERE list_contains(?, table_name) AND list_contains(?, partition_key)
+_OUTDATE = f"""
+UPDATE ops.partitions SET read_snapshot = -{THIS_SNAPSHOT}
+WHERE list_contains(?, table_name) AND list_contains(?, partition_key)
 """
 
 
@@ -55,6 +57,11 @@ def reopen_month(warehouse: Warehouse, month: str, *, why: str, reopened_by: str
         span = {"first": first, "last": last, "booked_on": booked_on}
         taken_back = con.execute(_TAKEN_BACK, span).pl()
     with warehouse.committing(run_id=str(uuid.uuid4()), job="reopen") as commit:
+        commit.refuse_if(
+            "SELECT 1 WHERE NOT EXISTS (FROM ops.closed_periods WHERE period = ? AND reopened_at IS NULL)",
+            [month],
+            f"{month} was opened meanwhile",
+        )
         commit.append(
             "core.adjustments", table("core.adjustments").conform(taken_back.lazy(), fill=True).collect()
         )

@@ -16,6 +16,7 @@ from pipelines.durable import durable
 from pipelines.landing.batch import Landing
 from pipelines.landing.known import UNREADABLE, Known, PathState
 from pipelines.quoting import sql_text
+from pipelines.warehouse.claim import LANDING, turn_of_machines
 from pipelines.warehouse.commit import THIS_SNAPSHOT, Commit
 from pipelines.warehouse.data_files import staging
 from pipelines.warehouse.resource import Warehouse, frame
@@ -71,18 +72,19 @@ def forget_unreadable(warehouse: Warehouse, source: str, paths: Iterable[str], *
 
 @contextmanager
 def landing_turn(warehouse: Warehouse) -> Iterator[Path]:
-    """Hold the project's landing lock and yield an empty draft folder; the lock dies with its process.
+    """Hold the lake's turn to land and yield an empty draft folder; the turn ends with its process.
 
     Drafts of a landing that was killed are removed: nothing in the lake names them.
     """
     folder = staging(warehouse.project) / "raw" / _DRAFTS
     with (warehouse.project.folder / ".nanodollar.landing.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        shutil.rmtree(folder, ignore_errors=True)
-        try:
-            yield folder / uuid.uuid4().hex
-        finally:
+        with turn_of_machines(warehouse.project, LANDING):
             shutil.rmtree(folder, ignore_errors=True)
+            try:
+                yield folder / uuid.uuid4().hex
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def commit_landing(warehouse: Warehouse, source: str, landing: Landing, *, run_id: str) -> None:
@@ -92,7 +94,13 @@ def commit_landing(warehouse: Warehouse, source: str, landing: Landing, *, run_i
         DataError: the lake cannot be written.
     """
     paths = sorted({str(row["path"]) for row in (*landing.files, *landing.paths)})
+    new = [row["file_hash"] for row in landing.files if not row["file_hash"].startswith(UNREADABLE)]
     with warehouse.committing(run_id=run_id, job="raw") as commit:
+        commit.refuse_if(
+            "FROM ops.landed_files WHERE source = ? AND list_contains(?, file_hash)",
+            [source, new],
+            f"Another machine has landed a file of {source} meanwhile, while this one was cut off from the database",
+        )
         _register(commit, landing.parts)
         commit.execute(
             f"DELETE FROM ops.landed_files WHERE source = ? AND file_hash LIKE '{UNREADABLE}%' "

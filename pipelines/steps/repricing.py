@@ -8,11 +8,11 @@ import polars as pl
 
 from pipelines.steps import steps
 from pipelines.steps.base import Outdated
-from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.commit import THIS_SNAPSHOT, Commit
 from pipelines.warehouse.staged import partition_key
 
-OUTDATE = """
-UPDATE ops.partitions SET read_snapshot = -1
+OUTDATE = f"""
+UPDATE ops.partitions SET read_snapshot = -{THIS_SNAPSHOT}
 WHERE table_name = ? AND partition_key IN (SELECT unnest(?::VARCHAR[]))
 """
 

@@ -1,28 +1,46 @@
-"""One project folder of one machine writes to a catalog at a time: a claim on the catalog itself keeps others out.
+"""Who may write to a catalog: a claim on the catalog itself keeps others out, until its process ends or dies.
 
-Processes of one folder take turns by a file lock there. Another machine, or another folder, does not see that lock; it
-would land the same files again. So whoever opens a catalog for writing claims it, together with the processes of its
-folder, until it ends or dies: in PostgreSQL by an advisory lock of a session of its own, with SQLite by a lock on the
-file `<catalog>.writer` beside it, which is seen wherever SQLite's own locks are.
+A catalog in PostgreSQL is written to by any number of machines of one version, in turn: each has a session of its own
+there, whose advisory locks say of which version it is and whose turn it is, and which end with it.
+
+With SQLite one project folder of one machine writes: another does not see the file lock by which processes of the
+folder take turns. The claim is a lock on the file `<catalog>.writer` beside it, which is seen wherever SQLite's own
+locks are.
 """
 
+import contextlib
 import fcntl
-import hashlib
 import io
+import logging
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from models.errors import DataError
 from pipelines.masking import mask
 from pipelines.project import Project
 
-_SPACE = 0x6E616E6F
-"""The first key of our advisory locks."""
+if TYPE_CHECKING:
+    import psycopg
+
+COMMIT, LANDING = 1, 2
+"""Turns of all machines: to change the lake for a moment, and to land what is new."""
+_SPACE, _TURNS = 0x6E616E6F, 0x6E616E70
+"""The first key of our advisory locks: which version is at work, and whose turn it is."""
+_TELL_AFTER_MS = 2000
+_LOG = logging.getLogger(__name__)
 _NAME = 63 - len("nanodollar ")
 _OTHERS = """
 SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(space)s AND l.objid NOT IN (0, %(own)s)
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1
+"""
+_HOLDER = """
+SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1
 """
 _KERNEL = Path("/proc/sys/kernel/random/boot_id")
@@ -49,14 +67,18 @@ def is_held(claimed: Claim) -> bool:
     return True
 
 
-def claim(project: Project) -> Claim:
+def claim(project: Project, *, defined: str) -> Claim:
     """Claim the project's catalog for writing, as long as what is returned stays open.
 
+    Args:
+        project: whose catalog.
+        defined: hash of what this version defines, in hexadecimal digits.
+
     Raises:
-        DataError: another machine or folder writes to it, or it cannot be reached.
+        DataError: another version, or with SQLite another folder, writes to it, or it cannot be reached.
     """
-    if project.catalog.startswith("postgres:"):
-        return _claim_in_database(project)
+    if is_shared(project):
+        return _claim_in_database(project, int(defined[:8], 16) % (2**31 - 1) + 1)
     return _claim_beside(project, Path(project.catalog.removeprefix("sqlite:")))
 
 
@@ -103,40 +125,117 @@ def _claim_beside(project: Project, catalog: Path) -> Claim:
     raise _refusal(place)
 
 
+def is_shared(project: Project) -> bool:
+    """Return whether several machines may write to the catalog."""
+    return project.catalog.startswith("postgres:")
+
+
+@contextmanager
+def turn_of_machines(project: Project, turn: int, claimed: Claim | None = None) -> Iterator[None]:
+    """Hold a turn against every other machine; where one has it, say so and wait. Without a shared catalog do nothing.
+
+    Processes of one folder take the turn by a file lock before: a session does not wait for itself.
+
+    Args:
+        project: whose catalog.
+        turn: COMMIT or LANDING.
+        claimed: the claim, whose session is used; by default one of its own, for a turn that is held long.
+
+    Raises:
+        DataError: the catalog's database cannot be reached.
+    """
+    if not is_shared(project):
+        yield
+        return
+    import psycopg
+
+    session = claimed if isinstance(claimed, psycopg.Connection) else None
+    with contextlib.nullcontext(session) if session is not None else _session(project) as held:
+        _wait(held, project, turn)
+        try:
+            yield
+        finally:
+            # A session that is lost has lost its turn.
+            with contextlib.suppress(psycopg.Error):
+                held.execute("SELECT pg_advisory_unlock(%s, %s)", [_TURNS, turn])
+
+
+def _wait(session: "psycopg.Connection[Any]", project: Project, turn: int) -> None:
+    import psycopg
+
+    is_told = False
+    while True:
+        try:
+            session.execute("SELECT pg_advisory_lock(%s, %s)", [_TURNS, turn])
+        except psycopg.errors.LockNotAvailable:
+            found = session.execute(_HOLDER, [_TURNS, turn]).fetchone()
+            if found is not None and not is_told:
+                is_told = True
+                what = "lands files in" if turn == LANDING else "writes to"
+                _LOG.warning("%s %s this lake; waiting for its turn to end.", _place_of(found[0]), what)
+        except psycopg.Error as error:
+            raise _unreachable(project, error) from None
+        else:
+            return
+
+
 def _shortened(place: str) -> str:
     """Cut a place in its middle to what PostgreSQL keeps of a name."""
     return place if len(place) <= _NAME else f"{place[: _NAME // 3]}...{place[3 - _NAME * 2 // 3 :]}"
 
 
-def _claim_in_database(project: Project) -> Claim:
+def _place_of(application_name: str) -> str:
+    return application_name.removeprefix("nanodollar ")
+
+
+def _unreachable(project: Project, error: Exception) -> DataError:
+    return DataError(
+        mask(
+            f"The warehouse's catalog cannot be opened ({str(error).splitlines()[0]}); check [warehouse] catalog "
+            f"in {project.folder / 'nanodollar.toml'}."
+        )
+    )
+
+
+def _session(project: Project) -> "psycopg.Connection[Any]":
+    """Open a session of our own, which PostgreSQL ends within a minute after its machine has gone."""
     import psycopg
 
-    own = (
-        int.from_bytes(hashlib.sha256(_identity(project).encode(errors="surrogateescape")).digest()[:4])
-        % (2**31 - 1)
-        + 1
-    )
+    place = f"{version('nanodollar')} {_shown_place(project)}"
     try:
-        session = psycopg.connect(
+        return psycopg.connect(
             project.catalog.removeprefix("postgres:"),
             autocommit=True,
             connect_timeout=10,
-            application_name=f"nanodollar {_shortened(_shown_place(project))}",
+            application_name=f"nanodollar {_shortened(place)}",
+            options=f"-c lock_timeout={_TELL_AFTER_MS} -c tcp_keepalives_idle=20 -c tcp_keepalives_interval=10 "
+            "-c tcp_keepalives_count=3",
         )
+    except psycopg.Error as error:
+        # Without its cause, whose words may hold the password.
+        raise _unreachable(project, error) from None
+
+
+def _claim_in_database(project: Project, own: int) -> Claim:
+    import psycopg
+
+    session = _session(project)
+    try:
+        session.execute("SET lock_timeout = '60s'")
         session.execute("SELECT pg_advisory_lock(%s, 0)", [_SPACE])
         other = session.execute(_OTHERS, {"space": _SPACE, "own": own}).fetchone()
         if other is None:
             session.execute("SELECT pg_advisory_lock_shared(%s, %s)", [_SPACE, own])
         session.execute("SELECT pg_advisory_unlock(%s, 0)", [_SPACE])
+        session.execute(f"SET lock_timeout = {_TELL_AFTER_MS}")
     except psycopg.Error as error:
-        # Without its cause, whose words may hold the password.
-        raise DataError(
-            mask(
-                f"The warehouse's catalog cannot be opened ({str(error).splitlines()[0]}); check [warehouse] catalog "
-                f"in {project.folder / 'nanodollar.toml'}."
-            )
-        ) from None
+        session.close()
+        raise _unreachable(project, error) from None
     if other is not None:
         session.close()
-        raise _refusal(other[0].removeprefix("nanodollar "))
+        raise DataError(
+            f"Another version of nanodollar is at work on this catalog ({_place_of(other[0])}), and this is "
+            f"{version('nanodollar')}: machines of one version write to a catalog at a time. Stop it there, or use the "
+            f"same version everywhere. Nothing was changed."
+        )
     return session

@@ -36,7 +36,6 @@ from pipelines.warehouse.staged import (
     stage,
     write_draft,
 )
-from pipelines.warehouse.turns import turn
 
 _ATTEMPTS = 8
 
@@ -44,6 +43,32 @@ _ATTEMPTS = 8
 def partition_value(key: str) -> datetime | date:
     """Return the hour or the business date that a partition's key names."""
     return datetime.fromisoformat(key) if "T" in key else date.fromisoformat(key)
+
+
+class OvertakenError(DataError):
+    """Another writer has changed what a commit replaces since its rows were read; nothing of it was committed."""
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What ops.partitions knows of a partition."""
+
+    content_hash: str
+    changed_at: datetime
+    changed_snapshot: int | None
+    read_snapshot: int | None
+    written_snapshot: int | None
+
+    def overtakes(self, read: int, *, is_booking: bool) -> bool:
+        """Return whether rows that were computed from a snapshot may no longer replace the partition's.
+
+        What was computed from as much as is known now stays, and so does the mark of what is outdated by prices that
+        are newer (the negative snapshot of the mark). A correction is a difference from the rows that were read.
+        """
+        is_newer = self.written_snapshot is not None and self.written_snapshot > read
+        if self.read_snapshot is None or (is_newer and is_booking):
+            return is_newer and is_booking
+        return read < -self.read_snapshot or (is_newer and self.read_snapshot >= read)
 
 
 @dataclass
@@ -62,6 +87,7 @@ class Commit:
     _shared: list[Draft] = field(default_factory=list)
     _unused: list[Draft] = field(default_factory=list)
     _actions: list[Callable[[], None]] = field(default_factory=list)
+    _is_booking: bool = False
     changed: int = 0
 
     def __post_init__(self) -> None:
@@ -107,6 +133,7 @@ class Commit:
 
         if rows.height:
             self._actions.append(insert)
+            self._is_booking |= dotted == "core.adjustments"
 
     def execute(self, statement: str, parameters: Sequence[object] = ()) -> None:
         """Run a statement inside the transaction."""
@@ -115,6 +142,15 @@ class Commit:
             self.con.execute(statement, list(parameters))
 
         self._actions.append(execute)
+
+    def refuse_if(self, query: str, parameters: Sequence[object], sentence: str) -> None:
+        """Raise `OvertakenError` in the transaction where a query finds a row: another writer came first."""
+
+        def refuse() -> None:
+            if self.con.execute(query, list(parameters)).fetchone() is not None:
+                raise OvertakenError(f"{sentence}; nothing was committed. Run again.")
+
+        self._actions.append(refuse)
 
     def mark(self, task: str, keys: Sequence[str]) -> None:
         """Say in ops.progress that a task is done from the snapshot that this commit was begun on."""
@@ -128,12 +164,23 @@ class Commit:
         while self._unused:
             self._data_files.drop(self._unused.pop())
 
+    def give_up(self) -> None:
+        """Remove what was written for a commit that is not carried out."""
+        for staged in self._staged:
+            for draft in staged.drafts:
+                self._data_files.drop(draft)
+        for _, path in self._files:
+            self._data_files.drop(path)
+        while self._shared:
+            self._data_files.drop(self._shared.pop())
+
     def new_file(self, dotted: str, name: str) -> Path:
         """Return a path at which a Parquet file of a table can be written, to be added."""
         return self._data_files.new(dotted, name)
 
     def _apply(self) -> None:
         known = self._known()
+        self._refuse_overtaken(known)
         now = datetime.now(UTC)
         # Commits are made in turn, so that the next snapshot is this one's.
         snapshot = newest_snapshot(self.con) + 1
@@ -150,10 +197,10 @@ class Commit:
             for part in staged.partitions:
                 key = (staged.table_name, partition_key(part.value))
                 before = known.get(key)
-                unchanged = before is not None and before[0] == part.content_hash
+                unchanged = before is not None and before.content_hash == part.content_hash
                 if not unchanged:
                     changed.append(part)
-                    if before is not None and before[0] != EMPTY:
+                    if before is not None and before.content_hash != EMPTY:
                         to_delete.setdefault(staged.table_name, []).append(part.value)
                     if part.file is not None:
                         to_add.setdefault(staged.table_name, []).append(part.file)
@@ -168,10 +215,10 @@ class Commit:
                         "run_id": self.run_id,
                         # What lands while the rows are computed is newer than they are.
                         "loaded_at": self.begun_at,
-                        "changed_at": before[1] if unchanged and before else now,
+                        "changed_at": before.changed_at if unchanged and before else now,
                         "read_snapshot": self.read_snapshot,
                         "written_snapshot": snapshot,
-                        "changed_snapshot": before[2] if unchanged and before else snapshot,
+                        "changed_snapshot": before.changed_snapshot if unchanged and before else snapshot,
                     }
                 )
             self.changed += len(changed)
@@ -230,19 +277,36 @@ class Commit:
         self._shared.append(draft)
         return [draft]
 
-    def _known(self) -> dict[tuple[str, str], tuple[str, datetime, int | None]]:
+    def _refuse_overtaken(self, known: dict[tuple[str, str], _Before]) -> None:
+        found = [
+            f"{key} of {dotted}"
+            for (dotted, key), before in known.items()
+            if before.overtakes(self.read_snapshot, is_booking=self._is_booking)
+        ]
+        if found:
+            raise OvertakenError(
+                f"Another writer has computed {found[0]}{f' and {len(found) - 1} more' if found[1:] else ''} since it "
+                "was read here; nothing was committed over it. Run again."
+            )
+        if self._staged and self.con.execute(_CLOSED_SINCE, [self.read_snapshot]).fetchone() is not None:
+            raise OvertakenError(
+                "A month was closed since its rows were read; nothing was committed. Run again."
+            )
+
+    def _known(self) -> dict[tuple[str, str], _Before]:
         wanted = [
             (staged.table_name, partition_key(part.value))
             for staged in self._staged
             for part in staged.partitions
         ]
         rows = self.con.execute(
-            "SELECT table_name, partition_key, content_hash, changed_at, changed_snapshot FROM ops.partitions "
+            "SELECT table_name, partition_key, content_hash, changed_at, changed_snapshot, read_snapshot, "
+            "written_snapshot FROM ops.partitions "
             "SEMI JOIN (SELECT unnest($names::VARCHAR[]) AS table_name, unnest($keys::VARCHAR[]) AS partition_key) "
             "USING (table_name, partition_key)",
             {"names": [name for name, _ in wanted], "keys": [key for _, key in wanted]},
         ).fetchall()
-        return {(name, key): (content, at, snapshot) for name, key, content, at, snapshot in rows}
+        return {(name, key): _Before(*rest) for name, key, *rest in rows}
 
     def _delete(self, table: Table, values: list[PartitionValue]) -> None:
         if values == [None]:
@@ -257,6 +321,7 @@ class Commit:
         )
 
 
+_CLOSED_SINCE = "FROM ops.closed_periods WHERE snapshot_id > ? LIMIT 1"
 THIS_SNAPSHOT = "getvariable('commit_snapshot')"
 """In a statement of a commit: the number of the snapshot that it makes."""
 
@@ -290,8 +355,7 @@ def committing(
             begun_at=datetime.now(UTC) if read is None else read[1],
         )
         yield commit
-        with turn(project):
-            lake.keep_claim()
+        with lake.turn():
             refuse_a_copy(con, project)
             for attempt in range(_ATTEMPTS):
                 try:
@@ -300,6 +364,10 @@ def committing(
                     commit._apply()  # noqa: SLF001
                     durable("lake: commit")
                     con.execute("COMMIT")
+                except OvertakenError:
+                    _roll_back(con)
+                    commit.give_up()
+                    raise
                 except duckdb.Error as error:
                     _roll_back(con)
                     if _LOST.search(str(error)):

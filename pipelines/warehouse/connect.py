@@ -27,7 +27,7 @@ from pipelines.masking import mask, masked_errors
 from pipelines.object_store import SCHEME, secret_sql
 from pipelines.project import Project
 from pipelines.quoting import sql_text
-from pipelines.warehouse.claim import Claim, claim, is_held
+from pipelines.warehouse.claim import COMMIT, Claim, claim, is_held, is_shared, turn_of_machines
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.turns import turn
 
@@ -287,31 +287,52 @@ class Lake:
         with self._lock:
             self._hold_claim()
             if self._writer is None:
-                self._writer = self._open(read_only=False)
+                # Two machines that find the catalog empty would both begin one.
+                with self._turn() if is_shared(self._project) else contextlib.nullcontext():
+                    self._writer = self._open(read_only=False)
         with self._session(self._writer) as con:
             yield con
 
-    def keep_claim(self) -> None:
-        """Make the claim on the catalog anew where its database has forgotten it, as after a restart.
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold the turn to change the lake, against processes of this folder and, on a shared catalog, all machines.
+
+        The claim on the catalog is made anew where its database has forgotten it, as after a restart.
 
         Raises:
-            DataError: another writer has claimed it meanwhile.
+            DataError: the catalog's database cannot be reached, or another version has claimed it meanwhile.
         """
         with self._lock:
             self._hold_claim()
+        with self._turn():
+            yield
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        with turn(self._project), turn_of_machines(self._project, COMMIT, self._claim):
+            yield
 
     def _hold_claim(self) -> None:
-        if self._claim is None or not is_held(self._claim):
-            self._claim = claim(self._project)
-            weakref.finalize(self, self._claim.close)
+        if self._claim is not None and is_held(self._claim):
+            return
+        self._claim = claim(self._project, defined=definitions_hash())
+        weakref.finalize(self, self._claim.close)
+        if self._writer is not None and not is_current(self._writer):
+            raise DataError(
+                f"The warehouse {mask(self._project.catalog)} was brought up to another version while its "
+                f"database was away; start nanodollar {version('nanodollar')} again. Nothing was committed."
+            )
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         con = memory_connection()
         is_earlier = _attach(con, self._project, read_only=read_only)
         if read_only:
             self._is_reader_earlier = is_earlier
+        if not read_only:
+            # A commit that meets another is carried out anew, so that it sees what the other has written.
+            con.execute("SET ducklake_max_retry_count = 0")
         if not read_only and not is_current(con):
-            with turn(self._project):
+            with contextlib.nullcontext() if is_shared(self._project) else turn(self._project):
                 # Another process may have brought it up to date in the meantime.
                 if not is_current(con):
                     _ensure_schema(con)

@@ -30,7 +30,6 @@ from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.staged import OWN_FILE_ROWS, partition_key
-from pipelines.warehouse.turns import turn
 
 _SETTLED = timedelta(seconds=5)
 """A file is written before its commit; one that is later by more was changed."""
@@ -123,7 +122,7 @@ def sweep(warehouse: Warehouse) -> None:
     """Remove what kills have left: drafts of dead processes, and files that no snapshot of the lake names."""
     project = warehouse.project
     # Files get their names, and their commit, within one turn: in ours, what is not named is nobody's.
-    with turn(project), warehouse.reading() as con:
+    with warehouse.lake.turn(), warehouse.reading() as con:
         refuse_a_copy(con, project)
         for draft in dead_drafts(project):
             draft.unlink(missing_ok=True)
@@ -269,7 +268,7 @@ def _closed_months(con: duckdb.DuckDBPyConnection, project: Project) -> list[str
 def _take_out(warehouse: Warehouse, damaged: list[DamagedFile]) -> None:
     """Let the catalog forget files; what is left of one is set aside beside it."""
     ids = ", ".join(str(file.file_id) for file in damaged)
-    with warehouse.lake.writing() as con, turn(warehouse.project):
+    with warehouse.lake.writing() as con, warehouse.lake.turn():
         con.execute("BEGIN")
         for name in ("ducklake_file_column_stats", "ducklake_delete_file", "ducklake_data_file"):
             con.execute(f"DELETE FROM {METADATA}.{name} WHERE data_file_id IN ({ids})")

@@ -6,14 +6,18 @@ be told from what another process is writing.
 With `data_path` on the disk both are one; with `s3://bucket/prefix` a file is sent when its commit is carried out.
 """
 
+import hashlib
 import os
 import re
+import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +30,7 @@ from pipelines.project import Project
 from pipelines.replacing import replace_file
 
 _STAGING = ".nanodollar.staging"
+_WRITER = re.compile(r"^\.(?P<process>\d+)-(?:(?P<machine>[0-9a-f]{8})-)?")
 Draft = Path | str
 """A file that no commit names yet: a draft on this machine, or the address at which a worker has put it."""
 
@@ -46,7 +51,7 @@ class DataFiles:
         """Return a path for a Parquet file of a table."""
         folder = staging(self._project) / dotted.replace(".", "/")
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f".{os.getpid()}-{name}-{uuid.uuid4().hex[:8]}.parquet"
+        return folder / f".{os.getpid()}-{_machine()}-{name}-{uuid.uuid4().hex[:8]}.parquet"
 
     def place(self, path: Draft) -> str:
         """Return the address at which the lake reads a written file; placing it again does nothing.
@@ -74,7 +79,7 @@ class DataFiles:
         """Make a worker's draft one of this process, so that it does not look like what a dead process has left."""
         if isinstance(path, str):
             return path
-        return path.rename(path.with_name(re.sub(r"^\.\d+-", f".{os.getpid()}-", path.name)))
+        return path.rename(path.with_name(_WRITER.sub(f".{os.getpid()}-{_machine()}-", path.name)))
 
     def drop(self, path: Draft) -> None:
         """Remove a file that the lake does not name."""
@@ -200,17 +205,39 @@ class LakeFiles:
 
 
 def _placed(draft: Path) -> Path:
-    return draft.with_name(re.sub(r"^\.\d+-", "", draft.name))
+    return draft.with_name(_WRITER.sub("", draft.name))
 
 
 def dead_drafts(project: Project) -> list[Path]:
-    """Return the drafts of processes that live no more."""
+    """Return the drafts of processes that live no more; of another machine's, those that lie there for a day."""
     found = staging(project).rglob(".*-*.parquet") if staging(project).exists() else ()
-    return [
-        path
-        for path in found
-        if (number := path.name[1:].partition("-")[0]).isdigit() and not is_alive(int(number))
-    ]
+    dead = []
+    for path in found:
+        writer = _WRITER.match(path.name)
+        if writer is None:
+            continue
+        is_ours = writer["machine"] in {None, _machine()}
+        if not is_alive(int(writer["process"])) if is_ours else _is_a_day_old(path):
+            dead.append(path)
+    return dead
+
+
+def _is_a_day_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > timedelta(days=1).total_seconds()
+    except FileNotFoundError:
+        return False
+
+
+@cache
+def _machine() -> str:
+    """Return what tells machines and containers apart that see the same folder but not each other's processes."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        seen = f"{boot}{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        seen = socket.gethostname()
+    return hashlib.sha256(seen.encode()).hexdigest()[:8]
 
 
 def is_alive(number: int) -> bool:

@@ -18,7 +18,6 @@ from pipelines.warehouse.damage import damaged_files, sweep
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.marker import keep_mark, refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
-from pipelines.warehouse.turns import turn
 
 GRACE = timedelta(days=1)
 """How long a file stays that no snapshot needs: a reader may have begun before."""
@@ -74,7 +73,7 @@ def maintain(warehouse: Warehouse, *, keep: timedelta, now: datetime, grace: tim
         _refuse_damage(con, warehouse)
         _compact(con, warehouse)
         _refuse_damage(con, warehouse)
-        with turn(warehouse.project):
+        with warehouse.lake.turn():
             old = [row[0] for row in con.execute(_OLD_SNAPSHOTS, [now - keep]).fetchall()]
             if old:
                 durable("maintenance: expire snapshots")
@@ -99,12 +98,12 @@ def _refuse_damage(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None
 def _compact(con: duckdb.DuckDBPyConnection, warehouse: Warehouse) -> None:
     con.execute(f"CALL nanodollar.set_option('target_file_size', '{_TARGET_BYTES // 1_000_000}MB')")
     # 0.1.0 left small changes in the catalog, of which DuckLake cannot rewrite a table that has got columns since.
-    with turn(warehouse.project):
+    with warehouse.lake.turn():
         con.execute("CALL ducklake_flush_inlined_data('nanodollar')")
     for schema, name, with_deletes, small, size_bytes in con.execute(_TABLES).fetchall():
         named = f"'nanodollar', {sql_text(name)}, schema => {sql_text(schema)}"
         warehouse.progress("maintain", f"{schema}.{name}: {small} small files")
-        with turn(warehouse.project):
+        with warehouse.lake.turn():
             if with_deletes:
                 ratio = 0 if size_bytes < _TARGET_BYTES else _DELETED_RATIO
                 durable("maintenance: rewrite files")

@@ -4,6 +4,7 @@ Two copies of one catalog over one data path would each remove the files that on
 leaves its snapshot in a small file under the data path, and a catalog that does not have that snapshot may not write.
 """
 
+import hashlib
 import json
 import socket
 
@@ -11,6 +12,7 @@ import duckdb
 
 from models.errors import DataError
 from pipelines.project import Project
+from pipelines.warehouse.claim import is_shared
 from pipelines.warehouse.data_files import LakeFiles
 
 NAME = ".nanodollar.catalog.json"
@@ -28,22 +30,32 @@ def keep_mark(con: duckdb.DuckDBPyConnection, project: Project) -> None:
         "ORDER BY snapshot_id DESC LIMIT 1"
     ).fetchall()
     by = f"{socket.gethostname()}:{project.folder}"
-    LakeFiles(project).write_note(
-        NAME, json.dumps({"snapshot": snapshot, "made_at_us": made_at, "by": by}).encode()
-    )
+    mark = {"snapshot": snapshot, "made_at_us": made_at, "by": by} | _key_mark(project)
+    LakeFiles(project).write_note(NAME, json.dumps(mark).encode())
+
+
+def _key_mark(project: Project) -> dict[str, str]:
+    """Return what tells one key for hashing API keys from another, where machines with theirs may share a lake."""
+    return {"hash_key": hashlib.sha256(project.hash_key()).hexdigest()[:16]} if is_shared(project) else {}
 
 
 def refuse_a_copy(con: duckdb.DuckDBPyConnection, project: Project) -> None:
     """Refuse a catalog that does not have the snapshot of the last commit to the files under its data path.
 
     Raises:
-        DataError: another copy of the catalog has written to them since.
+        DataError: another copy of the catalog has written to them since, or a machine that hashes API keys otherwise.
     """
     try:
         mark = json.loads(LakeFiles(project).read_note(NAME) or b"{}")
         snapshot, made_at, by = mark["snapshot"], mark["made_at_us"], mark["by"]
     except (ValueError, KeyError, TypeError):
         return  # There is none yet, or nothing can be told from it.
+    own = _key_mark(project).get("hash_key")
+    if own is not None and mark.get("hash_key", own) != own:
+        raise DataError(
+            f"The project {project.folder} hashes API keys by another key than the one that wrote to this lake last "
+            f"({by}), so that one caller would look like two: copy its file .hash_key. Nothing was committed."
+        )
     found = con.execute(_OWN, [snapshot]).fetchall()
     if found and found[0][0] == made_at:
         return
