@@ -30,7 +30,8 @@ def unusual_days(daily: pl.DataFrame, *, first: date, last: date) -> pl.DataFram
     """Return the days of [first, last) that lie outside their range, with the day to explain each by.
 
     The range is the median of the same weekday of the last four weeks, give or take 5 standard deviations (from the
-    median difference of days a week apart), a fifth of it, or a dollar, whichever is most.
+    median difference of days a week apart), a fifth of it, or a dollar, whichever is most; a day so near the day
+    that it is explained by is usual too.
 
     Args:
         daily: `scope_kind, scope, accrued_on, usd`, `REACH_DAYS` back; a day without any spend at all is not known.
@@ -66,7 +67,7 @@ def unusual_days(daily: pl.DataFrame, *, first: date, last: date) -> pl.DataFram
         .with_columns(expected=pl.col("earlier").median().over(key))
         .sort(*key, (pl.col("earlier") - pl.col("expected")).abs(), "back")
         .unique(key, keep="first", maintain_order=True)
-        .select(*key, "expected", pl.col("earlier_on").alias("against_on"))
+        .select(*key, "expected", "earlier", pl.col("earlier_on").alias("against_on"))
     )
     week_later = earlier.with_columns(accrued_on=pl.col("earlier_on").dt.offset_by("1w"))
     strays = grid.join(week_later, on=key).select(
@@ -90,7 +91,8 @@ def unusual_days(daily: pl.DataFrame, *, first: date, last: date) -> pl.DataFram
         usual.join(spread, on=key, how="left")
         .join(grid.select(*key, "usd", "value"), on=key)
         .with_columns(far=far)
-        .filter((pl.col("value") - pl.col("expected")).abs() > pl.col("far"))
+        # The median of two days apart is no day's: what is like the day it is held against is not unusual.
+        .filter((pl.col("value") - pl.col(name)).abs() > pl.col("far") for name in ("expected", "earlier"))
         .select(
             *key, "against_on", pl.col("usd").alias("spend_usd"),
             pl.col("expected").round(6).cast(USD).alias("expected_usd"),

@@ -49,8 +49,8 @@ def invoice_reconciliation(
         lines: core.invoice_lines of whole billing periods.
         ledger: what the ledger holds for each of them: `source, invoice_issuer_name, billing_account_id,
             billing_period_start`, the dimensions, `quantity, unpriced_quantity, usd`, of pools the parts `minimum_usd,
-            unheld_usd, unused_commitment_usd` of it, and `fx_usd_per_unit` (what a unit of the bill's currency cost
-            there; NULL for dollars).
+            unheld_usd, unused_commitment_usd` of it, and `fx_usd_per_unit` (what a unit of the price's currency cost
+            there; NULL for dollars) with `price_currency` (none: that of the bill).
         rates: what the book asks for a single unit: `provider, model, meter, book_usd_per_unit`.
         gaps: what independent counters saw and no log tells of: the ledger's keys, and `quantity`.
         elsewhere: lines of core.invoice_lines of other billing periods: what they bill of these periods is timing.
@@ -151,6 +151,7 @@ def _cells(lines: pl.DataFrame) -> pl.DataFrame:
             pl.when(is_moved).then(quantity.fill_null(0)).otherwise(0).sum().alias("q_timing"),
             _known_sum(picodollars_from_usd(pl.col("usd"))).alias("c_inv"),
             _known_sum(picodollars_from_usd(pl.col("billed_cost"))).alias("native"),
+            pl.when(pl.col("currency").n_unique() == 1).then(pl.col("currency").first()).alias("billed_in"),
             pl.len().cast(pl.Int64).alias("line_count"),
         )
         .with_row_index("cell")
@@ -201,11 +202,20 @@ def _held(
             picodollars_from_usd(pl.col("usd")).sum().alias("c_led"),
             *(picodollars_from_usd(pl.col(name)).sum().alias(name) for name in _POOL_PARTS),
             *_foreign(),
+            _price_currency(ledger),
         )
         .with_columns(_period())
         .with_row_index("part")
     )  # fmt: skip
-    at = parts.join(matched(billed, parts), on="part", how="left", maintain_order="left")
+    at = parts.join(matched(billed, parts), on="part", how="left", maintain_order="left").join(
+        billed.select("cell", "billed_in"), on="cell", how="left", maintain_order="left"
+    )
+    # Another currency's rate says nothing of the bill's.
+    is_its_own = pl.col("price_currency").is_null() | (pl.col("price_currency") == pl.col("billed_in"))
+    at = at.with_columns(
+        pl.when(is_its_own).then(pl.col(name)).alias(name)
+        for name in ("c_foreign", "n_foreign", "fx_first", "fx_last")
+    )
     sums = (
         pl.col("q_led", "q_unpriced", "c_led", "c_foreign", "n_foreign", *_POOL_PARTS).sum(),
         pl.col("fx_first").min(),
@@ -238,6 +248,12 @@ def _foreign() -> tuple[pl.Expr, ...]:
         fx.min().alias("fx_first"),
         fx.max().alias("fx_last"),
     )
+
+
+def _price_currency(ledger: pl.DataFrame) -> pl.Expr:
+    if "price_currency" not in ledger.columns:
+        return pl.lit(None, dtype=pl.String).alias("price_currency")
+    return pl.col("price_currency").first()
 
 
 def _moved_out(billed: pl.DataFrame, lines: pl.DataFrame, elsewhere: pl.DataFrame | None) -> pl.DataFrame:
@@ -284,13 +300,18 @@ def _with_terms(rows: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("line_count") == 0).then(zero).otherwise("c_inv").alias("c_inv"),
     )
     # The bill at the ledger's exchange rate; where the ledger has none, at the bill's own.
-    # One rate is taken as it is; of several, what the dollars of the ledger cost in that currency on the whole.
+    # One rate is taken as it is; of several, what the ledger's dollars cost in that currency on the whole.
     mixed = half_even(
         pl.col("c_foreign") * PICODOLLARS_PER_USD, pl.when(pl.col("n_foreign") > 0).then("n_foreign")
     )
-    fx = pl.when(pl.col("fx_first") == pl.col("fx_last")).then("fx_first").otherwise(mixed)
-    is_foreign = pl.col("native") != pl.col("c_inv")
-    at_ledger = half_even(pl.col("native") * pl.when(is_foreign).then(fx), PICODOLLARS_PER_USD)
+    apart = pl.col("native") - pl.col("n_foreign")
+    at_ledger = (
+        pl.when(pl.col("fx_first") == pl.col("fx_last"))
+        .then(half_even(pl.col("native") * pl.col("fx_first"), PICODOLLARS_PER_USD))
+        # What the ledger has of that currency keeps its dollars to the last digit; the rate rounds for the rest alone.
+        .otherwise(pl.col("c_foreign") + half_even(apart * mixed, PICODOLLARS_PER_USD))
+    )
+    at_ledger = pl.when(pl.col("billed_in") != "USD").then(at_ledger)
     rows = rows.with_columns(pl.coalesce(at_ledger, "c_inv").alias("c_same")).with_columns(
         # A unit price as a fraction: dollars over a quantity, so that nothing is rounded before the product.
         pl.when(pl.col("q_led") > 0).then("c_led")

@@ -59,6 +59,8 @@ FROM ops.file_hours LEFT JOIN ops.landed_files f USING (file_hash, source)
 WHERE f.source_kind IS NULL OR NOT list_contains($bills, f.source_kind)
 """
 """A bill tells of no day that has logs."""
+_BILLED = "FROM mart.accruals_monthly WHERE month_on = ? OR booked_on = ? LIMIT 1"
+"""A month may have nothing but its bills and commitments."""
 _PROVISIONAL = """
 SELECT count(*) FROM (
   SELECT accrued_hour AS hour FROM core.request_costs
@@ -194,11 +196,12 @@ def _reasons(
         return [f"it can move until {settled_at:%Y-%m-%d %H:%M} UTC"]
     bills = [kind for kind, importer in importers().items() if importer.table == "raw.invoice_lines"]
     known = con.execute(_FIRST_DAY, {"zone": zone, "bills": bills}).fetchone()
-    if known is None or known[0] is None or known[0] >= last:
+    begins = known[0] if known is not None and known[0] is not None else last
+    if begins >= last and not con.execute(_BILLED, [first, first]).fetchall():
         return ["nothing has landed for it"]
     reasons: list[str] = []
     built = {row[0] for row in con.execute(_BUILT_DAYS).fetchall()}
-    expected = days_between(max(first, known[0], project.start_on), last)
+    expected = days_between(min(max(first, begins, project.start_on), last), last)
     missing = [day for day in expected if day.isoformat() not in built]
     if missing:
         reasons.append(

@@ -48,6 +48,17 @@ touched AS (
   SELECT first_at, greatest(last_at, (SELECT ends_at FROM horizon)), landed_snapshot,
          CASE WHEN landed_snapshot IS NULL THEN landed_at END
   FROM ops.landed_files WHERE source_kind = ANY($lifecycle) AND first_at IS NOT NULL
+  UNION ALL
+  -- What is committed costs money in every hour, whether anything runs or not: as far as anything has landed, and of a
+  -- bill to the end of its month.
+  SELECT greatest(c.valid_from, $first), least(c.valid_to, span.ends_at) - INTERVAL 1 MICROSECOND, NULL, NULL
+  FROM ref.commitments c, (
+    SELECT max(CASE WHEN source_kind = ANY($bills)
+        THEN (date_trunc('month', last_at AT TIME ZONE 'UTC') + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
+        ELSE last_at END) AS ends_at
+    FROM ops.landed_files
+  ) span
+  WHERE greatest(c.valid_from, $first) < least(c.valid_to, span.ends_at)
 ),
 wanted AS (
   SELECT unnest(generate_series(date_trunc('hour', starts_at), date_trunc('hour', ends_at), INTERVAL 1 HOUR)) AS hour,
@@ -100,6 +111,7 @@ def stale_hours(con: duckdb.DuckDBPyConnection, project: Project, *, now: dateti
             "longest": LONGEST_ATTEMPT.total_seconds(),
             "gap": SPAN_GAP.total_seconds(),
             "lifecycle": kinds_of("raw.replica_events"),
+            "bills": kinds_of("raw.invoice_lines"),
             "counters": [*kinds_of("raw.usage_counters"), *kinds_of("raw.outcomes")],
             "facts": facts,
             "table_count": len(facts),

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pipelines.reports.write import Format
 
 _NEWEST = """
-SELECT (SELECT max(accrued_on) FROM mart.cost_per_token_daily),
+SELECT greatest((SELECT max(accrued_on) FROM mart.cost_per_token_daily), CASE WHEN $of_month THEN
+    (SELECT max(booked_on) FROM mart.accruals_monthly) END),
   count(*), CAST(coalesce(sum(quarantined_count), 0) AS BIGINT)
 FROM ops.landed_files
 """
@@ -120,7 +121,9 @@ def _write(
     day = on.date() if on else None
     if day is None:
         with warehouse.reading() as con:
-            ((day, file_count, refused_count),) = con.execute(_NEWEST).fetchall()
+            ((day, file_count, refused_count),) = con.execute(
+                _NEWEST, {"of_month": kind == "month-close"}
+            ).fetchall()
         if day is None:
             read = (
                 "no file was read; see the paths of [[sources]] in nanodollar.toml, then run `nanodollar run`"

@@ -44,7 +44,7 @@ def _view(view: View) -> dict[str, Any]:
         "heads": [column.heading for column in columns],
         "numeric": [column.style != "text" for column in columns],
         "wide": [
-            column.style == "text" and column.name in {"change", "evidence", "name", "budget"}
+            column.style == "text" and column.name in {"change", "evidence", "name", "budget", "meaning"}
             for column in columns
         ],
         "rows": [

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 
 from models.schemas.mart_spend_daily import SPEND_COMPONENTS
-from pipelines.reports.month import month_tables, month_views
+from pipelines.reports.month import billed, month_tables, month_views
 from pipelines.reports.names import provider_name
 from pipelines.reports.trust import Trust, trust_of_days
 from pipelines.reports.view import Column, View
@@ -103,20 +103,21 @@ def period_report(
     spend = found["spend"]
     days = [first + timedelta(days=step) for step in range((to_on - first).days)]
     judged = judged or trust_of_days(con, days, time_zone=time_zone, now=now)
-    views = _views(found, kind)
-    if kind == "month-close":
-        views += month_views(month_tables(con, first, to_on))
+    tables = month_tables(con, first, to_on) if kind == "month-close" else {}
+    views = _views(found, kind, month_views(tables) if tables else ())
     return PeriodReport(
         kind=kind,
         title=_title(kind, first),
         first=first,
         to_on=to_on,
         time_zone=time_zone,
-        answer=_answer(found, kind, views[0].rows),
+        answer=_answer(found, kind, views[0].rows, billed(tables, first) if tables else []),
         trust=judged,
         views=views,
         loaded_at=found["loaded"].item() if found["loaded"].height else None,
-        is_empty=spend.filter(pl.col("usd").is_not_null() | (pl.col("tokens") > 0)).is_empty(),
+        # A month may have nothing but its bills.
+        is_empty=spend.filter(pl.col("usd").is_not_null() | (pl.col("tokens") > 0)).is_empty()
+        and (not tables or (tables["accruals"].is_empty() and tables["chargeback"].is_empty())),
     )
 
 
@@ -133,21 +134,26 @@ def _total(spend: pl.DataFrame, name: str) -> Decimal | None:
     return sum(known.to_list(), Decimal(0)) if len(known) else None
 
 
-def _answer(found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame) -> tuple[str, ...]:
-    """Say what was spent, how the month stands, who spent it, and what to do: one sentence each."""
+def _answer(
+    found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame, bills: list[str]
+) -> tuple[str, ...]:
+    """Say what was spent and billed, how the month stands, who spent it, and what to do: one sentence each."""
     spend = found["spend"]
     usd, before = _total(spend, "usd"), _total(spend, "before_usd")
     against = {"daily": "the day before", "weekly": "the week before", "month-close": "the month before"}[
         kind
     ]
     lines = []
-    if usd is None:
+    if usd is None and not spend.get_column("tokens").sum():
+        lines.append("No usage of these days is in the ledger.")
+    elif usd is None:
         lines.append("Nothing is priced, so no spend can be stated.")
     elif before is None:
         lines.append(f"{_usd(usd)} was spent; nothing is known of {against}.")
     else:
         moved = f"{_text(change(usd - before))} ({_text(change_ratio(usd, before))})"
         lines.append(f"{_usd(usd)} was spent, {moved} against {against}.")
+    lines += bills
     month = found["month_to_date"].item()
     budgets = found["budgets"]
     standing = "; ".join(
@@ -155,9 +161,10 @@ def _answer(found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame) -
         + (f", runs out on {row['run_out_on']}" if row["run_out_on"] else "")
         for row in budgets.iter_rows(named=True)
     )
-    lines.append(
-        f"Month to date: {_usd(month) if month is not None else 'not priced'}; {standing or NO_BUDGET}."
-    )
+    to_date = f"Month to date: {_usd(month) if month is not None else 'not priced'}; "
+    # A whole month is its own month to date.
+    told = ("" if kind == "month-close" else to_date) + (standing or NO_BUDGET)
+    lines.append(f"{told[0].upper()}{told[1:]}.")
     largest = [
         f"{dimension} {provider_name(top['name']) if dimension == 'provider' else top['name']} {_usd(top['usd'])}"
         for dimension in ("provider", "tenant", "team", "feature", "route")
@@ -179,7 +186,8 @@ def _answer(found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame) -
     return tuple(lines)
 
 
-def _views(found: dict[str, pl.DataFrame], kind: Kind) -> tuple[View, ...]:
+def _views(found: dict[str, pl.DataFrame], kind: Kind, of_month: tuple[View, ...]) -> tuple[View, ...]:
+    """Return what to do and how the budgets stand, of a month who pays and why, then who spent it, then the days."""
     before = {"daily": "Day before", "weekly": "Week before", "month-close": "Month before"}[kind]
     usd = (
         Column("usd", "USD", "usd", is_summed=True),
@@ -206,6 +214,7 @@ def _views(found: dict[str, pl.DataFrame], kind: Kind) -> tuple[View, ...]:
              Column("run_out_on", "Runs out on"), Column("as_of_on", "As of")),
             found["budgets"], "No budget set.",
         ),
+        *of_month,
     ]  # fmt: skip
     nothing = pl.lit(0).cast(pl.Decimal(38, 12))
     # Of a period before of which nothing is known there is no change.

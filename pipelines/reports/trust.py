@@ -15,7 +15,7 @@ from pipelines.reports.wording import count, money, plural, share
 Level = Literal["complete", "nearly", "care", "none"]
 CARE_BELOW_RATIO = 0.95
 """Priced share of attempts or tokens below which the figures are to be used with care."""
-FINDINGS = ("routing_mistakes", "cold_start_bursts", "budgets_hold", "spend_is_usual")
+FINDINGS = ("routing_mistakes", "cold_start_bursts", "budgets_hold", "spend_is_usual", "bills_count_once")
 """Checks that find avoidable or unusual cost; the figures are right all the same."""
 _COUNTED = ("prices_cover_usage", "reported_costs_agree")
 """Checks whose warnings are counted here on the day itself."""
@@ -77,6 +77,7 @@ def trust_of_days(
         _summed(by_name["pools"]) or {"unpriced_hour_count": 0},
         spend_usd=(_summed(spends) or {}).get("spend_usd"),
         is_running=now < business_day_bounds(days[-1], time_zone=time_zone)[1],
+        span="this day" if len(days) == 1 else "the usage of these days",
     )  # fmt: skip
 
 
@@ -101,7 +102,13 @@ def _summed(rows: Rows) -> Row | None:
 
 
 def trust(
-    total: Row | None, found: dict[str, Rows], pools: Row, *, spend_usd: Decimal | None, is_running: bool
+    total: Row | None,
+    found: dict[str, Rows],
+    pools: Row,
+    *,
+    spend_usd: Decimal | None,
+    is_running: bool,
+    span: str = "this day",
 ) -> Trust:
     """Judge days from their priced and measured shares, their checks, and whether they can still move.
 
@@ -111,6 +118,7 @@ def trust(
         pools: pool-hours of GPUs, those without a price and what they may have cost.
         spend_usd: what is priced.
         is_running: whether the last day has not ended.
+        span: what is judged, in words.
     """
     refused = sum(row["quarantined_count"] for row in found["refused"])
     if total is None:
@@ -119,7 +127,7 @@ def trust(
             why += f"; {plural(refused, 'record')} could not be used"
         return Trust(
             "none",
-            "Nothing is known of this day",
+            f"Nothing is known of {span}",
             f"the warehouse holds no attempt and no GPU hour; if there was traffic, {why}.",
         )
     coverage = next((row for row in found["coverage"] if row["is_total"]), None)

@@ -27,11 +27,15 @@ WHERE billed_on >= $from_on AND billed_on < $to_on AND provider IS NOT NULL
 _TOKEN_DIMENSIONS = ("provider", "region", "source", "tenant", "team")
 _POOL_DIMENSIONS = ("provider", "region", "deployment")
 _LEDGER = """
-WITH covered AS ({covered})
+WITH covered AS ({covered}),
+-- A provider's prices are in one currency.
+sheets AS (
+  SELECT provider, max(currency) AS price_currency FROM ref.token_prices WHERE currency <> 'USD' GROUP BY provider
+)
 SELECT c.* EXCLUDE (billing_period_end), m.model, m.region, coalesce(m.service_tier, 'default') AS service_tier,
   m.meter, sum(m.quantity) AS quantity, sum(m.unpriced_quantity) AS unpriced_quantity, sum(m.usage_usd) AS usd,
-  m.fx_usd_per_unit{token_detail}
-FROM covered c JOIN mart.cost_per_meter_daily m USING (provider)
+  m.fx_usd_per_unit, s.price_currency{token_detail}
+FROM covered c JOIN mart.cost_per_meter_daily m USING (provider) LEFT JOIN sheets s USING (provider)
 WHERE m.utc_on >= (c.billing_period_start AT TIME ZONE 'UTC')::DATE
   AND m.utc_on < (c.billing_period_end AT TIME ZONE 'UTC')::DATE AND {tokens}
 GROUP BY ALL

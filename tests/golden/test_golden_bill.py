@@ -1,10 +1,18 @@
-"""A month's bill worked by hand: every planted difference is found to the cent, and nothing is left unexplained.
+"""Months worked by hand, through the commands: every planted difference is found to the cent, none is unexplained.
 
-Logs hold 10 calls of a million input tokens at $2 for each model, and of one model 7 answers of 100,000 output tokens
-at $10; the bill differs from them in one way a model. A GPU ran 40 minutes of an hour that is billed whole, at $4.
+October's logs hold 10 calls of a million input tokens at $2 for each model, and of one model 7 answers of 100,000
+output tokens at $10; the bill differs from them in one way a model. One more model is priced and billed in euros. A
+GPU ran 40 minutes of an hour that is billed whole, at $4; a node of eight was rented for two hours, and six of it held;
+one GPU is committed at $2.50, and used for two hours. September, closed before, has the commitment's last 144 hours
+and a fee in euros, and no request at all.
 """
 
+import csv
+import io
+import json
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +23,13 @@ from tests.pipelines.small import lifecycle, make_project, nanodollar, query, wr
 D = Decimal
 SETTINGS = """\
 [warehouse]
-start_on = 2026-09-01
+start_on = 2026-09-25
+[reporting]
+currency = "EUR"
+[gpu]
+commitments = "commitments.yml"
+[completeness]
+fail_above_ratio = 1
 [[sources]]
 name = "calls"
 kind = "requests"
@@ -33,6 +47,27 @@ name = "bill"
 kind = "invoice_lines"
 path = "landing/bill/*.csv"
 covers = { source = "calls" }
+[[sources]]
+name = "euro_bill"
+kind = "invoice_lines"
+path = "landing/euro/*.csv"
+"""
+COMMITMENTS = """\
+version: 1
+commitments:
+  - {provider: house, region: us-east-1, chip: H100, commitment: committed, gpu_count: 1, usd_per_gpu_hour: 2.50,
+     valid_from: 2026-09-25, valid_to: 2026-11-01}
+"""
+FX = "currency,rate_on,usd_per_unit,source_url\n" + "".join(
+    f"EUR,{on},{rate},https://example.com\n"
+    for on, rate in (("2026-09-30", "1.20"), ("2026-10-02", "1.25"), ("2026-10-31", "1.30"))
+)
+CHARGEBACK = """\
+version: 1
+rules:
+  - {name: gpus_are_central, kinds: [serving, idle, cold_start, padding, unheld, unused_commitment], method: central,
+     payer: platform}
+  - {name: bills_are_central, kinds: [fee, credit, true_up], method: central, payer: finance}
 """
 MODELS = ("plain", "missing", "rate", "moved", "double", "aborted", "unit")
 SHEET = (
@@ -42,6 +77,9 @@ SHEET = (
         "        usd_per_mtok: {input_uncached: 2, output: 10}\n"
         for name in MODELS
     )
+)
+EURO_SHEET = (
+    SHEET.replace("example\n", "euro\n").replace("currency: USD", "currency: EUR").replace("usd_", "eur_")
 )
 GPU_SHEET = """\
 vendor: house
@@ -95,8 +133,9 @@ PARTS = {
         billed("aborted", "10", "1", of="output_text"),
         # Thousands were written where millions are meant.
         billed("unit", "20", "10", "1K tokens"),
-        # Two GPU-hours at $4.50.
-        "Example,INV-1,2026-10-01,2026-10-02,Usage,,house,,us-east-1,,H100,on_demand,2,GPU-Hours,9,USD\n",
+        # An hour too many, and all at $4.50.
+        "Example,INV-1,2026-10-01,2026-10-02,Usage,,house,,us-east-1,,H100,on_demand,18,GPU-Hours,81,USD\n",
+        "Example,INV-1,2026-10-01,2026-10-01,Usage,,house,,us-east-1,,H100,committed,744,GPU-Hours,1860,USD\n",
         beside("Tax", "8.13"),
         beside("Credit", "-5"),
         beside("Usage", "-2", "Correction"),
@@ -104,10 +143,22 @@ PARTS = {
 }
 
 
+# The bill's euros are of the last day, at another rate than those of the calls.
+EURO = {
+    "september.csv": "Euro AI,EUR-0,2026-09-01,2026-09-30,Purchase,,,,,,,,,,10,EUR\n",
+    "october.csv": (
+        "Euro AI,EUR-1,2026-10-01,2026-10-31,Usage,,euro,plain,,input_uncached,,,10,1M tokens,20,EUR\n"
+        "Euro AI,EUR-1,2026-10-01,2026-10-31,Tax,,,,,,,,,,4.20,EUR\n"
+    ),
+}
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = make_project(tmp_path_factory.mktemp("golden") / "company", SETTINGS)
-    for name, text in (("tokens/example", SHEET), ("gpu/house", GPU_SHEET)):
+    for name, text in {"commitments.yml": COMMITMENTS, "fx.csv": FX, "chargeback.yml": CHARGEBACK}.items():
+        (project.folder / name).write_text(text, encoding="utf-8")
+    for name, text in (("tokens/example", SHEET), ("tokens/euro", EURO_SHEET), ("gpu/house", GPU_SHEET)):
         sheet = project.folder / f"prices/{name}.yml"
         sheet.parent.mkdir(parents=True, exist_ok=True)
         sheet.write_text(text, encoding="utf-8")
@@ -115,6 +166,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         "started_at": "2026-10-02T10:00:00Z",
         "finished_at": "2026-10-02T10:00:05Z",
         "provider": "example",
+        "team": "search",
     }
     calls = [
         span
@@ -125,6 +177,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         span
         | {"request_id": f"aborted-{number}", "served_model": "aborted", "input_uncached_tokens": 0,
            "output_text_tokens": 100_000 if number < 7 else 0, "status": "ok" if number < 7 else "cancelled"}
+        for number in range(10)
+    ] + [
+        span
+        | {"request_id": f"euro-{number}", "provider": "euro", "served_model": "plain", "status": "ok",
+           "input_uncached_tokens": 1_000_000}
         for number in range(10)
     ]  # fmt: skip
     write_lines(project.folder / "landing/calls/october.jsonl", calls)
@@ -141,6 +198,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
             "replica-1", "pool", "H100",
             ("requested", "2026-10-02T09:00:00Z"), ("scheduled", "2026-10-02T09:00:00Z"),
             ("ready", "2026-10-02T09:10:00Z"), ("stopped", "2026-10-02T09:40:00Z"), provider="house",
+        )
+        + lifecycle(
+            "node-1", "(none)", "H100", ("ready", "2026-10-03T10:00:00Z"), ("stopped", "2026-10-03T12:00:00Z"),
+            provider="house", chip_count=8,
+        )
+        + lifecycle(
+            "on-node-1", "pool", "H100", ("ready", "2026-10-03T10:00:00Z"), ("stopped", "2026-10-03T12:00:00Z"),
+            provider="house", chip_count=6, node="node-1",
+        )
+        + lifecycle(
+            "committed-1", "pool", "H100", ("ready", "2026-10-04T10:00:00Z"), ("stopped", "2026-10-04T12:00:00Z"),
+            provider="house", commitment="committed",
         ),
     )  # fmt: skip
     folder = project.folder / "landing/bill"
@@ -150,7 +219,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     outcome = nanodollar(project, "ingest", str(folder))
     assert outcome.code == 0, outcome.err
     assert "read 6 = accepted 6 + duplicate 0 + quarantined 0" in outcome.out
-    assert nanodollar(project, "run").code in {0, 1}
+    for name, text in EURO.items():
+        (project.folder / "landing/euro").mkdir(exist_ok=True)
+        (project.folder / "landing/euro" / name).write_text(HEAD + text, encoding="utf-8")
+    ran = nanodollar(project, "run")
+    assert ran.code in {0, 1}, ran.err
     return project
 
 
@@ -160,7 +233,7 @@ def test_every_planted_difference_is_found_to_the_cent(project: Project) -> None
         project,
         f"SELECT coalesce(model, chip_or_charge), cause, difference_usd, {terms} FROM ("
         "SELECT *, CASE WHEN charge_category <> 'Usage' OR provider IS NULL THEN charge_category ELSE meter END "
-        "AS chip_or_charge FROM mart.invoice_reconciliation WHERE line_count > 0) ORDER BY 1, 3",
+        "AS chip_or_charge FROM mart.invoice_reconciliation WHERE source = 'bill' AND line_count > 0) ORDER BY 1, 3",
     )
     found = {}
     for name, cause, difference, *amounts in rows:
@@ -175,7 +248,8 @@ def test_every_planted_difference_is_found_to_the_cent(project: Project) -> None
         ("double", "double_line"): {"quantity": D(20)},
         ("aborted", "quantity"): {"quantity": D(3)},
         ("unit", "unit"): {"quantity": D("-19.98"), "rate": D("19.98")},
-        ("H100", "quantity"): {"quantity": D(4), "rate": D(1)},
+        ("H100", "rate"): {"quantity": D(4), "rate": D(9)},
+        ("H100", None): {},
         ("Tax", None): {"fee": D("8.13")},
         ("Credit", None): {"credit": D(-5)},
         ("Usage", None): {"credit": D(-2)},
@@ -183,20 +257,101 @@ def test_every_planted_difference_is_found_to_the_cent(project: Project) -> None
 
 
 def test_the_bill_is_payable_in_full_and_nothing_is_unexplained(project: Project) -> None:
-    ((payable, tax, lines),) = query(project, "SELECT billed_cost, tax_cost, line_count FROM core.invoices")
-    assert (payable, tax, lines) == (D("173.13"), D("8.13"), 13)
-    ((invoiced, unexplained),) = query(
-        project, "SELECT sum(invoiced_usd), sum(abs(unexplained_usd)) FROM mart.invoice_reconciliation"
+    bills = query(
+        project, "SELECT invoice_id, billed_cost, tax_cost, line_count, usd FROM core.invoices ORDER BY 1"
     )
-    assert (invoiced, unexplained) == (payable, 0)
-    ((ledger, minimum),) = query(
+    assert bills == [
+        ("EUR-0", D(10), D(0), 1, D(12)),
+        ("EUR-1", D("24.2"), D("4.2"), 2, D("31.46")),
+        ("INV-1", D("2105.13"), D("8.13"), 14, D("2105.13")),
+    ]
+    held = query(
         project,
-        "SELECT ledger_usd, ledger_minimum_usd FROM mart.invoice_reconciliation WHERE meter = 'H100'",
+        "SELECT invoice_id, sum(invoiced_usd), sum(ledger_usd), sum(fx_usd), sum(abs(unexplained_usd)) "
+        "FROM mart.invoice_reconciliation GROUP BY 1 ORDER BY 1",
     )
-    # 20 of the 60 minutes that were billed are the minimum's.
-    assert (ledger, minimum.quantize(D("0.0001"))) == (4, D("1.3333"))
-    ((failed,),) = query(
+    # 20 euros of calls at 1.25 are billed at 1.30.
+    assert held == [
+        ("EUR-0", D(12), D(0), D(0), D(0)),
+        ("EUR-1", D("31.46"), D(25), D(1), D(0)),
+        ("INV-1", D("2105.13"), D(2055), D(0), D(0)),
+    ]
+    parts = query(
+        project,
+        "SELECT service_tier, ledger_usd, round(ledger_minimum_usd, 4), ledger_unheld_usd, "
+        "ledger_unused_commitment_usd FROM mart.invoice_reconciliation WHERE meter = 'H100' ORDER BY 1",
+    )
+    # 20 of the 60 minutes that were billed are the minimum's; two GPUs of the node were held by nobody for two hours.
+    assert parts == [
+        ("committed", D(1860), D(0), D(0), D(1855)),
+        ("default", D(68), D("1.3333"), D(16), D(0)),
+    ]
+    assert query(
         project,
         "SELECT count(*) FROM ops.check_results WHERE check_name = 'invoice_reconciles' AND NOT is_passed",
+    ) == [(0,)]
+
+
+def test_a_month_without_a_request_is_accrued_charged_reported_and_closed_as_any(project: Project) -> None:
+    september = date(2026, 9, 1)
+    accrued = "SELECT invoice_issuer_name, accrued_usd, invoiced_usd, true_up_usd FROM mart.accruals_monthly"
+    assert query(project, f"{accrued} WHERE month_on = DATE '{september}' ORDER BY 1") == [
+        ("Euro AI", D(0), D(12), D(12)),
+        ("Example", D(360), None, D(0)),
+    ]
+    written = nanodollar(project, "report", "month-close", "--date", "2026-09-30")
+    assert written.code == 0, written.err
+    page = (project.reports / "month-close/2026-09.html").read_text(encoding="utf-8")
+    assert "$360.00 was spent" in page
+    assert (
+        "Bills ask for $12.00 where $0.00 was accrued; no bill yet for $360.00 of 1 issuer; true-ups of $12.00 are "
+        "booked; with bills the month costs $372.00."
+    ) in page
+    closed = nanodollar(project, "close", "2026-09", "--by", "Ann")
+    assert closed.code == 0, closed.err
+    journal = list(csv.DictReader(io.StringIO(nanodollar(project, "journal", "2026-09").out)))
+    # At 1.20, the rate of the last day of September.
+    assert [(row["debit"], row["credit"], row["memo"]) for row in journal] == [
+        ("10.00", "0.00", "fee"), ("300.00", "0.00", "unused_commitment"),
+        ("0.00", "10.00", "Euro AI"), ("0.00", "300.00", "Example"),
+    ]  # fmt: skip
+
+
+def test_the_month_after_it_closes_and_every_file_of_its_pack_says_the_same(project: Project) -> None:
+    closed = nanodollar(project, "close", "2026-10", "--by", "Ann")
+    assert closed.code == 0, closed.err
+    pack = project.reports / "close/2026-10"
+    assert json.loads((pack / "manifest.json").read_text())["usd_per_unit"] == "1.300000000000"
+
+    def sheet(name: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO((pack / name).read_text(encoding="utf-8"))))
+
+    charged = {
+        (row["payer"], row["cost_kind"]): D(row["usd"]).quantize(D("0.0001"))
+        for row in sheet("chargeback.csv")
+    }
+    assert charged == {
+        ("search", "usage"): D(152), ("finance", "fee"): D("13.59"), ("finance", "credit"): D(-7),
+        # 50.13 and 6.46 are asked for beyond what was accrued, fees and credits included.
+        ("finance", "true_up"): D(50), ("platform", "padding"): D("1.3333"), ("platform", "cold_start"): D("0.6667"),
+        ("platform", "idle"): D(55), ("platform", "unheld"): D(16), ("platform", "unused_commitment"): D(1855),
+    }  # fmt: skip
+    assert sum(D(row["usd"]) for row in sheet("chargeback.csv")) == D("2105.13") + D("31.46")
+    assert sum(D(row["usd"]) for row in sheet("spend.csv")) == D("2136.59")
+    journal = sheet("journal.csv")
+    debit, credit = (sum(D(row[side]) for row in journal) for side in ("debit", "credit"))
+    # The credit of $7 stands among the credits: 2,136.59 and 7 dollars at 1.30.
+    assert debit == credit == D("1643.53") + D("5.38")
+    assert "$2,136.59 for 2026-10-01 to 2026-11-01 (UTC)" in (pack / "report.html").read_text(
+        encoding="utf-8"
     )
-    assert failed == 0
+    assert sheet("open_points.csv") == [
+        {"point": "statement not signed", "subject": payer, "usd": usd, "tokens": "", "remedy": "signoffs.yml"}
+        for payer, usd in (
+            ("finance", "56.590000000000"), ("platform", "1928.000000000000"), ("search", "152.000000000000"),
+        )
+    ]  # fmt: skip
+    exported = nanodollar(project, "export", "focus", "--month", "2026-10", "--version", "1.4")
+    assert exported.code == 0, exported.err
+    charges = Path(project.folder, "exports/focus/2026-10/1.4/cost_and_usage.csv").read_text(encoding="utf-8")
+    assert sum(D(row["BilledCost"]) for row in csv.DictReader(io.StringIO(charges))) == D(2080)

@@ -1,6 +1,6 @@
 """Whatever a bill says: its rows sum to what is payable, and the terms to what parts it from the ledger."""
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import polars as pl
 from hypothesis import given, settings
@@ -63,3 +63,38 @@ def test_a_bill_that_says_what_the_ledger_holds_differs_in_nothing(ledger):
     if lines:
         rows = reconcile(lines, priced)
         assert rows.get_column("difference_usd").sum() == 0
+
+
+RATES = st.decimals("0.0062", "1.4", places=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    spent=st.lists(st.tuples(st.decimals("0.01", 10**5, places=9), RATES), min_size=1, max_size=8),
+    billed_at=RATES,
+)
+def test_what_the_exchange_rate_parts_is_the_currencys_to_the_picodollar(spent, billed_at):
+    """A bill for the same amounts in euros, at another rate: nothing of the difference is one of price."""
+
+    def dollars(euros: Decimal, rate: Decimal) -> Decimal:
+        return (euros * rate).quantize(Decimal("1e-12"))
+
+    with localcontext(prec=60):
+        euros = sum((amount for amount, _ in spent), Decimal(0))
+        ledger = [
+            held(usd=str(dollars(amount, rate)), quantity="1000", fx_usd_per_unit=rate, region=str(number))
+            for number, (amount, rate) in enumerate(spent)
+        ]
+        usd = dollars(euros, billed_at)
+        (row,) = reconcile(
+            [line(quantity=str(1000 * len(spent)), billed_cost=euros, usd=str(usd), currency="EUR")], ledger
+        ).to_dicts()
+        apart = usd - sum((part["usd"] for part in ledger), Decimal(0))
+        # Every row of the ledger was rounded to a picodollar once, and its euros are found again from that.
+        rounding = (
+            Decimal("1e-12")
+            * (1 + 2 * len(spent))
+            * (1 + max(rate for _, rate in spent) / min(r for _, r in spent))
+        )
+        assert abs(row["fx_usd"] - apart) <= rounding
+        assert row["fx_usd"] + row["rate_usd"] == row["difference_usd"] == apart

@@ -33,6 +33,7 @@ def held(*, usd="0", quantity="0", unpriced="0", **facts):
         "billing_period_start": OCTOBER, "provider": "example", "model": "gpt-x", "region": None,
         "service_tier": "default", "meter": "input_uncached", "quantity": Decimal(quantity),
         "unpriced_quantity": Decimal(unpriced), "usd": Decimal(usd), "fx_usd_per_unit": None,
+        "price_currency": None,
     } | facts  # fmt: skip
 
 
@@ -41,6 +42,7 @@ _LEDGER = {
     "billing_period_start": pl.Datetime("us", "UTC"), "provider": pl.String, "model": pl.String, "region": pl.String,
     "service_tier": pl.String, "meter": pl.String, "quantity": pl.Decimal(38, 6),
     "unpriced_quantity": pl.Decimal(38, 6), "usd": pl.Decimal(38, 12), "fx_usd_per_unit": pl.Decimal(38, 12),
+    "price_currency": pl.String,
     "minimum_usd": pl.Decimal(38, 12), "unheld_usd": pl.Decimal(38, 12), "unused_commitment_usd": pl.Decimal(38, 12),
 }  # fmt: skip
 

@@ -136,6 +136,25 @@ def test_a_bill_in_another_currency_differs_by_the_exchange_rate_and_by_the_pric
     assert terms(row) == {"fx": D("-0.36"), "rate": D("0.16")}
 
 
+def test_a_rate_of_another_currency_than_the_bills_moves_nothing():
+    """GBP 16 at 1.25 for what EUR 18 at 1.12 is in the ledger: the euro's rate says nothing of pounds."""
+    for price_currency, found in (
+        ("EUR", {"rate": D("-0.16")}),
+        ("GBP", {"fx": D("2.08"), "rate": D("-2.24")}),
+    ):
+        (row,) = reconcile(
+            [line(quantity="10e6", billed_cost=D(16), usd=D(20), currency="GBP")],
+            [held(usd="20.16", quantity="10e6", fx_usd_per_unit=D("1.12"), price_currency=price_currency)],
+        ).to_dicts()
+        assert terms(row) == found
+    # One for one is an exchange rate as well.
+    (row,) = reconcile(
+        [line(quantity="10e6", billed_cost=D(18), usd=D(18), currency="EUR")],
+        [held(usd="20.16", quantity="10e6", fx_usd_per_unit=D("1.12"))],
+    ).to_dicts()
+    assert terms(row) == {"fx": D("-2.16")}
+
+
 def test_a_line_without_an_exchange_rate_is_not_known():
     (row,) = reconcile([line(quantity="1", billed_cost=D(18), usd=None, currency="EUR")], []).to_dicts()
     assert (row["invoiced_usd"], row["difference_usd"]) == (None, None)
