@@ -46,14 +46,14 @@ costed AS (
 cells AS (
   SELECT finished_on, outcome, tenant, team, feature, environment,
     count(*) AS outcome_count,
-    count(*) FILTER (is_success) AS success_count,
-    count(*) FILTER (is_covered) AS covered_count,
-    count(*) FILTER (is_covered AND is_success) AS covered_success_count,
-    count(*) FILTER (NOT is_known) AS unknown_session_count,
-    CAST(sum(attempt_part) FILTER (is_known) AS BIGINT) AS attempt_count,
-    CAST(sum(token_part) FILTER (is_known) AS BIGINT) AS total_tokens,
-    CAST(sum(part) FILTER (is_known) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS usage_usd,
-    CAST(sum(part) FILTER (is_covered) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS covered_usd,
+    count(CASE WHEN is_success THEN 1 END) AS success_count,
+    count(CASE WHEN is_covered THEN 1 END) AS covered_count,
+    count(CASE WHEN is_covered AND is_success THEN 1 END) AS covered_success_count,
+    count(CASE WHEN NOT is_known THEN 1 END) AS unknown_session_count,
+    CAST(sum(CASE WHEN is_known THEN attempt_part END) AS BIGINT) AS attempt_count,
+    CAST(sum(CASE WHEN is_known THEN token_part END) AS BIGINT) AS total_tokens,
+    CAST(sum(CASE WHEN is_known THEN part END) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS usage_usd,
+    CAST(sum(CASE WHEN is_covered THEN part END) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS covered_usd,
     sum(value_usd) AS value_usd
   FROM costed GROUP BY ALL
 )

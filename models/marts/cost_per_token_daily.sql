@@ -69,10 +69,10 @@ offers AS (
 ),
 rates AS (
   SELECT price_id, any_value(beyond_price_id) AS beyond_price_id, any_value(above_input_tokens) AS above,
-    max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS plain,
-    max(picodollars_per_unit) FILTER (meter = 'input_uncached') - max(picodollars_per_unit) FILTER (meter = 'cache_read') AS off,
-    max(picodollars_per_unit) FILTER (meter = 'cache_write_5m') - max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS on_5m,
-    max(picodollars_per_unit) FILTER (meter = 'cache_write_1h') - max(picodollars_per_unit) FILTER (meter = 'input_uncached') AS on_1h
+    max(CASE WHEN meter = 'input_uncached' THEN picodollars_per_unit END) AS plain,
+    max(CASE WHEN meter = 'input_uncached' THEN picodollars_per_unit END) - max(CASE WHEN meter = 'cache_read' THEN picodollars_per_unit END) AS off,
+    max(CASE WHEN meter = 'cache_write_5m' THEN picodollars_per_unit END) - max(CASE WHEN meter = 'input_uncached' THEN picodollars_per_unit END) AS on_5m,
+    max(CASE WHEN meter = 'cache_write_1h' THEN picodollars_per_unit END) - max(CASE WHEN meter = 'input_uncached' THEN picodollars_per_unit END) AS on_1h
   FROM ref.token_prices
   WHERE meter IN ('input_uncached', 'cache_read', 'cache_write_5m', 'cache_write_1h') AND price_id IN (
     SELECT price_id FROM slices UNION SELECT beyond_price_id FROM ref.token_prices WHERE price_id IN (SELECT price_id FROM slices)
@@ -117,7 +117,9 @@ prompts AS (
     reads + coalesce(cache_read_audio_tokens, 0) + coalesce(cache_read_image_tokens, 0) AS before_writes,
     greatest(before_writes + writes_1h - b.above, 0) - greatest(before_writes - b.above, 0) AS writes_1h_beyond,
     greatest(before_writes + writes_1h + writes_5m - b.above, 0) - greatest(before_writes + writes_1h - b.above, 0) AS writes_5m_beyond
-  FROM attempts a LEFT JOIN rates r ON r.price_id = a.price_id AND a.cost_basis = 'token' AND a.price_state = 'priced'
+  -- A condition of one side alone would make DuckDB compare every attempt with every rate.
+  FROM attempts a LEFT JOIN rates r
+    ON r.price_id = CASE WHEN a.cost_basis = 'token' AND a.price_state = 'priced' THEN a.price_id END
   LEFT JOIN rates b ON b.price_id = r.beyond_price_id
 ),
 cached AS (
@@ -133,37 +135,38 @@ cached AS (
     END AS write_added
   FROM prompts
 ),
+-- CASE, since DuckDB copies every column of a row for each FILTER.
 cells AS (
   SELECT accrued_on, cost_basis, provider, region, route, model, model_family, chip, tenant, team, feature, environment,
     service_tier, operation,
-    count(*) FILTER (is_request) AS request_count,
-    count(*) FILTER (is_attempt) AS attempt_count,
-    count(*) FILTER (is_attempt AND status = 'error') AS error_count,
-    count(*) FILTER (is_first_accrual AND attempt_no = 0) AS gateway_cache_hit_count,
-    CAST(sum(COLUMNS('.*_tokens$')) FILTER (is_call) AS BIGINT),
-    CAST(coalesce(sum(all_input) FILTER (is_call), 0) AS BIGINT) AS input_tokens,
-    CAST(coalesce(sum(all_output) FILTER (is_call), 0) AS BIGINT) AS output_tokens,
-    CAST(coalesce(sum(all_input + all_output) FILTER (is_call), 0) AS BIGINT) AS total_tokens,
-    CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND NOT is_priced), 0) AS BIGINT) AS unpriced_tokens,
-    CAST(coalesce(sum(all_input + all_output) FILTER (is_call AND is_priced), 0) AS BIGINT) AS priced_tokens,
-    CAST(sum(all_input) FILTER (is_call AND input_usd IS NOT NULL) AS BIGINT) AS priced_input_tokens,
-    CAST(sum(all_output) FILTER (is_call AND output_usd IS NOT NULL) AS BIGINT) AS priced_output_tokens,
-    count(*) FILTER (is_attempt AND NOT is_priced) AS unpriced_count,
-    sum(effective_usd) FILTER (is_call) AS usage_usd,
-    sum(input_usd) FILTER (is_call) AS input_usd,
-    sum(output_usd) FILTER (is_call) AS output_usd,
+    count(CASE WHEN is_request THEN 1 END) AS request_count,
+    count(CASE WHEN is_attempt THEN 1 END) AS attempt_count,
+    count(CASE WHEN is_attempt AND status = 'error' THEN 1 END) AS error_count,
+    count(CASE WHEN is_first_accrual AND attempt_no = 0 THEN 1 END) AS gateway_cache_hit_count,
+    CAST(sum(CASE WHEN is_call THEN COLUMNS('.*_tokens$') END) AS BIGINT),
+    CAST(coalesce(sum(CASE WHEN is_call THEN all_input END), 0) AS BIGINT) AS input_tokens,
+    CAST(coalesce(sum(CASE WHEN is_call THEN all_output END), 0) AS BIGINT) AS output_tokens,
+    CAST(coalesce(sum(CASE WHEN is_call THEN all_input + all_output END), 0) AS BIGINT) AS total_tokens,
+    CAST(coalesce(sum(CASE WHEN is_call AND NOT is_priced THEN all_input + all_output END), 0) AS BIGINT) AS unpriced_tokens,
+    CAST(coalesce(sum(CASE WHEN is_call AND is_priced THEN all_input + all_output END), 0) AS BIGINT) AS priced_tokens,
+    CAST(sum(CASE WHEN is_call AND input_usd IS NOT NULL THEN all_input END) AS BIGINT) AS priced_input_tokens,
+    CAST(sum(CASE WHEN is_call AND output_usd IS NOT NULL THEN all_output END) AS BIGINT) AS priced_output_tokens,
+    count(CASE WHEN is_attempt AND NOT is_priced THEN 1 END) AS unpriced_count,
+    sum(CASE WHEN is_call THEN effective_usd END) AS usage_usd,
+    sum(CASE WHEN is_call THEN input_usd END) AS input_usd,
+    sum(CASE WHEN is_call THEN output_usd END) AS output_usd,
     sum(estimated_usd) AS estimated_usd,
     sum(saved_usd) AS saved_usd,
     sum(fallback_premium_usd) AS fallback_premium_usd,
-    count(*) FILTER (is_attempt AND is_retry) AS retry_count,
-    count(*) FILTER (is_attempt AND is_fallback) AS fallback_count,
-    sum(list_usd) FILTER (is_call) AS list_usd,
-    sum(effective_usd) FILTER (is_call AND status = 'error') AS failed_usd,
-    sum(effective_usd) FILTER (is_call AND status = 'cancelled') AS cancelled_usd,
-    sum(effective_usd) FILTER (is_call AND is_retry) AS retry_usd,
-    CAST(sum((read_saved * fx)::DECIMAL(38,0)) FILTER (is_call) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_read_saved_usd,
-    CAST(sum((write_added * fx)::DECIMAL(38,0)) FILTER (is_call) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_write_premium_usd,
-    sum(CAST(effective_usd AS DECIMAL(38,12)) + coalesce(overhead_usd, 0)) FILTER (is_call) AS available_usd,
+    count(CASE WHEN is_attempt AND is_retry THEN 1 END) AS retry_count,
+    count(CASE WHEN is_attempt AND is_fallback THEN 1 END) AS fallback_count,
+    sum(CASE WHEN is_call THEN list_usd END) AS list_usd,
+    sum(CASE WHEN is_call AND status = 'error' THEN effective_usd END) AS failed_usd,
+    sum(CASE WHEN is_call AND status = 'cancelled' THEN effective_usd END) AS cancelled_usd,
+    sum(CASE WHEN is_call AND is_retry THEN effective_usd END) AS retry_usd,
+    CAST(sum(CASE WHEN is_call THEN (read_saved * fx)::DECIMAL(38,0) END) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_read_saved_usd,
+    CAST(sum(CASE WHEN is_call THEN (write_added * fx)::DECIMAL(38,0) END) * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)) AS cache_write_premium_usd,
+    sum(CASE WHEN is_call THEN CAST(effective_usd AS DECIMAL(38,12)) + coalesce(overhead_usd, 0) END) AS available_usd,
     bool_or(is_provisional OR coalesce(is_share_provisional, false)) AS is_provisional
   FROM cached
   GROUP BY accrued_on, cost_basis, provider, region, route, model, model_family, chip, tenant, team, feature, environment,

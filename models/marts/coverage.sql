@@ -18,18 +18,18 @@ WITH attempts AS (
 ),
 counted AS (
   SELECT accrued_on, source,
-    count(*) FILTER (is_attempt) AS attempt_count,
-    count(*) FILTER (is_attempt AND price_state = 'priced') AS priced_count,
-    count(*) FILTER (is_attempt AND price_state = 'free') AS free_count,
-    count(*) FILTER (is_attempt AND price_state = 'unpriced') AS unpriced_count,
-    CAST(coalesce(sum(tokens) FILTER (price_state = 'unpriced'), 0) AS BIGINT) AS unpriced_tokens,
-    sum(estimated_usd) FILTER (price_state = 'unpriced') AS unpriced_estimated_usd,
-    count(*) FILTER (is_attempt AND assumed_meters IS NOT NULL) AS assumed_rate_count,
-    count(*) FILTER (is_attempt AND accrued_on - read_on >= 30) AS old_price_count,
-    min(read_on) FILTER (is_attempt) AS oldest_price_on,
-    count(*) FILTER (is_attempt AND usage_source = 'provider') AS provider_usage_count,
-    count(*) FILTER (is_attempt AND usage_source = 'estimated') AS estimated_usage_count,
-    count(*) FILTER (is_attempt AND usage_source = 'missing') AS missing_usage_count
+    count(CASE WHEN is_attempt THEN 1 END) AS attempt_count,
+    count(CASE WHEN is_attempt AND price_state = 'priced' THEN 1 END) AS priced_count,
+    count(CASE WHEN is_attempt AND price_state = 'free' THEN 1 END) AS free_count,
+    count(CASE WHEN is_attempt AND price_state = 'unpriced' THEN 1 END) AS unpriced_count,
+    CAST(coalesce(sum(CASE WHEN price_state = 'unpriced' THEN tokens END), 0) AS BIGINT) AS unpriced_tokens,
+    sum(CASE WHEN price_state = 'unpriced' THEN estimated_usd END) AS unpriced_estimated_usd,
+    count(CASE WHEN is_attempt AND assumed_meters IS NOT NULL THEN 1 END) AS assumed_rate_count,
+    count(CASE WHEN is_attempt AND accrued_on - read_on >= 30 THEN 1 END) AS old_price_count,
+    min(CASE WHEN is_attempt THEN read_on END) AS oldest_price_on,
+    count(CASE WHEN is_attempt AND usage_source = 'provider' THEN 1 END) AS provider_usage_count,
+    count(CASE WHEN is_attempt AND usage_source = 'estimated' THEN 1 END) AS estimated_usage_count,
+    count(CASE WHEN is_attempt AND usage_source = 'missing' THEN 1 END) AS missing_usage_count
   FROM attempts GROUP BY accrued_on, source
 ),
 span AS (
@@ -44,7 +44,7 @@ records AS (
 late AS (
   SELECT a.accrued_on, a.source, count(*) AS late_count
   FROM attempts a JOIN records r USING (source, request_id, started_at)
-  WHERE a.is_attempt AND r.ingested_at > r.started_at + INTERVAL 1 DAY
+  WHERE a.is_attempt AND epoch_us(r.ingested_at) - epoch_us(r.started_at) > 86400000000
   GROUP BY a.accrued_on, a.source
 ),
 unread AS (

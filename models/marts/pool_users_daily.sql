@@ -26,7 +26,7 @@ slices AS (
     coalesce(c.output_text_tokens, 0) + coalesce(c.reasoning_tokens, 0) + coalesce(c.audio_output_tokens, 0)
       + coalesce(c.image_output_tokens, 0) + coalesce(c.other_output_tokens, 0) AS all_output,
     CASE WHEN c.is_first_accrual
-      THEN greatest(epoch(r.finished_at - r.started_at) - coalesce(r.queue_seconds, 0), 0) END AS in_flight_seconds
+      THEN greatest((epoch_us(r.finished_at) - epoch_us(r.started_at)) / 1e6 - coalesce(r.queue_seconds, 0), 0) END AS in_flight_seconds
   FROM core.request_costs c
   LEFT JOIN core.requests r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
     AND r.started_at >= $early AND r.started_at < $late

@@ -35,7 +35,8 @@ SELECT accrued_on, CASE cost_basis WHEN 'gpu' THEN 'gpu_serving' ELSE 'tokens' E
   sum(effective_usd)::DECIMAL(38,12) AS usd,
   (sum(effective_usd) FILTER (fx_usd_per_unit IS NOT NULL))::DECIMAL(38,12) AS foreign_usd,
   CAST(
-    sum((effective_usd * 1000000000000)::HUGEINT * 1000000000000 // (fx_usd_per_unit * 1000000000000)::HUGEINT)
+    sum(CASE WHEN fx_usd_per_unit IS NOT NULL
+      THEN (effective_usd * 1000000000000)::HUGEINT * 1000000000000 // (fx_usd_per_unit * 1000000000000)::HUGEINT END)
       * 0.000000000001::DECIMAL(13,12) AS DECIMAL(38,12)
   ) AS foreign_amount
 FROM attempts GROUP BY ALL

@@ -141,7 +141,8 @@ class Inputs:
             self._con.execute(f"SET search_path = '{','.join(path)}'")
         name = f"shown_{dotted.replace('.', '_')}"
         rows = f"{self._memory}.main.{name}"
-        self._con.register(name, held.rows)
+        # As Polars keeps them: DuckDB by itself would ask for a copy of every text.
+        self._con.register(name, held.rows.to_arrow(compat_level=pl.CompatLevel.newest()))
         if _is_large(held):
             rows = f"temp.main.{name}"
         else:

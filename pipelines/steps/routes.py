@@ -53,8 +53,8 @@ WITH names AS (
   FROM core.request_costs WHERE accrued_on >= $from_on AND accrued_on < $to_on
 )
 SELECT n.accrued_on, r.provider, n.model, count(*) AS attempt_count,
-       median(epoch(r.first_token_at - r.started_at)) AS first_token_seconds,
-       median(epoch(r.finished_at - coalesce(r.first_token_at, r.started_at))
+       median((epoch_us(r.first_token_at) - epoch_us(r.started_at)) / 1e6) AS first_token_seconds,
+       median((epoch_us(r.finished_at) - epoch_us(coalesce(r.first_token_at, r.started_at))) / 1e6
               / (coalesce(r.output_text_tokens, 0) + coalesce(r.reasoning_tokens, 0))) AS seconds_per_output_token
 FROM core.requests r
 JOIN names n ON n.accrued_on = (r.started_at AT TIME ZONE $time_zone)::DATE AND n.provider = r.provider
