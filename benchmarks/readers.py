@@ -12,7 +12,7 @@ from typing import Protocol
 
 from models.schemas import table
 from pipelines.project import find_project
-from pipelines.warehouse.commit import Commit
+from pipelines.warehouse.commit import Commit, OvertakenError
 from pipelines.warehouse.maintenance import maintain
 from pipelines.warehouse.resource import Warehouse
 
@@ -60,10 +60,13 @@ def write(
             }  # fmt: skip
             rows = table("core.requests").frame([row | {"request_id": f"{n}"} for n in range(count)])
             made: list[int] = []
-            with warehouse.committing(run_id=f"{name}-{number}", job="facts") as commit:
-                commit.replace("core.requests", rows, partitions=[at])
-                # Its number is known within the commit alone; one that is tried again has another.
-                commit._actions.append(partial(_note, commit, made))  # noqa: SLF001
+            try:
+                with warehouse.committing(run_id=f"{name}-{number}", job="facts") as commit:
+                    commit.replace("core.requests", rows, partitions=[at])
+                    # Its number is known within the commit alone; one that is tried again has another.
+                    commit._actions.append(partial(_note, commit, made))  # noqa: SLF001
+            except OvertakenError:
+                continue  # Another has written the hour since this one was begun; that stays.
             log.write(json.dumps([made[-1], at.isoformat(), value, count]) + "\n")
             log.flush()
             if number % rest == 0:

@@ -5,6 +5,7 @@
 - readers: writers, maintenance and readers in processes of their own: each read is a committed state
 - steps: each durable step is made to fail (full disk, error, timeout, 503, kill), and the work is done again
 - histories: late files, failed steps, closes, maintenance, backups and lost disks at random, beside a ledger in memory
+- commits: short histories of the committing room alone, a hundred a round, each from a seed that is printed
 - short lines: four times as many of them take four times as long, and no more memory
 """
 
@@ -27,6 +28,7 @@ from benchmarks.readers import readers
 from tests.content_hashes import content_hashes
 from tests.pipelines.landing.lake import call, lake, put
 from tests.pipelines.small import gateway_row, make_project, write_company, write_lines
+from tests.properties.commit_histories import commit_histories
 from tests.properties.durable import FAULTS, failed_and_done_again, figures, steps_of
 from tests.properties.histories import Histories
 from tests.properties.test_order_of_arrival import FILES, built, empty_project
@@ -161,6 +163,13 @@ def histories(rounds: int) -> Iterator[str]:
     print(f"histories: {10 * rounds} of up to 20 steps", flush=True)
 
 
+def commits(folder: Path, rounds: int) -> Iterator[str]:
+    """Yield what goes wrong in histories of commits, a hundred a seed."""
+    for seed in range(rounds):
+        yield from commit_histories(folder / f"{seed}", seed=seed, count=100)
+        print(f"commits: 100 histories of 8 steps of seed {seed}", flush=True)
+
+
 def main(rounds: int = 10) -> None:
     """Run every torture so many rounds; raise SystemExit(1) where one fails."""
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
@@ -169,6 +178,7 @@ def main(rounds: int = 10) -> None:
             *readers([lake(folder / "read").project.folder], seconds=6.0 * rounds),
             *steps(folder / "steps", rounds),
             *histories(rounds),
+            *commits(folder / "commits", rounds),
             *short_lines(folder),
             *kills(folder, rounds),
             *orders(folder, rounds),

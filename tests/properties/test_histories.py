@@ -1,8 +1,11 @@
 """A few histories of every CI run; `python -m benchmarks torture` draws as many more as it is given time for."""
 
+from pathlib import Path
+
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.properties.commit_histories import commit_histories
 from tests.properties.histories import Histories
 
 
@@ -10,7 +13,7 @@ def test_a_run_that_ends_well_holds_what_was_written_whatever_happened_before() 
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=2,
+            max_examples=1,
             stateful_step_count=8,
             deadline=None,
             derandomize=True,
@@ -18,3 +21,7 @@ def test_a_run_that_ends_well_holds_what_was_written_whatever_happened_before() 
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+def test_a_commit_is_there_whole_or_not_at_all_whatever_happened_before(tmp_path: Path) -> None:
+    assert list(commit_histories(tmp_path / "lake", seed=20, count=20, steps=2)) == []
