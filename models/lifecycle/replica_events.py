@@ -48,7 +48,11 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             (pl.col("deployment").is_null(), "missing_deployment", "deployment"),
             (pl.col("event_at").is_null() & pl.col("has_instant"), "bad_value", "event_at is no instant"),
             (pl.col("event_at").is_null(), "missing_event_at", "event_at"),
-            (~pl.col("event").is_in(REPLICA_EVENTS).fill_null(value=False), "bad_value", "event"),
+            (
+                ~pl.col("event").is_in(REPLICA_EVENTS).fill_null(value=False),
+                "bad_value",
+                f"event is none of {', '.join(REPLICA_EVENTS)}",
+            ),
             (pl.col("bad_numbers").is_not_null(), "bad_value", pl.col("bad_numbers")),
             (pl.col("chip_count").fill_null(1) < 1, "bad_value", "chip_count"),
             (

@@ -45,6 +45,13 @@ _OTHERS = ("attempt_no", "api_key_id", "provider_reported_cost_usd", "queue_seco
 FIELDS = (*_TEXTS, *_INSTANTS, *TOKEN_COLUMNS, *_OTHERS)
 """Fields of a generic record."""
 _HASHED = ", ".join(f"coalesce({name}, '')" for name in FIELDS)
+_STATUS_WORDS = {
+    **{name: name for name in STATUSES},
+    **dict.fromkeys(("success", "succeeded", "successful", "completed", "complete", "done"), "ok"),
+    **dict.fromkeys(("failed", "failure", "timeout"), "error"),
+    **dict.fromkeys(("canceled", "aborted"), "cancelled"),
+}
+"""What other logs call an end; an HTTP status code is one too."""
 
 
 def _entries(name: str) -> str:
@@ -97,7 +104,14 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     tokens = [pl.col(name) for name in TOKEN_COLUMNS]
     has_usage = pl.any_horizontal(token.is_not_null() for token in tokens)
     queue = pl.col("queue_seconds")
-    status = pl.coalesce("status", pl.lit("ok"))
+    word = pl.col("status").str.to_lowercase()
+    status = (
+        pl.when(word.is_null() | word.str.contains(r"^[1-3]\d\d$"))
+        .then(pl.lit("ok"))
+        .when(word.str.contains(r"^[45]\d\d$"))
+        .then(pl.lit("error"))
+        .otherwise(word.replace_strict(_STATUS_WORDS, default=None))
+    )
     return frame.with_columns(
         *first_reason(
             (pl.col("request_id").is_null() & ~has_usage, "missing_request_id", "request_id"),
@@ -111,11 +125,11 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             ),
             *((pl.col(f"is_odd_{name}").fill_null(value=False), "bad_value", name) for name in _MAPS),
             (_is_bad_meter(), "bad_value", "other_meters"),
-            (~status.is_in(STATUSES), "bad_value", "status"),
+            (status.is_null(), "bad_value", f"status is none of {', '.join(STATUSES)}"),
             (
                 pl.col("operation").is_not_null() & ~pl.col("operation").is_in(OPERATIONS),
                 "bad_value",
-                "operation",
+                f"operation is none of {', '.join(OPERATIONS)}",
             ),
             (
                 (queue < 0).fill_null(value=False) | queue.is_nan().fill_null(value=False),

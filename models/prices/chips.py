@@ -1,5 +1,6 @@
 """Accelerators: one name each, whatever logs and sheets call them."""
 
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -9,6 +10,9 @@ from models.documents import read_yaml
 from models.prices.providers import provider_id
 from models.schemas import table
 from models.schemas.vocabulary import CAPACITY_CHIP
+
+_GAPS = r"[\s_-]+"
+"""What one writes as a dash, another as a space or an underscore."""
 
 
 @cache
@@ -24,10 +28,8 @@ def chips() -> pl.DataFrame:
     claimed: dict[str, str] = {}
     for row in rows:
         for spelling in (row["chip"], *row["aliases"]):
-            if claimed.setdefault(spelling.lower(), row["chip"]) != row["chip"]:
-                raise document.error(
-                    (row["chip"],), f"{spelling!r} also means {claimed[spelling.lower()]!r}; keep one"
-                )
+            if (other := claimed.setdefault(_plain(spelling), row["chip"])) != row["chip"]:
+                raise document.error((row["chip"],), f"{spelling!r} also means {other!r}; keep one")
     return table("ref.chips").frame(rows).sort("chip")
 
 
@@ -39,6 +41,11 @@ def chip_aliases() -> dict[str, str]:
         for chip, aliases in chips().select("chip", "aliases").iter_rows()
         for spelling in (chip, *aliases)
     }
+
+
+def _plain(spelling: str) -> str:
+    """Return a spelling without what writers differ in; `canonical_chips` does the same with columns."""
+    return re.sub(_GAPS, "-", spelling.strip().lower()).removeprefix("nvidia-")
 
 
 @cache
@@ -100,8 +107,14 @@ def canonical_events(events: pl.LazyFrame) -> pl.LazyFrame:
 
 def canonical_chips(events: pl.LazyFrame) -> pl.LazyFrame:
     """Return the frame with `chip` as `ref.chips` names it; an unknown spelling stays as logged and so surfaces."""
-    aliases = chip_aliases()
-    spelled = pl.col("chip").str.strip_chars().str.to_lowercase()
+    aliases = {_plain(spelling): chip for spelling, chip in chip_aliases().items()}
+    spelled = (
+        pl.col("chip")
+        .str.strip_chars()
+        .str.to_lowercase()
+        .str.replace_all(_GAPS, "-")
+        .str.strip_prefix("nvidia-")
+    )
     known = spelled.replace_strict(
         list(aliases), list(aliases.values()), default=None, return_dtype=pl.String
     )

@@ -35,8 +35,7 @@ def _judge(
         is_passed=not off,
         failed_count=len(off),
         failed_ids=[
-            f"{bill}: ${unexplained:,.2f} of ${invoiced or 0:,.2f} unexplained"
-            + (f", {unknown} rows without an exchange rate" if unknown else "")
+            f"{bill}: {_found(invoiced, unexplained, unknown)}"
             for bill, invoiced, _, unexplained, unknown in off
         ],
         summary=(
@@ -46,6 +45,14 @@ def _judge(
             else f"Of {len(rows)} bills every difference from the ledger has a name."
         ),
     )
+
+
+def _found(invoiced: Decimal | None, unexplained: Decimal | None, unknown: int) -> str:
+    """Say what of a bill nothing explains, and how many of its rows have no dollars to compare."""
+    without_rate = f"{unknown} rows without an exchange rate in fx.csv"
+    if invoiced is None or unexplained is None:
+        return without_rate
+    return f"${unexplained:,.2f} of ${invoiced:,.2f} unexplained" + (f", {without_rate}" if unknown else "")
 
 
 def _limits(settings: Settings) -> BillSettings:

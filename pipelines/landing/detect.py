@@ -63,7 +63,9 @@ def detect_kind(file: StoredFile) -> Detection:
                 f"it in nanodollar.toml and `nanodollar run`:\n\n{source}\n"
             )
         raise DataError(
-            f"{file.path} is of no known format (keys seen: {seen}); name one with --kind: {', '.join(importers())}."
+            f"{file.path} is of no known format (keys seen: {seen}); name its kind with --kind (docs/sources.md lists "
+            "them), or say in nanodollar.toml which of its columns are those of requests, replica_events, "
+            "usage_counters or invoice_lines (docs/generic)."
         )
     (kind, count), *others = votes.most_common()
     also = [other for other, other_count in others if other_count == count]

@@ -138,16 +138,17 @@ def test_a_line_opens_to_the_rows_of_both_sides(project: Project) -> None:
         assert said in outcome.err
 
 
-def test_an_issuer_has_a_tolerance_of_its_own() -> None:
+def test_an_issuer_has_a_tolerance_of_its_own_and_a_bill_without_dollars_is_said() -> None:
     con = duckdb.connect()
     con.execute("CREATE SCHEMA mart")
     con.execute(
         "CREATE TABLE mart.invoice_reconciliation AS SELECT issuer AS invoice_issuer_name, "
         "NULL::VARCHAR AS invoice_id, "
         "TIMESTAMPTZ '2026-10-01 00:00:00+00' AS billing_period_start, DATE '2026-10-01' AS billed_on, "
-        "1000::DECIMAL(38,12) AS invoiced_usd, 1000::DECIMAL(38,12) AS ledger_usd, "
+        "(1000 + off * 0)::DECIMAL(38,12) AS invoiced_usd, 1000::DECIMAL(38,12) AS ledger_usd, "
         "off::DECIMAL(38,12) AS unexplained_usd "
-        "FROM (VALUES ('Exact', 0.5), ('Loose', 40), ('Plain', 9)) t(issuer, off)"
+        "FROM (VALUES ('Exact', 0.5), ('Loose', 40), ('Plain', 9), ('Euro', NULL), ('Half', 9), ('Half', NULL)) "
+        "t(issuer, off)"
     )
     limits = BillSettings.model_validate(
         {
@@ -158,7 +159,11 @@ def test_an_issuer_has_a_tolerance_of_its_own() -> None:
         }
     )
     judged = INVOICE_RECONCILES.judge(con, date(2026, 10, 1), date(2026, 11, 1), limits=limits)
-    assert [words.split(":")[0] for words in judged.failed_ids] == ["Exact 2026-10"]
+    assert judged.failed_ids == [
+        "Euro 2026-10: 1 rows without an exchange rate in fx.csv",
+        "Half 2026-10: $9.00 of $1,000.00 unexplained, 1 rows without an exchange rate in fx.csv",
+        "Exact 2026-10: $0.50 of $1,000.00 unexplained",
+    ]
 
 
 def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None:

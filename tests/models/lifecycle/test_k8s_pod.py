@@ -298,6 +298,7 @@ def test_chip_region_and_terms_are_those_of_the_node_in_the_list() -> None:
         ("NVIDIA-H100-80GB-HBM3", "H100"), ("NVIDIA-A100-SXM4-40GB", "A100"), ("NVIDIA-A100-SXM4-80GB", "A100-80GB"),
         ("NVIDIA-H200", "H200"), ("NVIDIA-L40S", "L40S"), ("Tesla-T4", "T4"), ("nvidia-h100-mega-80gb", "H100"),
         ("nvidia-l4", "L4"), ("tpu-v6e-slice", "TPU-v6e"), ("a10g", "A10G"), ("AMD_Instinct_MI300X_OAM", "MI300X"),
+        ("NVIDIA A100 80GB", "A100-80GB"), ("a100 sxm4 80gb", "A100-80GB"), ("tpu-v5-lite-device", "TPU-v5e"),
     ],
 )  # fmt: skip
 def test_what_node_labels_call_a_chip_is_a_chip_of_the_price_sheets(label: str, chip: str) -> None:

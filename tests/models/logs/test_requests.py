@@ -107,6 +107,23 @@ def test_the_mooncake_trace_lands_whole_once_its_milliseconds_are_instants(tmp_p
     assert rows["started_at"].max() == START + timedelta(milliseconds=3_536_999)
 
 
+def test_a_status_may_be_a_common_word_or_an_http_code_and_any_other_is_refused() -> None:
+    said = ["Succeeded", "200", None, "failed", "429", "canceled", "0", "fine"]
+    rows = read_records(
+        "requests",
+        [
+            {"request_id": str(place), "started_at": "2026-11-02", "status": word}
+            for place, word in enumerate(said)
+        ],
+    )
+    reason = "status is none of ok, error, cancelled"
+    assert rows.select("status", "quarantine_detail").rows() == [
+        *((status, None) for status in ("ok", "ok", "ok", "error", "error", "cancelled")),
+        (None, reason),
+        (None, reason),
+    ]
+
+
 def test_milliseconds_from_the_start_of_a_trace_are_no_instants_and_are_refused() -> None:
     rows = read_records(
         "requests", [{"timestamp": 27, "input_length": 5}], MOONCAKE | {"started_at": "timestamp"}

@@ -111,7 +111,7 @@ def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
             b'{"a": 1, "b": 2}',
             [],
             1,
-            "is of no known format (keys seen: 2 that no format has); name one with --kind: ",
+            "is of no known format (keys seen: 2 that no format has); name its kind with --kind (docs/sources.md ",
         ),
         (b"", [], 1, "is of no known format (keys seen: none)"),
         (
