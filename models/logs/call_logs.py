@@ -13,6 +13,7 @@ from models.logs.call_log_sql import ITEMS, SINGLE, log_columns, log_select
 from models.logs.dimensions import with_tag_columns
 from models.logs.fees import searches
 from models.logs.picking import UNREAD, Place, listed, opened, picked
+from models.logs.served_by import sole_owner
 from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.totals import settle_totals
@@ -93,10 +94,15 @@ def _canonical(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     )
     frame = _with_citations(with_numbers(log.amend(frame), (*COUNTS, "citations", "search_queries")))
     frame = with_parents(frame.with_columns(is_usable=~pl.col("is_ignored")))
-    who = pl.concat_str("provider", pl.coalesce("served_model", "requested_model"), ignore_nulls=True)
+    name = pl.coalesce("served_model", "requested_model")
+    frame = frame.with_columns(provider=pl.coalesce("provider", sole_owner(name)))
+    who = pl.concat_str("provider", name, ignore_nulls=True)
     reasoning_apart = who.str.to_lowercase().str.contains_any(_REASONING_APART).fill_null(value=False)
     frame = settle_totals(
-        split_writes(frame), cache_apart=pl.col("cache_apart"), reasoning_apart=reasoning_apart
+        split_writes(frame),
+        cache_apart=pl.col("cache_apart"),
+        reasoning_apart=reasoning_apart,
+        model=name,
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     return _completed(_with_maps(frame, log), log)

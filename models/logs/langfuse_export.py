@@ -13,8 +13,10 @@ from models.logs.dimensions import given_tags, with_tag_columns
 from models.logs.fees import searches
 from models.logs.langfuse_shape import inclusive, pick_details
 from models.logs.picking import opened
+from models.logs.served_by import sole_owner
 from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
+from models.logs.totals import hidden_thoughts
 from models.logs.usage_names import COUNTS
 from models.records import (
     METER,
@@ -146,6 +148,14 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     prompt, completion = inclusive({name: pl.col(name) for name in _COUNTS}, pl.col("prompt_key"))
     told = pl.col("prompt") + pl.col("completion")
     frame = frame.with_columns(told=told, prompt=prompt, completion=completion)
+    thoughts = hidden_thoughts(
+        pl.col("total") - pl.col("prompt") - pl.col("completion"),
+        model=pl.col("model"),
+        reasoning=pl.col("reasoning"),
+    )
+    frame = frame.with_columns(
+        completion=pl.col("completion") + thoughts.fill_null(0), reasoning=pl.coalesce(thoughts, "reasoning")
+    )
     frame = disjoint(frame, TokenRule())
     kind = pl.col("type").str.to_lowercase()
     is_embedding = (kind == "embedding").fill_null(value=False)
@@ -163,6 +173,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             span_id=pl.col("request_id"), parent_id=pl.col("parent_observation_id"), is_usable=is_generation
         )
     )
+    frame = frame.with_columns(provider=pl.coalesce("provider", sole_owner(pl.col("model"))))
     frame = with_map(with_tag_columns(frame), "tags", tags, pl.String, more="tag_entries")
     is_too_much = pl.element().struct.field("value").abs() > MOST_QUANTITY
     frame = frame.with_columns(

@@ -15,6 +15,7 @@ from models.logs.dimensions import with_tag_columns
 from models.logs.fees import searches
 from models.logs.litellm_fields import COUNTS, USAGE_KNOWN
 from models.logs.tokens import TokenRule, disjoint, total_tokens
+from models.logs.totals import hidden_thoughts
 from models.logs.unread import unread_usage
 from models.records import METER, first_reason, with_map, with_numbers
 from models.schemas.vocabulary import TOOL_FEES
@@ -186,14 +187,9 @@ def _beside(frame: pl.LazyFrame) -> pl.LazyFrame:
     citations = pl.when(is_perplexity).then("citations")
     rest = pl.col("total_tokens") - pl.col("prompt") - pl.col("completion")
     cached = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h")
-    is_thought = (
-        pl.col("called_model").str.contains("gemini", literal=True)
-        & (pl.col("reasoning").fill_null(0) == 0)
-        & (rest > 0)
-        & (rest != cached)
-    )
+    thoughts = hidden_thoughts(rest, model=pl.col("called_model"), reasoning=pl.col("reasoning"))
     return frame.with_columns(
-        reasoning=pl.when(is_thought).then(rest).otherwise("reasoning"),
+        reasoning=pl.coalesce(pl.when(rest != cached).then(thoughts), "reasoning"),
         prompt=pl.col("prompt") + citations.fill_null(0),
         other_input=citations,
         is_reasoning_beside=is_perplexity,

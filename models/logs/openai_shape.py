@@ -20,6 +20,7 @@ from models.json_fields import json_field
 from models.logs.cache_writes import split_writes
 from models.logs.response_format import Paths, ResponseFormat
 from models.logs.tokens import TokenRule
+from models.logs.totals import hidden_thoughts
 from models.records import money
 
 _IN, _OUT = "$.usage.prompt_tokens_details", "$.usage.completion_tokens_details"
@@ -141,17 +142,12 @@ def _complete(frame: pl.LazyFrame) -> pl.LazyFrame:
     frame = split_writes(frame)
     rest = pl.col("total") - pl.col("prompt") - pl.col("completion")
     beside_prompt = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h")
-    is_thought = (
-        pl.col("model").str.to_lowercase().str.contains("gemini", literal=True)
-        & (pl.col("reasoning").fill_null(0) == 0)
-        & (rest > 0)
-        & (rest != beside_prompt)
-    )
+    thoughts = hidden_thoughts(rest, model=pl.col("model"), reasoning=pl.col("reasoning"))
     is_perplexity = pl.col("provider").str.to_lowercase() == "perplexity"
     # Perplexity counts reasoning and citations beside its prompt and completion, and leaves them out of its total.
     citations = pl.when(is_perplexity).then("citations")
     return frame.with_columns(
-        reasoning=pl.when(is_thought).then(rest).otherwise("reasoning"),
+        reasoning=pl.coalesce(pl.when(rest != beside_prompt).then(thoughts), "reasoning"),
         prompt=pl.col("prompt") + citations.fill_null(0),
         other_input=citations,
         is_reasoning_beside=is_perplexity,

@@ -18,6 +18,7 @@ from models.logs.fees import searches
 from models.logs.otel_attributes import FIELDS, KINDS, SECONDS, pick_attributes
 from models.logs.otel_events import as_calls
 from models.logs.otel_select import COLUMNS, SELECT
+from models.logs.served_by import sole_owner
 from models.logs.spans import with_parents
 from models.logs.tokens import TokenRule, disjoint, total_tokens
 from models.logs.totals import settle_totals
@@ -93,6 +94,9 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         (*SECONDS, "duration_ms"),
     )
     frame = with_parents(frame.with_columns(is_usable=is_inference | is_sum))
+    frame = frame.with_columns(
+        provider=pl.coalesce("provider", sole_owner(pl.coalesce("response_model", "requested_model")))
+    )
     who = pl.concat_str(
         "provider", pl.coalesce("response_model", "requested_model"), separator=" ", ignore_nulls=True
     )
@@ -106,6 +110,7 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             & who.str.contains_any(_APART)
         ).fill_null(value=False),
         reasoning_apart=who.str.contains_any(_REASONING_APART).fill_null(value=False),
+        model=pl.coalesce("response_model", "requested_model"),
     )
     frame = disjoint(frame, TokenRule(has_exclusive_variant=True))
     ended = _instant("ended")

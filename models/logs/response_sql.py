@@ -162,7 +162,12 @@ def response_select(form: ResponseFormat) -> str:
         held = f'CASE WHEN "{form.bare_when}" IS NULL THEN {held} END'
     bare = ", ".join(f"'{top}', {_as_json(top)}" for top in tops)
     beside = ", ".join(f"'{name}', {_as_json(name)}" for name in form.beside)
-    inside = "coalesce(TRY(json_extract(held, '$.body')), held::JSON)"
+    # An event of a stream may stand alone: it holds the answer.
+    event = (
+        "CASE WHEN starts_with(json_extract_string(held, '$.type'), 'response.') "
+        "THEN json_extract(held, '$.response') END"
+    )
+    inside = f"coalesce(TRY(json_extract(held, '$.body')), {event}, held::JSON)"
     answer = (
         f"CASE WHEN held IS NULL THEN json_object({bare}) WHEN TRY(json_type(held)) = 'OBJECT' THEN {inside} "
         f"WHEN TRY(json_type(held)) NOT IN ('ARRAY') THEN NULL ELSE {merged('events')} END"

@@ -57,6 +57,10 @@ _OTHERS_ON_AZURE = (
 _FILLED = ("prompt_filter_results", "content_filters", "citations", "search_results")
 """Lists that are a mark only with something in them."""
 
+_SOLE = ("aws.bedrock", "deepseek", "fireworks", "moonshot_ai", "perplexity")
+"""Providers whose names of models nobody else gives. Names of OpenAI's models are Azure's too, Claude's and Gemini's
+other clouds', and a log that is no answer bears no mark of these."""
+
 
 @cache
 def _patterns() -> dict[str, str]:
@@ -68,9 +72,18 @@ def _patterns() -> dict[str, str]:
 
 def owner_of(model: pl.Expr) -> pl.Expr:
     """Return the provider that alone serves a model of this name in OpenAI's shape; NULL where none does."""
+    return _owner(model, _patterns())
+
+
+def sole_owner(model: pl.Expr) -> pl.Expr:
+    """Return the provider that alone gives a model this name, in whatever log; NULL where others may."""
+    return _owner(model, {provider: _patterns()[provider] for provider in _SOLE})
+
+
+def _owner(model: pl.Expr, patterns: Mapping[str, str]) -> pl.Expr:
     name = model.str.to_lowercase()
     owner = pl.lit(None, dtype=pl.String)
-    for provider, pattern in _patterns().items():
+    for provider, pattern in patterns.items():
         owner = pl.when(name.str.contains(pattern)).then(pl.lit(provider)).otherwise(owner)
     return owner
 

@@ -10,8 +10,10 @@ _DEEPEST = 200
 def with_parents(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Add `parent_span_id`: the nearest span above that is used, as far as the frame holds the spans between.
 
+    A span without a provider takes that of this span above.
+
     Args:
-        frame: columns `trace_id, span_id, parent_id, is_usable`; every span of the records, used or not.
+        frame: columns `trace_id, span_id, parent_id, is_usable, provider`; every span of the records, used or not.
 
     Where the way up leaves the frame before a used span is met, it is the last parent known.
     """
@@ -42,4 +44,9 @@ def _parents(spans: pl.DataFrame) -> pl.DataFrame:
         if not goes_on.any():
             break
         last = np.where(goes_on, parent, last)
-    return spans.with_columns(parent_span_id=spans["parent_id"].gather(last))
+    nearest = pl.Series(above[last])
+    told_above = spans["provider"].gather(nearest.set(nearest < 0, None))
+    return spans.with_columns(
+        parent_span_id=spans["parent_id"].gather(last),
+        provider=spans["provider"].zip_with(spans["provider"].is_not_null(), told_above),
+    )

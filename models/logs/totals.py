@@ -10,7 +10,9 @@ import polars as pl
 _CACHED = ("cache_read", "cache_write_5m", "cache_write_1h")
 
 
-def settle_totals(frame: pl.LazyFrame, *, cache_apart: pl.Expr, reasoning_apart: pl.Expr) -> pl.LazyFrame:
+def settle_totals(
+    frame: pl.LazyFrame, *, cache_apart: pl.Expr, reasoning_apart: pl.Expr, model: pl.Expr
+) -> pl.LazyFrame:
     """Make `prompt` include the cache and `completion` include reasoning.
 
     Args:
@@ -18,10 +20,11 @@ def settle_totals(frame: pl.LazyFrame, *, cache_apart: pl.Expr, reasoning_apart:
             cache_write_1h`; NULL where absent.
         cache_apart: whether the dialect is known to count the cache beside the input, where the record proves nothing.
         reasoning_apart: whether it may count reasoning beside the output: so it is read where the output is smaller.
+        model: the model's name: some instrumentations hand on Gemini's total and not the thoughts in it.
 
     Returns:
-        The frame with `prompt` and `completion` settled, and `is_proven`: the stated total equals the sum of a
-        documented dialect, NULL where no total is stated.
+        The frame with `prompt`, `completion` and `reasoning` settled, and `is_proven`: the stated total equals the sum
+        of a documented dialect, NULL where no total is stated.
     """
     prompt, completion, total, fresh = (pl.col(name) for name in ("prompt", "completion", "total", "fresh"))
     zero = pl.lit(0, dtype=pl.Int64)
@@ -58,8 +61,24 @@ def settle_totals(frame: pl.LazyFrame, *, cache_apart: pl.Expr, reasoning_apart:
     is_plain = (total == base).fill_null(value=False)
     more_in = pl.when(is_plain).then(unstated_in).otherwise(more_in)
     more_out = pl.when(is_plain).then(unstated_out).otherwise(more_out)
+    is_proven = pl.any_horizontal(total == amount for amount, _, _ in sums)
+    thoughts = hidden_thoughts(total - base, model=model, reasoning=pl.col("reasoning"))
+    thoughts = pl.when(~is_proven.fill_null(value=True)).then(thoughts)
     return frame.with_columns(
         prompt=prompt + more_in,
-        completion=completion + more_out,
-        is_proven=pl.any_horizontal(total == amount for amount, _, _ in sums),
+        completion=completion + more_out + thoughts.fill_null(0),
+        reasoning=pl.coalesce(thoughts, "reasoning"),
+        is_proven=is_proven | thoughts.is_not_null(),
     )
+
+
+def hidden_thoughts(rest: pl.Expr, *, model: pl.Expr, reasoning: pl.Expr) -> pl.Expr:
+    """Return the thoughts that stand in the total alone, as some tell of Gemini; NULL where there are none.
+
+    Args:
+        rest: what the total has beyond input and output.
+        model: the model's name.
+        reasoning: the reasoning that is told.
+    """
+    is_gemini = model.str.to_lowercase().str.contains("gemini", literal=True)
+    return pl.when(is_gemini & (rest > 0) & (reasoning.fill_null(0) == 0)).then(rest)

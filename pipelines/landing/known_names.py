@@ -8,7 +8,7 @@ from models.importers import importers
 from models.schemas import tables
 
 _MOST = 12
-_NAME = r"[A-Za-z_@][\w-]{2,}"
+_NAME = r"[A-Za-z_@]\w{2,}"
 
 
 def is_format_name(name: str) -> bool:

@@ -58,6 +58,10 @@ SERVED: list[tuple[str, dict[str, Any], str | None]] = [
     ("deepseek", answer("deepseek-reasoner"), "deepseek"),
     ("deepseek_weights", answer("deepseek-ai/DeepSeek-V3.1", usage={"prompt_cache_hit_tokens": 0}), None),
     ("grok", answer("grok-4-0709"), "x_ai"),
+    # Bedrock's names: docs.aws.amazon.com/bedrock/latest/userguide/models-supported.html; Oracle's have no version
+    ("bedrock", answer("openai.gpt-oss-120b-1:0"), "aws.bedrock"),
+    ("bedrock_profile", answer("eu.anthropic.claude-haiku-4-5-20251001-v1:0"), "aws.bedrock"),
+    ("oracle", answer("meta.llama-3.3-70b-instruct"), None),
     ("xai_mark", answer("my-alias", usage={"num_sources_used": 0}), "x_ai"),
     ("kimi", answer("kimi-k2-0905-preview"), "moonshot_ai"),
     ("perplexity", answer("sonar-pro"), "perplexity"),
@@ -135,6 +139,10 @@ USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("deep_research", answer("sonar-deep-research", usage={
         "citation_tokens": 7299, "num_search_queries": 74, "reasoning_tokens": 73248}),
      PLAIN | {"other_input": 7299, "reasoning": 73248}),
+    # An event that an envelope holds is the answer that it holds
+    ("event", {"started_at": "2026-06-10T10:00:00Z", "requested_model": "gpt-5-mini", "response": {
+        "type": "response.completed", "response": {"id": "resp_e", "object": "response", "usage": {
+            "input_tokens": 1000, "output_tokens": 100, "input_tokens_details": {"cached_tokens": 640}}}}}, CACHED),
     # Realtime: the event response.done, cached text and cached audio apart
     ("realtime", {"type": "response.done", "started_at": "2026-06-10T10:00:00Z", "requested_model": "gpt-realtime",
                   "response": {"id": "resp_r", "object": "realtime.response", "status": "completed", "usage": {

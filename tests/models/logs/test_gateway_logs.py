@@ -58,6 +58,12 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
         {"response": {"body": {"id": "portkey-1", "usage": _GEMINI_BY_GATEWAY}}, "ai_org": "google"},
         {"input_uncached": 70, "cache_read": 30, "output_text": 40, "reasoning": 60},
     ),
+    "portkey_thoughts_in_the_total": (
+        "portkey_log",
+        {"ai_model": "gemini-2.5-pro", "ai_org": "google", "response": {"body": {"id": "portkey-2", "usage": {
+            "prompt_tokens": 100, "completion_tokens": 40, "total_tokens": 200}}}},
+        {"input_uncached": 100, "output_text": 40, "reasoning": 60},
+    ),
     "portkey_native_claude": (
         "portkey_log",
         {"response": {"usage": _NATIVE, "id": "msg_2"}, "ai_org": "anthropic", "total_units": None},

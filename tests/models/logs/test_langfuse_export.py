@@ -202,12 +202,23 @@ def test_a_providers_own_object_is_read_by_its_total_or_its_spelling() -> None:
             {"prompt_tokens": 1000, "completion_tokens": 290, "prompt_cache_hit_tokens": 400,
              "prompt_cache_miss_tokens": 600},
             {"input_uncached": 600, "cache_read": 400, "output_text": 290}),
+        "Gemini, thoughts in the total alone": (
+            {"input": 1000, "output": 200, "total": 1290},
+            {"input_uncached": 1000, "output_text": 200, "reasoning": 90}),
         "a 0 beside a count": (
             {"input": 600, "output": 200, "cache_read_input_tokens": 0, "input_cached_tokens": 400, "total": 1200},
             {"input_uncached": 600, "cache_read": 400, "output_text": 200}),
     }  # fmt: skip
 
-    rows = read_records(KIND, [ROW | {"usage_details": usage} for usage, _ in objects.values()])
+    rows = read_records(
+        KIND,
+        [
+            ROW
+            | {"usage_details": usage}
+            | ({"provided_model_name": "gemini-2.5-pro"} if "alone" in name else {})
+            for name, (usage, _) in objects.items()
+        ],
+    )
 
     for (name, (_, tokens)), row in zip(objects.items(), rows.rows(named=True), strict=True):
         assert (name, row["quarantine_detail"], tokens_of(row)) == (name, None, tokens)

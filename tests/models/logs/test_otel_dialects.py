@@ -174,6 +174,12 @@ DIALECTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         | {"gen_ai.usage.cached_content_tokens": 400},
         THOUGHT,
     ),
+    # OpenLLMetry hands on Gemini's total, and no thoughts: github.com/traceloop/openllmetry/issues/3439
+    "Gemini, thoughts in the total alone": (
+        CHAT | {"gen_ai.system": "Google", "gen_ai.request.model": "gemini-2.5-pro"}
+        | usage(input_tokens=1000, output_tokens=150, total_tokens=1200, cached_content_tokens=400),
+        THOUGHT,
+    ),
     "Gemini, more thoughts than candidates": (
         GEMINI | usage(input_tokens=1000, output_tokens=20, thoughts_tokens=50),
         {"input_uncached": 1000, "output_text": 20, "reasoning": 50},
@@ -255,6 +261,21 @@ def test_a_span_that_nobody_counts_lies_between_and_the_counted_one_above_is_nam
     rows = read_records(KIND, [export(*chain[:2]), export(*chain[2:])]).filter(~pl.col("is_ignored"))
 
     assert rows.select("span_id", "parent_span_id").rows() == [("a", None), ("d", "a"), ("e", "elsewhere")]
+
+
+def test_who_serves_a_call_is_told_by_it_or_above_it_or_by_a_name_that_one_cloud_gives() -> None:
+    bedrock, openai = ({"gen_ai.request.model": name} for name in ("us.amazon.nova-pro-v1:0", "gpt-4o-mini"))
+    spans = [
+        span(USED | {"openinference.span.kind": "LLM", "llm.provider": "openai"}, spanId="a"),
+        span(USED | openai | {"openinference.span.kind": "LLM"}, spanId="b", parentSpanId="a"),
+        span(CHAT | USED | bedrock | {"gen_ai.system": "strands-agents"}, spanId="c"),
+        # Azure's calls bear the same name.
+        span(CHAT | USED | openai, spanId="d"),
+    ]
+
+    rows = read_records(KIND, [export(*spans)])
+
+    assert rows["provider"].to_list() == ["openai", "openai", "aws.bedrock", None]
 
 
 def test_a_usage_field_that_no_rule_reads_is_named_and_others_are_not() -> None:

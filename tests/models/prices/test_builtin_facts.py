@@ -58,6 +58,14 @@ FACTS: tuple[tuple[str, str, str, str | None, str | None, str, str], ...] = (
     ("gcp.gemini", "gemini-2.5-flash-native-audio-preview-09-2025", "2026-02-01T12:00", None, None, "audio_output",
      "12"),
     ("x_ai", "grok-4.5", "2026-11-01T12:00", None, None, "cache_read", "0.6"),
+    # platform.openai.com/docs/pricing: a picture is all of gpt-image-1's output
+    ("openai", "gpt-image-1", "2025-06-01T12:00", None, None, "image_output", "40"),
+    ("openai", "gpt-image-2", "2026-09-01T12:00", None, None, "image_output", "30"),
+    # azure.microsoft.com/pricing: a data zone is a tenth dearer than the global deployment
+    ("azure.ai.openai", "gpt-4o-2024-08-06", "2026-06-01T12:00", None, None, "input_uncached", "2.5"),
+    ("azure.ai.openai", "gpt-4o-2024-08-06", "2026-06-01T12:00", None, "eu", "input_uncached", "2.75"),
+    ("azure.ai.openai", "gpt-5-mini-2025-08-07", "2026-06-01T12:00", None, "us", "output_text", "2.2"),
+    ("azure.ai.openai", "gpt-4.1", "2026-06-01T12:00", None, "eu", "output_text", "8.8"),
     # docs.together.ai states no rate of cached input
     ("together", "meta-llama/Llama-3.3-70B-Instruct-Turbo", "2026-05-01T12:00", None, None, "cache_read", "0.88"),
 )  # fmt: skip

@@ -283,6 +283,8 @@ def test_no_refusal_tells_a_text_of_an_unknown_file(read: tuple[Warehouse, Outco
     for outcome in (told, *refused):
         assert SECRET not in outcome.out + outcome.err
     assert all(told.err.count(f"exports/{name} ") == 1 for name in UNKNOWN)
+    (letters,) = (line for line in told.err.splitlines() if "letters.csv" in line)
+    assert "gpt-4o" not in letters
     kept = [
         query(warehouse, f"SELECT t::VARCHAR FROM ops.{name} t") for name in ("landed_files", "quarantine")
     ]
