@@ -11,6 +11,7 @@ from models.records import bad_quantities, hashed, instant, money, number, text,
 ITEMS = ("web_search", "file_search", "code_interpreter", "image_generation")
 """Meters that an answer of OpenAI's Responses tells by its items: a page that is opened is no search, and of containers
 it tells one at least."""
+_GROUNDED = "groundingMetadata"
 SINGLE = "="
 """Start of the names of counts that stand in a field of their own."""
 _PART = "part"
@@ -117,7 +118,23 @@ def _items(log: CallLog) -> str:
         name: f"({count} > 0)::INTEGER" if name == "code_interpreter" else count
         for name, count in counts.items()
     }
-    return ", ".join(f"nullif({limited.get(name, '0')}, 0)::BIGINT AS items_{name}" for name in ITEMS)
+    limited["grounded"] = f"greatest(0, {', '.join(map(_grounded, log.answers))})" if log.answers else "0"
+    return ", ".join(
+        f"nullif({limited.get(name, '0')}, 0)::BIGINT AS items_{name}" for name in (*ITEMS, "grounded")
+    )
+
+
+def _grounded(place: str) -> str:
+    """SQL of the different queries of Google Search in an answer of Gemini, in its own shape or in OpenAI's."""
+    listed = [
+        tried(
+            f"CASE WHEN contains({_whole(place)}, '{_GROUNDED}') THEN json_extract({_whole(place)}, '$.{name}') END",
+            f"""from_json({{}}, '[{{{{"{_GROUNDED}": {{{{"webSearchQueries": ["VARCHAR"]}}}}}}}}]')""",
+        )
+        for name in ("candidates", "choices")
+    ]
+    queries = f'list_transform(coalesce({", ".join(listed)}), lambda c: c."{_GROUNDED}"."webSearchQueries")'
+    return f"list_unique(list_filter(flatten(list_filter({queries}, lambda q: q IS NOT NULL)), lambda q: q <> ''))"
 
 
 def _map(place: str) -> str:

@@ -168,7 +168,7 @@ def _with_maps(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
     }
     own = {name: pl.col(f"tag_{name}") for name in log.tags}
     frame = with_map(with_tag_columns(frame), "tags", tags | own, pl.String, more="tag_entries")
-    counted = pl.max_horizontal("web_search", "items_web_search")
+    counted = pl.max_horizontal("web_search", "items_web_search", "items_grounded")
     meters = {name: pl.col(f"items_{name}") for name in ITEMS}
     by_name = searches(counted, model=pl.col("served_model"), has_usage=pl.col("has_usage"))
     is_deep = pl.col("is_perplexity") & pl.col("served_model").str.contains("deep-research", literal=True)

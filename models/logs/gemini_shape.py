@@ -10,6 +10,7 @@ import re
 import polars as pl
 
 from models.json_fields import json_field
+from models.logs.fees import BY_PROMPT
 from models.logs.response_format import Paths
 from models.logs.tokens import TokenRule
 from models.records import entry_sum
@@ -102,12 +103,6 @@ METERS_SQL = {
     "maps_grounding": f"CASE WHEN {_MAPS} > 0 THEN '1' END",
 }
 """What a prompt was grounded with: distinct queries of Google Search, and whether Google Maps."""
-BY_PROMPT = r"gemini-(?:1|2)"
-"""Models of which a grounded prompt is billed once, however many queries it took.
-
-Source: ai.google.dev/gemini-api/docs/pricing.
-"""
-
 COUNTS_SQL = {name: _modality(*where) for name, where in _LISTS.items()}
 """Counts by modality, over the fields `m` of a body."""
 

@@ -59,7 +59,11 @@ IMPORTER = call_log_importer(
             "latency": ("part$.meta.llm_latency", "latencies$.request"),
             "first_token_after": ("part$.usage.time_to_first_token", "part$.meta.time_to_first_token"),
         },
-        usage=(Usage(place="part$.response.usage"), Usage(place="part$.usage")),
+        usage=(
+            Usage(place="part$.response.usage"),
+            Usage(place="part$.response.usageMetadata"),
+            Usage(place="part$.usage"),
+        ),
         answers=("part$.response",),
         cost=("part$.usage.cost",),
         api_key=("authenticated_entity$.id",),

@@ -234,11 +234,10 @@ def _placed(frame: pl.LazyFrame) -> pl.LazyFrame:
 def _meters() -> dict[str, pl.Expr]:
     """Return what a row counts beside tokens; dollars of tools only where it says not how often they were called."""
     is_perplexity = _text("custom_llm_provider") == "perplexity"
-    # Up to Gemini 2.5 a grounded prompt is billed once, however many queries it took.
-    by_prompt = pl.col("called_model").str.contains(r"gemini-[12]")
-    told = pl.when(by_prompt & (pl.col("searches") > 1)).then(1).otherwise("searches")
     is_charged = (pl.col("tool_cost") > 0).fill_null(value=False)
-    by_name = searches(told, model=pl.col("called_model"), has_usage=pl.col("has_usage") & ~is_charged)
+    by_name = searches(
+        pl.col("searches"), model=pl.col("called_model"), has_usage=pl.col("has_usage") & ~is_charged
+    )
     size = pl.when(is_perplexity & ~pl.col("called_model").str.contains("deep-research", literal=True)).then(
         "context_size"
     )

@@ -58,6 +58,8 @@ IMPORTER = call_log_importer(
             Usage(place="response$.body.usage"),
             Usage(place="response$.usage"),
             Usage(place="response.body$.usage"),
+            Usage(place="response$.body.usageMetadata"),
+            Usage(place="response$.usageMetadata"),
         ),
         counts={
             "input_tokens": ("req_units", "request_tokens"),

@@ -3,6 +3,7 @@
 Each row names where its rule comes from; the figures are worked by hand.
 """
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -472,6 +473,31 @@ def test_tools_that_an_answer_tells_are_fees_of_the_call() -> None:
     }  # fmt: skip
     assert tokens_of(row) == {"input_uncached": 1000, "output_text": 108, "reasoning": 192}
     assert read_one("portkey_log", _row("portkey_log"))["other_meters"] is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "model_field", "place"),
+    [
+        ("portkey_log", "ai_model", lambda answer: {"response": {"body": answer}}),
+        ("cloudflare_ai_gateway", "model", lambda answer: {"response": json.dumps(answer)}),
+        ("bifrost_log", "model", lambda answer: {"raw_response": json.dumps(answer)}),
+    ],
+)
+def test_queries_that_ground_an_answer_of_gemini_are_fees_of_the_call(
+    kind: str, model_field: str, place: Any
+) -> None:
+    # Up to Gemini 2.5 a prompt pays once; a query that Google tells twice is one.
+    grounding = {
+        "groundingMetadata": {"webSearchQueries": ["a", "b", "a", ""], "groundingChunks": [{"web": {}}]}
+    }
+    found = [
+        read_one(kind, _row(kind, **{model_field: model}, **place({"id": "r", shape: [grounding, {}]})))
+        for model in ("gemini-2.5-flash", "gemini-3-pro")
+        for shape in ("candidates", "choices")
+    ]
+
+    assert [{name: int(count) for name, count in row["other_meters"].items()} for row in found] == [
+        {"web_search": 1}, {"web_search": 1}, {"web_search": 2}, {"web_search": 2}]  # fmt: skip
 
 
 def test_what_perplexity_counts_beside_its_totals_is_read_by_a_gateway_too() -> None:
