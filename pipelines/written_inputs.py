@@ -30,10 +30,15 @@ def _code() -> list[Path]:
 
 
 def _settings_files(project: Project) -> set[Path]:
-    """Return the settings file and every file that the settings name, or that lies in a folder that they name."""
+    """Return the settings file and every file that the settings name, or that lies in a folder that they name.
+
+    What sections of several entries name (`[[deliveries]]`) is written to, not read.
+    """
     found = {project.folder / SETTINGS_FILE}
     sections = dict(project.settings)
     for section in sections.keys() - {"warehouse", "sources"}:
+        if isinstance(sections[section], list):
+            continue
         for value in dict(sections[section]).values():
             for name in value if isinstance(value, list) else [value]:
                 path = project.folder / str(name)

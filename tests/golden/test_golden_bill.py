@@ -30,6 +30,11 @@ currency = "EUR"
 commitments = "commitments.yml"
 [completeness]
 fail_above_ratio = 1
+[[deliveries]]
+name = "finance"
+reports = ["month-close"]
+formats = ["xlsx"]
+folder = "out"
 [[sources]]
 name = "calls"
 kind = "requests"
@@ -299,8 +304,9 @@ def test_a_month_without_a_request_is_accrued_charged_reported_and_closed_as_any
         ("Euro AI", D(0), D(12), D(12)),
         ("Example", D(360), None, D(0)),
     ]
-    written = nanodollar(project, "report", "month-close", "--date", "2026-09-30")
+    written = nanodollar(project, "report", "month-close", "--date", "2026-09-30", "--deliver")
     assert written.code == 0, written.err
+    assert "finance by folder: out" in written.out
     page = (project.reports / "month-close/2026-09.html").read_text(encoding="utf-8")
     assert "$360.00 was spent" in page
     assert (
