@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from models.finance.invoices import PLACE
+from models.finance.invoices import PLACE, is_spread
 
 EXPORTS = ("aws_cur", "azure_cost_export", "focus", "gcp_billing_export")
 """Kinds that hold all charges of an account."""
@@ -52,7 +52,7 @@ def other_views(lines: pl.DataFrame, *, apart: frozenset[str] = frozenset()) -> 
     """
     placed = _with_parts(lines)
     parts = _ranked(placed)
-    edges = _by_lines(placed, parts) | _by_account(placed) | _by_dollars(placed, parts)
+    edges = _amortised(parts) | _by_lines(placed, parts) | _by_account(placed) | _by_dollars(placed, parts)
     told = _chosen(parts, edges, apart)
     if not told:
         return placed.select(PLACE).clear().with_columns(counted_by=pl.lit(None, dtype=pl.String))
@@ -87,20 +87,27 @@ def _with_parts(lines: pl.DataFrame) -> pl.DataFrame:
 def _ranked(placed: pl.DataFrame) -> pl.DataFrame:
     """Return a row a part, the one that counts before all others first."""
     kind = pl.col("source_kind")
-    is_spread = (pl.col("billed_cost") == 0) & (pl.col("effective_cost") != 0)
+    is_covered = pl.col("commitment_discount_status") == "Used"
+    is_bought = (pl.col("charge_category") == "Purchase") & pl.col("commitment_discount_id").is_not_null()
+    is_told = is_bought | (is_covered & pl.col("effective_cost").is_null())
     return (
         placed.group_by("part")
         .agg(
             pl.col("source", "source_kind", "billed_on", "account").first(),
             pl.len().alias("line_count"),
-            ((kind == "azure_cost_export") & is_spread).any().alias("is_amortised"),
+            is_spread().any().alias("is_amortised"),
+            ((kind == "azure_cost_export") & is_told).any().alias("is_actual"),
             pl.col("charge_period_start").dt.date().max().alias("last_on"),
             pl.col("resource_id").is_not_null().any().alias("tells_resources"),
             kind.first().replace_strict({"focus": 1, _BY_HAND: 2}, default=0).alias("distance"),
             pl.col("ingested_at").max().alias("read_at"),
         )
+        .with_columns(
+            is_second=pl.col("is_amortised")
+            & pl.col("is_actual").any().over("source_kind", "billed_on", "account")
+        )
         .sort(
-            "is_amortised", "last_on", "distance", "tells_resources", "read_at", "line_count", "source", "part",
+            "is_second", "last_on", "distance", "tells_resources", "read_at", "line_count", "source", "part",
             descending=[False, True, False, True, True, True, False, False], nulls_last=True,
         )
     )  # fmt: skip
@@ -117,6 +124,14 @@ def _pairs(found: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
 
 def _edges(pairs: pl.DataFrame) -> set[_Edge]:
     return {_Edge(*row) for row in pairs.select("part", "part_2").iter_rows()}
+
+
+def _amortised(parts: pl.DataFrame) -> set[_Edge]:
+    """Return amortised exports and the actual ones of the same account and month."""
+    key = ["source_kind", "billed_on", "account"]
+    amortised = parts.filter("is_amortised").select("part", *key)
+    actual = parts.filter(pl.col("is_actual") & ~pl.col("is_amortised")).select("part", *key)
+    return _edges(amortised.join(actual, on=key, nulls_equal=True, suffix="_2"))
 
 
 def _by_lines(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:

@@ -37,9 +37,17 @@ def lines_in_force(landed: pl.DataFrame) -> pl.DataFrame:
         (pl.col("delivery").max().over(BILL) + 1).cast(pl.Int64).alias("delivery_count"),
     )
     is_whole = pl.col("dedupe_key") == _WHOLE_BILL
-    latest = stamped.filter(is_whole, pl.col("delivery") == pl.col("delivery").max().over(BILL))
+    # An amortised export that comes after the actual one does not replace it: it is another view.
+    view = (*BILL, is_spread().any().over("source", "file_hash"))
+    latest = stamped.filter(is_whole, pl.col("delivery") == pl.col("delivery").max().over(view))
     keyed = stamped.filter(~is_whole).unique(["source", "dedupe_key"], keep="last", maintain_order=True)
     return pl.concat([latest, keyed]).drop("delivery")
+
+
+def is_spread() -> pl.Expr:
+    """Return which lines of Azure's exports spread what a commitment cost: they stand in amortised exports alone."""
+    is_azure = pl.col("source_kind") == "azure_cost_export"
+    return (is_azure & (pl.col("billed_cost") == 0) & (pl.col("effective_cost") != 0)).fill_null(value=False)
 
 
 def _stamped(landed: pl.DataFrame) -> pl.DataFrame:

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from models.finance.bill_views import other_views
+from models.finance.invoices import PLACE, bill_deliveries, lines_in_force
 from models.schemas import table
 from tests.models.logs.reading import read_records
 
@@ -104,6 +105,10 @@ CASES: dict[str, tuple[Files, list[int], str]] = {
         [("a", "azure_cost_export", AMORTISED), ("a", "azure_cost_export", ACTUAL)], [0, 6], "9001"),
     "azure: a source each": (
         [("b", "azure_cost_export", ACTUAL), ("a", "azure_cost_export", AMORTISED)], [6, 0], "9001"),
+    "azure: actual and amortised of nothing but commitments": (
+        [("a", "azure_cost_export", AMORTISED[-1:]), ("a", "azure_cost_export", ACTUAL[-1:])], [0, 1], "9000"),
+    "azure: amortised alone, exported anew each day": (
+        [("a", "azure_cost_export", SOME_DAYS), ("a", "azure_cost_export", AMORTISED)], [0, 6], "1"),
     "azure: amortised alone": ([("a", "azure_cost_export", AMORTISED)], [6], "1"),
     "azure: a month to date exported anew each day": (
         [("a", "azure_cost_export", SOME_DAYS), ("a", "azure_cost_export", ON_DEMAND)], [0, 4], "1"),
@@ -150,13 +155,28 @@ CASES: dict[str, tuple[Files, list[int], str]] = {
 def test_the_same_dollars_count_once(name: str) -> None:
     files, counts, usd = CASES[name]
     lines = landed(files)
-    place = ["source", "file_hash", "line_number", "record_number"]
     views = other_views(lines)
-    counted = lines.join(views, on=place, how="anti")
+    counted = lines.join(views, on=list(PLACE), how="anti")
     assert [len(counted.filter(pl.col("file_hash") == f"file{n}")) for n in range(len(files))] == counts
     assert counted["billed_cost"].sum() == D(usd)
     assert len(views) == len(lines) - len(counted)
     assert views["counted_by"].null_count() == 0
+
+
+def test_an_amortised_export_that_comes_later_does_not_replace_the_actual_one():
+    for files in ([ACTUAL, AMORTISED], [AMORTISED, ACTUAL], [ACTUAL, AMORTISED, ACTUAL[1:]]):
+        lines = landed([("a", "azure_cost_export", records) for records in files])
+        later = pl.col("file_hash").str.slice(4).cast(pl.Int64)
+        lines = lines.with_columns(pl.col("ingested_at") + pl.duration(days=later))
+        force = lines_in_force(lines)
+        views = other_views(force)
+        counted = force.join(views, on=list(PLACE), how="anti")
+        # What is payable is the last actual export's, in whatever order the two come.
+        latest = max(place for place, records in enumerate(files) if records is not AMORTISED)
+        assert counted["file_hash"].unique().to_list() == [f"file{latest}"]
+        told = bill_deliveries(lines, force, views)
+        assert told.filter("is_in_force")["delivery"].to_list() == [latest + 1]
+        assert told["counted_by"].drop_nulls().to_list() == ["a (azure_cost_export)"]
 
 
 def test_sources_that_say_what_part_they_bill_are_no_views_of_others():
