@@ -10,7 +10,6 @@ import dagster as dg
 import duckdb
 
 from models.errors import NanodollarError
-from pipelines.automation.runner import dagster_home
 from pipelines.masking import mask
 from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.failing import failing_checks
@@ -46,15 +45,19 @@ def _escaped(text: str) -> str:
 
 
 def metrics(warehouse: Warehouse, *, now: datetime) -> str:
-    """Return the metrics of a project; the lake is only read.
+    """Return the metrics of a project in the text format; the lake is only read.
 
     Raises:
         DataError: the lake cannot be read.
     """
+    return exposition(samples(warehouse, now=now))
+
+
+def samples(warehouse: Warehouse, *, now: datetime) -> list[Sample]:
+    """Return the values of all metrics, those of one metric together."""
     with warehouse.reading() as con:
-        samples = [*_of_sources(con, now=now), *_of_lake(con), *_of_spend(con, now=now), *_of_checks(con)]
-    samples += _of_runs(warehouse)
-    return exposition(samples)
+        found = [*_of_sources(con, now=now), *_of_lake(con), *_of_spend(con, now=now), *_of_checks(con)]
+    return found + _of_runs(warehouse)
 
 
 def metrics_server(warehouse: Warehouse, port: int) -> ThreadingHTTPServer:
@@ -84,10 +87,10 @@ def metrics_server(warehouse: Warehouse, port: int) -> ThreadingHTTPServer:
     return ThreadingHTTPServer(("127.0.0.1", port), Answers)
 
 
-def exposition(samples: Iterable[Sample]) -> str:
-    """Return samples in the text format, those of one metric together."""
+def exposition(values: Iterable[Sample]) -> str:
+    """Return values in the text format, those of one metric together."""
     lines = []
-    for name, of_one in groupby(samples, key=lambda sample: sample.name):
+    for name, of_one in groupby(values, key=lambda sample: sample.name):
         same = list(of_one)
         lines += [f"# HELP {name} {same[0].what}", f"# TYPE {name} gauge", *(sample.line for sample in same)]
     return "".join(f"{line}\n" for line in lines)
@@ -169,20 +172,22 @@ def _of_checks(con: duckdb.DuckDBPyConnection) -> Iterator[Sample]:
 
 def _of_runs(warehouse: Warehouse) -> list[Sample]:
     """Return how long the newest run of each job took, and how it ended."""
+    from pipelines.automation.runner import dagster_home  # which knows the sensor that sends these
+
     newest: dict[str, dg.RunRecord] = {}
     with dg.DagsterInstance.from_config(str(dagster_home(warehouse.project))) as instance:
         for record in instance.get_run_records(limit=_RUNS_LOOKED_AT):
             if record.end_time is not None:
                 newest.setdefault(record.dagster_run.job_name, record)
-    samples = []
+    found = []
     for name, what, value in (
         ("nanodollar_job_seconds", "How long the newest run of a job took.", _seconds),
         ("nanodollar_job_ended_timestamp_seconds", "When the newest run of a job ended.", _ended),
         ("nanodollar_job_failed", "1 where the newest run of a job failed.", _failed),
     ):
         for job, record in sorted(newest.items()):
-            samples.append(Sample(name, what, value(record), (("job", job),)))
-    return samples
+            found.append(Sample(name, what, value(record), (("job", job),)))
+    return found
 
 
 def _seconds(record: dg.RunRecord) -> float:

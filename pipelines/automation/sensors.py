@@ -22,6 +22,7 @@ from pipelines.automation.notices import send
 from pipelines.automation.open_day import open_bursts
 from pipelines.automation.publication import publication
 from pipelines.automation.staleness import day_runs, stale_counted_hours, stale_days, stale_hours
+from pipelines.automation.telemetry import telemetry
 from pipelines.landing.land import source_files
 from pipelines.partitions import day_range, hour_range
 from pipelines.warehouse.resource import Warehouse
@@ -165,4 +166,5 @@ SENSORS = [
     bursts_of_cold_starts,
     failed_checks,
     budget_alerts,
+    telemetry,
 ]

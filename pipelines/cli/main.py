@@ -16,12 +16,13 @@ from typing import Any, NoReturn, TextIO, cast
 import click
 
 import pipelines.cli
+from pipelines.cli.json_lines import JsonLines, is_wanted
 from pipelines.cli.wording import explained
 from pipelines.masking import MaskedStream
 from pipelines.project import Project, find_project
 from pipelines.settings import SETTINGS_FILE
 
-_NO_COMMANDS = frozenset({"dates", "main", "opened_invoice", "ports", "progress", "wording"})
+_NO_COMMANDS = frozenset({"dates", "json_lines", "main", "opened_invoice", "ports", "progress", "wording"})
 """Files of this folder that commands share."""
 _INTERRUPTED = "Query interrupted"
 """What DuckDB says in Python when Ctrl-C ends a query."""
@@ -74,6 +75,8 @@ def main() -> None:
     words, is_debugging = _options_anywhere(sys.argv[1:])
     with _masked_streams(), _private_files():
         try:
+            if is_wanted():
+                sys.stderr = cast("TextIO", JsonLines(sys.stderr))
             cli(words, standalone_mode=False)
         except click.ClickException as error:
             error.show()

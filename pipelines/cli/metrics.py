@@ -1,6 +1,6 @@
 """nanodollar metrics: what a monitor reads."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -19,8 +19,13 @@ from pipelines.replacing import replace_file
 @click.option(
     "--port", type=click.IntRange(1, 65535), help="Answer GET /metrics on 127.0.0.1 until interrupted."
 )
+@click.option(
+    "--otlp",
+    is_flag=True,
+    help="Send them, and a trace of each run of the last day, to the collector of OTEL_EXPORTER_OTLP_ENDPOINT.",
+)
 @click.pass_obj
-def command(obj: Context, output: Path | None, port: int | None) -> None:
+def command(obj: Context, output: Path | None, port: int | None, otlp: bool) -> None:
     """Write the project's metrics in the text format of Prometheus; the lake is only read."""
     from pipelines.automation.metrics import metrics, metrics_server
     from pipelines.warehouse.resource import Warehouse
@@ -32,6 +37,13 @@ def command(obj: Context, output: Path | None, port: int | None) -> None:
         )
         with metrics_server(warehouse, port) as server:
             server.serve_forever()
+    if otlp:
+        from pipelines.automation.telemetry import send_since
+
+        now = datetime.now(UTC)
+        sent = send_since(warehouse, since=now - timedelta(days=1), now=now)
+        click.echo(f"Sent {sent.run_count} runs and {sent.sample_count} values.")
+        return
     text = metrics(warehouse, now=datetime.now(UTC))
     if output is None:
         click.echo(text, nl=False)

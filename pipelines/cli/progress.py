@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pipelines.cli.json_lines import JsonLines
 from pipelines.masking import MaskedStream
 
 
@@ -19,7 +20,10 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
         def tell(step: str, note: str) -> None:
             now = time.monotonic()
             if step not in last or now - last[step] > 5:  # noqa: PLR2004
-                print(f"[{now - started:6.1f} s] {step}: {note}", file=sys.stderr)
+                if isinstance(sys.stderr, JsonLines):
+                    sys.stderr.tell(note, step=step, seconds=round(now - started, 3))
+                else:
+                    print(f"[{now - started:6.1f} s] {step}: {note}", file=sys.stderr)
             last[step] = now
 
         yield tell

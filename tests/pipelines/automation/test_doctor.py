@@ -1,13 +1,18 @@
 """The doctor says of each part whether it is well, and repairs what can be."""
 
+import gzip
 import json
 import os
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pyarrow.parquet
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from pipelines.automation.metrics import Sample, metrics_server
 from pipelines.project import Project
@@ -106,6 +111,60 @@ def test_metrics_are_what_a_monitor_reads(company: Project, tmp_path: Path) -> N
     file = tmp_path / "nanodollar.prom"
     assert nanodollar(company, "metrics", "--output", str(file)).code == 0
     assert "nanodollar_recent_usd" in file.read_text(encoding="utf-8")
+
+
+def test_traces_and_metrics_reach_a_collector(company: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, bytes] = {}
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked[self.path] = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_address[1]}")
+        sent = nanodollar(company, "metrics", "--otlp")
+        server.shutdown()
+    assert sent.code == 0, sent.err
+    traces = ExportTraceServiceRequest.FromString(asked["/v1/traces"]).resource_spans[0]
+    spans = [span for scope in traces.scope_spans for span in scope.spans]
+    runs = {span.name: span for span in spans if not span.parent_span_id}
+    assert {"land", "facts", "marts", "publish"} <= runs.keys()
+    steps = [span for span in spans if span.parent_span_id == runs["facts"].span_id]
+    assert steps
+    for step in steps:
+        assert step.trace_id == runs["facts"].trace_id
+        assert runs["facts"].start_time_unix_nano <= step.start_time_unix_nano < step.end_time_unix_nano
+    told = ExportMetricsServiceRequest.FromString(asked["/v1/metrics"]).resource_metrics[0]
+    assert {item.key: item.value.string_value for item in told.resource.attributes}[
+        "service.name"
+    ] == "nanodollar"
+    points = {
+        (metric.name, *(item.value.string_value for item in point.attributes)): point.as_double
+        for metric in told.scope_metrics[0].metrics
+        for point in metric.gauge.data_points
+    }
+    assert points["nanodollar_table_rows", "core.requests"] == 5
+    assert points["nanodollar_source_lag_seconds", "gateway"] > 0
+    assert points["nanodollar_recent_unpriced_tokens",] >= 0
+
+    # Messages as lines of JSON say the same as the sentences do.
+    monkeypatch.setenv("NANODOLLAR_LOG_FORMAT", "json")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("pipelines.automation.telemetry._TIMEOUT_SECONDS", 0.1)
+    refused = nanodollar(company, "metrics", "--otlp")
+    assert refused.code == 1
+    told_last = json.loads(refused.err.splitlines()[-1])
+    assert told_last["level"] == "error"
+    assert "collector at http://127.0.0.1:9 does not take what is sent" in told_last["message"]
+    monkeypatch.setenv("NANODOLLAR_LOG_FORMAT", "xml")
+    assert "NANODOLLAR_LOG_FORMAT is 'xml' in the environment" in nanodollar(company, "doctor").err
 
 
 def test_a_label_may_hold_any_text() -> None:
