@@ -76,7 +76,7 @@ def command(obj: Context, request_id: str | None, invoice: str | None, output_fo
 
 
 def _explain_invoice(obj: Context, name: str, line: str | None, output_format: str) -> None:
-    from pipelines.cli.opened_invoice import opened_invoice
+    from pipelines.reports.opened_invoice import opened_invoice
     from pipelines.warehouse.connect import connect_read_only
 
     if line is not None and not line.isdecimal():

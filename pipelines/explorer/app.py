@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
@@ -127,7 +128,14 @@ class Explorer:
             if audience.is_person and page.has_basis:
                 state = replace(state, basis="usage")
             asked = Asked(
-                opened, state, self._project.time_zone, datetime.now(UTC), self._cage, request, audience
+                self._project,
+                opened,
+                state,
+                self._project.time_zone,
+                datetime.now(UTC),
+                self._cage,
+                request,
+                audience,
             )
             content = page.build(asked)
             if isinstance(content, Response):
@@ -318,13 +326,19 @@ def _periods(opened: Opened, state: State) -> list[tuple[str, str]]:
     ]
 
 
+def _exact(value: Decimal) -> str:
+    """Write dollars with all their digits, cents at least."""
+    digits = -int(value.normalize().as_tuple().exponent)
+    return f"${value:,.{max(2, digits)}f}"
+
+
 @cache
 def _environment() -> Environment:
     environment = page_environment(_HERE / "templates")
     for word in ("money", "count", "share", "rate", "duration", "plural", "change", "breakable"):
         environment.filters[word] = getattr(wording, word)
     environment.filters["provider_name"] = provider_name
-    environment.filters["exact"] = lambda value: f"${value.normalize():f}"
+    environment.filters["exact"] = _exact
     environment.globals.update(
         icon="/static/icon.svg",
         stylesheets=("/static/report.css", "/static/explorer.css"),

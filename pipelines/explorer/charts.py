@@ -1,8 +1,8 @@
 """Stacked bars over time, each of which leads to its part: drawn as the reports' plots are, without a script."""
 
 import re
-from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -15,6 +15,7 @@ _BASE = "http://here.invalid"
 """Vega makes addresses absolute; this one is taken out again."""
 _MARK = re.compile(r'<a xlink:href="([^"]*)"><path aria-label="([^"]*)"([^>]*)/></a>')
 _MOST_LABELS = 16
+_FEWEST_PRICES = 2
 
 
 def bars_over_time(
@@ -90,6 +91,70 @@ def bars_over_time(
     )  # fmt: skip
     svg = str(drawn([chart], label, width=_WIDTH, height=220))
     return Markup(_linked(svg))  # noqa: S704  Vega escapes the names in it
+
+
+def rates_over_time(
+    rows: pl.DataFrame, *, rates: Mapping[str, str], until: date, label: str
+) -> Markup | None:
+    """Draw what a model's token classes cost since when, as steps; None for several models, or a single price.
+
+    Args:
+        rows: provider, model, region, service_tier, layer, currency, valid_from, valid_to, known_to,
+            above_input_tokens, and a column of rates for each name of `rates`. Corrected prices are left out, and
+            those above a threshold; of regions and tiers the usual one is drawn.
+        rates: column -> what it is of.
+        until: the last day of a price that still holds.
+        label: what the chart shows.
+    """
+    held = rows.filter(pl.col("known_to").is_null(), pl.col("above_input_tokens").is_null())
+    if held.select("provider", "model").n_unique() != 1:
+        return None
+    usual = held.sort(
+        pl.col("region") != "any", pl.col("service_tier") != "default", "region", "service_tier"
+    ).row(0, named=True)
+    held = held.filter(*(pl.col(name) == usual[name] for name in ("region", "service_tier")))
+    if held.get_column("valid_from").n_unique() < _FEWEST_PRICES:
+        return None
+    ends = pl.col("valid_to").fill_null(datetime.combine(until, time(), UTC))
+    steps = (
+        held.with_columns(ends=ends)
+        .unpivot(list(rates), index=["layer", "valid_from", "ends"], variable_name="rate", value_name="usd")
+        .drop_nulls("usd")
+        .filter(pl.col("valid_from") < pl.col("ends"))
+        .with_columns(
+            name=pl.col("rate").replace_strict(rates)
+            + pl.when(pl.col("layer") == "list").then(pl.lit("")).otherwise(pl.lit(", ") + pl.col("layer"))
+        )
+        .unpivot(["valid_from", "ends"], index=["name", "usd"], value_name="at")
+        # Where one price ends and the next begins, the end comes first.
+        .sort("name", "at", pl.col("variable") == "valid_from")
+        .with_row_index("place")
+    )
+    if steps.is_empty():
+        return None
+    sizes = dict(steps.group_by("name").agg(pl.col("usd").max()).iter_rows())
+    names = largest_names(sizes)
+    points = (
+        steps.filter(pl.col("name").is_in(names))
+        .select("name", "usd", "place", at=pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        .to_dicts()
+    )
+    is_dollars = usual["currency"] == "USD"
+    chart = layer(
+        points,
+        {"type": "line", "strokeWidth": 2},
+        x={
+            "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
+            "axis": {"format": "%b %Y", "tickCount": 8, "grid": False},
+        },
+        y={
+            "field": "usd", "type": "quantitative", "title": None,
+            "axis": {"format": dollar_format(points) if is_dollars else "~g", "tickCount": 4},
+        },
+        order={"field": "place", "type": "quantitative"},
+        color=colour("name", names),
+    )  # fmt: skip
+    return drawn([chart], label, width=_WIDTH, height=180)
 
 
 def _linked(svg: str) -> str:

@@ -40,6 +40,11 @@ class Figure(View):
         return self.rows.head(ROWS_SHOWN)
 
     @property
+    def times(self) -> frozenset[str]:
+        """Columns of dates and instants, which stay on one line."""
+        return frozenset(name for name, kind in self.rows.schema.items() if kind.is_temporal())
+
+    @property
     def long(self) -> frozenset[str]:
         """Columns of long texts, which need room."""
         return frozenset(

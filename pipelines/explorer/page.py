@@ -16,12 +16,14 @@ from pipelines.explorer.cage import Cage
 from pipelines.explorer.figure import Figure
 from pipelines.explorer.published import Opened
 from pipelines.explorer.state import State
+from pipelines.project import Project
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a page is asked: the file, the view, the zone in which days are cut, now, and who answers SQL."""
+    """What a page is asked: of which project and file, the view, the zone of its days, now, and who answers SQL."""
 
+    project: Project
     opened: Opened
     state: State
     time_zone: str

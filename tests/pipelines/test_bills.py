@@ -1,13 +1,17 @@
 """A bill lands like a log, is held against the ledger of its month, and a bill that comes again replaces it."""
 
+import html
 import json
+import re
 from datetime import date
 from decimal import Decimal
 
 import duckdb
 import pytest
+from starlette.testclient import TestClient
 
 from pipelines.checks.invoice_reconciles import CHECK as INVOICE_RECONCILES
+from pipelines.explorer.app import explorer
 from pipelines.limits import BillSettings
 from pipelines.project import Project
 from tests.pipelines.small import make_project, nanodollar, query, write_lines
@@ -123,6 +127,18 @@ def test_a_line_opens_to_the_rows_of_both_sides(project: Project) -> None:
         ("2026-10-01", "calls", "100000", "1")
     ]
     assert len(one["requests"]) == 5
+
+    client = TestClient(explorer(project), base_url="http://127.0.0.1:8765")
+    bills = client.get("/invoices?from=2026-10-01&to=2026-10-31").text
+    [link] = re.findall(r'href="(/invoice\?[^"]*OpenAI\+2026-10[^"]*)"', bills)
+    page = client.get(f"{html.unescape(link)}&line={place}").text
+    assert f'<data value="{one["ledger"][0]["usd"]}' in page
+    assert page.count('href="/request?') == len(one["requests"])
+    lines = client.get(f"{html.unescape(link)}&figure=lines&format=csv").text
+    assert lines.count("\n") == 1 + len(opened["lines"])
+    assert "It is no usage" in client.get("/invoice?id=INV-7&line=1").text
+    refused = client.get("/invoice?id=INV-8")
+    assert (refused.status_code, "there are INV-7" in refused.text) == (400, True)
 
     tax = nanodollar(project, "explain", "--invoice", "INV-7", "1").out
     assert "It is no usage" in tax

@@ -83,7 +83,9 @@ def _checks(asked: Asked) -> Figure:
     )
     return ask(
         asked.opened, "checks", "Checks",
-        "SELECT check_name, is_passed, is_error, string_agg(DISTINCT table_name, ', ' ORDER BY table_name) AS tables,\n"
+        "SELECT check_name, is_passed, is_error,\n"
+        "  CASE WHEN count(DISTINCT table_name) > 4 THEN count(DISTINCT table_name) || ' tables'\n"
+        "    ELSE string_agg(DISTINCT table_name, ', ' ORDER BY table_name) END AS tables,\n"
         "  count(DISTINCT day_on) AS days, max(summary) AS summary\nFROM (\n"
         f"{per_day.strip()}\n)\nGROUP BY 1, 2, 3\nORDER BY is_passed, is_error DESC, 1",
         [

@@ -1,11 +1,15 @@
 """Invoices and close: bills against the ledger, months that are closed, and what was corrected since."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports.view import Column
 
 _BILLS = "mart.invoice_reconciliation"
 _CAUSES = ("coverage", "timing", "quantity", "rate", "fee", "credit", "fx", "unexplained")
+_NO_ID = "(not named yet)"
 _LEAD = (
     "What each bill asks for against what the ledger holds, split by why they differ; the causes sum to the difference. "
     "Months that touch the period."
@@ -29,7 +33,7 @@ def _bills(asked: Asked) -> Figure:
     causes = ",\n".join(f"  sum({cause}_usd)::DECIMAL(38,12) AS {cause}_usd" for cause in _CAUSES)
     return ask(
         asked.opened, "bills", "Bills against the ledger",
-        "SELECT invoice_issuer_name, coalesce(invoice_id, '(not named yet)') AS invoice_id, billed_on,\n"
+        f"SELECT invoice_issuer_name, coalesce(invoice_id, '{_NO_ID}') AS invoice_id, billed_on,\n"
         "  sum(invoiced_usd)::DECIMAL(38,12) AS invoiced_usd, sum(ledger_usd)::DECIMAL(38,12) AS ledger_usd,\n"
         f"  sum(difference_usd)::DECIMAL(38,12) AS difference_usd,\n{causes},\n"
         "  count(*) FILTER (invoiced_usd IS NULL) AS without_rate\n"
@@ -42,8 +46,16 @@ def _bills(asked: Asked) -> Figure:
             Column("without_rate", "Rows without an exchange rate", "count"),
         ],
         coverage="Usage that no log tells of, or that has no price, is the cause coverage.",
+        links={"invoice_id": lambda row: state.url("/invoice", id=_named(row))},
         notes=state.unheard(_BILLS), none="No bill of these months has been read; docs/bills.md says how.",
     )  # fmt: skip
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """Return by what name an invoice is opened: one that has no id yet by its issuer and month."""
+    if row["invoice_id"] == _NO_ID:
+        return f"{row['invoice_issuer_name']} {row['billed_on']:%Y-%m}"
+    return str(row["invoice_id"])
 
 
 def _accruals(asked: Asked) -> Figure:

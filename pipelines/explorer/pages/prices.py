@@ -1,5 +1,6 @@
 """Prices: what each model and chip costs, since when, and how long ago that was last read."""
 
+from pipelines.explorer.charts import rates_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports.view import Column
@@ -86,7 +87,12 @@ def _history(asked: Asked) -> Figure:
             Column("known_to", "Corrected"), Column("sheet_path", "Sheet"),
         ],
         coverage="Every price that was ever in the sheets, corrected ones too.",
+        notes=["The chart is of one model with more than one price: as known now, of its usual tier and region."],
         links={"model": lambda row: state.url(provider=row["provider"], model=row["model"])},
+        chart=lambda rows: rates_over_time(
+            rows, rates={f"{meter}_per_mtok": _HEADINGS[meter] for meter in _METERS}, until=state.last,
+            label="Rates over time",
+        ),
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """Scoreboard: each model beside a proprietary reference on the same traffic: availability, latency and cost."""
 
+from dataclasses import replace
+
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports.view import Column
@@ -21,19 +23,20 @@ def build(asked: Asked) -> Content:
         "  sum(available_minute_count) / nullif(sum(active_minute_count), 0)::DOUBLE AS minutes_ratio,\n"
         "  max(p95_seconds) AS p95_seconds, max(reference_p95_seconds) AS reference_p95_seconds,\n"
         "  sum(available_usd)::DECIMAL(38,12) AS available_usd, bool_or(is_converted) AS is_converted,\n"
+        "  250 * max(tokens_ratio) * sum(available_usd)::DOUBLE / nullif(sum(priced_tokens), 0) AS usd_per_1k_characters,\n"
         "  (sum(available_usd) FILTER (reference_usd IS NOT NULL))::DOUBLE\n"
         "    / nullif(sum(reference_usd) FILTER (available_usd IS NOT NULL), 0) AS cost_ratio\n"
         f"FROM {_TABLE}\nWHERE {state.where(_TABLE)}\nGROUP BY 1, 2, 3, 4, 5, 6\n"
         "ORDER BY 1, 2, available_usd DESC NULLS LAST, provider, model, reference_model",
         [
             Column("route", "Route"), Column("task_class", "Class of work"), Column("provider", "Provider"),
-            Column("model", "Model"), Column("weights", "Weights"), Column("reference_model", "Beside"),
-            Column("attempts", "Attempts", "count", is_summed=True), Column("answered_ratio", "Answered", "ratio"),
-            Column("minutes_ratio", "Minutes it answered in", "ratio"),
-            Column("p95_seconds", "Slowest day's 95 %", "seconds"),
-            Column("reference_p95_seconds", "The reference's", "seconds"),
+            Column("model", "Model"), Column("attempts", "Attempts", "count", is_summed=True),
+            Column("answered_ratio", "Answered", "ratio"), Column("p95_seconds", "Slowest day's 95 %", "seconds"),
             Column("available_usd", "USD", "usd", is_summed=True), Column("cost_ratio", "Cost against the reference", "ratio"),
-            Column("is_converted", "Tokens converted"),
+            Column("reference_model", "Reference"), Column("reference_p95_seconds", "Its slowest day's 95 %", "seconds"),
+            Column("minutes_ratio", "Minutes it answered in", "ratio"),
+            Column("usd_per_1k_characters", "For 1,000 characters", "rate"), Column("is_converted", "Tokens converted"),
+            Column("weights", "Weights"),
         ],
         links={
             "route": lambda row: state.url(route=row["route"]),
@@ -41,6 +44,14 @@ def build(asked: Asked) -> Content:
         },
         notes=state.unheard(_TABLE), none="No model answered in this period.",
     )  # fmt: skip
+    known = figure.rows.get_column("usd_per_1k_characters").count()
+    if known < figure.rows.height:
+        words = f"known of {known:,} of {figure.rows.height:,} rows" if known else "not known"
+        sentence = (
+            f"What 1,000 characters cost is {words}: quality.yml states no tokens_ratio of the "
+            f"{'other ' if known else ''}models, so nobody knows how many tokens their tokenizers make of a text."
+        )
+        figure = replace(figure, notes=(*figure.notes, sentence))
     return Content(
         "Cost against the reference is what the traffic cost over what the same tokens would cost at the reference's list "
         "price: 50% is half. Tokens are taken one for one unless they were converted.",

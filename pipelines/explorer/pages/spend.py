@@ -82,22 +82,34 @@ def _within(column: str, spans: list[tuple[date, date]]) -> str:
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
-def _sums(state: State) -> tuple[str, list[Column]]:
+def _sums(asked: Asked) -> tuple[str, list[Column]]:
     """Return the summed dollars of the period, of that before and the change, as SQL and as columns."""
+    state = asked.state
     columns = [Column("usd", "USD", "usd", is_summed=True)]
     if state.before is None:
-        return "sum(line_usd)::DECIMAL(38,12) AS usd", columns
+        return f"{_known_sum('true')} AS usd", columns
     now = f"accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}'"
+    first_on = asked.opened.first_on
+    is_known = first_on is not None and state.before[1] >= first_on
+    change = "(coalesce(usd, 0) - coalesce(before_usd, 0))" if is_known else "NULL"
     sql = (
-        f"sum(line_usd) FILTER ({now})::DECIMAL(38,12) AS usd,\n"
-        f"  sum(line_usd) FILTER (NOT {now})::DECIMAL(38,12) AS before_usd,\n"
-        "  (coalesce(usd, 0) - coalesce(before_usd, 0))::DECIMAL(38,12) AS change_usd"
+        f"{_known_sum(now)} AS usd,\n  {_known_sum(f'NOT {now}')} AS before_usd,\n"
+        f"  {change}::DECIMAL(38,12) AS change_usd"
     )
     columns += [
         Column("before_usd", "Before", "usd", is_summed=True),
         Column("change_usd", "Change", "usd", is_summed=True),
     ]
     return sql, columns
+
+
+def _known_sum(condition: str) -> str:
+    """Return the SQL of the dollars of some lines: NULL where all that is known of tokens without a price is a zero."""
+    of = "" if condition == "true" else f" FILTER ({condition})"
+    return (
+        f"(CASE WHEN sum(line_usd){of} <> 0 OR coalesce(sum(unpriced_tokens){of}, 0) = 0\n"
+        f"    THEN sum(line_usd){of} END)::DECIMAL(38,12)"
+    )
 
 
 def _counts(state: State) -> str:
@@ -116,7 +128,7 @@ def _counts(state: State) -> str:
 
 
 def _total(asked: Asked, lines: str) -> Figure:
-    sums, columns = _sums(asked.state)
+    sums, columns = _sums(asked)
     return ask(
         asked.opened,
         "total",
@@ -130,7 +142,7 @@ def _total(asked: Asked, lines: str) -> Figure:
 
 def _parts(asked: Asked, lines: str) -> Figure:
     state = asked.state
-    sums, columns = _sums(state)
+    sums, columns = _sums(asked)
     return ask(
         asked.opened,
         "parts",
@@ -216,8 +228,9 @@ def _notes(asked: Asked) -> list[str]:
             )
     before = state.before
     if before is not None and asked.opened.first_on is not None and before[0] < asked.opened.first_on:
+        what = "not whole" if before[1] >= asked.opened.first_on else "not known, nor the change"
         notes.append(
-            f"The warehouse begins on {asked.opened.first_on}, so the period held against is not whole."
+            f"The warehouse begins on {asked.opened.first_on}, so the period held against is {what}."
         )
     return notes
 

@@ -1,5 +1,6 @@
 "use strict";
-// Pages work without this file; with it tables sort, and SQL is copied by a button and sent by Ctrl-Enter.
+// Pages work without this file; with it tables sort, a bar shows its figure at once and the bars of its name, and SQL is
+// copied by a button and sent by Ctrl-Enter.
 for (const table of document.querySelectorAll("main table")) {
   const body = table.tBodies[0];
   const heads = table.tHead ? [...table.tHead.rows[0].cells] : [];
@@ -44,4 +45,31 @@ if (box) {
       box.form.requestSubmit();
     }
   });
+}
+const tip = document.createElement("div");
+tip.className = "tip";
+tip.hidden = true;
+for (const chart of document.querySelectorAll(".chart")) {
+  if (!tip.parentNode) document.body.append(tip);
+  // The figure is taken from the title, which the browser would show late, and a second time.
+  const bars = [...chart.querySelectorAll("a path title")].map((title) => {
+    const said = title.textContent;
+    const path = title.parentNode;
+    title.remove();
+    return { link: path.parentNode, path, said, fill: path.getAttribute("fill") };
+  });
+  for (const bar of bars) {
+    bar.link.addEventListener("pointermove", (event) => {
+      tip.textContent = bar.said;
+      tip.hidden = false;
+      const { width, height } = tip.getBoundingClientRect();
+      tip.style.left = `${Math.max(4, Math.min(event.clientX + 12, innerWidth - width - 4))}px`;
+      tip.style.top = `${event.clientY - height - 10 < 0 ? event.clientY + 18 : event.clientY - height - 10}px`;
+      for (const other of bars) other.link.classList.toggle("dim", other.fill !== bar.fill);
+    });
+    bar.link.addEventListener("pointerleave", () => {
+      tip.hidden = true;
+      for (const other of bars) other.link.classList.remove("dim");
+    });
+  }
 }

@@ -97,6 +97,8 @@ def test_links_lead_from_the_whole_to_a_request_and_back(
     assert "by=model" in page.url
     page.go_back()
     assert page.locator(".chip").count() == 0
+    page.locator(".chart a").first.hover()
+    assert re.fullmatch(r"\w+, day of 2026-11-02: \$[\d,.]+", page.locator(".tip").inner_text())
     page.locator(".chart a").first.click()
     page.wait_for_url("**/requests?**")
     page.locator("[data-table=dearest] a").first.click()

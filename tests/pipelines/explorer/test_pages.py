@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import duckdb
@@ -13,6 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.explorer.app import explorer
+from pipelines.explorer.charts import rates_over_time
 from pipelines.explorer.downloads import csv_bytes
 from pipelines.explorer.figure import ROWS_SHOWN
 from pipelines.explorer.page import pages
@@ -100,6 +102,26 @@ def test_spend_is_the_ledgers(client: TestClient, caged: duckdb.DuckDBPyConnecti
     for answer in by.values():
         assert pl.read_parquet(io.BytesIO(answer.content)).get_column("usd").sum() == ledger[0]
     assert ledger[0] > Decimal(0)
+
+
+def test_prices_that_changed_are_drawn() -> None:
+    def rows(**facts: object) -> pl.DataFrame:
+        usual = {"provider": "p", "model": "m", "region": "any", "service_tier": "default", "layer": "list"}
+        more = {"currency": "USD", "known_to": None, "above_input_tokens": None, "input": [0.4, 0.6]}
+        dates = {"valid_from": [datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)]}
+        until = {"valid_to": [datetime(2026, 6, 1, tzinfo=UTC), None]}
+        return pl.DataFrame(usual | more | dates | until | facts)
+
+    def drawn(frame: pl.DataFrame) -> str:
+        made = rates_over_time(frame, rates={"input": "Input"}, until=date(2026, 11, 1), label="Rates")
+        return "" if made is None else str(made)
+
+    [path] = re.findall(r'aria-label="Rates".*?mark-line.*?<path[^>]* d="([^"]*)"', drawn(rows()), re.DOTALL)
+    assert len(re.findall(r"[ML]", path)) == 4, "a step has two points at one instant"
+    assert drawn(rows(layer=["list", "contracted"])).count("Input, contracted") >= 1
+    assert drawn(rows().head(1)) == ""
+    assert drawn(rows(model=["m", "n"])) == ""
+    assert drawn(rows(known_to=[None, datetime(2026, 7, 1, tzinfo=UTC)])) == ""
 
 
 def test_a_view_is_its_address(client: TestClient) -> None:

@@ -14,9 +14,10 @@ from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
 from pipelines.project import Project
 from pipelines.steps.mart_invoice_reconciliation import ledger_sql
 
-_NAME = "concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m')))"
+NAME = "concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m')))"
+"""How an invoice without an id is named: by issuer and month."""
 _LINES = f"""
-FROM core.invoice_lines WHERE invoice_id = $name OR {_NAME} = $name
+FROM core.invoice_lines WHERE invoice_id = $name OR {NAME} = $name
 ORDER BY source, billing_period_start, file_hash, line_number, record_number
 """
 _BILLS = """
@@ -25,10 +26,10 @@ SEMI JOIN wanted w ON l.source = w.source AND l.invoice_issuer_name = w.invoice_
   AND l.billing_account_id IS NOT DISTINCT FROM w.billing_account_id AND l.billing_period_start = w.billing_period_start
 """
 _INVOICES = (
-    f"FROM core.invoices WHERE invoice_id = $name OR {_NAME} = $name ORDER BY source, billing_period_start"
+    f"FROM core.invoices WHERE invoice_id = $name OR {NAME} = $name ORDER BY source, billing_period_start"
 )
-_CELLS = f"FROM mart.invoice_reconciliation WHERE invoice_id = $name OR {_NAME} = $name"
-_KNOWN = f"SELECT DISTINCT {_NAME} FROM core.invoice_lines ORDER BY 1 LIMIT 5"
+_CELLS = f"FROM mart.invoice_reconciliation WHERE invoice_id = $name OR {NAME} = $name"
+_KNOWN = f"SELECT DISTINCT {NAME} FROM core.invoice_lines ORDER BY 1 LIMIT 5"
 _REQUESTS = """
 SELECT source, request_id, started_at, quantity, effective_usd FROM core.cost_lines
 WHERE provider = $provider AND model IS NOT DISTINCT FROM $model AND meter = $meter
