@@ -77,13 +77,16 @@ def command(obj: Context, request_id: str | None, invoice: str | None, output_fo
 
 def _explain_invoice(obj: Context, name: str, line: str | None, output_format: str) -> None:
     from pipelines.reports.opened_invoice import opened_invoice
+    from pipelines.steps.mart_invoice_reconciliation import ledger_sql
     from pipelines.warehouse.connect import connect_read_only
 
     if line is not None and not line.isdecimal():
         raise click.UsageError(f"{line!r} is no line of an invoice; lines are numbered from 1.")
     project = obj.project()
     with connect_read_only(project) as con:
-        opened = opened_invoice(con, project, name, None if line is None else int(line))
+        opened = opened_invoice(
+            con, name, None if line is None else int(line), ledger=ledger_sql(project, is_daily=True)
+        )
     if output_format == "json":
         click.echo(json.dumps(opened, indent=2, default=_plain))
         return

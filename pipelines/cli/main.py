@@ -22,7 +22,7 @@ from pipelines.masking import MaskedStream
 from pipelines.project import Project, find_project
 from pipelines.settings import SETTINGS_FILE
 
-_NO_COMMANDS = frozenset({"dates", "json_lines", "main", "ports", "progress", "wording"})
+_NO_COMMANDS = frozenset({"dates", "json_lines", "main", "ports", "progress", "shell_words", "wording"})
 """Files of this folder that commands share."""
 _INTERRUPTED = "Query interrupted"
 """What DuckDB says in Python when Ctrl-C ends a query."""

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 _ROWS_SHOWN = 200
 _COPY_OPTIONS = {"csv": "FORMAT csv, HEADER", "json": "FORMAT json, ARRAY true", "parquet": "FORMAT parquet"}
 _ROWS_AT_ONCE = 100_000
-_TABLES = """
-SELECT schema_name || '.' || table_name AS name, comment FROM duckdb_tables() WHERE database_name = 'nanodollar'
-UNION ALL
-SELECT schema_name || '.' || view_name, comment FROM duckdb_views() WHERE database_name = 'nanodollar' AND NOT internal
-ORDER BY 1
-"""
 _NAMES = """
 SELECT schema_name || '.' || table_name AS name FROM duckdb_tables() WHERE database_name = 'nanodollar'
 UNION SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE database_name = 'nanodollar' AND NOT internal
@@ -32,12 +26,6 @@ UNION SELECT column_name FROM duckdb_columns() WHERE database_name = 'nanodollar
 UNION SELECT function_name || '(' FROM duckdb_functions() WHERE database_name = 'nanodollar'
 UNION SELECT upper(keyword_name) FROM duckdb_keywords()
 """
-_HELP = """\
-SQL ends with ; and may take several lines. Tab completes names and keywords, the arrow keys bring back lines.
-  .tables           list the tables
-  .schema [TABLE]   list the columns of a table, or of all
-  .help             show this
-  .quit             leave"""
 
 
 @click.command(name="sql")
@@ -70,10 +58,11 @@ def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> 
     import duckdb
 
     from models.errors import DataError
+    from pipelines.cli.shell_words import query_of
     from pipelines.warehouse.locked import readable, reading_statements
 
     try:
-        statements = reading_statements(con, _spelled_out(text.strip()))
+        statements = reading_statements(con, query_of(con, text.strip()))
         if not statements:
             raise click.UsageError('There is no SQL; write it like nanodollar sql "FROM ops.coverage".')
         if output_format == "table":
@@ -99,16 +88,6 @@ def _answer(con: "duckdb.DuckDBPyConnection", text: str, output_format: str) -> 
         raise DataError(readable(str(error))) from error
 
 
-def _spelled_out(text: str) -> str:
-    """Return what the shell's own words and `SHOW TABLES` stand for: DuckDB shows tables of the schema in use only."""
-    words = text.rstrip(";").split()
-    if [word.upper() for word in words] == ["SHOW", "TABLES"] or words == [".tables"]:
-        return _TABLES
-    if words[:1] == [".schema"]:
-        return f"DESCRIBE {words[1]}" if len(words) > 1 else "SHOW ALL TABLES"
-    return text
-
-
 def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str) -> None:
     """Write an answer to standard output; a session apart, without the lake, turns its batches into the format."""
     from pipelines.masking import escaped, escaped_json, mask
@@ -131,9 +110,10 @@ def _export(con: "duckdb.DuckDBPyConnection", statement: str, output_format: str
 
 def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
     from models.errors import DataError
+    from pipelines.cli.shell_words import HELP, word_of
 
     with _line_editing(con, history):
-        click.echo("SQL ends with ; and .help lists what else there is.")
+        click.echo("SQL ends with ;  .start says where to look for what, .help what else there is.")
         lines: list[str] = []
         while True:
             try:
@@ -144,11 +124,15 @@ def _converse(con: "duckdb.DuckDBPyConnection", history: Path) -> None:
                 lines = []
                 click.echo()
                 continue
-            word = line.strip().rstrip(";")
-            if not lines and word in {".quit", ".exit"}:
+            word = word_of(line)
+            if word == ".quit":
                 return
-            if not lines and word == ".help":
-                click.echo(_HELP)
+            if word == ".help":
+                click.echo(HELP)
+                continue
+            if not line.strip():
+                if lines:
+                    click.echo("End the query with ;  or drop it by Ctrl-C.")
                 continue
             lines.append(line)
             is_whole = line.rstrip().endswith(";") or (len(lines) == 1 and word.startswith("."))

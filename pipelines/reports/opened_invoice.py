@@ -11,8 +11,6 @@ from models.errors import DataError
 from models.finance.matching import DIMENSIONS
 from models.finance.reconciliation import both_sides
 from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
-from pipelines.project import Project
-from pipelines.steps.mart_invoice_reconciliation import ledger_sql
 
 NAME = "concat_ws(' ', invoice_issuer_name, coalesce(invoice_id, strftime(billing_period_start, '%Y-%m')))"
 """How an invoice without an id is named: by issuer and month."""
@@ -50,15 +48,15 @@ _CELL_FIELDS = (
 
 
 def opened_invoice(
-    con: duckdb.DuckDBPyConnection, project: Project, name: str, line: int | None
+    con: duckdb.DuckDBPyConnection, name: str, line: int | None, *, ledger: str
 ) -> dict[str, Any]:
     """Return an invoice, its lines and cells; with a line also the rows of the ledger that its cell holds.
 
     Args:
-        con: a session on the lake.
-        project: whose invoice.
+        con: a session on the lake or the published file.
         name: the invoice's id, or issuer and month of one that is not named yet, as the check tells it.
         line: 1-based place among its lines.
+        ledger: the query of what the ledger holds for each bill by day (`ledger_sql`).
 
     Raises:
         DataError: no such invoice or line.
@@ -66,7 +64,7 @@ def opened_invoice(
     lines = con.execute(_LINES, {"name": name}).pl()
     if lines.is_empty():
         known = ", ".join(row[0] for row in con.execute(_KNOWN).fetchall()) or "none"
-        raise DataError(f"No invoice {name!r} is in {project.folder}; there are {known}.")
+        raise DataError(f"There is no invoice {name!r}; there are {known}.")
     if line is not None and not 1 <= line <= lines.height:
         raise DataError(f"Invoice {name} has {lines.height} lines; name one from 1 to {lines.height}.")
     opened: dict[str, Any] = {
@@ -79,19 +77,19 @@ def opened_invoice(
         return opened
     (wanted,) = numbered.filter(pl.col("line") == line).to_dicts()
     opened["line"] = {field: wanted[field] for field in ("line", *_LINE_FIELDS)}
-    opened |= _opened_line(con, project, lines, wanted)
+    opened |= _opened_line(con, ledger, lines, wanted)
     return opened
 
 
 def _opened_line(
-    con: duckdb.DuckDBPyConnection, project: Project, lines: pl.DataFrame, wanted: dict[str, Any]
+    con: duckdb.DuckDBPyConnection, query: str, lines: pl.DataFrame, wanted: dict[str, Any]
 ) -> dict[str, Any]:
     con.register("wanted", lines)
     bills = con.execute(_BILLS).pl()
     con.unregister("wanted")
     first = lines["billed_on"].min()
     days = {"from_on": first, "to_on": lines["billed_on"].max() + timedelta(days=1)}  # type: ignore[operator]
-    ledger = con.execute(ledger_sql(project, is_daily=True), days).pl()
+    ledger = con.execute(query, days).pl()
     billed, parts = both_sides(bills, ledger)
     place = [pl.col(name) == wanted[name] for name in ("file_hash", "line_number", "record_number")]
     mine = billed.filter(*place)

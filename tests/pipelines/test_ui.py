@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from models.schemas import tables
 from pipelines.project import Project, find_project
 from tests.pipelines.small import query
 
@@ -156,6 +157,7 @@ SHOWN = """
     assetKey {path} description isPartitioned owners {... on TeamAssetOwner {team}}
     internalFreshnessPolicy {__typename}
     assetMaterializations(limit: 1) {metadataEntries {label}}
+    metadataEntries {label ... on TableSchemaMetadataEntry {schema {columns {name type description}}}}
   }
   repositoriesOrError {
     ... on RepositoryConnection {nodes {jobs {name description tags {key value}}}}
@@ -173,6 +175,14 @@ def test_an_operator_is_told_what_each_table_and_job_is(server: Server) -> None:
         assert node["owners"] == [{"team": "finops"}], key
         if node["isPartitioned"] and not key.startswith("reports/"):
             assert node["internalFreshnessPolicy"], key
+    for name, of in tables().items():
+        if name.replace(".", "/") not in nodes:
+            continue
+        entries = {one["label"]: one for one in nodes[name.replace(".", "/")]["metadataEntries"]}
+        columns = entries["dagster/column_schema"]["schema"]["columns"]
+        assert [one["name"] for one in columns] == list(of.column_names)
+        assert all(one["type"] and one["description"] for one in columns), name
+        assert {"dagster/table_name", "catalog"} <= entries.keys()
     shown = {
         key: {one["label"] for made in node["assetMaterializations"] for one in made["metadataEntries"]}
         for key, node in nodes.items()

@@ -8,6 +8,7 @@ from pipelines.explorer.page import Asked, Content, Page
 from pipelines.quoting import sql_text
 from pipelines.reports.opened_invoice import NAME, opened_invoice
 from pipelines.reports.view import Column
+from pipelines.steps.mart_invoice_reconciliation import ledger_sql
 
 _NONE_ASKED = (
     "Write the id of an invoice, or issuer and month of one that has none yet, such as OpenAI 2026-10."
@@ -18,13 +19,15 @@ _LINE = "row_number() OVER (ORDER BY source, billing_period_start, file_hash, li
 def build(asked: Asked) -> Content:
     """Open an invoice, or one of its lines."""
     wanted, line = asked.state.parameter("id").strip(), asked.state.parameter("line").strip()
-    more: dict[str, Any] = {"wanted": wanted, "line": None, "opened": {}}
+    more: dict[str, Any] = {"wanted": wanted, "line": None, "opened": {"invoices": []}}
     if not wanted:
         return Content(_NONE_ASKED, (), "invoice.html", more)
     if line and not line.isdecimal():
         raise DataError(f"{line!r} is no line of an invoice; lines are numbered from 1.")
     with asked.opened.session() as con:
-        opened = opened_invoice(con, asked.project, wanted, int(line) if line else None)
+        opened = opened_invoice(
+            con, wanted, int(line) if line else None, ledger=ledger_sql(asked.project, is_daily=True)
+        )
     lead = (
         "What each line bills, and how the bill differs from the ledger; a line leads to both of its sides."
     )

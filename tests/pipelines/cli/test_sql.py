@@ -298,7 +298,7 @@ def test_a_conversation_completes_names_remembers_lines_and_goes_on_after_an_err
     """On a terminal of its own: Tab, an unknown column, .schema, and the line that it keeps."""
     asked = (
         b"SELECT count(*) AS n FROM mart.cost_per_token_d\t;\n", b"SELECT nothing FROM mart.spend_daily;\n",
-        b".schema mart.savings\n", b".help\n", b".quit\n",
+        b".schema savings\n", b".find who waits\n", b"SELECT 1\n\nhelp\n;\n", b".nothing\n", b"exit\n",
     )  # fmt: skip
     here, there = pty.openpty()
     with subprocess.Popen(
@@ -321,7 +321,10 @@ def test_a_conversation_completes_names_remembers_lines_and_goes_on_after_an_err
     assert "FROM mart.cost_per_token_daily" in text
     assert re.search(rf"│\s+{count} │", text)
     assert 'column "nothing"' in text
-    assert "saving_usd" in text
+    assert "What it would have saved in the days that are counted" in text
+    assert "mart.cold_start_waits" in text
+    assert "End the query with ;" in text
     assert "Tab completes names" in text
+    assert "There is no .nothing; write .help." in text
     kept = (company.folder / ".nanodollar.sql_history").read_text(encoding="utf-8")
     assert "SELECT nothing FROM mart.spend_daily;" in kept
