@@ -24,7 +24,7 @@ TARGET_MS = 100
 DAYS = 90
 TENANTS = 200
 PER_SESSION = 20
-FACTS = ("core.request_costs", "core.requests", "explain_cost")
+FACTS = ("core.request_costs", "core.requests", "explain_cost", "attempts(")
 ROWS = {
     "mart.cost_per_token_daily": 400_000,
     "mart.cost_per_token_hourly": 1_500_000,

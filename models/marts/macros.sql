@@ -392,3 +392,42 @@ SELECT c.provider, c.model, sum(c.request_count)::BIGINT AS request_count, sum(c
   what_if_usd - sum(c.available_usd)::DOUBLE AS difference_usd
 FROM calls c LEFT JOIN rates r ON r.valid_from < c.accrued_on + 1 AND (r.valid_to IS NULL OR r.valid_to >= c.accrued_on + 1)
 GROUP BY c.provider, c.model ORDER BY available_usd DESC NULLS LAST;
+
+-- attempts: one row per attempt that began on a business day of [from_on, to_on), with its whole cost, all input and output
+-- tokens in one column each, and who asked. `usd` is NULL where it has no price. Gateway-cache hits have attempt_no 0.
+CREATE OR REPLACE MACRO attempts(from_on, to_on) AS TABLE
+WITH later AS (
+  SELECT source, request_id, started_at, sum(effective_usd) AS usd, sum(saved_usd) AS saved
+  FROM core.request_costs
+  -- A call lasts two days at most.
+  WHERE NOT is_first_accrual AND accrued_on >= CAST(from_on AS DATE) AND accrued_on < CAST(to_on AS DATE) + 3
+  GROUP BY ALL
+),
+said AS (
+  SELECT source, request_id, started_at, user_id, api_key_id, trace_id, batch_id, replica_id, tags, error_class, fallback_cause
+  FROM core.requests
+  WHERE started_at >= CAST(from_on AS TIMESTAMPTZ) - INTERVAL 3 DAY AND started_at < CAST(to_on AS TIMESTAMPTZ) + INTERVAL 3 DAY
+)
+SELECT c.accrued_on, c.started_at, c.source, c.request_id, coalesce(c.logical_request_id, c.request_id) AS logical_request_id,
+  c.provider, c.region, c.route, c.requested_model, c.model, c.model_family, c.chip, c.deployment, c.cost_basis, c.service_tier,
+  c.tenant, c.team, c.feature, c.environment, c.agent, s.user_id, s.api_key_id, c.session_id, s.trace_id, s.batch_id,
+  s.replica_id, s.tags, c.operation, c.task_class, c.status, s.error_class, c.attempt_no, c.is_fallback, s.fallback_cause,
+  c.first_token_seconds, c.duration_seconds,
+  coalesce(c.input_uncached_tokens, 0) + coalesce(c.cache_read_tokens, 0) + coalesce(c.cache_write_5m_tokens, 0)
+    + coalesce(c.cache_write_1h_tokens, 0) + coalesce(c.audio_input_tokens, 0) + coalesce(c.image_input_tokens, 0)
+    + coalesce(c.video_input_tokens, 0) + coalesce(c.cache_read_audio_tokens, 0) + coalesce(c.cache_read_image_tokens, 0)
+    + coalesce(c.other_input_tokens, 0) AS input_tokens,
+  coalesce(c.cache_read_tokens, 0) + coalesce(c.cache_read_audio_tokens, 0) + coalesce(c.cache_read_image_tokens, 0)
+    AS cache_read_tokens,
+  coalesce(c.image_input_tokens, 0) + coalesce(c.cache_read_image_tokens, 0) AS image_input_tokens,
+  coalesce(c.output_text_tokens, 0) + coalesce(c.reasoning_tokens, 0) + coalesce(c.audio_output_tokens, 0)
+    + coalesce(c.image_output_tokens, 0) + coalesce(c.other_output_tokens, 0) AS output_tokens,
+  coalesce(c.reasoning_tokens, 0) AS reasoning_tokens, coalesce(c.image_output_tokens, 0) AS image_output_tokens,
+  c.usage_source, c.price_state, c.unpriced_reason, c.list_usd,
+  CASE WHEN l.usd IS NULL THEN c.effective_usd ELSE coalesce(c.effective_usd, 0) + l.usd END AS usd,
+  CASE WHEN l.saved IS NULL THEN c.saved_usd ELSE coalesce(c.saved_usd, 0) + l.saved END AS saved_usd,
+  c.estimated_usd, c.is_provisional
+FROM core.request_costs c
+LEFT JOIN later l ON l.source = c.source AND l.request_id = c.request_id AND l.started_at = c.started_at
+LEFT JOIN said s ON s.source = c.source AND s.request_id = c.request_id AND s.started_at = c.started_at
+WHERE c.is_first_accrual AND c.accrued_on >= CAST(from_on AS DATE) AND c.accrued_on < CAST(to_on AS DATE);
