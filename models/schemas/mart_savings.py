@@ -36,7 +36,7 @@ TABLE = Table(
         Column(name="instead", dtype=pl.String, comment="Another plan for the same dollars that saves less; NULL: none is known"),
         Column(name="spender", dtype=pl.String, comment="Pool, or all API calls of a model family, whose dollars it saves", required=True),
         Column(name="cell", dtype=pl.String, comment="Part of the spender's spend that it is saved from; NULL: all of it"),
-        Column(name="spend_usd", dtype=USD, comment="Spend of that part: savings of one part never sum to more", required=True),
+        Column(name="spend_usd", dtype=USD, comment="Spend of that part, in each of its rows: savings of one part never sum to more. Never summed", required=True),
         Column(name="provider", dtype=pl.String, comment="Provider"),
         Column(name="region", dtype=pl.String, comment="Region"),
         Column(name="route", dtype=pl.String, comment="Route, or the pool's deployment"),

@@ -33,9 +33,11 @@ def unit(column: Column) -> str | None:
 
 
 def may_be_summed(column: Column) -> bool:
-    """Say whether rows of a column add up: prices, ratios and percentiles never do."""
-    statistic = column.name.startswith(
-        ("p50_", "p95_", "p99_", "expected_", "low_", "high_", "minimum_", "fx_")
+    """Say whether rows of a column add up: prices, ratios, percentiles and days of a period never do."""
+    statistic = (
+        column.name.startswith(("p50_", "p95_", "p99_", "expected_", "low_", "high_", "minimum_", "fx_"))
+        or column.name.endswith("day_count")
+        or "Never summed" in column.comment
     )
     return _is_number(column) and not statistic and unit(column) in _SUMMED
 

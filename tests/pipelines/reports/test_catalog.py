@@ -64,6 +64,7 @@ def test_a_check_that_fails_is_told_beside_its_table(company_copy: Project) -> N
         ("billed_gpu_seconds", pl.Decimal(38, 6), "GPU-seconds", True),
         ("priced_ratio", pl.Float64, "share", False),
         ("attempt_count", pl.Int64, "count", True),
+        ("before_day_count", pl.Int64, "count", False),
         ("sheet_line", pl.Int64, None, False),
         ("accrued_on", pl.Date, "business date", False),
         ("usd", pl.String, None, False),
