@@ -4,11 +4,13 @@ from starlette.responses import Response
 
 from models.errors import DataError
 from models.schemas import tables
+from models.schemas.base import Table
+from models.schemas.start_here import start_here
 from pipelines.explorer.cage import ROWS_SHOWN, Answer, Form
 from pipelines.explorer.page import Asked, Content, Page
 
 _EXAMPLE = """\
-SELECT model, 1e6 * sum(usage_usd)::DOUBLE / nullif(sum(total_tokens - unpriced_tokens), 0) AS usd_per_mtok
+SELECT model, usd_per_mtok(usage_usd, priced_tokens) AS usd_per_mtok
 FROM mart.cost_per_token_daily
 GROUP BY model ORDER BY usd_per_mtok DESC NULLS LAST"""
 _FORMS: dict[str, tuple[Form, str]] = {
@@ -48,10 +50,21 @@ def build(asked: Asked) -> Content | Response:
             "answer": answer,
             "trouble": trouble,
             "waits": bool(text) and not is_ours,
+            "start": start_here(),
+            "columns_of": _columns_of,
             "tables": [
                 table for table in tables().values() if table.schema in {"mart", "core", "ref", "ops"}
             ],
         },
+    )
+
+
+def _columns_of(table: Table) -> str:
+    """Return the query of a table's columns with their meaning."""
+    return (
+        "SELECT column_name, data_type, comment FROM duckdb_columns()\n"
+        f"WHERE database_name = 'nanodollar' AND schema_name = '{table.schema}' AND table_name = '{table.name}'\n"
+        "ORDER BY column_index"
     )
 
 
