@@ -1,5 +1,6 @@
 """The sample fleet: the same bytes for the same seed, and the main job finds every fact of truth.json in its files."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -12,7 +13,7 @@ import pytest
 
 from models.errors import ConfigurationError
 from pipelines.project import Project, find_project
-from pipelines.samples import write_fleet
+from pipelines.samples import STARTS_ON, write_fleet
 from pipelines.warehouse.connect import connect_read_only
 from tests.pipelines.small import nanodollar
 
@@ -186,3 +187,27 @@ def test_every_chip_of_the_fleet_has_a_price(lake: duckdb.DuckDBPyConnection) ->
     ).fetchone()
 
     assert chips == (9, 0)
+
+
+def test_an_attempt_is_one_row_with_its_whole_cost(lake: duckdb.DuckDBPyConnection) -> None:
+    """`attempts()` of days that follow each other holds every attempt once, with the dollars of all hours it ran in."""
+
+    def one(query: str) -> tuple[Any, ...]:
+        (row,) = lake.execute(query).fetchall()
+        return tuple(row)
+
+    begins, parts = STARTS_ON, [STARTS_ON, STARTS_ON + timedelta(days=1), STARTS_ON + timedelta(days=DAYS)]
+    whole = f"FROM attempts('{begins}', '{parts[-1]}')"
+    slices, begun, usd = one(
+        "SELECT count(*), count(*) FILTER (is_first_accrual), sum(effective_usd) FROM core.request_costs"
+    )
+    assert one(f"SELECT count(*), sum(usd), count(DISTINCT request_id) {whole}") == (begun, usd, begun)
+    assert slices > begun
+    told = one("SELECT sum(total_tokens)::BIGINT FROM mart.cost_per_token_daily")
+    assert (
+        one(f"SELECT sum(input_tokens + output_tokens)::BIGINT {whole} WHERE coalesce(attempt_no, 1) > 0")
+        == told
+    )
+    days = [one(f"SELECT sum(usd) FROM attempts('{a}', '{b}')")[0] for a, b in itertools.pairwise(parts)]
+    assert sum(days) == usd
+    assert one(f"SELECT count(user_id) > 0 {whole}") == (True,)
