@@ -4,6 +4,8 @@ from itertools import combinations
 
 import polars as pl
 
+from models.finance.model_names import model_key
+
 DIMENSIONS = ("provider", "model", "region", "service_tier", "meter")
 """What a bill may tell of a charge. A NULL of a bill is "not told", and takes what no other cell of it takes."""
 COARSER = {
@@ -39,7 +41,7 @@ def matched(billed: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
         `part, cell`, a row per part that belongs to a cell.
     """
     cells = billed.select("cell", "period", "q_inv", *DIMENSIONS)
-    asked = _with_coarser(parts.select("part", "period", *DIMENSIONS))
+    asked = _with_coarser(_spelled_as_billed(parts.select("part", "period", *DIMENSIONS), cells))
     nowhere = asked.filter(pl.col("region").is_null())
     found: list[pl.DataFrame] = []
     for rank, told in enumerate(_masks()):
@@ -67,6 +69,31 @@ def matched(billed: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
             )
     best = pl.concat(found).sort("is_model_untold", "is_meter_untold", "coarseness", "rank", "size", "cell")
     return best.unique("part", keep="first", maintain_order=True).select("part", "cell").sort("part")
+
+
+def _spelled_as_billed(parts: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+    """Give parts whose model no cell names the name of the only cell that has its words.
+
+    A bill has one spelling (`Claude4.5Sonnet`) for what the price book holds by place (`us.anthropic.claude-sonnet...`,
+    `global.anthropic.claude-sonnet...`). A spelling without a date takes every dated version that none other names.
+    """
+    who = ["period", "provider"]
+    named = cells.select(*who, "model").drop_nulls().unique()
+    ours = parts.select(*who, "model").drop_nulls().unique().join(named, on=[*who, "model"], how="anti")
+    if named.is_empty() or ours.is_empty():
+        return parts
+    dated, plain = model_key(pl.col("model")), model_key(pl.col("model"), has_date=False)
+    found = []
+    for key, theirs in ((dated, named), (plain, named.filter(dated == plain))):
+        told = theirs.with_columns(key=key).rename({"model": "billed"})
+        only = told.filter(pl.len().over(*who, "key") == 1)
+        found.append(ours.with_columns(key=key).join(only, on=[*who, "key"]).select(*who, "model", "billed"))
+    names = pl.concat(found).unique([*who, "model"], keep="first", maintain_order=True)
+    return (
+        parts.join(names, on=[*who, "model"], how="left", maintain_order="left")
+        .with_columns(model=pl.coalesce("billed", "model"))
+        .drop("billed")
+    )
 
 
 def _with_coarser(parts: pl.DataFrame) -> pl.DataFrame:

@@ -54,7 +54,8 @@ touched AS (
   SELECT greatest(c.valid_from, $first), least(c.valid_to, span.ends_at) - INTERVAL 1 MICROSECOND, NULL, NULL
   FROM ref.commitments c, (
     SELECT max(CASE WHEN source_kind = ANY($bills)
-        THEN (date_trunc('month', last_at AT TIME ZONE 'UTC') + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
+        THEN (date_trunc('month', greatest(first_at, last_at - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC')
+          + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
         ELSE last_at END) AS ends_at
     FROM ops.landed_files
   ) span

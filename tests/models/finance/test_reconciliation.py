@@ -291,3 +291,26 @@ def test_an_hour_of_a_machine_is_that_many_hours_of_its_chips():
         ("H100", 28_800),
         ("H200", 3600),
     ]
+
+
+def test_one_spelling_of_a_bill_takes_what_the_book_holds_by_place_and_version():
+    """https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-support.html: `us.`, `global.`."""
+    places = ("anthropic.", "us.anthropic.", "global.anthropic.")
+    ledger = [
+        held(usd="30", quantity="10e6", model=f"{place}claude-sonnet-4-5-20250929-v1:0") for place in places
+    ] + [
+        held(usd="7", quantity="1e6", model="anthropic.claude-3-5-sonnet-20240620-v1:0"),
+        held(usd="3", quantity="1e6", model="anthropic.claude-3-5-sonnet-20241022-v2:0"),
+    ]
+    billed = [
+        line(1, quantity="30e6", usd="90", canonical_model=None, model="Claude4.5Sonnet"),
+        # A spelling with a date takes its own version alone.
+        line(2, quantity="1e6", usd="7", canonical_model="anthropic.claude-3-5-sonnet-20240620-v1:0"),
+        line(3, quantity="1e6", usd="3", canonical_model=None, model="claude-3-5-sonnet-20241022"),
+    ]
+    rows = {row["model"]: row for row in reconcile(billed, ledger).to_dicts()}
+    assert {name: (row["difference_usd"], row["ledger_usd"]) for name, row in rows.items()} == {
+        "Claude4.5Sonnet": (0, 90),
+        "anthropic.claude-3-5-sonnet-20240620-v1:0": (0, 7),
+        "claude-3-5-sonnet-20241022": (0, 3),
+    }
