@@ -8,6 +8,9 @@ from difflib import get_close_matches
 
 from models.schemas.vocabulary import TOKEN_CLASSES
 
+_UNITS = {"databricks": "usd_per_dbu", "snowflake": "usd_per_credit"}
+"""Vendors that bill in units of their own, and where contracts.yml says what one costs."""
+
 
 def remedy(
     reason: str,
@@ -68,6 +71,8 @@ def remedy(
             f"{sheet} has no rate of {model!r} for {missing}; add an entry with every rate that it has, 0 if free: "
             f"- {{model: {written(model)}, prices: [{{valid_from: {day}, {_rates(used)}}}]}}"
         )
+    if reason == "no_fx_rate" and (unit := _UNITS.get(provider or "")) is not None:
+        return f"{provider} bills in units of its own; say what one costs by {unit} in contracts.yml."
     if reason == "no_fx_rate":
         return f"The sheet of {provider} is in another currency; add its rate of {day} or before to fx.csv."
     if reason == "missing_usage":

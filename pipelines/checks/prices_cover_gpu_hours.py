@@ -5,12 +5,14 @@ from decimal import Decimal
 import duckdb
 
 from models.costs.rates import UNKNOWN
+from models.prices.remedies import written
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
 
 _QUERY = """
 SELECT provider, chip, region, commitment, model, min(pool_hour) AS from_at, sum(gpu_seconds) / 3600 AS gpu_hours,
   any_value(nearest_usd_per_gpu_hour) AS usd_per_gpu_hour, any_value(nearest_provider) AS offered_by,
-  any_value(nearest_region) AS offered_region, any_value(nearest_commitment) AS offered_as, sum(estimated_usd) AS usd
+  any_value(nearest_region) AS offered_region, any_value(nearest_commitment) AS offered_as, sum(estimated_usd) AS usd,
+  provider IN (SELECT provider FROM ref.gpu_prices WHERE region IS NOT NULL) AS is_by_region
 FROM ops.unpriced_gpu_hours WHERE pool_hour >= $start AND pool_hour < $end
 GROUP BY provider, chip, region, commitment, model
 ORDER BY gpu_hours DESC, provider, chip, region, commitment, model
@@ -36,7 +38,11 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
 
 def _cure(cell: dict[str, object]) -> str:
     """Say what gives a pool its price: a line of a sheet, or first what nobody says of its replicas."""
-    unknown = [name for name in ("provider", "region", "chip") if cell[name] == UNKNOWN]
+    unknown = [
+        name
+        for name in ("provider", "region", "chip")
+        if cell[name] == UNKNOWN and (name != "region" or cell["is_by_region"])
+    ]
     if not unknown:
         return f"add to `rates:` of prices/gpu/{_line(cell)}"
     stated = ", ".join(f'{name} = {{ value = "..." }}' for name in unknown)
@@ -63,7 +69,9 @@ def _line(cell: dict[str, object]) -> str:
         "?" if cell["usd_per_gpu_hour"] is None else f"{cell['usd_per_gpu_hour']:.4f}".rstrip("0").rstrip(".")
     )
     series = ", ".join(
-        f"{name}: {cell[name]}" for name in ("chip", "region", "commitment", "model") if cell[name]
+        f"{name}: {written(str(cell[name]))}"
+        for name in ("chip", "region", "commitment", "model")
+        if cell[name] and cell[name] != UNKNOWN
     )
     dated = f"usd_per_gpu_hour: {rate}, valid_from: {cell['from_at']:%Y-%m-%d}"
     return f"{cell['provider']}.yml: - {{{series}, {dated}}}"

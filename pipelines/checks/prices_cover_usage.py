@@ -11,7 +11,7 @@ FAIL_ABOVE_RATIO = 0.05
 _TOKENS = " + ".join(f"coalesce({name}, 0)" for name in TOKEN_COLUMNS)
 _QUERY = f"""
 SELECT concat_ws(' ', provider, model, unpriced_reason, '(' || unpriced_meters || ')') AS cell, count(*) AS attempts,
-       sum({_TOKENS})::BIGINT AS tokens, sum(estimated_usd) AS estimated_usd,
+       sum({_TOKENS})::BIGINT AS tokens, min(request_id) AS example,
        (SELECT sum({_TOKENS})::BIGINT FROM core.request_costs WHERE accrued_hour >= $start AND accrued_hour < $end)
 FROM core.request_costs
 WHERE price_state = 'unpriced' AND accrued_hour >= $start AND accrued_hour < $end
@@ -32,7 +32,7 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
         failed_ids=[f"{cell}: {count} attempts, {size} tokens" for cell, count, size, _, _ in rows],
         summary=(
             f"{attempts} attempts with {tokens:,} tokens ({ratio:.2%} of all) have no price; "
-            f"add one to prices/tokens, such as of {rows[0][0]}."
+            f"first {rows[0][0]}: `nanodollar explain {rows[0][3]}` says what to add."
         ),
     )
 

@@ -10,6 +10,7 @@ from models.costs.token_costs import price_requests
 from models.errors import ConfigurationError
 from models.prices.builtin import builtin_token_sheets
 from models.prices.contracts import load_contracts, unit_rates
+from models.prices.remedies import remedy
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
 from models.schemas import table
@@ -156,6 +157,12 @@ def test_what_a_vendor_bills_in_units_of_its_own_costs_what_the_contract_says(
         ).collect().iter_rows(named=True)  # fmt: skip
         assert found["effective_usd"] == (None if expected is None else Decimal(expected))
         assert found["price_state"] == ("unpriced" if expected is None else "priced")
+    said = remedy(
+        found["unpriced_reason"], provider=provider, model=found["model"], tier="default", chip=None, used=[],
+        offered=[], names=[], started_at=found["started_at"],
+    )  # fmt: skip
+    unit = {"databricks": "usd_per_dbu", "snowflake": "usd_per_credit"}[provider]
+    assert (f"by {unit} in contracts.yml" in said) == (provider == "databricks" or "other_meters" in row)
 
 
 def test_a_unit_that_is_priced_twice_for_a_day_names_the_line() -> None:

@@ -50,6 +50,9 @@ def test_gpu_hours_without_a_price_are_named_with_an_estimate_at_the_nearest_reg
             pool(chip="Old", unpriced_gpu_seconds=None),
             pool(deployment="priced", billed_usd=1),
             pool(chip="unknown", region="unknown", unpriced_gpu_seconds=360),
+            # Of vendors whose sheets know no regions, or that have none.
+            pool(provider="baseten", region="unknown", unpriced_gpu_seconds=180),
+            pool(provider="vast", region="Texas, US", unpriced_gpu_seconds=90),
         ],
         ref_gpu_prices=[
             rate(5),
@@ -58,8 +61,8 @@ def test_gpu_hours_without_a_price_are_named_with_an_estimate_at_the_nearest_reg
             rate(3, provider="gcp", region="us-east-9"),
         ],
     )
-    assert (found.is_passed, found.severity, found.failed_count) == (False, "error", 4)
-    assert "16.6 GPU hours have no price (about $40.00 at the nearest rates, in no sum)" in found.summary
+    assert (found.is_passed, found.severity, found.failed_count) == (False, "error", 6)
+    assert "16.7 GPU hours have no price (about $40.22 at the nearest rates, in no sum)" in found.summary
     line = (
         "{chip: H100, region: us-east-9, commitment: on_demand, usd_per_gpu_hour: 5, valid_from: 2026-11-02}"
     )
@@ -69,6 +72,8 @@ def test_gpu_hours_without_a_price_are_named_with_an_estimate_at_the_nearest_reg
     )
     assert "0.5 GPU hours, no sheet has the chip" in found.failed_ids[2]
     assert "no record says the region or chip of replicas: land their nodes too" in found.failed_ids[3]
+    assert "prices/gpu/baseten.yml: - {chip: H100, commitment: on_demand, usd_per" in found.failed_ids[4]
+    assert 'prices/gpu/vast.yml: - {chip: H100, region: "Texas, US", commitment' in found.failed_ids[5]
 
 
 def test_a_fleet_whose_hours_have_prices_passes() -> None:
