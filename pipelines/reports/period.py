@@ -111,7 +111,7 @@ def period_report(
         first=first,
         to_on=to_on,
         time_zone=time_zone,
-        answer=_answer(found, kind, views[0].rows, billed(tables, first) if tables else []),
+        answer=_answer(found, kind, views[0].rows, billed(tables, first) if tables else [], last),
         trust=judged,
         views=views,
         loaded_at=found["loaded"].item() if found["loaded"].height else None,
@@ -135,7 +135,7 @@ def _total(spend: pl.DataFrame, name: str) -> Decimal | None:
 
 
 def _answer(
-    found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame, bills: list[str]
+    found: dict[str, pl.DataFrame], kind: Kind, savings: pl.DataFrame, bills: list[str], last: date
 ) -> tuple[str, ...]:
     """Say what was spent and billed, how the month stands, who spent it, and what to do: one sentence each."""
     spend = found["spend"]
@@ -158,6 +158,8 @@ def _answer(
     budgets = found["budgets"]
     standing = "; ".join(
         f"budget {row['budget']}: {_usd(row['spent_usd'])} of {_usd(row['budget_usd'])}"
+        # What is known now of a day long ago is its whole month's.
+        + (f" by {row['as_of_on']}" if row["as_of_on"] not in {None, last.isoformat()} else "")
         + (f", runs out on {row['run_out_on']}" if row["run_out_on"] else "")
         for row in budgets.iter_rows(named=True)
     )

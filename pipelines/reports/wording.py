@@ -60,6 +60,8 @@ def change_ratio(new: Decimal | float | None, old: Decimal | float | None) -> st
     if new is None or not old:
         return word(NONE)
     ratio = (float(new) - float(old)) / abs(float(old))
+    if ratio and abs(ratio) < 0.0005:  # noqa: PLR2004  less than the last digit shown
+        return f"{'+' if ratio > 0 else _MINUS}<0.1%"
     text = f"{ratio:+.1%}" if abs(ratio) < 10 else f"{ratio:+,.0%}"  # noqa: PLR2004  1,000% needs no decimals
     return text.replace("-", _MINUS)
 

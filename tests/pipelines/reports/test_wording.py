@@ -56,6 +56,8 @@ def test_only_the_whole_is_100_percent_and_only_nothing_is_0(ratio, text):
     [
         (Decimal(11), Decimal(10), "+10.0%"),
         (Decimal(9), Decimal(10), "−10.0%"),
+        (Decimal("9.9999"), Decimal(10), "−<0.1%"),
+        (Decimal("10.0001"), Decimal(10), "+<0.1%"),
         (Decimal(500), Decimal(10), "+4,900%"),
         (Decimal(5), Decimal(0), '<span class="word">–</span>'),
         (None, Decimal(5), '<span class="word">–</span>'),
