@@ -98,7 +98,16 @@ def _served_by(file: StoredFile, kind: str, records: list[Mapping[str, Any]]) ->
             f"and so without a price with --kind {kind}."
         )
     told = "; served by " + ", ".join(f"{provider}" for provider, _ in found.most_common())
+    if any(_is_embedding(record) and tell(record) == "openai" for record in records):
+        told += ", unless they are Azure's embeddings, which look the same: then state `provider`"
     return told + (f"; of {unknown} nothing tells who, and they will have no price" if unknown else "")
+
+
+def _is_embedding(record: Mapping[str, Any]) -> bool:
+    """Return whether a record is an embedding that nobody names a provider of."""
+    held = record.get("response")
+    answer = held if isinstance(held, Mapping) else record
+    return answer.get("object") == "list" and not record.get("provider")
 
 
 def _records(handle: BinaryIO, file: StoredFile) -> Iterator[Mapping[str, Any]]:

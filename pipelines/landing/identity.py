@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.landing.plain import PIECE_BYTES, is_packed
+from pipelines.landing.archives import PIECE_BYTES
+from pipelines.landing.plain import is_packed
 from pipelines.sources.stored import StoredFile
 
 SETTLED = timedelta(seconds=2)

@@ -15,10 +15,11 @@ import pyarrow.parquet
 from models.errors import DataError
 from models.importers import fitting
 from models.records import Importer
+from pipelines.landing.archives import PARQUET_MAGIC
 from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.identity import Grown, Identity
 from pipelines.landing.known_names import told_names
-from pipelines.landing.plain import PARQUET_MAGIC, plain_bytes
+from pipelines.landing.plain import plain_bytes
 from pipelines.landing.proposal import proposed_mapping
 from pipelines.landing.read import Layout
 from pipelines.landing.split import Overlong, Piece

@@ -90,7 +90,7 @@ FILES: dict[str, tuple[bytes, str]] = {
         b"\n".join(GOOD).decode().encode("utf-16")[:-1],
         "recoded from utf-16; its last character is cut",
     ),
-    "zip.jsonl": (b"PK\x03\x04 more", "unreadable: it is a zip file, which is not read; deliver it as JSONL"),
+    "zip.jsonl": (b"PK\x03\x04 more", "unreadable: it is a broken zip file; deliver it again"),
     "cut.parquet": (parquet()[:-30], "unreadable: it is a broken Parquet file; deliver it again"),
     "other.parquet": (b"PAR1PAR1", "unreadable: it is a broken Parquet file"),
     "another.csv": (

@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def logged(number: int) -> dict[str, Any]:
         "region": "us-east-1", "operation": "Converse", "modelId": "amazon.nova-lite-v1:0",
         "input": {"inputTokenCount": 1000}, "output": {"outputTokenCount": 100},
     }  # fmt: skip
+
+
+def zipped(members: dict[str, str | bytes]) -> bytes:
+    """Return a zip archive, with what macOS puts beside its members."""
+    held = io.BytesIO()
+    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in ({"__MACOSX/._a": b"\0\5\x16\7"} | members).items():
+            archive.writestr(name, content)
+    return held.getvalue()
 
 
 def event(number: int) -> dict[str, Any]:
@@ -162,6 +172,16 @@ FORMS: dict[str, tuple[str, str | bytes]] = {
         BEDROCK,
         lines(*(f"2026-11-02T09:00:00.000000+00:00 aws/bedrock/x {json.dumps(logged(n))}" for n in (29, 30))),
     ),
+    "export task.zip": (
+        BEDROCK,
+        zipped({"day/b.gz": gzip.compress(json.dumps(logged(31)).encode()), "day/a.jsonl": json.dumps(logged(32))}),
+    ),
+    "tables.zip": (
+        BEDROCK,
+        zipped({
+            f"{n}.csv": table_of([["@message", "@log"], [json.dumps(logged(n)), "1:b"]]) for n in (33, 34)
+        }),
+    ),
     "export task.gz": (
         BEDROCK,
         gzip.compress(lines(*(f"2026-11-02T09:00:00.000Z {json.dumps(logged(n))}" for n in (11, 12))).encode()),
@@ -216,7 +236,7 @@ TIMELESS: dict[str, tuple[str, str, int]] = {
     "list of chunks.json": ("gemini_response", json.dumps(answers(5)), 1),
 }  # fmt: skip
 # Files of nobody's format, whose every text may be private.
-UNKNOWN: dict[str, str] = {
+UNKNOWN: dict[str, str | bytes] = {
     "letters.csv": f"{SECRET},gpt-4o-mini,1000,100\n{SECRET},x,1,2\n",
     "letter.txt": f"{SECRET}\nyours, {SECRET}\n",
     "letter.yml": f"{SECRET}: {SECRET}\nmodel: {SECRET}\n",
@@ -225,6 +245,8 @@ UNKNOWN: dict[str, str] = {
     "text.sse": f"data: {SECRET}\n\ndata: {SECRET}\n\n",
     "other events.sse": f'data: {{"{SECRET}": "{SECRET}"}}\n\n',
     "messages.csv": f"@timestamp,@message\n1,{SECRET}\n2,{SECRET}\n",
+    "book.xlsx": zipped({"[Content_Types].xml": "<Types/>", "xl/sharedStrings.xml": f"<si>{SECRET}</si>"}),
+    "letters.zip": zipped({"letter.txt": f"{SECRET}\nyours, {SECRET}\n"}),
     "wrapped.jsonl": lines({"message": SECRET, SECRET: {"data": SECRET}}),
 }
 

@@ -188,7 +188,7 @@ def test_the_command_lists_and_retries(tmp_path: Path) -> None:
     retried = nanodollar(tmp_path, "quarantine", "retry")
 
     assert "calls  landing/calls/a.jsonl: 1 invalid_json, first on line 3" in listed
-    assert "calls  landing/calls/b.jsonl: unreadable: it is a zip file" in listed
+    assert "calls  landing/calls/b.jsonl: unreadable: it is a broken zip file" in listed
     assert [record["line_number"] for record in records] == [2, 3]
     assert records[0]["skeleton"] == json.dumps(
         {"request_id": "text", "output_text_tokens": "integer", "(others)": 1}
