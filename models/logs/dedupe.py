@@ -21,7 +21,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from models.logs.sums import without_sums
+from models.logs.sums import spans, without_sums
 from models.periods import hour_of
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
@@ -126,10 +126,10 @@ def dedupe(
         )
     )
     # What is filtered in several ways from here on is computed once.
-    whole, lost, landed = (
-        frame.lazy() for frame in pl.collect_all([winners, losers, requests.select(columns)])
+    whole, lost, told = (
+        frame.lazy() for frame in pl.collect_all([winners, losers, spans(requests.select(columns))])
     )
-    winners, sums = without_sums(whole, landed, window=window)
+    winners, sums = without_sums(whole, told, window=window)
     removed = table("ops.duplicates").conform(
         pl.concat([lost, sums], how="diagonal").with_columns(started_hour=hour_of(pl.col("started_at")))
     )

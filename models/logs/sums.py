@@ -15,6 +15,12 @@ from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, OUTPUT_TOKEN_COLUMNS
 _SPAN = ("trace_id", "span_id")
 _PARENT = ("trace_id", "parent_span_id")
 _PLACE = ("file_hash", "line_number", "record_number")
+_IS_SPAN = pl.col("span_id").is_not_null() & pl.col("trace_id").is_not_null()
+
+
+def spans(records: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the records that are spans of a trace; none where the frame has no such columns."""
+    return records.filter(_IS_SPAN) if "span_id" in records.collect_schema().names() else records.clear()
 
 
 def without_sums(
@@ -24,7 +30,8 @@ def without_sums(
 
     Args:
         winners: attempts, with the columns of raw.requests.
-        records: all records, those that lost to another included: what lies beneath may have been told by others too.
+        records: all records that are `spans`, those that lost to another included: what lies beneath may have been told
+            by others too.
         window: how long after a span the calls beneath it may begin.
 
     Returns:
@@ -33,11 +40,14 @@ def without_sums(
     """
     if "span_id" not in records.collect_schema().names():
         return winners, winners.clear()
-    spans = _counted(records).filter(pl.col("span_id").is_not_null() & pl.col("trace_id").is_not_null())
-    spans = spans.sort("started_at", "source", *_PLACE).unique(_SPAN, keep="first", maintain_order=True)
-    above = spans.select(*_SPAN, above_at="started_at", above_has="has_usage")
+    counted = (
+        _counted(records)
+        .sort("started_at", "source", *_PLACE)
+        .unique(_SPAN, keep="first", maintain_order=True)
+    )
+    above = counted.select(*_SPAN, above_at="started_at", above_has="has_usage")
     beneath = (
-        spans.filter(pl.col("parent_span_id").is_not_null())
+        counted.filter(pl.col("parent_span_id").is_not_null())
         .join(above, left_on=_PARENT, right_on=_SPAN, how="inner", maintain_order="left")
         .filter((pl.col("started_at") - pl.col("above_at")).abs() <= window)
     )
@@ -50,11 +60,10 @@ def without_sums(
         part_file_hash=pl.col("file_hash").first(),
         part_line_number=pl.col("line_number").first(),
     )
-    is_span = pl.col("span_id").is_not_null() & pl.col("trace_id").is_not_null()
     # A span that lost to another record of its call stands for that record's call.
-    kept = winners.filter(is_span).select(*_SPAN, is_kept=pl.lit(value=True)).unique(_SPAN)
+    kept = winners.filter(_IS_SPAN).select(*_SPAN, is_kept=pl.lit(value=True)).unique(_SPAN)
     callers = (
-        spans.filter("has_usage")
+        counted.filter("has_usage")
         .join(kept, on=_SPAN, how="left")
         .select(
             *_SPAN,
@@ -68,7 +77,7 @@ def without_sums(
         )
     )
     judged = (
-        _counted(winners.filter(is_span))
+        _counted(winners.filter(_IS_SPAN))
         .join(families, left_on=_SPAN, right_on=_PARENT, how="left", maintain_order="left")
         .join(
             families.select(*_PARENT, sibling_count="part_count"),
@@ -111,7 +120,7 @@ def without_sums(
         for name in ("source", "file_hash", "line_number")
     )
     calls = judged.filter(pl.col("reason").is_null()).select(names)
-    return pl.concat([winners.filter(~is_span), calls]), sums
+    return pl.concat([winners.filter(~_IS_SPAN), calls]), sums
 
 
 def _counted(requests: pl.LazyFrame) -> pl.LazyFrame:
