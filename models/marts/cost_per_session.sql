@@ -25,7 +25,8 @@ traced AS (
   SELECT source, request_id, started_at, trace_id FROM core.requests
   WHERE started_hour >= $early AND started_hour < $late AND trace_id IS NOT NULL
 ),
-held AS (
+-- Read anew by each that needs it: of all attempts DuckDB would hold a copy.
+held AS NOT MATERIALIZED (
   SELECT s.*, t.trace_id, CASE WHEN s.session_id IS NULL THEN t.trace_id END AS unnamed_trace_id
   FROM slices s LEFT JOIN traced t USING (source, request_id, started_at)
 ),

@@ -27,7 +27,8 @@ WITH pool_models AS (
 pool_days AS (
   SELECT p.*, model_family FROM pool_models p LEFT JOIN ref.model_families f ON f.name = lower(p.model)
 ),
-slices AS (
+-- Read anew by each that needs it: of all attempts DuckDB would hold a copy.
+slices AS NOT MATERIALIZED (
   SELECT *,
     coalesce(attempt_no, 1) <> 0 AS is_call,
     is_first_accrual AND coalesce(attempt_no, 1) <> 0 AS is_attempt,

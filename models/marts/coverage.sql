@@ -2,7 +2,8 @@
 --
 -- A removed duplicate counts on the day of the record that stayed, under the source that delivered it again.
 -- Quarantined records count on every day on which their file has an attempt.
-WITH attempts AS (
+-- Read anew by each that needs it: of all attempts DuckDB would hold a copy.
+WITH attempts AS NOT MATERIALIZED (
   SELECT source, request_id, started_at, accrued_on, attempt_no, price_state, usage_source, estimated_usd,
     assumed_meters, read_on,
     coalesce(attempt_no, 1) <> 0 AS is_attempt,
@@ -35,7 +36,7 @@ counted AS (
 span AS (
   SELECT min(started_at) AS first_at, max(started_at) AS last_at FROM attempts
 ),
-records AS (
+records AS NOT MATERIALIZED (
   SELECT r.source, r.source_kind, r.request_id, r.started_at, r.file_hash, r.line_number, r.ingested_at,
     r.unread_usage
   FROM core.requests r, span

@@ -40,6 +40,27 @@ _CONVERTED_BEFORE = _half_even(
     "(so_far - amount) * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000"
 )
 
+_IS_GRADUATED = """cost_basis = 'token'
+    AND price_id IN (SELECT price_id FROM ref.token_prices WHERE beyond_price_id IS NOT NULL)"""
+
+
+def _parted(where: str) -> str:
+    """SQL of the token classes of some attempts, with what of each lies beyond the threshold of its card."""
+    return f"""
+  SELECT c.*, p.picodollars_per_unit AS rate, b.price_id AS beyond_id, b.picodollars_per_unit AS beyond_rate,
+         CASE WHEN b.price_id IS NULL THEN 0
+           ELSE greatest(least(c.tokens, c.so_far - b.above_input_tokens), 0) END AS beyond
+  FROM (
+    SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest({_USED}, recursive := true) FROM {_ATTEMPTS} WHERE {where}
+  ) c
+  LEFT JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = c.meter
+  -- A condition of one side alone would make DuckDB compare every line with every price.
+  LEFT JOIN ref.token_prices b
+    ON b.price_id = CASE WHEN c.so_far IS NOT NULL THEN p.beyond_price_id END AND b.meter = c.meter
+  WHERE c.tokens > 0
+"""
+
+
 TABLE = Table(
     schema="core",
     name="cost_lines",
@@ -97,21 +118,9 @@ TABLE = Table(
     ),
     key=("source", "request_id", "started_at", "accrued_hour", "accrued_on", "meter", "price_id"),
     select=f"""
-WITH classes AS NOT MATERIALIZED (
-  SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest({_USED}, recursive := true)
-  FROM {_ATTEMPTS} WHERE cost_basis = 'token'
-),
-parted AS NOT MATERIALIZED (
-  SELECT c.*, p.picodollars_per_unit AS rate, b.price_id AS beyond_id, b.picodollars_per_unit AS beyond_rate,
-         CASE WHEN b.price_id IS NULL THEN 0
-           ELSE greatest(least(c.tokens, c.so_far - b.above_input_tokens), 0) END AS beyond
-  FROM classes c
-  LEFT JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = c.meter
-  -- A condition of one side alone would make DuckDB compare every line with every price.
-  LEFT JOIN ref.token_prices b
-    ON b.price_id = CASE WHEN c.so_far IS NOT NULL THEN p.beyond_price_id END AND b.meter = c.meter
-  WHERE c.tokens > 0
-),
+WITH parted AS NOT MATERIALIZED ({_parted("cost_basis = 'token'")}),
+-- Apart, for what is read twice of all attempts would be held in memory, or unnested twice.
+graduated AS NOT MATERIALIZED ({_parted(_IS_GRADUATED)}),
 meters AS (
   SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest(map_entries(other_meters)) AS entry
   FROM {_ATTEMPTS} WHERE cost_basis = 'token' AND other_meters IS NOT NULL
@@ -122,7 +131,7 @@ amounts AS NOT MATERIALIZED (
   FROM parted WHERE tokens > beyond
   UNION ALL
   SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
-  FROM parted WHERE beyond > 0 AND beyond_id IS NOT NULL
+  FROM graduated WHERE beyond > 0 AND beyond_id IS NOT NULL
   UNION ALL
   SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, {_METER_RATE}, {_METER_COST}
   FROM (

@@ -180,7 +180,7 @@ def _restated(
     return restated.rows
 
 
-ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 4_000_000}
+ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 2_000_000}
 """Landed records that one chunk holds at most: memory is bounded by this, never by history."""
 
 
