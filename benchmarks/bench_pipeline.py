@@ -1,14 +1,17 @@
 """LiteLLM-shaped JSONL to marts, against a bare DuckDB scan of the same bytes and against SQL written by hand.
 
+Two sizes are run, the one a fifth of the other: what they differ by is what a row costs, apart from what any run costs.
+
 python -m benchmarks pipeline      NANODOLLAR_BENCH_ROWS=1000000 for another size
 """
 
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import machine, measured, run_by_stage
+from benchmarks.measure import Measured, Stages, machine, measured, run_by_stage
 
 ROWS = int(os.environ.get("NANODOLLAR_BENCH_ROWS", "1000000"))
 DAYS = 7
@@ -35,7 +38,9 @@ FROM read_json('{glob}', format = 'newline_delimited', ignore_errors = true, col
 def scan(glob: str) -> int:
     import duckdb
 
-    row = duckdb.connect().execute(_SCAN.format(glob=glob)).fetchone()
+    con = duckdb.connect()
+    con.execute("SET enable_progress_bar = false")
+    row = con.execute(_SCAN.format(glob=glob)).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -49,45 +54,92 @@ def rival(folder: Path) -> tuple[int, int]:
         return equal_cells(con, by_hour(con))
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Run:
+    """The pipeline over so many rows, and its peers over the same."""
+
+    rows: int
+    bytes: int
+    bare: Measured
+    ours: Stages
+    by_hand: Measured
+
+    def cpu(self, *stages: str) -> float:
+        return sum(self.ours.cpu[stage] for stage in stages)
+
+    def wall(self, *stages: str) -> float:
+        return sum(self.ours.wall[stage] for stage in stages)
+
+
+COMPUTED = ("facts", "marts", "checks")
+
+
+def run_of(rows: int) -> Run:
+    """Write a fleet's gateway logs of about so many rows, and run the pipeline and its peers on them."""
     from pipelines.samples import write_fleet
 
     folder = Path(tempfile.mkdtemp(prefix="nanodollar-bench-"))
     try:
-        write_fleet(folder, days=DAYS, requests_per_day=int(ROWS / GATEWAY_SHARE) // DAYS)
+        write_fleet(folder, days=DAYS, requests_per_day=int(rows / GATEWAY_SHARE) // DAYS)
         for other in ("sdk", "fleet", "replicas"):
             shutil.rmtree(folder / "landing" / other, ignore_errors=True)
         settings = folder / "nanodollar.toml"
         head, _, rest = settings.read_text().partition("[[sources]]")
         gateway = next(part for part in rest.split("[[sources]]") if "litellm_spend_logs" in part)
         settings.write_text(f"{head}[[sources]]{gateway}")
-        files = list((folder / "landing" / "gateway").rglob("*.jsonl*"))
-        size = sum(file.stat().st_size for file in files)
+        files = (folder / "landing" / "gateway").rglob("*.jsonl*")
         bare = measured(scan, f"{folder}/landing/gateway/**/*.jsonl*")
-        ours = run_by_stage(folder)
-        computed = ours.wall["facts"] + ours.wall["marts"] + ours.wall["checks"]
-        seconds = ours.wall["landing"] + computed
-        spent = sum(ours.cpu[stage] for stage in ("landing", "facts", "marts", "checks"))
-        print(f"pipeline: {bare.result:,} LiteLLM rows, {size / 1e6:,.0f} MB, {machine()}")
-        print(f"  bare DuckDB read_json scan    {bare.seconds:7.2f} s  {bare.peak_mib:7.0f} MiB")
-        print(f"  logs to marts, with checks    {seconds:7.2f} s  {ours.peak_mib:7.0f} MiB")
-        print(
-            f"  ratio                         {seconds / bare.seconds:7.2f} x (target at most {TARGET_RATIO:.0f} x)"
-        )
-        print(f"  the same of processor seconds {spent / bare.cpu_seconds:7.2f} x")
-        rate = bare.result / computed
-        print(f"  landed rows to marts          {rate:7,.0f} rows a second (target at least {TARGET_RATE:,})")
-        print(f"  the whole run                 {ours.cpu_seconds:7.2f} s of processor: {ours.shares()}")
-        print(f"    of which                    {ours.parts()}")
-        peaks = ", ".join(f"{stage} {peak:,.0f}" for stage, peak in ours.peaks.items())
-        print(f"    most MiB by the end of      {peaks} (target at most {TARGET_MIB:,})")
-        by_hand = measured(rival, folder)
-        cells, equal = by_hand.result
-        print(f"  landed to hours, SQL by hand  {by_hand.seconds:7.2f} s  {by_hand.peak_mib:7.0f} MiB")
-        print(f"    cells that are equal        {equal:,} of {cells:,}")
-        print(
-            f"  ratio to it                   {computed / by_hand.seconds:7.2f} x; of processor seconds "
-            f"{(spent - ours.cpu['landing']) / by_hand.cpu_seconds:.2f} x, for all tables and checks"
+        return Run(
+            rows=bare.result,
+            bytes=sum(file.stat().st_size for file in files),
+            bare=bare,
+            ours=run_by_stage(folder),
+            by_hand=measured(rival, folder),
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def tell(run: Run) -> None:
+    """Print a run with all that it costs, whatever the number of rows."""
+    ours, bare, by_hand = run.ours, run.bare, run.by_hand
+    print(f"pipeline: {run.rows:,} LiteLLM rows, {run.bytes / 1e6:,.0f} MB, {machine()}")
+    print(f"  bare DuckDB read_json scan    {bare.seconds:7.2f} s  {bare.peak_mib:7.0f} MiB")
+    print(
+        f"  logs to marts, with checks    {run.wall('landing', *COMPUTED):7.2f} s  {ours.peak_mib:7.0f} MiB"
+    )
+    print(f"  the whole run                 {ours.cpu_seconds:7.2f} s of processor: {ours.shares()}")
+    print(f"    of which                    {ours.parts()}")
+    peaks = ", ".join(f"{stage} {peak:,.0f}" for stage, peak in ours.peaks.items())
+    print(f"    most MiB by the end of      {peaks} (target at most {TARGET_MIB:,})")
+    cells, equal = by_hand.result
+    print(f"  landed to hours, SQL by hand  {by_hand.seconds:7.2f} s  {by_hand.peak_mib:7.0f} MiB")
+    print(f"    cells that are equal        {equal:,} of {cells:,}")
+
+
+def tell_rows(small: Run, large: Run) -> None:
+    """Print what a row costs: what two runs differ by, so that what any run costs is in neither figure."""
+    rows = large.rows - small.rows
+    print(f"a row, by the {rows:,} rows that the runs differ by:")
+    shares = ", ".join(
+        f"{stage} {(large.ours.cpu[stage] - small.ours.cpu[stage]) * 1e6 / rows:.1f}"
+        for stage in ("landing", *COMPUTED, "report", "publish")
+    )
+    print(f"  microseconds of processor     {shares}")
+    computed = large.cpu(*COMPUTED) - small.cpu(*COMPUTED)
+    whole = computed + large.cpu("landing") - small.cpu("landing")
+    bare = large.bare.cpu_seconds - small.bare.cpu_seconds
+    by_hand = large.by_hand.cpu_seconds - small.by_hand.cpu_seconds
+    print(f"  logs to marts, to a bare scan {whole / bare:7.2f} x (target at most {TARGET_RATIO:.0f} x)")
+    print(f"  landed to marts, SQL by hand  {computed / by_hand:7.2f} x, for all tables and checks")
+    seconds = large.wall(*COMPUTED) - small.wall(*COMPUTED)
+    print(
+        f"  landed rows to marts          {rows / seconds:7,.0f} rows a second (target at least {TARGET_RATE:,}); "
+        f"{rows * (os.cpu_count() or 1) / computed:,.0f} with all cores busy"
+    )
+
+
+def main() -> None:
+    small, large = run_of(ROWS // 5), run_of(ROWS)
+    tell(large)
+    tell_rows(small, large)
