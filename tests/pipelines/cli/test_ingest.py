@@ -152,7 +152,7 @@ def test_a_folder_is_taken_with_all_its_files(tmp_path: Path) -> None:
                 b'INFO:     10.0.0.1:55000 - "POST /v1/chat/completions HTTP/1.1" 200 OK\n',
             )
         ),
-        (b"PK\x03\x04", [], 1, "cannot be read: it is a zip file, which is not read"),
+        (b"PK\x03\x04", [], 1, "cannot be read: it is a broken zip file; deliver it again"),
         (b"{}", ["--kind", "request"], 2, "'request' is no kind; did you mean 'requests'"),
     ],
 )
