@@ -1,6 +1,6 @@
 """Every benchmark of this folder, one after another: each prints ratios against a named peer in the same run.
 
-`python -m benchmarks torture [ROUNDS]` and `machines [MINUTES]` run what is named there instead.
+`python -m benchmarks torture [ROUNDS]`, `machines [MINUTES]` and `fuzz [MINUTES]` run what is named there instead.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import benchmarks
 
 
 def main() -> None:
-    if sys.argv[1:2] in (["torture"], ["machines"]):
+    if sys.argv[1:2] in (["torture"], ["machines"], ["fuzz"]):
         importlib.import_module(f"benchmarks.{sys.argv[1]}").main(*(int(number) for number in sys.argv[2:3]))
     wanted = set(sys.argv[1:])
     for item in pkgutil.iter_modules(benchmarks.__path__):

@@ -8,11 +8,13 @@ from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from typing import Any
 
 import dagster as dg
 
 from models import marts
 from models.schemas import table, tables
+from pipelines.assets.charts import usd_by_day
 from pipelines.assets.made import tell_partitions
 from pipelines.partitions import DAY_FROM_HOURS, days_of, hours_of
 from pipelines.project import Project
@@ -28,6 +30,7 @@ JOB_OF: dict[Grain, str] = {"hourly": "facts", "daily": "marts"}
 MOST_IN_ONE_RUN: dict[Grain, int] = {"hourly": 168, "daily": 31}
 """Partitions that a run of a backfill takes at most: between two of them what is more urgent has its turn."""
 _SHOWN = ("core", "mart")
+_PLOTTED = "mart.cost_per_token_daily"
 _TRIES = 3
 _FRESH: dict[Grain, dg.FreshnessPolicy] = {
     "hourly": dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=6), warn_window=timedelta(hours=3)),
@@ -92,11 +95,14 @@ def _grain_asset(
         counts = work_off(warehouse, names, window, run_id=context.run.run_id)
         figures = figures_of(warehouse, window, [name for name in asset_tables(grain) if name in selected])
         # In the order of their flow.
-        made = {
+        made: dict[dg.AssetKey, dict[str, Any]] = {
             key_of(dotted): {"dagster/row_count": counts.get(dotted, 0), **figures.get(dotted, {})}
             for dotted in asset_tables(grain)
             if dotted in selected
         }
+        if _PLOTTED in selected:
+            with warehouse.reading() as con:
+                made[key_of(_PLOTTED)]["usd_by_day"] = usd_by_day(con, window)
         tell_partitions(context, made)
         for key, metadata in made.items():
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)

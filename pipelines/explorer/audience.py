@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from secrets import compare_digest
 from typing import Literal
 
+from models.documents import nearest
 from models.errors import ConfigurationError
 from pipelines.audiences import EVERY_USER, AudienceSettings, ExplorerSettings
 
@@ -169,6 +170,32 @@ class Door:
 
     def _sign(self, text: str) -> str:
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def audience_named(settings: ExplorerSettings, name: str) -> Audience:
+    """Return an audience whose rows can be written into a file of their own.
+
+    Raises:
+        ConfigurationError: there is none of that name, it sees all rows, or it stands for several people.
+    """
+    for one in settings.audiences:
+        if one.name == name:
+            found = _audience(one)
+            if not found.has_rules:
+                raise ConfigurationError(
+                    f"The audience {name!r} sees all rows; `nanodollar publish` writes them."
+                )
+            if found.is_person and not found.user_ids:
+                raise ConfigurationError(
+                    f"The audience {name!r} does not say by which ids logs name its person; add user_ids to it."
+                )
+            return found
+    known = [one.name for one in settings.audiences]
+    raise ConfigurationError(
+        f"{name!r} is no audience of [explorer] in nanodollar.toml; {nearest(name, known)}"
+        if known
+        else "nanodollar.toml names no audiences; write [[explorer.audiences]]."
+    )
 
 
 def _audience(settings: AudienceSettings) -> Audience:

@@ -189,7 +189,7 @@ def test_an_operator_is_told_what_each_table_and_job_is(server: Server) -> None:
     }
     assert {"usd", "priced_ratio", "unpriced_attempts", "dagster/row_count"} <= shown["core/request_costs"]
     assert {"usd", "idle_usd", "serving_ratio"} <= shown["core/pool_hours"]
-    assert {"usd", "unpriced_tokens"} <= shown["mart/cost_per_token_daily"]
+    assert {"usd", "unpriced_tokens", "usd_by_day"} <= shown["mart/cost_per_token_daily"]
     assert {"path", "reports"} <= shown["reports/daily"]
     (repository,) = answer["data"]["repositoriesOrError"]["nodes"]
     jobs = {job["name"]: job for job in repository["jobs"] if not job["name"].startswith("__")}

@@ -18,6 +18,7 @@ from models.schemas.base import duckdb_type
 from pipelines.explorer.app import explorer
 from pipelines.explorer.page import pages
 from pipelines.project import Project, find_project
+from tests.pipelines.small import nanodollar
 
 SPAN = "from=2026-11-02&to=2026-11-03"
 SETTINGS = """
@@ -148,6 +149,30 @@ def test_rows_of_others_are_nowhere(client: TestClient) -> None:
         assert "Nothing in this period" in own or "<data" not in own or "$0" not in own
     [total] = re.findall(r'data-column="usd"[^>]*><data value="([\d.]+)"', whole)[:1]
     assert total not in client.get(f"/spend?{SPAN}", headers=bearer("LEAD")).text
+
+
+def test_the_rows_of_an_audience_are_a_file_for_whoever_reads_it_by_sql(
+    shared: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, token in TOKENS.items():
+        monkeypatch.setenv(name, token)
+    file = tmp_path / "acme.duckdb"
+    for _ in range(2):  # The second takes the place of the first.
+        made = nanodollar(shared, "publish", "--audience", "acme_lead", "--to", str(file))
+        assert made.code == 0, made.err
+    assert b"rival" not in file.read_bytes()
+    with duckdb.connect(str(file), read_only=True) as con:
+        ((spend,),) = con.execute("SELECT sum(usd) FROM mart.spend_daily WHERE tenant = 'acme'").fetchall()
+    with duckdb.connect(str(shared.published), read_only=True) as con:
+        whole = con.execute("SELECT sum(usd) FROM mart.spend_daily WHERE tenant = 'acme'").fetchall()
+    assert whole == [(spend,)]
+    for name, sentence in (
+        ("finops", "sees all rows"),
+        ("acme_led", "acme_lead"),
+        ("everybody", "add user_ids"),
+    ):
+        refused = nanodollar(shared, "publish", "--audience", name, "--to", str(file))
+        assert (refused.code, sentence in refused.err) == (2, True), refused.err
 
 
 def test_a_person_sees_the_requests_that_name_this_user_alone(client: TestClient, shared: Project) -> None:
