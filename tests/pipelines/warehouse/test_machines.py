@@ -6,7 +6,8 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -27,6 +28,7 @@ from tests.pipelines.servers import postgres_server
 from tests.pipelines.small import make_project, nanodollar, query
 
 HOUR = datetime(2026, 11, 20, 9, tzinfo=UTC)
+TWINS = [HOUR + timedelta(hours=number) for number in range(1, 4)]
 
 
 @pytest.fixture
@@ -41,9 +43,9 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[P
         yield [first, find_project(shutil.copytree(first.folder, tmp_path / "second"))]
 
 
-def rows(count: int) -> pl.DataFrame:
+def rows(count: int, hour: datetime = HOUR) -> pl.DataFrame:
     row = {
-        "source": "calls", "source_kind": "requests", "started_at": HOUR, "started_hour": HOUR, "ingested_at": HOUR,
+        "source": "calls", "source_kind": "requests", "started_at": hour, "started_hour": hour, "ingested_at": hour,
         "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False, "file_hash": "0",
         "line_number": 1, "record_number": 0,
     }  # fmt: skip
@@ -58,6 +60,18 @@ def write_both(one: Warehouse, two: Warehouse) -> None:
             early.replace("core.requests", rows(4), partitions=[HOUR])
 
 
+def write_at_once(warehouse: Warehouse, together: threading.Barrier, told: list[str]) -> None:
+    """Write each of some hours for the first time at the same moment as another does."""
+    for hour in TWINS:
+        together.wait()
+        try:
+            with warehouse.committing(run_id="twin", job="facts") as commit:
+                commit.replace("core.requests", rows(3, hour), partitions=[hour])
+                together.wait()
+        except OvertakenError as error:
+            told.append(str(error))
+
+
 def lands_and_computes(project: Project, failed: list[str]) -> None:
     warehouse = Warehouse(project)
     try:
@@ -69,7 +83,7 @@ def lands_and_computes(project: Project, failed: list[str]) -> None:
 
 
 def test_two_machines_work_at_once_and_nothing_is_lost_doubled_or_read_half_done(
-    machines: list[Project], tmp_path: Path
+    machines: list[Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = machines
     for name in range(3):
@@ -103,6 +117,22 @@ def test_two_machines_work_at_once_and_nothing_is_lost_doubled_or_read_half_done
         write_both(one, two)
     assert query(second, f"SELECT count(*) FROM core.requests WHERE started_hour = '{HOUR}'") == [(4,)]
     assert not [*(tmp_path / "data").rglob(".*.parquet")]
+
+    # Even where a turn was lost, as with its session, a first write of a partition conflicts with its twin.
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "turn", lambda _: nullcontext())
+        together, told = threading.Barrier(2), []
+        twins = [
+            threading.Thread(target=write_at_once, args=(warehouse, together, told))
+            for warehouse in (one, two)
+        ]
+        for thread in twins:
+            thread.start()
+        for thread in twins:
+            thread.join()
+    assert len(told) == len(TWINS)
+    counted = f"SELECT count(*) FROM core.requests WHERE started_hour >= '{TWINS[0]}'"
+    assert query(second, counted) == [(3 * len(TWINS),)]
 
     # Writers that maintain now and then, and readers: each read is a committed state.
     done = threading.Event()
