@@ -229,7 +229,7 @@ SELECT line_number, record_number, held IS NOT NULL AS is_held, body IS NOT NULL
        {"".join(f"{sql} AS {name}, " for name, sql in form.columns_sql.items())}
        {"".join(f"{_usage_text(path)} AS {USAGE_TEXT}{number}, " for number, path in enumerate(usage_objects(form)))}
        coalesce({", ".join(json_field("m", path) for path in paths)}) IS NOT NULL OR "error" IS NOT NULL
-         OR status_code IS NOT NULL AS is_known,
+         OR status_code IS NOT NULL OR custom_id IS NOT NULL AS is_known,
        {f"nullif(concat_ws(',', {', '.join(differing)}), '')" if differing else "NULL::VARCHAR"}
          AS differing_counts,
        nullif(array_to_string(list_transform(odd, lambda c: c[3:]), ','), '') AS odd_parts,

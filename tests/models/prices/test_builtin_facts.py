@@ -61,6 +61,10 @@ FACTS: tuple[tuple[str, str, str, str | None, str | None, str, str], ...] = (
     # platform.openai.com/docs/pricing: a picture is all of gpt-image-1's output
     ("openai", "gpt-image-1", "2025-06-01T12:00", None, None, "image_output", "40"),
     ("openai", "gpt-image-2", "2026-09-01T12:00", None, None, "image_output", "30"),
+    # aws.amazon.com/bedrock/pricing: a region's own rate
+    ("aws.bedrock", "meta.llama3-70b-instruct-v1:0", "2026-06-01T12:00", None, "ap-south-1", "input_uncached", "3.18"),
+    ("aws.bedrock", "meta.llama3-70b-instruct-v1:0", "2026-06-01T12:00", None, "us-west-2", "input_uncached", "2.65"),
+    ("aws.bedrock", "amazon.nova-pro-v1:0", "2026-10-01T12:00", None, "us-gov-west-1", "output_text", "3.84"),
     # azure.microsoft.com/pricing: a data zone is a tenth dearer than the global deployment
     ("azure.ai.openai", "gpt-4o-2024-08-06", "2026-06-01T12:00", None, None, "input_uncached", "2.5"),
     ("azure.ai.openai", "gpt-4o-2024-08-06", "2026-06-01T12:00", None, "eu", "input_uncached", "2.75"),
