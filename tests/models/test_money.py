@@ -47,13 +47,13 @@ def test_dollars_and_picodollars_are_the_same_amount_at_any_size_and_sign() -> N
     amounts = [0, 1, -1, 10**12, -123_456_789_012_345, 10**25 + 1, None]
     frame = pl.DataFrame({"picodollars": amounts}, schema={"picodollars": pl.Int128})
     usd = frame.select(usd_from_picodollars(pl.col("picodollars")).alias("usd"))
-    assert usd.schema["usd"] == USD
+    assert usd.schema["usd"] == USD == pl.Decimal(38, 12)
     assert usd["usd"].to_list() == [None if one is None else Decimal(one).scaleb(-12) for one in amounts]
     assert usd.select(picodollars_from_usd(pl.col("usd"))).to_series().to_list() == amounts
 
     row = pl.DataFrame({"picodollars": [999_999_999_999_999_999]})
     as_row = row.select(usd_from_picodollars(pl.col("picodollars"), ROW_USD).alias("usd"))
-    assert as_row.schema["usd"] == ROW_USD
+    assert as_row.schema["usd"] == ROW_USD == pl.Decimal(18, 12)
     assert as_row["usd"].to_list() == [Decimal("999999.999999999999")]
 
 

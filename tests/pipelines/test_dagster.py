@@ -6,10 +6,14 @@ from pathlib import Path
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.remote_origin import InProcessCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
+from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+from dagster._daemon.run_coordinator.queued_run_coordinator_daemon import QueuedRunCoordinatorDaemon
 
 from models.schemas import tables
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.runner import dagster_home
+from pipelines.automation.schedules import URGENT
 from pipelines.project import Project
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import (
@@ -120,6 +124,35 @@ def test_a_backfill_of_a_year_is_cut_into_runs_of_a_week_of_hours_and_a_month_of
         "core.request_costs": 168,
         "mart.spend_daily": 31,
     }
+
+
+def test_the_hourly_close_is_next_however_many_runs_of_a_backfill_wait(tmp_path: Path) -> None:
+    project = make_project(tmp_path)
+    job = build_defs(project=project).resolve_job_def("facts")
+    place = InProcessCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="pipelines.definitions"), location_name="here"
+    )
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(place, "__repository__"), "facts")
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("lake")
+        backfill, later, close = (
+            instance.create_run_for_job(
+                job, status=status, tags=tags, remote_job_origin=origin, job_code_origin=None
+            )
+            for status, tags in (
+                (dg.DagsterRunStatus.STARTED, {"dagster/backfill": "year"}),
+                (dg.DagsterRunStatus.QUEUED, {"dagster/backfill": "year"}),
+                (dg.DagsterRunStatus.QUEUED, URGENT),
+            )
+        )
+        queue = QueuedRunCoordinatorDaemon(interval_seconds=5)
+        config = instance.get_concurrency_config()
+        # One run at a time has the lake; when it ends, the close comes before the rest of the backfill.
+        assert queue._get_runs_to_dequeue(instance, config, None) == []
+        instance.report_run_canceled(backfill)
+        assert [run.run_id for run in queue._get_runs_to_dequeue(instance, config, None)] == [close.run_id]
+        instance.report_run_canceled(close)
+        assert [run.run_id for run in queue._get_runs_to_dequeue(instance, config, None)] == [later.run_id]
 
 
 @pytest.mark.parametrize(("name", "report"), [("daily_delivery", "daily"), ("weekly_review", "weekly")])
