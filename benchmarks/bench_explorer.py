@@ -4,7 +4,7 @@ python -m benchmarks explorer      NANODOLLAR_BENCH_REQUESTS=100000000 by defaul
 
 The marts are those of the cookbook's benchmark. Each page is asked for the first time after the file was opened. Of the
 attempts the last days are there, with as many a day as so many requests in 90 days have: a page of requests reads the
-days that it shows and skips the others, and a request is looked for in all of them.
+days that it shows and skips the others, and so does a link to a request.
 """
 
 import tempfile
@@ -35,9 +35,11 @@ def milliseconds(project: Project) -> dict[str, float]:
         client.get("/request")
         taken = {}
         with duckdb.connect(str(project.published), read_only=True) as con:
-            (request_id,) = con.execute(f"SELECT max(request_id) FROM {FACTS[1]}").fetchall()[0]
+            request_id, on = con.execute(
+                f"SELECT request_id, accrued_on FROM {FACTS[1]} ORDER BY accrued_on DESC, request_id LIMIT 1"
+            ).fetchall()[0]
         asked = [page.path for page in pages() if page.path not in EMPTY]
-        for path in [*asked, f"/request?id={request_id}"]:
+        for path in [*asked, f"/request?from={on}&to={on}&id={request_id}"]:
             started = time.perf_counter()
             answer = client.get(path)
             taken[path.partition("?")[0]] = 1000 * (time.perf_counter() - started)

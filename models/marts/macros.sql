@@ -1,6 +1,7 @@
 -- explain_cost: every step from a log row to dollars, one row per attempt x accrual x meter x price card. Finds a
 -- request by its own id or by the logical request that it belongs to; an unpriced attempt keeps its row with NULL dollars.
-CREATE OR REPLACE MACRO explain_cost(wanted_id) AS TABLE
+-- Of a large warehouse the business days of [from_on, to_on) are found faster than all.
+CREATE OR REPLACE MACRO explain_cost(wanted_id, from_on := DATE '0001-01-01', to_on := DATE '9999-12-31') AS TABLE
 SELECT c.source, c.request_id, c.logical_request_id, c.attempt_no, c.status, c.started_at, c.accrued_hour, c.accrued_on,
   c.provider, c.region, c.route, c.requested_model, c.routed_model, c.served_model, c.model, c.service_tier, c.tenant,
   c.price_state, c.unpriced_reason, c.usage_source, c.cost_basis,
@@ -28,11 +29,18 @@ SELECT c.source, c.request_id, c.logical_request_id, c.attempt_no, c.status, c.s
   coalesce(p.source_url, g.source_url) AS source_url,
   f.path AS log_path, r.file_hash, r.line_number AS log_line, r.record_number,
   w.run_id, w.loaded_at, c.is_provisional
+-- Two questions of one column each are answered by the scan of that column; one with OR reads all columns of all rows.
 FROM (
-  SELECT * FROM core.request_costs WHERE request_id = wanted_id OR logical_request_id = wanted_id
+  FROM core.request_costs WHERE request_id = wanted_id AND accrued_on >= from_on AND accrued_on < to_on
+  UNION ALL
+  FROM core.request_costs WHERE logical_request_id = wanted_id AND request_id <> wanted_id
+    AND accrued_on >= from_on AND accrued_on < to_on
 ) c
 LEFT JOIN (
-  SELECT * FROM core.cost_lines WHERE request_id = wanted_id OR logical_request_id = wanted_id
+  FROM core.cost_lines WHERE request_id = wanted_id AND accrued_on >= from_on AND accrued_on < to_on
+  UNION ALL
+  FROM core.cost_lines WHERE logical_request_id = wanted_id AND request_id <> wanted_id
+    AND accrued_on >= from_on AND accrued_on < to_on
 ) l ON l.source = c.source AND l.request_id = c.request_id AND l.started_at = c.started_at
   AND l.accrued_hour = c.accrued_hour AND l.accrued_on = c.accrued_on
 LEFT JOIN ref.token_prices p ON p.price_id = l.price_id AND p.meter = l.meter
@@ -41,7 +49,12 @@ LEFT JOIN core.pool_hours h ON h.provider = c.provider AND h.region = c.region A
   AND h.deployment = c.deployment AND h.commitment = c.commitment
   AND h.pool_hour = c.accrued_hour AND h.accrued_on = c.accrued_on
 LEFT JOIN (
-  SELECT * FROM core.requests WHERE request_id = wanted_id OR logical_request_id = wanted_id
+  -- A call lasts two days at most.
+  FROM core.requests WHERE request_id = wanted_id
+    AND started_at >= CAST(from_on AS TIMESTAMPTZ) - INTERVAL 3 DAY AND started_at < CAST(to_on AS TIMESTAMPTZ) + INTERVAL 1 DAY
+  UNION ALL
+  FROM core.requests WHERE logical_request_id = wanted_id AND request_id <> wanted_id
+    AND started_at >= CAST(from_on AS TIMESTAMPTZ) - INTERVAL 3 DAY AND started_at < CAST(to_on AS TIMESTAMPTZ) + INTERVAL 1 DAY
 ) r ON r.source = c.source AND r.request_id = c.request_id AND r.started_at = c.started_at
 LEFT JOIN ops.landed_files f ON f.file_hash = r.file_hash AND f.source = r.source
 LEFT JOIN ops.partitions w ON w.table_name = 'core.request_costs'

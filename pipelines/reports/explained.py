@@ -1,5 +1,6 @@
 """Every step from a log row to the dollars of a request, as attempts that have slices, which have lines."""
 
+from datetime import date
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import duckdb
 
 from models.prices.remedies import remedy
+from pipelines.quoting import sql_text
 
 _ATTEMPT = ("source", "request_id", "started_at")
 _SLICE = ("accrued_hour", "accrued_on")
@@ -36,14 +38,23 @@ _LINE_FIELDS = (
 )  # fmt: skip
 
 
-def explained_attempts(con: duckdb.DuckDBPyConnection, request_id: str) -> list[dict[str, Any]]:
+def explanation_sql(request_id: str, days: tuple[date, date] | None = None) -> str:
+    """Return the call that explains a request; of the days [first, last) where they are known."""
+    bounds = "" if days is None else f", from_on := DATE '{days[0]}', to_on := DATE '{days[1]}'"
+    return f"explain_cost({sql_text(request_id)}{bounds})"
+
+
+def explained_attempts(
+    con: duckdb.DuckDBPyConnection, request_id: str, days: tuple[date, date] | None = None
+) -> list[dict[str, Any]]:
     """Return the attempts of a request in order; none where the warehouse does not know it.
 
     Args:
         con: a session in which the warehouse's schemas are the current ones.
         request_id: id of an attempt, or of the logical request whose attempts are all returned.
+        days: business days [first, last) in which its cost accrued; None: any.
     """
-    cursor = con.execute("FROM explain_cost(?)", [request_id])
+    cursor = con.execute(f"FROM {explanation_sql(request_id, days)}")
     names = [column[0] for column in cursor.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return [_attempt(con, list(group)) for _, group in groupby(rows, key=lambda row: _of(row, _ATTEMPT))]

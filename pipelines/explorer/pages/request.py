@@ -1,10 +1,14 @@
 """A request: every step from the log row to its dollars."""
 
+from datetime import timedelta
+
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.quoting import sql_text
-from pipelines.reports.explained import explained_attempts
+from pipelines.reports.explained import explained_attempts, explanation_sql
 from pipelines.reports.view import Column
+
+_AROUND = timedelta(days=4)
+"""A call that is of a view's days began and ended this near to them."""
 
 
 def build(asked: Asked) -> Content:
@@ -17,8 +21,17 @@ def build(asked: Asked) -> Content:
             "request.html",
             {"wanted": "", "attempts": []},
         )
+    # A link tells the days; a request that is looked for by its id alone may be of any.
+    days = (
+        (asked.state.first - _AROUND, asked.state.last + _AROUND)
+        if "from" in asked.request.query_params
+        else None
+    )
     with asked.opened.session() as con:
-        attempts = explained_attempts(con, wanted)
+        attempts = explained_attempts(con, wanted, days)
+        if not attempts and days is not None:
+            days = None
+            attempts = explained_attempts(con, wanted)
     if not attempts:
         return Content(
             "The warehouse knows no attempt or request of this id.",
@@ -31,7 +44,7 @@ def build(asked: Asked) -> Content:
         "lines",
         "From tokens to dollars",
         "SELECT request_id, accrued_hour, meter, quantity, rate_per_mtok, currency, effective_usd, rule, price_id,\n"
-        f"  sheet_path, sheet_line, source_url\nFROM explain_cost({sql_text(wanted)})",
+        f"  sheet_path, sheet_line, source_url\nFROM {explanation_sql(wanted, days)}",
         [
             Column("request_id", "Attempt"),
             Column("accrued_hour", "Accrued, UTC"),

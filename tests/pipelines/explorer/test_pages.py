@@ -32,6 +32,8 @@ VIEWS = [
     f"/models?{SPAN}&by=chip&provider=lambda",
     "/request?id=f2",
     "/request?id=r2",
+    f"/request?{SPAN}&id=f2",
+    "/request?from=2027-01-01&to=2027-01-01&id=f2",
 ]
 
 
