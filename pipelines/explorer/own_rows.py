@@ -142,6 +142,8 @@ def write_own_rows(whole: Path, path: Path, audience: Audience, *, last_on: date
 
 def _rules(audience: Audience) -> list[tuple[str, str]]:
     """Return the columns by which rows are chosen, each with its condition."""
+    if audience.is_person and not audience.user_ids:
+        return [("user_id", "false")]
     chosen = {"tenant": audience.tenants, "team": audience.teams, "user_id": audience.user_ids}
     return [
         (name, f"{name} IN ({', '.join(map(sql_text, values))})") for name, values in chosen.items() if values
