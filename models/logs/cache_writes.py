@@ -14,7 +14,8 @@ def split_writes(frame: pl.LazyFrame) -> pl.LazyFrame:
         `is_split_assumed`.
     """
     short, long = pl.col("cache_write_5m").fill_null(0), pl.col("cache_write_1h").fill_null(0)
-    written = pl.col("written")
+    # LangChain sets the total to 0 where it tells the parts.
+    written = pl.when((pl.col("written") != 0) | (short + long == 0)).then("written")
     return frame.with_columns(
         cache_write_5m=pl.coalesce(written - long, "cache_write_5m"),
         is_split_assumed=(written > short + long).fill_null(value=False),

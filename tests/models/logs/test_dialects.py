@@ -121,6 +121,8 @@ USAGE: list[tuple[str, dict[str, Any], dict[str, int]]] = [
     ("written_1h", answer(usage={"cache_creation_input_tokens": 200,
                                  "cache_creation": {"ephemeral_1h_input_tokens": 150}}),
      {"input_uncached": 800, "cache_write_5m": 50, "cache_write_1h": 150, "output_text": 100}),
+    ("written_0_beside_parts", answer(usage={"cache_creation_input_tokens": 0, "cache_creation": {
+        "ephemeral_1h_input_tokens": 150}}), {"input_uncached": 850, "cache_write_1h": 150, "output_text": 100}),
     # the cache beside the prompt, as the total proves
     ("cache_beside", answer(usage={"cache_read_input_tokens": 5000, "total_tokens": 6100}),
      {"input_uncached": 1000, "cache_read": 5000, "output_text": 100}),

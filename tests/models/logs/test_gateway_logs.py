@@ -160,6 +160,15 @@ TOKENS: dict[str, tuple[str, dict[str, Any], dict[str, int]]] = {
             "input_token_details": {"cache_read": 60, "ephemeral_1h_input_tokens": 20, "cache_creation": 20}}}},
         {"input_uncached": 20, "cache_read": 60, "cache_write_1h": 20, "output_text": 5},
     ),
+    # langchain-anthropic sets the sum of writes to 0 where it tells them by lifetime
+    "langsmith_writes_by_lifetime": (
+        "langsmith_run",
+        {"prompt_tokens": 100, "completion_tokens": 5, "total_tokens": 105, "outputs": {"usage_metadata": {
+            "input_tokens": 100, "output_tokens": 5, "total_tokens": 105, "input_token_details": {
+                "cache_read": 60, "ephemeral_1h_input_tokens": 20, "ephemeral_5m_input_tokens": 0,
+                "cache_creation": 0}}}},
+        {"input_uncached": 20, "cache_read": 60, "cache_write_1h": 20, "output_text": 5},
+    ),
     # Phoenix 20.26's own export of a call that OpenInference 0.1.66 traced, without its texts.
     "phoenix_api": (
         "phoenix_spans",
