@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import polars as pl
+
 from models.schemas import table
 from pipelines.project import find_project
 from pipelines.warehouse.commit import Commit, OvertakenError
@@ -25,6 +27,16 @@ ORDER BY ALL
 _COMMITTED = (
     "SELECT coalesce(sum(row_count), 0)::BIGINT FROM ops.partitions WHERE table_name = 'core.requests'"
 )
+
+
+def attempts(hour: datetime, count: int, *, tokens: int = 0) -> pl.DataFrame:
+    """Return attempts of an hour, rows of core.requests, each with so many tokens of output."""
+    row = {
+        "source": "calls", "source_kind": "requests", "started_at": hour, "started_hour": hour, "ingested_at": hour,
+        "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False, "file_hash": "0",
+        "line_number": 1, "record_number": 0, "output_text_tokens": tokens,
+    }  # fmt: skip
+    return table("core.requests").frame([row | {"request_id": f"{n}"} for n in range(count)])
 
 
 class Stop(Protocol):
@@ -53,12 +65,7 @@ def write(
             number += 1
             at = _START + timedelta(hours=draw.randrange(_HOURS))
             value, count = number * 100 + int(name), 1 + draw.randrange(30)
-            row = {
-                "source": "calls", "source_kind": "requests", "started_at": at, "started_hour": at,
-                "ingested_at": at, "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False,
-                "file_hash": "0", "line_number": 1, "record_number": 0, "output_text_tokens": value,
-            }  # fmt: skip
-            rows = table("core.requests").frame([row | {"request_id": f"{n}"} for n in range(count)])
+            rows = attempts(at, count, tokens=value)
             made: list[int] = []
             try:
                 with warehouse.committing(run_id=f"{name}-{number}", job="facts") as commit:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from models.schemas import table
+from benchmarks.readers import attempts
 from pipelines.durable import watched
 from pipelines.project import find_project
 from pipelines.steps.repricing import OUTDATE
@@ -59,16 +59,7 @@ class Room:
             one.lake.close()
 
     def rows(self, hours: list[datetime], count: int) -> pl.DataFrame:
-        rows = [
-            {
-                "source": "calls", "source_kind": "requests", "started_at": hour, "started_hour": hour,
-                "ingested_at": hour, "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False,
-                "file_hash": "0", "line_number": 1, "record_number": 0, "output_text_tokens": self.number,
-                "request_id": f"{hour:%H}-{n}",
-            }
-            for hour in hours for n in range(count)
-        ]  # fmt: skip
-        return table("core.requests").frame(rows)
+        return pl.concat([attempts(hour, count, tokens=self.number) for hour in hours])
 
     def write(self, warehouse: Warehouse, hours: list[datetime], count: int) -> None:
         """Replace hours and mark the number of the commit beside them, by a clock that may have been set back."""

@@ -10,13 +10,11 @@ from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import psycopg
 import pytest
 
-from benchmarks.readers import read, write, wrong_reads
+from benchmarks.readers import attempts, read, write, wrong_reads
 from models.errors import DataError, NanodollarError
-from models.schemas import table
 from pipelines.project import Project, find_project
 from pipelines.warehouse import claim as claims
 from pipelines.warehouse.claim import COMMIT, claim, turn_of_machines
@@ -43,21 +41,12 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[P
         yield [first, find_project(shutil.copytree(first.folder, tmp_path / "second"))]
 
 
-def rows(count: int, hour: datetime = HOUR) -> pl.DataFrame:
-    row = {
-        "source": "calls", "source_kind": "requests", "started_at": hour, "started_hour": hour, "ingested_at": hour,
-        "status": "ok", "usage_source": "provider", "is_gateway_cache_hit": False, "file_hash": "0",
-        "line_number": 1, "record_number": 0,
-    }  # fmt: skip
-    return table("core.requests").frame([row | {"request_id": f"{n}"} for n in range(count)])
-
-
 def write_both(one: Warehouse, two: Warehouse) -> None:
     """Let both read, the first commit, and the second commit after it."""
     with two.committing(run_id="late", job="facts") as late:
-        late.replace("core.requests", rows(7), partitions=[HOUR])
+        late.replace("core.requests", attempts(HOUR, 7), partitions=[HOUR])
         with one.committing(run_id="early", job="facts") as early:
-            early.replace("core.requests", rows(4), partitions=[HOUR])
+            early.replace("core.requests", attempts(HOUR, 4), partitions=[HOUR])
 
 
 def write_at_once(warehouse: Warehouse, together: threading.Barrier, told: list[str]) -> None:
@@ -66,7 +55,7 @@ def write_at_once(warehouse: Warehouse, together: threading.Barrier, told: list[
         together.wait()
         try:
             with warehouse.committing(run_id="twin", job="facts") as commit:
-                commit.replace("core.requests", rows(3, hour), partitions=[hour])
+                commit.replace("core.requests", attempts(hour, 3), partitions=[hour])
                 together.wait()
         except OvertakenError as error:
             told.append(str(error))
