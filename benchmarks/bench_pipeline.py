@@ -83,6 +83,8 @@ def run_of(rows: int) -> Run:
         write_fleet(folder, days=DAYS, requests_per_day=int(rows / GATEWAY_SHARE) // DAYS)
         for other in ("sdk", "fleet", "replicas"):
             shutil.rmtree(folder / "landing" / other, ignore_errors=True)
+        # The SQL by hand knows list prices alone.
+        (folder / "contracts.yml").unlink(missing_ok=True)
         settings = folder / "nanodollar.toml"
         head, _, rest = settings.read_text().partition("[[sources]]")
         gateway = next(part for part in rest.split("[[sources]]") if "litellm_spend_logs" in part)

@@ -26,7 +26,7 @@ repeats AS (
   FROM attempts WHERE session_id IS NOT NULL OR prefix_hash IS NOT NULL
   GROUP BY provider, region, route, model, family, price_id, session_id, CASE WHEN session_id IS NULL THEN prefix_hash END
   HAVING count(*) > 1 AND max(uncached + cached + written) >= 1024
-    AND epoch(max(started_at) - min(started_at)) <= 300 * (count(*) - 1)
+    AND (epoch_us(max(started_at)) - epoch_us(min(started_at))) / 1e6 <= 300 * (count(*) - 1)
 ),
 missed AS (
   SELECT provider, region, route, model, family, is_session, sum(calls)::BIGINT AS calls,
