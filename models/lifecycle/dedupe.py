@@ -41,8 +41,10 @@ def dedupe_events(
     content = pl.struct(pl.exclude(_BOOKKEEPING)).hash()
     place = pl.coalesce("cluster", "region")
     place = pl.coalesce(place, place.drop_nulls().first().over("source", "dedupe_key"))
+    # Two sources that read one file tell of the same replicas.
+    reader = pl.col("source").min().over("source_kind", "file_hash")
     identity = pl.when(~pl.col("source_kind").str.starts_with(_KUBERNETES)).then(
-        pl.concat_str("source", place, separator="|", ignore_nulls=True)
+        pl.concat_str(reader, place, separator="|", ignore_nulls=True)
     )
     hours = (
         hours.with_columns(content=content)

@@ -39,6 +39,6 @@ TABLE = Table(
             required=True,
         ),
     ),
-    key=("file_hash", "line_number", "record_number"),
+    key=("source", "file_hash", "line_number", "record_number"),
     partition="started_hour",
 )

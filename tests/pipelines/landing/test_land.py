@@ -273,3 +273,31 @@ def test_each_record_of_each_file_is_an_attempt_a_listed_duplicate_or_quarantine
     assert rows == [(0, 0, 0)] * 6
     assert unnamed == [(0,)]
     assert query(warehouse, "SELECT count(*) = count(DISTINCT request_id) FROM core.requests") == [(True,)]
+
+
+def test_files_that_several_sources_read_count_once(tmp_path: Path) -> None:
+    names = [f"{kind}_{place}" for kind in ("requests", "replica_events") for place in "ab"]
+    blocks = [
+        f'[[sources]]\nname = "{name}"\nkind = "{name[:-2]}"\npath = "landing/{name[:-2]}.jsonl"\n'
+        for name in names
+    ]
+    warehouse = lake(tmp_path, more="".join(blocks).replace("landing/requests", "landing/calls/a"))
+    put(warehouse, "a.jsonl", "".join(f"{json.dumps(call(number))}\n" for number in range(3)))
+    life = {"replica_id": "r", "deployment": "d", "chip": "H100"}
+    events = [
+        life | {"event": event, "event_at": call(at)["started_at"]}
+        for at, event in enumerate(("ready", "stopped"))
+    ]
+    (warehouse.project.folder / "landing/replica_events.jsonl").write_text("\n".join(map(json.dumps, events)))
+
+    land_all(warehouse, "calls", *names)
+    count(warehouse)
+
+    assert query(warehouse, "SELECT source, count(*) FROM core.requests GROUP BY ALL") == [("calls", 3)]
+    assert query(warehouse, "SELECT DISTINCT source FROM core.replica_events") == [("replica_events_a",)]
+    assert query(
+        warehouse, "SELECT source, read_count, accepted_count, duplicate_count FROM ops.source_files ORDER BY 1"
+    ) == [
+        ("calls", 3, 3, 0), ("replica_events_a", 2, 2, 0), ("replica_events_b", 2, 0, 2), ("requests_a", 3, 0, 3),
+        ("requests_b", 3, 0, 3),
+    ]  # fmt: skip
