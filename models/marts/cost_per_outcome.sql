@@ -12,6 +12,8 @@ WITH tasks AS (
     QUALIFY row_number() OVER (
       PARTITION BY source, dedupe_key ORDER BY ingested_at DESC, file_hash DESC, line_number DESC, record_number DESC
     ) = 1
+      -- Several sources may read one file
+      AND source = min(source) OVER (PARTITION BY file_hash, line_number, record_number)
   )
 ),
 ends AS (

@@ -31,6 +31,8 @@ def _judge(
         return max(usd, Decimal(str(ratio)) * abs(invoiced or Decimal(0)))
 
     off = [row[1:] for row in rows if row[5] or row[4] > allowed(row[0], row[2])]
+    without_rate = sum(row[-1] > 0 for row in off)
+    said = f"; {without_rate} of them have rows without an exchange rate in fx.csv" if without_rate else ""
     return Outcome(
         is_passed=not off,
         failed_count=len(off),
@@ -40,7 +42,7 @@ def _judge(
         ],
         summary=(
             f"{len(off)} of {len(rows)} bills differ from the ledger by what nothing explains; "
-            f"see mart.invoice_reconciliation."
+            f"see mart.invoice_reconciliation{said}."
             if off
             else f"Of {len(rows)} bills every difference from the ledger has a name."
         ),

@@ -180,6 +180,7 @@ def test_an_issuer_has_a_tolerance_of_its_own_and_a_bill_without_dollars_is_said
         "Half 2026-10: $9.00 of $1,000.00 unexplained, 1 rows without an exchange rate in fx.csv",
         "Exact 2026-10: $0.50 of $1,000.00 unexplained",
     ]
+    assert judged.summary.endswith("; 2 of them have rows without an exchange rate in fx.csv.")
 
 
 def test_a_day_that_is_delivered_again_replaces_itself(project: Project) -> None:

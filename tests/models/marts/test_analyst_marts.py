@@ -81,13 +81,13 @@ def test_a_sub_agent_counts_with_the_session_of_its_trace_and_a_retry_once(
     # Two tasks share the session; one names a session that no log has, one a session without a price.
     tasks = [
         {"source": "t", "dedupe_key": str(number), "session_id": session, "outcome": outcome, "is_success": number != 1,
-         "finished_at": NOON, "ingested_at": NOON}
+         "finished_at": NOON, "ingested_at": NOON, "file_hash": "f", "line_number": number, "record_number": 1}
         for number, (session, outcome) in enumerate(
             [("s", "ticket"), ("s", "ticket"), ("no", "ticket"), ("u", "report")]
         )
     ]  # fmt: skip
-    again = tasks[0] | {"ingested_at": NOON - timedelta(days=1), "outcome": "replaced"}
-    loosely(con, "raw.outcomes", [*tasks, again])
+    again = tasks[0] | {"ingested_at": NOON - timedelta(days=1), "outcome": "replaced", "file_hash": "e"}
+    loosely(con, "raw.outcomes", [*tasks, again, *(task | {"source": "u"} for task in tasks)])
 
     outcomes = fill(con, "mart.cost_per_outcome", "cost_per_outcome", **DAYS, **SPAN, **LOOK_BACK).sort(
         "outcome", "tenant"
