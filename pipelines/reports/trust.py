@@ -172,17 +172,22 @@ def trust(
 
 
 def _checks(checks: Rows) -> list[str]:
-    """Name the checks that failed, and apart those that warn; or say that all passed."""
+    """Name the checks that failed, and apart those that warn and those that find cost; or say that all passed."""
     if not checks:
         return ["no check has looked at it yet"]
     facts = []
-    for is_error, one, many in (
-        (True, "check of the data fails", "checks of the data fail"),
-        (False, "check warns", "checks warn"),
+    failed = [row for row in checks if not row["is_passed"]]
+    against = [row for row in failed if row["check_name"] not in FINDINGS]
+    for rows, one, many in (
+        ([row for row in against if row["is_error"]], "check of the data fails", "checks of the data fail"),
+        ([row for row in against if not row["is_error"]], "check warns", "checks warn"),
+        (
+            [row for row in failed if row["check_name"] in FINDINGS],
+            "check finds what to look at",
+            "checks find what to look at",
+        ),
     ):
-        names = sorted(
-            {row["check_name"] for row in checks if not row["is_passed"] and row["is_error"] == is_error}
-        )
+        names = sorted({row["check_name"] for row in rows})
         if names:
             facts.append(f"{plural(len(names), one, many)} ({', '.join(names)})")
     return facts or ["every check of the data passed"]
