@@ -25,6 +25,11 @@ with dagster_previews():
     )
 """A business date reads its UTC day's hours and a day on each side; the asset filters by business date."""
 
+ONLY_DUE = {"nanodollar/only": "what is out of date"}
+"""Tags of a run of days that computes what is out of date in its range, of each table other days, and no more."""
+DAYS_MADE = "nanodollar/days"
+"""Tag by which such a run tells which days were out of date, with spaces between."""
+
 
 def hourly(project: Project) -> dg.HourlyPartitionsDefinition:
     return dg.HourlyPartitionsDefinition(

@@ -3,10 +3,10 @@
 Built from the listing of `pipelines/steps`: keys, dependencies, groups, kinds and descriptions derive from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
@@ -16,13 +16,15 @@ from models import marts
 from models.schemas import table, tables
 from pipelines.assets.charts import usd_by_day
 from pipelines.assets.made import tell_partitions
-from pipelines.partitions import DAY_FROM_HOURS, days_of, hours_of
+from pipelines.partitions import DAY_FROM_HOURS, DAYS_MADE, ONLY_DUE, days_of, hours_of
 from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
 from pipelines.steps.base import Grain, Read, Window, grain_of
 from pipelines.steps.computing import Task, chunks, compute, computed_ahead
+from pipelines.steps.staleness import stale_days
 from pipelines.warehouse.commit import OvertakenError, newest_snapshot
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.written import days_written_by
 from pipelines.workers.chunk import commit_files
 from pipelines.workers.engines import computed_apart
 
@@ -92,29 +94,42 @@ def _grain_asset(
             window = Window(*hours_of(context), now, zone)
         else:
             window = Window.of_days(*days_of(context), now=now, time_zone=zone)
-        counts = work_off(warehouse, names, window, run_id=context.run.run_id)
-        figures = figures_of(warehouse, window, [name for name in asset_tables(grain) if name in selected])
-        # In the order of their flow.
+        tables_made = [name for name in asset_tables(grain) if name in selected]  # in the order of their flow
+        if ONLY_DUE.items() <= context.run.tags.items():
+            days = work_off_what_is_due(warehouse, names, window, run_id=context.run.run_id)
+            context.instance.add_run_tags(context.run.run_id, {DAYS_MADE: " ".join(map(str, sorted(days)))})
+            written = days_written_by(warehouse, context.run.run_id)
+            windows = {
+                name: Window.of_days(*written[name].bounds, now=now, time_zone=zone)
+                for name in tables_made
+                if name in written
+            }
+            counts = {name: one.row_count for name, one in written.items()}
+            keys = {key_of(name): written[name].keys if name in written else [] for name in tables_made}
+        else:
+            counts = work_off(warehouse, names, window, run_id=context.run.run_id)
+            windows = dict.fromkeys(tables_made, window)
+            keys = {key_of(name): list(context.partition_keys) for name in tables_made}
+        figures = figures_of(warehouse, windows)
         made: dict[dg.AssetKey, dict[str, Any]] = {
-            key_of(dotted): {"dagster/row_count": counts.get(dotted, 0), **figures.get(dotted, {})}
-            for dotted in asset_tables(grain)
-            if dotted in selected
+            key_of(name): {"dagster/row_count": counts.get(name, 0), **figures.get(name, {})}
+            for name in tables_made
         }
-        if _PLOTTED in selected:
+        if _PLOTTED in windows:
             with warehouse.reading() as con:
-                made[key_of(_PLOTTED)]["usd_by_day"] = usd_by_day(con, window)
-        tell_partitions(context, made)
+                made[key_of(_PLOTTED)]["usd_by_day"] = usd_by_day(con, windows[_PLOTTED])
+        tell_partitions(context, made, keys)
         for key, metadata in made.items():
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 
     return computed
 
 
-def figures_of(warehouse: Warehouse, window: Window, dotted: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Return dollars, coverage and the like of a run's window, by table; what is not known is left out."""
+def figures_of(warehouse: Warehouse, windows: Mapping[str, Window]) -> dict[str, dict[str, float]]:
+    """Return dollars, coverage and the like of each table's window; what is not known is left out."""
     found: dict[str, dict[str, float]] = {}
     with warehouse.reading() as con:
-        for name in dotted:
+        for name, window in windows.items():
             if name not in _MEASURED:
                 continue
             is_hourly = grain_of(name) == "hourly"
@@ -186,24 +201,59 @@ def _computed_here(warehouse: Warehouse, task: Task, *, run_id: str) -> dict[str
             return made.row_counts()
 
 
-def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, run_id: str) -> dict[str, int]:
+def work_off_what_is_due(
+    warehouse: Warehouse, names: tuple[str, ...], window: Window, *, run_id: str
+) -> set[date]:
+    """Compute what is out of date of daily steps in a window until nothing is: one mart may change another.
+
+    Returns:
+        The days of which anything was out of date.
+    """
+    days: set[date] = set()
+    for _ in names:
+        with warehouse.reading() as con:
+            found = stale_days(con, warehouse.project, now=window.now)
+        due = {name: [on for on in window.days if name in found.get(on, ())] for name in names}
+        if not any(due.values()):
+            break
+        work_off(warehouse, names, window, run_id=run_id, due=due)
+        days |= {on for of_step in due.values() for on in of_step}
+    return days
+
+
+def work_off(
+    warehouse: Warehouse,
+    names: tuple[str, ...],
+    window: Window,
+    *,
+    run_id: str,
+    due: Mapping[str, Sequence[date]] | None = None,
+) -> dict[str, int]:
     """Compute steps of one grain over a window, chunk by chunk, each in one transaction; return the rows by table.
 
     Chunks of hours may be computed side by side (`[run]`); a day's marts may rest on those of the day before.
+
+    Args:
+        warehouse: the lake.
+        names: the steps.
+        window: the range.
+        run_id: run that it is booked to.
+        due: of days, which each step computes. None: all.
     """
     grain = steps()[names[0]].grain
     project = warehouse.project
     workers = project.workers if grain == "hourly" else 1
     with warehouse.reading() as con:
         snapshot = newest_snapshot(con)
-        parts = chunks(con, window, grain, workers=workers)
+        days = None if due is None else {on for of_step in due.values() for on in of_step}
+        parts = chunks(con, window, grain, workers=workers, days=days)
         ahead = computed_ahead(con, Task(project, names, window)) if len(parts) > 1 else {}
     is_apart = workers > 1 and len(parts) > 1
     if is_apart:
         sent = project.for_workers()
         tasks = [Task(sent, names, part, ahead, window, snapshot=snapshot) for part in parts]
     else:
-        tasks = [Task(project, names, part, ahead, window) for part in parts]
+        tasks = [Task(project, names, part, ahead, window, due=due) for part in parts]
     counts: dict[str, int] = {}
     with closing(computed_apart(tasks)) if is_apart else nullcontext() as made_apart:
         for done, task in enumerate(tasks, start=1):
@@ -219,5 +269,6 @@ def work_off(warehouse: Warehouse, names: tuple[str, ...], window: Window, *, ru
                 counts[dotted] = counts.get(dotted, 0) + count
             part = task.window
             unit, size = ("hours", len(part.hours)) if grain == "hourly" else ("days", len(part.days))
+            size = size if days is None else len(days & {*part.days})
             warehouse.progress(JOB_OF[grain], f"{size} {unit}, part {done} of {len(parts)}")
     return counts

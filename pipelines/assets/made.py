@@ -7,7 +7,7 @@ What it does not have is events of what was planned.
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -18,16 +18,20 @@ TOLD_AT_ONCE = {EXTERNALLY_MANAGED_ASSETS_TAG: "true"}
 """Tags of a run whose partitions are told by `tell_partitions`; its event log must have `store_partitions`."""
 
 
-def tell_partitions(context: dg.AssetExecutionContext, made: Mapping[dg.AssetKey, Mapping[str, Any]]) -> None:
+def tell_partitions(
+    context: dg.AssetExecutionContext,
+    made: Mapping[dg.AssetKey, Mapping[str, Any]],
+    keys: Mapping[dg.AssetKey, Sequence[str]],
+) -> None:
     """Store that a run has made its partitions of assets; of a run that Dagster watches by itself, do nothing.
 
     Args:
         context: of the step.
         made: the assets, with metadata.
+        keys: the partitions of each.
     """
     if not TOLD_AT_ONCE.items() <= context.run.tags.items():
         return
-    keys = list(context.partition_keys)
     step_key = context.op_execution_context.get_step_execution_context().step.key
     events = [
         dg.EventLogEntry(  # type: ignore[no-untyped-call]
@@ -44,11 +48,12 @@ def tell_partitions(context: dg.AssetExecutionContext, made: Mapping[dg.AssetKey
                 step_key=step_key,
                 message="Materialized value.",
                 event_specific_data=StepMaterializationData(
-                    dg.AssetMaterialization(key, partition=keys[-1], metadata=metadata)
+                    dg.AssetMaterialization(key, partition=keys[key][-1], metadata=metadata)
                 ),
             ),
         )
         for key, metadata in made.items()
+        if keys[key]
     ]
     storage: Any = context.instance.event_log_storage
-    storage.store_partitions(events, keys)
+    storage.store_partitions(events, [keys[key] for key in made if keys[key]])

@@ -76,7 +76,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
             "path": dg.MetadataValue.path(str(paths[-1] if paths else warehouse.project.reports)),
             "reports": len(paths),
         }
-        tell_partitions(context, {DAILY_REPORT: metadata})
+        tell_partitions(context, {DAILY_REPORT: metadata}, {DAILY_REPORT: list(context.partition_keys)})
         return dg.MaterializeResult(metadata=metadata)
 
     return [report]

@@ -14,7 +14,6 @@ from models.errors import ConfigurationError, DataError
 from models.importers import importers
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
-from pipelines.automation.staleness import stale_days, stale_hours
 from pipelines.checks.listing import domain_checks
 from pipelines.project import Project
 from pipelines.steps import steps_of
@@ -24,6 +23,7 @@ from pipelines.steps.inputs import Inputs
 from pipelines.steps.months import whole_months
 from pipelines.steps.reference import reference_frames
 from pipelines.steps.repricing import moved_partitions
+from pipelines.steps.staleness import stale_days, stale_hours
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import THIS_SNAPSHOT
 from pipelines.warehouse.resource import Warehouse, days_between

@@ -105,7 +105,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             finally:
                 self._batch.stack = None
 
-    def store_partitions(self, events: Sequence[EventLogEntry], keys: Sequence[str]) -> None:
+    def store_partitions(self, events: Sequence[EventLogEntry], keys: Sequence[Sequence[str]]) -> None:
         """Store that a run made partitions of assets: an event of each partition, which differ by its key alone.
 
         What is asked across runs (which partitions are there) finds them all; in the log of the run, which a person
@@ -113,16 +113,17 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
         Args:
             events: of each asset, the event of its last partition.
-            keys: of all partitions, each asset's.
+            keys: of each asset, all partitions.
         """
         with ExitStack() as stack:
             self._batch.stack, self._batch.shards = stack, {}
             try:
-                for event in events:
+                for event, its_keys in zip(events, keys, strict=True):
                     row = self._event_to_row(event)
                     before, after = row["event"].split(json.dumps(row["partition"]))
                     rows = [
-                        row | {"event": f"{before}{json.dumps(key)}{after}", "partition": key} for key in keys
+                        row | {"event": f"{before}{json.dumps(key)}{after}", "partition": key}
+                        for key in its_keys
                     ]
                     with self.run_connection(event.run_id) as con:
                         con.execute(SqlEventLogStorageTable.insert(), [row])

@@ -17,9 +17,9 @@ from models.lifecycle.dedupe import dedupe_events
 from models.periods import HOUR, floor_hour
 from models.prices.chips import canonical_events
 from models.schemas import table
-from pipelines.automation.staleness import kinds_of
 from pipelines.steps.lives import LONGEST_ATTEMPT
 from pipelines.steps.repricing import OUTDATE
+from pipelines.steps.staleness import kinds_of
 from pipelines.warehouse.resource import Warehouse, frame
 from pipelines.warehouse.staged import partition_key
 

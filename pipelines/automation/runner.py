@@ -19,17 +19,17 @@ from pipelines.assets.reports import DAILY_READS, DAILY_REPORT, DAILY_TASK, RECE
 from pipelines.automation.code_location import build_defs
 from pipelines.automation.event_log import BATCH_SIZE, BatchingSqliteEventLogStorage
 from pipelines.automation.late_lives import outdate_lives
-from pipelines.automation.staleness import (
+from pipelines.checks.again import judge_again
+from pipelines.partitions import DAYS_MADE, ONLY_DUE, day_range, hour_range
+from pipelines.project import Project
+from pipelines.steps import steps_of
+from pipelines.steps.staleness import (
     day_runs,
     stale_counted_hours,
     stale_days,
     stale_hours,
     stale_reports,
 )
-from pipelines.checks.again import judge_again
-from pipelines.partitions import day_range, hour_range
-from pipelines.project import Project
-from pipelines.steps import steps_of
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.damage import mend
 from pipelines.warehouse.resource import Warehouse, days_between
@@ -203,19 +203,27 @@ def _build_days(
     now: datetime,
 ) -> set[date]:
     """Build the days that were asked for, and what is out of date until nothing is: one mart may change another."""
-    built: set[date] = set()
-    everything = tuple(sorted(steps_of("daily")))
+    everything = sorted(steps_of("daily"))
+    for span in day_spans(sorted(asked)):
+        tags = day_range(*span)
+        _execute(definitions, instance, "marts", summary, tags=tags, selection=day_keys(everything))
+    built = set(asked)
     for _ in everything:
         with warehouse.reading() as con:
             due = stale_days(con, warehouse.project, now=now)
-        if not built:
-            due = dict(sorted((due | dict.fromkeys(asked, everything)).items()))
-        for first_on, end_on, names in day_runs(due):
-            tags = day_range(first_on, end_on)
-            _execute(definitions, instance, "marts", summary, tags=tags, selection=day_keys(names))
         if not due:
             break
         built |= due.keys()
+        if _tells_at_once(instance):
+            tags = day_range(min(due), now.date()) | ONLY_DUE
+            run_id = _execute(
+                definitions, instance, "marts", summary, tags=tags, selection=day_keys(everything)
+            )
+            run = instance.get_run_by_id(run_id)
+            return built | {date.fromisoformat(on) for on in run.tags[DAYS_MADE].split()} if run else built
+        for first_on, end_on, names in day_runs(due):
+            tags = day_range(first_on, end_on)
+            _execute(definitions, instance, "marts", summary, tags=tags, selection=day_keys(names))
     return built
 
 
@@ -255,8 +263,8 @@ def _execute(
     *,
     tags: dict[str, str] | None = None,
     selection: list[dg.AssetKey] | None = None,
-) -> None:
-    if tags and isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage):
+) -> str:
+    if tags and _tells_at_once(instance):
         tags = tags | TOLD_AT_ONCE
     result = definitions.resolve_job_def(job).execute_in_process(
         instance=instance,
@@ -274,6 +282,11 @@ def _execute(
         if _is_interrupted(result):
             raise KeyboardInterrupt
         raise DataError(f"The step `{job}` failed: {_why(result)}")
+    return result.run_id
+
+
+def _tells_at_once(instance: dg.DagsterInstance) -> bool:
+    return isinstance(instance.event_log_storage, BatchingSqliteEventLogStorage)
 
 
 def _is_interrupted(result: dg.ExecuteInProcessResult) -> bool:

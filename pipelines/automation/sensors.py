@@ -21,10 +21,10 @@ from pipelines.automation.late_lives import outdate_lives
 from pipelines.automation.notices import send
 from pipelines.automation.open_day import open_bursts
 from pipelines.automation.publication import publication
-from pipelines.automation.staleness import day_runs, stale_counted_hours, stale_days, stale_hours
 from pipelines.automation.telemetry import telemetry
 from pipelines.landing.land import source_files
 from pipelines.partitions import day_range, hour_range
+from pipelines.steps.staleness import day_runs, stale_counted_hours, stale_days, stale_hours
 from pipelines.warehouse.resource import Warehouse
 
 

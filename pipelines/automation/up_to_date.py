@@ -17,12 +17,12 @@ import duckdb
 
 from models.errors import NanodollarError
 from models.periods import floor_hour
-from pipelines.automation.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.replacing import replace_file
 from pipelines.sources.stored import StoredFile
+from pipelines.steps.staleness import stale_counted_hours, stale_days, stale_hours
 from pipelines.warehouse.connect import is_current
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.resource import Warehouse

@@ -1,6 +1,6 @@
 """The checks as Dagster's asset checks: those of one grain are one step, run when the rows of a job are there."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,21 +14,25 @@ from pipelines.checks.domain import FAILED_IDS_AT_MOST, Bounds, Checked, DomainC
 from pipelines.checks.expectations import SUITE_CHECK, has_results, judge_slices
 from pipelines.checks.listing import domain_checks, suited_tables
 from pipelines.checks.rules import Slice
-from pipelines.partitions import dagster_previews, days_of, hours_of
+from pipelines.partitions import ONLY_DUE, dagster_previews, days_of, hours_of
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.staged import partition_key
+from pipelines.warehouse.written import days_written_by
 
 Grain = Literal["whole", "hourly", "daily"]
 
 _STILL_TRUE = """
-WITH written AS (
-  SELECT table_name, max(changed_at) AS changed_at FROM ops.partitions
-  WHERE list_contains($tables, table_name)
-    AND ($first IS NULL OR (partition_key >= $first AND partition_key < $last)) GROUP BY ALL
+WITH asked AS (
+  SELECT unnest($tables::VARCHAR[]) AS table_name, unnest($firsts::VARCHAR[]) AS first,
+         unnest($lasts::VARCHAR[]) AS last
+),
+written AS (
+  SELECT table_name, first, last, max(changed_at) AS changed_at FROM ops.partitions JOIN asked USING (table_name)
+  WHERE first IS NULL OR (partition_key >= first AND partition_key < last) GROUP BY ALL
 )
 SELECT table_name, arg_max(summary, checked_at) FROM ops.check_results JOIN written USING (table_name)
 WHERE check_name = $check AND is_passed AND checked_at >= changed_at
-  AND coalesce(partition_from, '') <= coalesce($first, '') AND coalesce(partition_to, '~') >= coalesce($last, '~')
+  AND coalesce(partition_from, '') <= coalesce(first, '') AND coalesce(partition_to, '~') >= coalesce(last, '~')
 GROUP BY ALL
 """
 
@@ -79,14 +83,16 @@ def _checks(
             context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
         ) -> Iterator[dg.AssetCheckResult]:
             wanted = {(key.name, ".".join(key.asset_key.path)) for key in context.selected_asset_check_keys}
-            bounds: Bounds = None
-            if grain != "whole":
-                bounds = hours_of(context) if grain == "hourly" else days_of(context)
+            bounds = _bounds(context, grain, warehouse, {dotted for _, dotted in wanted})
             docs = warehouse.project.reports / "data_docs"
             with warehouse.reading() as con:
                 known, new = _suites(
                     con,
-                    [table for table in suites if (SUITE_CHECK, table.dotted) in wanted],
+                    [
+                        table
+                        for table in suites
+                        if (SUITE_CHECK, table.dotted) in wanted and table.dotted in bounds
+                    ],
                     bounds,
                     warehouse,
                 )
@@ -94,11 +100,12 @@ def _checks(
                     Checked(
                         name=check.name,
                         table=check.table,
-                        bounds=bounds,
-                        outcome=check.outcome(con, warehouse.project.settings, *bounds),
+                        bounds=its_bounds,
+                        outcome=check.outcome(con, warehouse.project.settings, *its_bounds),
                     )
                     for check in facts
-                    if bounds is not None and (check.name, check.table) in wanted
+                    if (check.name, check.table) in wanted
+                    and (its_bounds := bounds.get(check.table)) is not None
                 ]
             keep_results(warehouse, new, run_id=context.op_execution_context.run_id)
             warehouse.progress("checks", f"{len(known) + len(new)} of {grain} rows")
@@ -108,31 +115,51 @@ def _checks(
     return checks
 
 
+def _bounds(
+    context: dg.AssetCheckExecutionContext, grain: Grain, warehouse: Warehouse, dotted: Collection[str]
+) -> dict[str, Bounds]:
+    """Return the range to judge of each table: the run's, or where it computed what was due, that of the table."""
+    if grain == "daily" and ONLY_DUE.items() <= context.op_execution_context.run.tags.items():
+        written = days_written_by(warehouse, context.op_execution_context.run_id)
+        return {name: written[name].bounds for name in dotted if name in written}
+    bounds: Bounds = None
+    if grain != "whole":
+        bounds = hours_of(context) if grain == "hourly" else days_of(context)
+    return dict.fromkeys(dotted, bounds)
+
+
 def _suites(
-    con: duckdb.DuckDBPyConnection, suites: Sequence[Table], bounds: Bounds, warehouse: Warehouse
+    con: duckdb.DuckDBPyConnection,
+    suites: Sequence[Table],
+    bounds: Mapping[str, Bounds],
+    warehouse: Warehouse,
 ) -> tuple[list[Checked], list[Checked]]:
     """Return the results of suites whose rows have not changed since they passed, and the new ones of the others."""
+    ranges = [bounds[table.dotted] for table in suites]
     parameters = {
         "tables": [table.dotted for table in suites],
         "check": SUITE_CHECK,
-        "first": partition_key(bounds[0]) if bounds else None,
-        "last": partition_key(bounds[1]) if bounds else None,
+        "firsts": [partition_key(its[0]) if its else None for its in ranges],
+        "lasts": [partition_key(its[1]) if its else None for its in ranges],
     }
     true_still = dict(con.execute(_STILL_TRUE, parameters).fetchall())
     moved = [table for table in suites if table.dotted not in true_still]
     outcomes = judge_slices(
         con,
-        [Slice(table=table, bounds=bounds) for table in moved],
+        [Slice(table=table, bounds=bounds[table.dotted]) for table in moved],
         docs=warehouse.project.reports / "data_docs",
     )
     known = [
         Checked(
-            name=SUITE_CHECK, table=dotted, bounds=bounds, outcome=Outcome(is_passed=True, summary=summary)
+            name=SUITE_CHECK,
+            table=dotted,
+            bounds=bounds[dotted],
+            outcome=Outcome(is_passed=True, summary=summary),
         )
         for dotted, summary in true_still.items()
     ]
     new = [
-        Checked(name=SUITE_CHECK, table=table.dotted, bounds=bounds, outcome=outcome)
+        Checked(name=SUITE_CHECK, table=table.dotted, bounds=bounds[table.dotted], outcome=outcome)
         for table, outcome in zip(moved, outcomes, strict=True)
     ]
     return known, new

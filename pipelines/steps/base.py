@@ -124,6 +124,11 @@ class Step:
         return grain_of(self.table)
 
     @property
+    def is_monthly(self) -> bool:
+        """Whether its rows of a month stand at the month's first business day, and other days have none."""
+        return table(self.table).partition == "month_on"
+
+    @property
     def inputs(self) -> tuple[Read, ...]:
         """What it reads, each with its reach."""
         return tuple(read if isinstance(read, Read) else Read(read) for read in self.reads)

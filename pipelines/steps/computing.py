@@ -4,9 +4,9 @@ A chunk is a function of what it reads. `Task` can be sent to another process or
 opens the lake as it was at a snapshot; the one committing room takes what was made, in the order of the chunks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ import duckdb
 import polars as pl
 
 from models.finance.restatements import Periods
-from models.periods import HOUR
+from models.periods import HOUR, day_spans
 from models.schemas import table
 from pipelines.project import Project
 from pipelines.steps import steps
@@ -34,6 +34,7 @@ class Task:
         ahead: rows that steps before this chunk have made of the whole range, of which it is a part.
         range: that range.
         snapshot: the lake that it reads; then no chunk before it needs to be committed. None: the lake as it is.
+        due: of a chunk of days, which of them each step computes. None: all.
     """
 
     project: Project
@@ -42,6 +43,21 @@ class Task:
     ahead: Frames = field(default_factory=dict)
     range: Window | None = None
     snapshot: int | None = None
+    due: Mapping[str, Sequence[date]] | None = None
+
+    def parts(self, step: Step) -> list[Window]:
+        """Return the windows that a step replaces, in order and apart from each other."""
+        if self.due is None:
+            return [step.window(self.window, self.project)]
+        asked = [on for on in self.due.get(step.table, ()) if self.window.from_on <= on < self.window.to_on]
+        now, zone = self.window.now, self.window.time_zone
+        found: list[Window] = []
+        for first, end in day_spans(asked):
+            part = step.window(Window.of_days(first, end, now=now, time_zone=zone), self.project)
+            if found and part.start <= found[-1].end:
+                part = replace(part, start=found.pop().start)
+            found.append(part)
+        return found
 
 
 @dataclass(frozen=True)
@@ -91,18 +107,26 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
         for name, step in steps().items():
             if name not in task.names:
                 continue
-            window = step.window(task.window, project)
-            frames = _slices(task.ahead, step, window) or made_by(step, inputs, window)
-            if step.restate is not None and closed:
-                frames = {name: _restated(step, inputs, window, frames[name], closed, made)}
-            for dotted, rows in frames.items():
+            parts = task.parts(step)
+            by_part: list[Frames] = []
+            for window in parts:
+                frames = _slices(task.ahead, step, window) or made_by(step, inputs, window)
+                if step.restate is not None and closed:
+                    frames = {name: _restated(step, inputs, window, frames[name], closed, made)}
+                by_part.append(frames)
+            for dotted in by_part[0] if by_part else ():
+                rows = pl.concat([frames[dotted] for frames in by_part])
                 if before is not None and dotted == _CARRIED:
-                    hours = replace(window, start=before.start)
+                    hours = replace(task.window, start=before.start)
                     carried = inputs.rows(dotted, before.start, before.end)
                     inputs.hold(dotted, pl.concat([carried, rows]), hours)
                 elif dotted not in task.ahead:
-                    inputs.hold(dotted, rows, window)
-                partitions = window.hours if step.grain == "hourly" else window.days
+                    inputs.hold(dotted, rows, *parts)
+                partitions = [
+                    key
+                    for window in parts
+                    for key in (window.hours if step.grain == "hourly" else window.days)
+                ]
                 made.replaced.append(Replaced(dotted, rows, partitions))
     finally:
         con.execute("ROLLBACK")
@@ -184,7 +208,14 @@ ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 2_000_000}
 """Landed records that one chunk holds at most: memory is bounded by this, never by history."""
 
 
-def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain, *, workers: int = 1) -> list[Window]:
+def chunks(
+    con: duckdb.DuckDBPyConnection,
+    window: Window,
+    grain: Grain,
+    *,
+    workers: int = 1,
+    days: Collection[date] | None = None,
+) -> list[Window]:
     """Cut a window into chunks of at most `ROWS_AT_ONCE` records (an hour or a day at the least).
 
     Args:
@@ -192,6 +223,7 @@ def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain, *, work
         window: the range.
         grain: what it is cut by.
         workers: how many chunks are held at the same time, which share the memory of one.
+        days: those that are computed of a window of days; the others count for nothing. None: all.
     """
     counts: dict[datetime, int] = dict(
         con.execute(
@@ -200,13 +232,15 @@ def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain, *, work
             [window.start - HOUR, window.end],
         ).fetchall()
     )
+    left_out: set[datetime] = set()
     if grain == "hourly":
         edges = [*window.hours, window.end]
     else:
-        days = [
-            Window.of_days(on, on, now=window.now, time_zone=window.time_zone).start for on in window.days
-        ]
-        edges = [*days, window.end]
+        starts = {
+            Window.of_days(on, on, now=window.now, time_zone=window.time_zone).start: on for on in window.days
+        }
+        edges = [*starts, window.end]
+        left_out = {start for start, on in starts.items() if days is not None and on not in days}
     hours = sorted(counts)
     found: list[Window] = []
     start, rows, place = window.start, 0, 0
@@ -215,6 +249,8 @@ def chunks(con: duckdb.DuckDBPyConnection, window: Window, grain: Grain, *, work
         while place < len(hours) and hours[place] < last:
             count += counts[hours[place]]
             place += 1
+        if first in left_out:
+            continue
         if rows and rows + count > ROWS_AT_ONCE[grain] // workers:
             found.append(Window(start, first, window.now, window.time_zone))
             start, rows = first, 0

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import polars as pl
@@ -26,11 +26,10 @@ _SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
 @dataclass(frozen=True)
 class _Held:
-    """Rows that stand in place of the lake's: of all partitions, or of those in [first, last)."""
+    """Rows that stand in place of the lake's: of all partitions, or of those in each span [first, last)."""
 
     rows: pl.DataFrame
-    first: object | None = None
-    last: object | None = None
+    spans: tuple[tuple[Any, Any], ...] = ()
 
 
 def _is_large(held: _Held) -> bool:
@@ -49,11 +48,11 @@ class Inputs:
         self._memory: str | None = None
         self._made: dict[tuple[str, Window], tuple[tuple[str, ...], object]] = {}
 
-    def hold(self, dotted: str, rows: pl.DataFrame, window: Window) -> None:
-        """Let the rows of a table's partitions in a window stand in place of those of the lake."""
-        days = (window.from_on, window.to_on)
+    def hold(self, dotted: str, rows: pl.DataFrame, *windows: Window) -> None:
+        """Let the rows of a table's partitions in some windows stand in place of those of the lake."""
         is_hourly = isinstance(table(dotted).polars_schema[str(table(dotted).partition)], pl.Datetime)
-        self._held[dotted] = _Held(rows, *(window.span.values() if is_hourly else days))
+        spans = ((one.start, one.end) if is_hourly else (one.from_on, one.to_on) for one in windows)
+        self._held[dotted] = _Held(rows, tuple(spans))
         self._shown.discard(dotted)
         self._forget(dotted)
 
@@ -105,9 +104,9 @@ class Inputs:
         held, partition = self._held.get(dotted), str(table(dotted).partition)
         if held is None:
             return self.stored(dotted, first, last, where=where)
-        if (held.first, held.last) == (first, last):
+        if held.spans == ((first, last),):
             return held.rows
-        if held.first is not None and held.first <= first and last <= held.last:  # type: ignore[operator]
+        if any(since <= first and last <= until for since, until in held.spans):
             return held.rows.filter(pl.col(partition).is_between(first, last, closed="left"))
         return self.query(
             f"FROM {dotted} WHERE {partition} >= ? AND {partition} < ? AND {where}", [first, last]
@@ -150,12 +149,11 @@ class Inputs:
             self._con.execute(f"CREATE OR REPLACE TABLE {rows} AS FROM {name}")
             self._con.unregister(name)
         view = f"FROM {rows}"
-        if held.first is not None:
-            first, last = (f"'{bound}'" for bound in (held.first, held.last))
-            view += (
-                f" UNION ALL BY NAME FROM nanodollar.{dotted} "
-                f"WHERE {partition} < {first} OR {partition} >= {last}"
+        if held.spans:
+            others = " AND ".join(
+                f"({partition} < '{first}' OR {partition} >= '{last}')" for first, last in held.spans
             )
+            view += f" UNION ALL BY NAME FROM nanodollar.{dotted} WHERE {others}"
         self._con.execute(f"CREATE OR REPLACE VIEW {self._memory}.{dotted} AS {view}")
         self._shown.add(dotted)
 

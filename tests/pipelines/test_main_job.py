@@ -8,8 +8,10 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import duckdb
 
+from pipelines.automation.runner import dagster_home
 from pipelines.project import Project
 from pipelines.steps import steps
 from pipelines.steps.months import whole_months
@@ -107,12 +109,17 @@ def test_rebuilding_a_range_gives_the_same_bytes(company_copy: Project) -> None:
 
 def test_a_late_file_changes_only_the_hours_that_it_touches(company_copy: Project) -> None:
     before = {(table, key): content for table, key, _, content in query(company_copy, FACTS)}
+    marts = dg.RunsFilter(job_name="marts")
+    with dg.DagsterInstance.from_config(str(dagster_home(company_copy))) as instance:
+        runs_before = instance.get_runs_count(marts)
     write_lines(
         company_copy.folder / "landing/gateway/late.jsonl", [gateway_row("late", "2026-11-02 10:20:00")]
     )
 
     nanodollar(company_copy, "run")
 
+    with dg.DagsterInstance.from_config(str(dagster_home(company_copy))) as instance:
+        assert instance.get_runs_count(marts) == runs_before + 2, "one of all marts, and one of the page"
     after = {(table, key): content for table, key, _, content in query(company_copy, FACTS)}
     changed = {key for (table, key), content in after.items() if before.get((table, key)) != content}
     # Its hour, its business day, and what its month comes to, which the month's first day holds.

@@ -14,7 +14,7 @@ from models.errors import ConfigurationError
 from models.importers import importers
 from models.periods import SPAN_GAP, floor_hour
 from pipelines.project import Project
-from pipelines.steps import step_of, steps_of
+from pipelines.steps import step_of, steps, steps_of
 from pipelines.steps.base import Read
 from pipelines.steps.lives import LONGEST_ATTEMPT
 
@@ -197,15 +197,25 @@ WITH changes AS (
   FROM ops.file_hours h JOIN ops.landed_files f USING (file_hash, source)
   JOIN (SELECT unnest($kinds) AS source_kind, unnest($kind_tables) AS table_name) k USING (source_kind)
 ),
-needed AS (
-  SELECT r.name, unnest(generate_series(
-           ((c.starts_at - to_seconds(r.after)) AT TIME ZONE $zone)::DATE,
-           ((c.ends_at + to_seconds(r.before) - INTERVAL 1 MICROSECOND) AT TIME ZONE $zone)::DATE, INTERVAL 1 DAY
-         ))::DATE AS on_day, c.snapshot, c.changed_at
+reached AS (
+  SELECT r.name, is_monthly, ((c.starts_at - to_seconds(r.after)) AT TIME ZONE $zone)::DATE AS first_on,
+         ((c.ends_at + to_seconds(r.before) - INTERVAL 1 MICROSECOND) AT TIME ZONE $zone)::DATE AS last_on,
+         c.snapshot, max(c.changed_at) AS changed_at
   FROM changes c JOIN (
     SELECT unnest($names) AS name, unnest($read_tables) AS table_name,
-           unnest($earlier) AS before, unnest($afters) AS after
+           unnest($earlier) AS before, unnest($afters) AS after, unnest($monthly) AS is_monthly
   ) r USING (table_name)
+  GROUP BY ALL
+),
+needed AS (
+  SELECT name, unnest(
+           -- Rows of a month stand at its first day.
+           CASE WHEN is_monthly
+           THEN generate_series(
+             date_trunc('month', first_on + INTERVAL 1 MONTH - INTERVAL 1 DAY), last_on::TIMESTAMP, INTERVAL 1 MONTH)
+           ELSE generate_series(first_on::TIMESTAMP, last_on::TIMESTAMP, INTERVAL 1 DAY) END
+         )::DATE AS on_day, snapshot, changed_at
+  FROM reached
 ),
 -- Business days that have hours.
 days AS (
@@ -233,8 +243,17 @@ outdated AS (
   SELECT name, on_day FROM computed WHERE read_snapshot < 0
   UNION
   SELECT name, on_day FROM (SELECT unnest($steps) AS name) CROSS JOIN days ANTI JOIN computed USING (name, on_day)
+),
+-- A month is built with its first day that has hours, which may be a later one than that at which its rows stand.
+months AS (
+  SELECT unnest($monthly_steps) AS name, date_trunc('month', on_day)::DATE AS month_on, min(on_day) AS built_on
+  FROM days WHERE on_day >= $first GROUP BY ALL
+),
+due AS (
+  SELECT DISTINCT outdated.name, coalesce(built_on, on_day) AS on_day
+  FROM outdated LEFT JOIN months ON months.name = outdated.name AND month_on = on_day
 )
-SELECT on_day, list(name ORDER BY name) FROM outdated JOIN days USING (on_day)
+SELECT on_day, list(name ORDER BY name) FROM due JOIN days USING (on_day)
 WHERE on_day >= $first AND on_day < $last GROUP BY on_day ORDER BY on_day
 """
 )
@@ -251,7 +270,12 @@ def stale_days(
         if step.changed_beyond
     )
     query = _STALE_DAYS.replace("{beyond}", beyond)
-    rows = con.execute(query, {**_asked(reads, project, now=now), "steps": list(reads)}).fetchall()
+    parameters = {
+        **_asked(reads, project, now=now),
+        "steps": list(reads),
+        "monthly_steps": [name for name in reads if steps()[name].is_monthly],
+    }
+    rows = con.execute(query, parameters).fetchall()
     return {on: tuple(names) for on, names in rows}
 
 
@@ -323,6 +347,7 @@ def _asked(reads: dict[str, tuple[Read, ...]], project: Project, *, now: datetim
         "read_tables": [read.table for _, read in each],
         "earlier": [before.total_seconds() for before, _ in reaches],
         "afters": [after.total_seconds() for _, after in reaches],
+        "monthly": [name in steps() and steps()[name].is_monthly for name, _ in each],
         "first": project.start_on,
         "last": now.date(),
     }
