@@ -19,6 +19,7 @@ IMPORTER = response_importer(
         kind="tgi_response",
         provider="self_hosted",
         fields={"model": (_HEADER.format("model-id"),)},
+        own_counts=("$.details", r"_tokens$"),
         counts={
             "completion": ("$.details.generated_tokens", _HEADER.format("generated-tokens")),
             "told_prompt": (_HEADER.format("prompt-tokens"), "$.details.input_length"),
