@@ -21,27 +21,9 @@ WITH slices AS (
   FROM core.request_costs
   WHERE accrued_hour >= $from_hour AND accrued_hour < $to_hour
 ),
--- CASE, since DuckDB copies every column of a row for each FILTER.
 cells AS (
   SELECT accrued_hour, accrued_on, provider, region, route, model, chip, tenant,
-    count(CASE WHEN is_request THEN 1 END) AS request_count,
-    count(CASE WHEN is_attempt THEN 1 END) AS attempt_count,
-    count(CASE WHEN is_attempt AND status = 'error' THEN 1 END) AS error_count,
-    count(CASE WHEN is_first_accrual AND attempt_no = 0 THEN 1 END) AS gateway_cache_hit_count,
-    CAST(sum(CASE WHEN is_call THEN COLUMNS('.*_tokens$') END) AS BIGINT),
-    CAST(coalesce(sum(CASE WHEN is_call THEN all_input END), 0) AS BIGINT) AS input_tokens,
-    CAST(coalesce(sum(CASE WHEN is_call THEN all_output END), 0) AS BIGINT) AS output_tokens,
-    CAST(coalesce(sum(CASE WHEN is_call THEN all_input + all_output END), 0) AS BIGINT) AS total_tokens,
-    CAST(coalesce(sum(CASE WHEN is_call AND NOT is_priced THEN all_input + all_output END), 0) AS BIGINT) AS unpriced_tokens,
-    CAST(coalesce(sum(CASE WHEN is_call AND is_priced THEN all_input + all_output END), 0) AS BIGINT) AS priced_tokens,
-    CAST(sum(CASE WHEN is_call AND input_usd IS NOT NULL THEN all_input END) AS BIGINT) AS priced_input_tokens,
-    CAST(sum(CASE WHEN is_call AND output_usd IS NOT NULL THEN all_output END) AS BIGINT) AS priced_output_tokens,
-    count(CASE WHEN is_attempt AND NOT is_priced THEN 1 END) AS unpriced_count,
-    sum(CASE WHEN is_call THEN effective_usd END) AS usage_usd,
-    sum(CASE WHEN is_call THEN input_usd END) AS input_usd,
-    sum(CASE WHEN is_call THEN output_usd END) AS output_usd,
-    sum(estimated_usd) AS estimated_usd,
-    sum(saved_usd) AS saved_usd,
+-- part: attempt_sums
     sum(fallback_premium_usd) AS fallback_premium_usd
   FROM slices
   GROUP BY accrued_hour, accrued_on, provider, region, route, model, chip, tenant
