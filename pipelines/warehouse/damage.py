@@ -219,21 +219,16 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
     names = [name for name in table.column_names if name in rows.columns]
     if table.partition is None or not hashes or len(names) < rows.width:
         return None
-    for (value,), part in rows.group_by(table.partition, maintain_order=True):
+    in_order = table.conform(rows.lazy(), fill=True).sort(table.key, nulls_last=True, maintain_order=True)
+    for (value,), part in in_order.select(names).collect().group_by(table.partition, maintain_order=True):
         known = hashes.get(partition_key(value))
         if is_merged and part.height >= OWN_FILE_ROWS:
             continue  # It was hashed as a file of its own.
         as_file = hashlib.sha256(content).hexdigest() if part.height == count else None
-        if known is not None and known not in {*_hashes_of(part, table, names), as_file}:
+        # By this version, by earlier ones, or as a file of its own.
+        if known is not None and known not in {content_hash(part), as_file} and known != parquet_hash(part):
             return f"holds other rows of {partition_key(value)} than were committed"
     return None
-
-
-def _hashes_of(rows: pl.DataFrame, table: Table, names: list[str]) -> set[str]:
-    """Return the hash of a partition by this version and by earlier ones."""
-    in_order = table.conform(rows.lazy(), fill=True).sort(table.key, nulls_last=True, maintain_order=True)
-    held = in_order.select(names).collect()
-    return {content_hash(held), parquet_hash(held)}
 
 
 def _content_hashes(con: duckdb.DuckDBPyConnection, dotted: str) -> dict[str, str]:
