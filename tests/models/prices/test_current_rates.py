@@ -61,6 +61,7 @@ EXPLAINED: tuple[tuple[str, str, str], ...] = (
         r"^deepseek-(chat|reasoner|r1|v3\.2)$",
         "theirs has rates of early 2025; retired on 2026-07-24",
     ),
+    ("openai", r"^gpt-4o-mini-search-preview", "theirs is gpt-4o-mini, whose search tool has another fee"),
     ("gcp.gemini", r"gemini-(1\.|pro$)", "retired; the lists kept rates of different days"),
     ("gcp.gemini", r"gemini-2\.5-.*(preview|exp)-0[3-6]", "a retired preview had other rates than the model"),
     ("gcp.vertex_ai", r"gemini-(1\.|pro$)", "retired; the lists kept rates of different days"),
