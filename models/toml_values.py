@@ -29,8 +29,8 @@ def toml_values(text: str, *, path: str) -> tuple[dict[str, Any], dict[Location,
     except RecursionError:
         raise ConfigurationError(f"{path}: values are nested too deeply; flatten them") from None
     except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
-        told = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error), re.DOTALL)
-        where, problem = (f", line {told[2]}", told[1]) if told else ("", str(error).splitlines()[0])
+        found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error), re.DOTALL)
+        where, problem = (f", line {found[2]}", found[1]) if found else ("", str(error).splitlines()[0])
         raise ConfigurationError(
             f"{path}{where}: it is not valid TOML ({problem}); mend the syntax"
         ) from error

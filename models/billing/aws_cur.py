@@ -138,12 +138,14 @@ def _effective() -> pl.Expr:
     }
     unused = amount["plan_total"] - amount["plan_used"]
     idle = amount["unused_upfront"].fill_null(zero) + amount["unused_recurring"].fill_null(zero)
-    is_told = pl.any_horizontal(amount[name].is_not_null() for name in ("unused_upfront", "unused_recurring"))
+    is_stated = pl.any_horizontal(
+        amount[name].is_not_null() for name in ("unused_upfront", "unused_recurring")
+    )
     return (
         pl.when(line == "SavingsPlanCoveredUsage").then("plan_cost")
         .when(line == "DiscountedUsage").then("reserved_cost")
         .when(line == "SavingsPlanRecurringFee").then(unused.cast(pl.String))
-        .when(line == "RIFee").then(pl.when(is_told).then(idle).cast(pl.String))
+        .when(line == "RIFee").then(pl.when(is_stated).then(idle).cast(pl.String))
         .when(line.is_in(["SavingsPlanNegation", "SavingsPlanUpfrontFee"])).then(pl.lit("0"))
         .otherwise("billed_cost")
     )  # fmt: skip

@@ -61,8 +61,9 @@ _WORDS_OF_THE_CHARGE = (
 )
 
 
-def _moment(told: str) -> str:
-    return f"CASE WHEN {told} LIKE '%/%' THEN TRY_STRPTIME({told}, '%m/%d/%Y')::TIMESTAMPTZ ELSE {instant(told)} END"
+def _moment(stated: str) -> str:
+    us = f"TRY_STRPTIME({stated}, '%m/%d/%Y')::TIMESTAMPTZ"
+    return f"CASE WHEN {stated} LIKE '%/%' THEN {us} ELSE {instant(stated)} END"
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:

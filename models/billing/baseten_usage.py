@@ -23,7 +23,7 @@ _SELECT = f"""
 WITH parsed AS NOT MATERIALIZED (
   SELECT line_number, unnest([{
     ", ".join(
-        f"{{'section': '{name}', 'is_told': {name} IS NOT NULL, 'body': TRY(from_json({name}, '{_SHAPE}'))}}"
+        f"{{'section': '{name}', 'is_stated': {name} IS NOT NULL, 'body': TRY(from_json({name}, '{_SHAPE}'))}}"
         for name in _SECTIONS
     )
 }], recursive := true)
@@ -32,8 +32,8 @@ WITH parsed AS NOT MATERIALIZED (
 sections AS NOT MATERIALIZED (
   SELECT line_number, section, credits_used, breakdown,
     list_min(flatten(list_transform(breakdown, lambda b: list_transform(b.daily, lambda d: d.date)))) AS first_day,
-    is_told AND breakdown IS NULL AS is_broken
-  FROM parsed WHERE is_told
+    is_stated AND breakdown IS NULL AS is_broken
+  FROM parsed WHERE is_stated
 ),
 resources AS NOT MATERIALIZED (
   SELECT line_number, section, first_day, credits_used, is_broken,

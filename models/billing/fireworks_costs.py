@@ -50,7 +50,7 @@ FROM records
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     whole, nanos = (decimal(pl.col(name).fill_null("0")) for name in ("units", "nanos"))
-    is_told = pl.col("units").is_not_null() | pl.col("nanos").is_not_null()
+    is_stated = pl.col("units").is_not_null() | pl.col("nanos").is_not_null()
     amount = whole + (nanos * pl.lit("0.000000001").cast(pl.Decimal(38, 12))).cast(pl.Decimal(38, 12))
     return completed(
         frame.with_columns(
@@ -59,8 +59,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             service_name=pl.lit("Fireworks AI"),
             billing_account_id=pl.col("account"),
             meter=pl.coalesce("tier", pl.lit("serverless inference")),
-            billed_cost=pl.when(is_told).then(amount.cast(pl.String)),
-            effective_cost=pl.when(is_told).then(amount.cast(pl.String)),
+            billed_cost=pl.when(is_stated).then(amount.cast(pl.String)),
+            effective_cost=pl.when(is_stated).then(amount.cast(pl.String)),
             charge_period_end=pl.coalesce(
                 "charge_period_end", pl.col("charge_period_start").dt.offset_by("1d")
             ),

@@ -51,25 +51,25 @@ _NO_TEXTS = (*_NO_AMOUNTS, "-2", "unassigned")
 _US_DATE = r"^[0-9]{1,2}/[0-9]{1,2}/[0-9]{2}([0-9]{2})?$"
 
 
-def _told(name: str) -> str:
+def _stated(name: str) -> str:
     # -2 is an amount where amounts stand.
     empty = _NO_AMOUNTS if name.strip('"') in _AMOUNT_NAMES else _NO_TEXTS
     return f"CASE WHEN lower(trim({name})) NOT IN ({', '.join(map(repr, empty))}) THEN {name} END"
 
 
-def _moment(told: str) -> str:
+def _moment(stated: str) -> str:
     """SQL of an instant; a date of a US spreadsheet counts where the billing period has two firsts."""
     fits = " AND ".join(
         f"regexp_matches(\"{name}\", '^[0-9]{{1,2}}/0?1/[0-9]{{2}}([0-9]{{2}})?$')"
         for name in ("BillingPeriodStart", "BillingPeriodEnd")
     )
-    us = f"TRY_STRPTIME({told}, ['%m/%d/%y', '%m/%d/%Y'])::TIMESTAMPTZ"
+    us = f"TRY_STRPTIME({stated}, ['%m/%d/%y', '%m/%d/%Y'])::TIMESTAMPTZ"
     us = f"CASE WHEN {fits} THEN {us} END"
-    return f"CASE WHEN regexp_matches({told}, '{_US_DATE}') THEN {us} ELSE {instant(told)} END"
+    return f"CASE WHEN regexp_matches({stated}, '{_US_DATE}') THEN {us} ELSE {instant(stated)} END"
 
 
 _AMOUNT_NAMES = frozenset(name for ours in AMOUNTS for name in _FIELDS[ours])
-_SELECT = line_select(_FIELDS, _INSTANTS, told=_told, moment=_moment)
+_SELECT = line_select(_FIELDS, _INSTANTS, stated=_stated, moment=_moment)
 _DETAILS = {
     "model": ("Model", "ModelId", "x_Model", "x_ModelId", "x_ModelName", "ModelName"),
     "chip": ("GpuType", "x_GpuType", "x_Chip"),
@@ -93,7 +93,7 @@ _CACHE_ACTIONS = {"Read": "cache_read", "Write": "cache_write_5m"}
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    told = {
+    stated = {
         name: pl.coalesce(pl.col("details").str.json_path_match(f'$["{key}"]') for key in keys)
         for name, keys in _DETAILS.items()
     }
@@ -103,14 +103,14 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         frame.with_columns(
             invoice_issuer_name=pl.coalesce("invoice_issuer_name", "provider_name"),
             provider=pl.coalesce(service, cloud, "provider_name"),
-            model=pl.coalesce("model", told["model"]),
-            chip=told["chip"],
+            model=pl.coalesce("model", stated["model"]),
+            chip=stated["chip"],
             token_class=pl.coalesce(
                 "token_class",
-                told["cache"].replace_strict(_CACHE_ACTIONS, default=None),
+                stated["cache"].replace_strict(_CACHE_ACTIONS, default=None),
                 # Input whose cache is not told is told by the meter's words, if at all.
-                pl.when((told["direction"] == "Output") | (told["cache"] == "Uncached")).then(
-                    told["direction"].replace_strict(_DIRECTIONS, default=None)
+                pl.when((stated["direction"] == "Output") | (stated["cache"] == "Uncached")).then(
+                    stated["direction"].replace_strict(_DIRECTIONS, default=None)
                 ),
             ),
         ),

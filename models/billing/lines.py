@@ -31,7 +31,7 @@ def line_select(
     fields: Names,
     instants: Names,
     *,
-    told: Callable[[str], str] = text,
+    stated: Callable[[str], str] = text,
     moment: Callable[[str], str] = instant,
 ) -> str:
     """Return the SQL of a line a record, as most exports have them: fields as texts, and instants.
@@ -39,12 +39,12 @@ def line_select(
     Args:
         fields: texts.
         instants: instants.
-        told: SQL of a field's text, NULL where it says nothing.
+        stated: SQL of a field's text, NULL where it says nothing.
         moment: SQL of the instant in such a text.
     """
 
     def first(names: tuple[str, ...]) -> str:
-        return f"coalesce({', '.join(told(_quoted(name)) for name in names)}, NULL)"
+        return f"coalesce({', '.join(stated(_quoted(name)) for name in names)}, NULL)"
 
     chosen = [f"{first(names)} AS {name}" for name, names in fields.items()]
     chosen += [f"{moment(first(names))} AS {name}" for name, names in instants.items()]
@@ -85,7 +85,7 @@ def completed(
             pl.lit("Correction")
         ),
         currency=pl.col("currency").str.to_uppercase(),
-        told_class=pl.col("token_class"),
+        stated_class=pl.col("token_class"),
         token_class=pl.coalesce("token_class", token_class(meter), token_class(prose, is_prose=True)),
         service_tier=pl.coalesce("service_tier", service_tier(meter), service_tier(prose)),
         month=pl.col("charge_period_start").dt.truncate("1mo"),
@@ -126,7 +126,7 @@ def completed(
                 "charge_period_end is before its start",
             ),
         ),
-        token_class=pl.when(is_time).then("told_class").otherwise("token_class"),
+        token_class=pl.when(is_time).then("stated_class").otherwise("token_class"),
         consumed_quantity=pl.when(counted.is_not_null()).then(single).cast(QUANTITY, strict=False),
         consumed_unit=pl.when(quantity.is_not_null()).then(counted),
         pricing_quantity=pl.col("pricing_quantity_number"),

@@ -123,15 +123,15 @@ def token_class(words: pl.Expr, *, is_prose: bool = False) -> pl.Expr:
     if not is_prose:
         for short, whole in _SHORT:
             lower = lower.str.replace_all(short, whole)
-    return _told(lower, _CLASSES)
+    return _named(lower, _CLASSES)
 
 
 def service_tier(words: pl.Expr) -> pl.Expr:
     """Return the tier that a line bills by its words; NULL where they name none."""
-    return _told(_spaced(words), _TIERS)
+    return _named(_spaced(words), _TIERS)
 
 
-def _told(words: pl.Expr, names: tuple[tuple[str, str | None], ...]) -> pl.Expr:
+def _named(words: pl.Expr, names: tuple[tuple[str, str | None], ...]) -> pl.Expr:
     """Return the name of the first pattern that fits."""
     found: pl.Expr = pl.lit(None, dtype=pl.String)
     for pattern, name in reversed(names):

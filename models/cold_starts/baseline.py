@@ -83,7 +83,7 @@ class Past:
         is_gap: npt.NDArray[np.bool_] = self._is_gap[day % HISTORY_DAYS, series, slot]
         return is_gap
 
-    def foretell(self, day: int) -> Fit:
+    def forecast(self, day: int) -> Fit:
         """Foretell a day.
 
         The level (half-life a week) is drawn to the fleet's, the hour of the day (half-life two weeks) to the

@@ -1,4 +1,4 @@
-"""Walk through days in order: foretell each from those before it, judge its starts, leave its incidents out later."""
+"""Walk through days in order: forecast each from those before it, judge its starts, leave its incidents out later."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -75,9 +75,9 @@ def judge(found: StartSeries, cells: HourCells, *, known_day: int, known_hour: i
     exposure = cells.exposure(since=known_hour)
     past, ledger = Past(found.names.height), Ledger(found.names.height)
     judged: list[Judged] = []
-    yesterday = past.foretell(0)
+    yesterday = past.forecast(0)
     for number in range(cells.day_count):
-        today = past.foretell(number)
+        today = past.forecast(number)
         places = inside[cuts[number] : cuts[number + 1]]
         series, slots = found.series[places], cells.cell_of(hour[places]) % HOURS
         expected = _expected(found, cells, places, (yesterday, today), number)
@@ -86,8 +86,10 @@ def judge(found: StartSeries, cells: HourCells, *, known_day: int, known_hour: i
         past.store(number, counts.reshape(-1, HOURS).astype(np.float64), exposure[number])
         past.leave_out(*_cells_of_windows(found, cells, rare))
         # Nothing foretold the first two days of the records (the first may be a part of one).
-        is_told = ~past.is_left_out(number, series, slots) & (number >= known_day + 2)
-        ledger.add(series[is_told], slots[is_told], found.counts[places[is_told]] - 1, expected[is_told])
+        is_counted = ~past.is_left_out(number, series, slots) & (number >= known_day + 2)
+        ledger.add(
+            series[is_counted], slots[is_counted], found.counts[places[is_counted]] - 1, expected[is_counted]
+        )
         if number >= from_day:
             judged.append(rare.after(number - known_day))
         yesterday = today

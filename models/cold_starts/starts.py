@@ -37,7 +37,7 @@ def cold_starts(
         from_on: first business day.
         to_on: business day after the last.
     """
-    states, events = _told_apart(states, events)
+    states, events = _distinguished(states, events)
     seen = observed_starts(states, events)
     inferred, waiting = inferred_starts(requests, seen, pl.concat([_who(events), _who(states)]))
     starts = _on_days(seen, time_zone=time_zone, from_on=from_on, to_on=to_on)
@@ -53,7 +53,7 @@ def cold_starts(
     return told, start_waits(told, pl.concat([waits.select(waiting.columns), waiting]))
 
 
-def _told_apart(states: pl.LazyFrame, events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+def _distinguished(states: pl.LazyFrame, events: pl.LazyFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Add source and place to ids that several replicas bear which began at one instant, as in two clusters."""
     place = pl.concat_str("source", pl.coalesce("cluster", "region"), separator="/", ignore_nulls=True)
     several = (

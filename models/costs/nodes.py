@@ -115,7 +115,7 @@ def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame, held: pl.DataFra
     if over.is_empty():
         return replicas
     rows = replicas.with_row_index("row")
-    told = (
+    stated = (
         _names(rows.filter(pl.col("phase") != "waiting"), nodes, "row", "started_at", "ended_at")
         .join(over, on="node")
         .filter(
@@ -126,8 +126,8 @@ def with_over_held(nodes: pl.DataFrame, replicas: pl.DataFrame, held: pl.DataFra
         .unique()
     )
     named = pl.concat_str("repair", pl.lit("over_held_node"), separator=", ", ignore_nulls=True)
-    is_told = pl.col("row").is_in(told.to_list())
-    return rows.with_columns(pl.when(is_told).then(named).otherwise("repair").alias("repair")).drop("row")
+    is_stated = pl.col("row").is_in(stated.to_list())
+    return rows.with_columns(pl.when(is_stated).then(named).otherwise("repair").alias("repair")).drop("row")
 
 
 def _key_of(nodes: pl.DataFrame, name: str) -> pl.Expr:

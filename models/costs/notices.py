@@ -41,14 +41,14 @@ def with_notices(lives: pl.DataFrame, notices: pl.LazyFrame, *, largest_skew: ti
         notices: notices of the same replicas; those of others are left out.
         largest_skew: how far the clocks of two machines differ at most.
     """
-    told = notices.select("replica_id", "event", "event_at", "reason", "node").collect()
-    if told.is_empty():
+    noticed = notices.select("replica_id", "event", "event_at", "reason", "node").collect()
+    if noticed.is_empty():
         return lives
     is_first = pl.col("life") == pl.col("life").min().over("replica_id")
     from_at = pl.col("first_at") - pl.when(is_first).then(largest_skew).otherwise(timedelta())
     spans = lives.select("replica_id", "life", from_at.alias("from_at")).sort("from_at")
     placed = (
-        told.sort("event_at")
+        noticed.sort("event_at")
         .join_asof(spans, left_on="event_at", right_on="from_at", by="replica_id", check_sortedness=False)
         .drop_nulls("life")
         .join(lives.drop("node"), on=_LIFE)
@@ -71,27 +71,27 @@ def with_notices(lives: pl.DataFrame, notices: pl.LazyFrame, *, largest_skew: ti
     is_lost = at.is_between(end - LONGEST_WARNING, end + largest_skew).fill_null(value=False)
     is_draining = is_after & pl.col("draining_at").is_null() & (reason.is_null() | is_lost) & _lies(None, end)
     known = placed.group_by(_LIFE).agg(
-        at.filter(is_scheduled).min().alias("told_scheduled_at"),
-        at.filter(is_pulled).max().alias("told_image_pulled_at"),
-        at.filter(is_draining).min().alias("told_draining_at"),
-        reason.filter(is_after & is_lost).drop_nulls().first().alias("told_reason"),
-        pl.col("node").drop_nulls().first().alias("told_node"),
+        at.filter(is_scheduled).min().alias("noticed_scheduled_at"),
+        at.filter(is_pulled).max().alias("noticed_image_pulled_at"),
+        at.filter(is_draining).min().alias("noticed_draining_at"),
+        reason.filter(is_after & is_lost).drop_nulls().first().alias("noticed_reason"),
+        pl.col("node").drop_nulls().first().alias("noticed_node"),
     )
-    scheduled = pl.coalesce("scheduled_at", "told_scheduled_at")
-    is_later = (pl.col("told_image_pulled_at") >= scheduled) | scheduled.is_null()
-    draining = pl.coalesce("draining_at", "told_draining_at")
+    scheduled = pl.coalesce("scheduled_at", "noticed_scheduled_at")
+    is_later = (pl.col("noticed_image_pulled_at") >= scheduled) | scheduled.is_null()
+    draining = pl.coalesce("draining_at", "noticed_draining_at")
     return (
         lives.join(known, on=_LIFE, how="left", maintain_order="left")
         .with_columns(
             scheduled.alias("scheduled_at"),
-            pl.coalesce(pl.when(is_later).then("told_image_pulled_at"), "image_pulled_at").alias(
+            pl.coalesce(pl.when(is_later).then("noticed_image_pulled_at"), "image_pulled_at").alias(
                 "image_pulled_at"
             ),
             draining.alias("draining_at"),
             pl.when(draining.is_not_null())
-            .then(pl.coalesce("draining_reason", "told_reason"))
+            .then(pl.coalesce("draining_reason", "noticed_reason"))
             .alias("draining_reason"),
-            pl.coalesce("node", "told_node").alias("node"),
+            pl.coalesce("node", "noticed_node").alias("node"),
         )
         .drop(known.columns[2:])
     )

@@ -94,14 +94,14 @@ def _counted(counters: pl.LazyFrame, ended_by: datetime) -> pl.LazyFrame:
 
 def _with_silent(counted: pl.LazyFrame, held: pl.LazyFrame) -> pl.LazyFrame:
     """Add the models that the logs of a bucket name and its counter does not, where it tells models apart."""
-    told = counted.filter(pl.col("model").is_not_null())
+    by_model = counted.filter(pl.col("model").is_not_null())
     scope = ("bucket_hour", "bucket_seconds", "provider")
     named = held.filter(pl.col("model").is_not_null()).select(*scope, "model")
     silent = (
-        told.select("source", "source_kind", *scope)
+        by_model.select("source", "source_kind", *scope)
         .unique()
         .join(named, on=scope)
-        .join(told, on=_CELL, how="anti")
+        .join(by_model, on=_CELL, how="anti")
     )
     return pl.concat([counted, silent], how="diagonal")
 

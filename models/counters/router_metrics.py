@@ -50,8 +50,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_newer = pl.col("counter").str.starts_with("llm_d_epp_request_").any().over("started_at")
     is_older = pl.col("counter").str.contains("^inference_(?:objective|model)_").fill_null(value=False)
     named = pl.when(is_typed).then(pl.concat_str("counter", pl.lit(":"), kind)).otherwise("counter")
-    told = canonical(frame.with_columns(counter=pl.coalesce(named, "counter")), METRICS)
-    return told.with_columns(is_ignored=pl.col("is_ignored") | (is_older & is_newer))
+    counts = canonical(frame.with_columns(counter=pl.coalesce(named, "counter")), METRICS)
+    return counts.with_columns(is_ignored=pl.col("is_ignored") | (is_older & is_newer))
 
 
 IMPORTER = Importer(

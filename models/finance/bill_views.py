@@ -53,12 +53,12 @@ def other_views(lines: pl.DataFrame, *, apart: frozenset[str] = frozenset()) -> 
     placed = _with_parts(lines)
     parts = _ranked(placed)
     edges = _amortised(parts) | _by_lines(placed, parts) | _by_account(placed) | _by_dollars(placed, parts)
-    told = _chosen(parts, edges, apart)
-    if not told:
+    counted_by = _chosen(parts, edges, apart)
+    if not counted_by:
         return placed.select(PLACE).clear().with_columns(counted_by=pl.lit(None, dtype=pl.String))
     kept = placed.select(pl.col("part").alias("instead"), "charge_category").unique()
     views = pl.DataFrame(
-        [(view, instead) for view, instead in told.items()],
+        [(view, instead) for view, instead in counted_by.items()],
         schema={"part": pl.UInt32, "instead": pl.UInt32},
         orient="row",
     ).join(
@@ -89,14 +89,14 @@ def _ranked(placed: pl.DataFrame) -> pl.DataFrame:
     kind = pl.col("source_kind")
     is_covered = pl.col("commitment_discount_status") == "Used"
     is_bought = (pl.col("charge_category") == "Purchase") & pl.col("commitment_discount_id").is_not_null()
-    is_told = is_bought | (is_covered & pl.col("effective_cost").is_null())
+    is_stated = is_bought | (is_covered & pl.col("effective_cost").is_null())
     return (
         placed.group_by("part")
         .agg(
             pl.col("source", "source_kind", "billed_on", "account").first(),
             pl.len().alias("line_count"),
             is_spread().any().alias("is_amortised"),
-            ((kind == "azure_cost_export") & is_told).any().alias("is_actual"),
+            ((kind == "azure_cost_export") & is_stated).any().alias("is_actual"),
             pl.col("charge_period_start").dt.date().max().alias("last_on"),
             pl.col("resource_id").is_not_null().any().alias("tells_resources"),
             kind.first().replace_strict({"focus": 1, _BY_HAND: 2}, default=0).alias("distance"),
@@ -115,9 +115,9 @@ def _ranked(placed: pl.DataFrame) -> pl.DataFrame:
 
 def _pairs(found: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     """Add what both parts of a pair are, and leave out those of two accounts."""
-    told = parts.select("part", "source", "source_kind", "account", "line_count", "tells_resources")
-    pairs = found.join(told, on="part").join(
-        told.rename({name: f"{name}_2" for name in told.columns}), on="part_2"
+    facts = parts.select("part", "source", "source_kind", "account", "line_count", "tells_resources")
+    pairs = found.join(facts, on="part").join(
+        facts.rename({name: f"{name}_2" for name in facts.columns}), on="part_2"
     )
     return pairs.filter((pl.col("account") == pl.col("account_2")).fill_null(value=True))
 
@@ -193,7 +193,7 @@ def _by_dollars(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
         .group_by("part", "part_2")
         .agg(pl.col("billed_cost").abs().sum().alias("matched"))
     )
-    told = (
+    compared = (
         pairs.join(both, on=["part", "part_2"], how="left")
         .join(total, on="part")
         .join(total.rename({"part": "part_2", "total": "total_2"}), on="part_2")
@@ -201,7 +201,7 @@ def _by_dollars(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
     smaller = pl.min_horizontal(pl.col("total").abs(), pl.col("total_2").abs())
     is_same_sum = (pl.col("total") - pl.col("total_2")).abs() <= _CENT
     return _edges(
-        told.filter(smaller > _CENT, (pl.col("matched").fill_null(0) >= _HALF * smaller) | is_same_sum)
+        compared.filter(smaller > _CENT, (pl.col("matched").fill_null(0) >= _HALF * smaller) | is_same_sum)
     )
 
 

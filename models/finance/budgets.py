@@ -221,14 +221,17 @@ def _reached(rows: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
         .group_by(*head, "percent")
         .agg(pl.col("accrued_on").min().alias("at_on"))
     )
-    told = pl.col("percent").is_in(pl.col("thresholds_percent"))
+    is_threshold = pl.col("percent").is_in(pl.col("thresholds_percent"))
     return (
         each.join(at, on=[*head, "percent"], how="left")
         .sort(*head, "percent")
         .group_by(head, maintain_order=True)
         .agg(
-            pl.col("at_on").filter(told).alias("reached_on"),
-            pl.col("percent").filter(told & pl.col("at_on").is_not_null()).max().alias("reached_percent"),
+            pl.col("at_on").filter(is_threshold).alias("reached_on"),
+            pl.col("percent")
+            .filter(is_threshold & pl.col("at_on").is_not_null())
+            .max()
+            .alias("reached_percent"),
             pl.col("at_on").filter(pl.col("percent") == 100).first().alias("spent_on"),  # noqa: PLR2004
         )
     )

@@ -131,10 +131,10 @@ def invoice_detail(lines: pl.DataFrame, invoices: pl.DataFrame) -> pl.DataFrame:
         invoices: rows of core.invoices.
     """
     bill = ["source", "invoice_issuer_name", "billing_account_id", "billing_period_start"]
-    told = invoices.group_by(bill).agg(pl.col("delivered_at").max())
+    delivered = invoices.group_by(bill).agg(pl.col("delivered_at").max())
     rows = (
         lines.filter(pl.col("invoice_id").is_not_null(), pl.col("billed_cost") != 0)
-        .join(told, on=bill, how="left", nulls_equal=True)
+        .join(delivered, on=bill, how="left", nulls_equal=True)
         .sort("invoice_issuer_name", "invoice_id", "source", "file_hash", "line_number", "record_number")
     )
     number = pl.int_range(pl.len()).over("invoice_issuer_name", "invoice_id") + 1

@@ -78,7 +78,7 @@ def spend_forecast(
         "scope_kind", "scope", maintain_order=True
     ):
         scenarios = factors.filter(scope_kind=kind, scope=scope).select("scenario", "factor").rows()
-        made = _foretell(_filled(days, as_of))
+        made = _forecast_spend(_filled(days, as_of))
         for target, following in targets:
             there = days.filter(pl.col("accrued_on") >= target, pl.col("accrued_on") < following)
             spent = Decimal(there["usd"].sum() or 0)
@@ -112,7 +112,7 @@ def _filled(days: pl.DataFrame, as_of: date) -> Series:
     return known
 
 
-def _foretell(known: Series) -> dict[str, Any]:
+def _forecast_spend(known: Series) -> dict[str, Any]:
     """Choose a method by its back-test, and foretell as far as the last target may reach."""
     ahead = 31 * _TARGETS + 1
     made: dict[str, Any] = {
@@ -153,9 +153,9 @@ def _back_test(known: Series) -> tuple[dict[str, float], dict[str, float], int]:
         return {}, {}, 0
     errors, relative = {}, {}
     for name, method in _METHODS.items():
-        told = np.array([method(known[:end], days).sum() for end in origins])
-        errors[name] = float(np.abs(told - actual).mean() / actual.mean())
-        relative[name] = float(np.sqrt(((told - actual) ** 2).mean()) / actual.mean())
+        forecast = np.array([method(known[:end], days).sum() for end in origins])
+        errors[name] = float(np.abs(forecast - actual).mean() / actual.mean())
+        relative[name] = float(np.sqrt(((forecast - actual) ** 2).mean()) / actual.mean())
     return errors, relative, len(origins)
 
 

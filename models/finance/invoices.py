@@ -140,7 +140,7 @@ def invoices(lines: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
         lines: rows of core.invoice_lines.
         deliveries: what `lines_in_force` returned for them.
     """
-    told = deliveries.group_by(BILL).agg(pl.col("delivery_count").max(), pl.col("delivered_at").max())
+    delivered = deliveries.group_by(BILL).agg(pl.col("delivery_count").max(), pl.col("delivered_at").max())
     key = (
         *BILL,
         "billing_period_end",
@@ -159,7 +159,7 @@ def invoices(lines: pl.DataFrame, deliveries: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("usd").is_not_null().all()).then(pl.col("usd").sum()).alias("usd"),
     )
     is_issued = pl.col("invoice_id").is_not_null()
-    rows = summed.join(told, on=BILL, how="left", nulls_equal=True).with_columns(
+    rows = summed.join(delivered, on=BILL, how="left", nulls_equal=True).with_columns(
         pl.when(is_issued).then(pl.lit("Issued")).otherwise(pl.lit("Pending")).alias("invoice_issue_status")
     )
     return table("core.invoices").conform(rows.lazy()).collect()

@@ -44,15 +44,15 @@ def matched(billed: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     asked = _with_coarser(_spelled_as_billed(parts.select("part", "period", *DIMENSIONS), cells))
     nowhere = asked.filter(pl.col("region").is_null())
     found: list[pl.DataFrame] = []
-    for rank, told in enumerate(_masks()):
-        keys = ["period", "provider", *told]
-        untold = [name for name in _ORDER if name not in told]
+    for rank, stated in enumerate(_masks()):
+        keys = ["period", "provider", *stated]
+        unstated = [name for name in _ORDER if name not in stated]
         open_to = cells.filter(
-            *(pl.col(name).is_not_null() for name in ("provider", *told)),
-            *(pl.col(name).is_null() for name in untold),
+            *(pl.col(name).is_not_null() for name in ("provider", *stated)),
+            *(pl.col(name).is_null() for name in unstated),
         )
         ways = [(asked, keys)]
-        if "region" in told:
+        if "region" in stated:
             ways.append((nowhere, [name for name in keys if name != "region"]))
         for wanted, on in ways:
             hits = wanted.join(open_to.select("cell", "q_inv", *on), on=on)
@@ -60,14 +60,16 @@ def matched(billed: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
                 hits.select(
                     "part",
                     "cell",
-                    pl.lit("model" not in told).alias("is_model_untold"),
-                    pl.lit("meter" not in told).alias("is_meter_untold"),
+                    pl.lit("model" not in stated).alias("is_model_unstated"),
+                    pl.lit("meter" not in stated).alias("is_meter_unstated"),
                     "coarseness",
                     pl.lit(rank).alias("rank"),
                     (0 - pl.col("q_inv").fill_null(0).cast(pl.Float64)).alias("size"),
                 )
             )
-    best = pl.concat(found).sort("is_model_untold", "is_meter_untold", "coarseness", "rank", "size", "cell")
+    best = pl.concat(found).sort(
+        "is_model_unstated", "is_meter_unstated", "coarseness", "rank", "size", "cell"
+    )
     return best.unique("part", keep="first", maintain_order=True).select("part", "cell").sort("part")
 
 
@@ -85,8 +87,8 @@ def _spelled_as_billed(parts: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame
     dated, plain = model_key(pl.col("model")), model_key(pl.col("model"), has_date=False)
     found = []
     for key, theirs in ((dated, named), (plain, named.filter(dated == plain))):
-        told = theirs.with_columns(key=key).rename({"model": "billed"})
-        only = told.filter(pl.len().over(*who, "key") == 1)
+        stated = theirs.with_columns(key=key).rename({"model": "billed"})
+        only = stated.filter(pl.len().over(*who, "key") == 1)
         found.append(ours.with_columns(key=key).join(only, on=[*who, "key"]).select(*who, "model", "billed"))
     names = pl.concat(found).unique([*who, "model"], keep="first", maintain_order=True)
     return (

@@ -86,12 +86,12 @@ def both_sides(lines: pl.DataFrame, ledger: pl.DataFrame) -> tuple[pl.DataFrame,
     """
     billed = _cells(lines)
     keys = [*_INVOICE, *DIMENSIONS, "unit"]
-    told = lines.filter(_is_usage()).with_row_index("row")
-    placed = told.with_columns(*_dimensions(), _unit().alias("unit")).select("row", *keys)
+    usage = lines.filter(_is_usage()).with_row_index("row")
+    placed = usage.with_columns(*_dimensions(), _unit().alias("unit")).select("row", *keys)
     cells = placed.join(billed.select("cell", *keys), on=keys, nulls_equal=True).select("row", "cell")
     parts = ledger.with_columns(_tier(), _period()).with_row_index("part")
     return (
-        told.join(cells, on="row", how="left", maintain_order="left").drop("row"),
+        usage.join(cells, on="row", how="left", maintain_order="left").drop("row"),
         parts.join(matched(billed, parts), on="part", how="left", maintain_order="left").drop(
             "part", "period"
         ),

@@ -110,11 +110,11 @@ FROM resources
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Turn samples of instants into canonical columns; `is_ignored` marks all others."""
     metric = pl.coalesce("metric", pl.lit(""))
-    told = frame.with_columns(metric=metric).with_row_index("row")
+    samples = frame.with_columns(metric=metric).with_row_index("row")
     rows = (
-        told.drop("chip_count", "node", *_OF_POD, *_OF_NODE, strict=False)
-        .join(_pods(told), on="replica_id", how="left", maintain_order="left")
-        .join(_nodes(told), on="node", how="left", maintain_order="left")
+        samples.drop("chip_count", "node", *_OF_POD, *_OF_NODE, strict=False)
+        .join(_pods(samples), on="replica_id", how="left", maintain_order="left")
+        .join(_nodes(samples), on="node", how="left", maintain_order="left")
     )
     is_broken = pl.col("is_broken").fill_null(value=False)
     is_known = pl.col("is_known").fill_null(value=False)

@@ -264,9 +264,9 @@ def group(labels: str, namespace: str, *, named: Callable[[str], str] = str) -> 
     cases = []
     for name, keys in _GROUPS.items():
         parts = [label(labels, [named(key)]) for key in keys]
-        told = " AND ".join(f"{part} IS NOT NULL" for part in parts)
+        is_known = " AND ".join(f"{part} IS NOT NULL" for part in parts)
         cases.append(
-            f"WHEN {told} THEN concat_ws('/', '{name}', coalesce({namespace}, ''), {', '.join(parts)})"
+            f"WHEN {is_known} THEN concat_ws('/', '{name}', coalesce({namespace}, ''), {', '.join(parts)})"
         )
     return f"CASE {' '.join(cases)} END"
 

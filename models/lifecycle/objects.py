@@ -188,7 +188,7 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_good = pl.col("quarantine_reason").is_null() & ~pl.col("is_passed_over")
     of = ("deployment", "cluster", "region")
     asked = pl.col("ready_count") + pl.col("starting_count").fill_null(0)
-    told = (
+    counted = (
         judged.filter(is_good)
         .sort(*of, "event_at", "row", nulls_last=True)
         .with_columns(asked.alias("asked"))
@@ -214,7 +214,7 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
         "stopped": ("asked", "ran_before"),
     }
     events = [
-        told.filter(pl.col(low) < pl.col(high))
+        counted.filter(pl.col(low) < pl.col(high))
         .with_columns(
             pl.int_ranges(pl.col(low) + 1, pl.col(high) + 1).alias("place"), pl.lit(name).alias("event")
         )
@@ -230,7 +230,7 @@ def _counted(frame: pl.LazyFrame) -> pl.LazyFrame:
         pl.col("is_passed_over").alias("is_ignored"), pl.lit(None, dtype=pl.String).alias("event")
     )
     changed = pl.concat(events)
-    still = told.join(changed.select("row").unique(), on="row", how="anti").with_columns(
+    still = counted.join(changed.select("row").unique(), on="row", how="anti").with_columns(
         pl.lit(value=True).alias("is_ignored"), pl.lit(None, dtype=pl.String).alias("event")
     )
     whole = pl.concat([changed, silent, still], how="diagonal").sort("line_number", "row", "event", "place")

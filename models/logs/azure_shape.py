@@ -157,7 +157,9 @@ def azure_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         usage_source=pl.when(pl.col("prompt").is_null() | pl.col("completion").is_null())
         .then(pl.lit("missing"))
         .otherwise(pl.lit("provider")),
-        unread_usage=unread_usage("usage_text", "usage", frozenset(_USAGE_PATHS), told=frozenset({"total"})),
+        unread_usage=unread_usage(
+            "usage_text", "usage", frozenset(_USAGE_PATHS), elsewhere=frozenset({"total"})
+        ),
         user_id=pl.col("who"),
         is_gateway_cache_hit=(pl.col("cache") == "hit").fill_null(value=False),
         # The provider's own id, where the answer is there: a log of the same call beside this one has it too.

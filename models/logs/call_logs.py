@@ -110,8 +110,8 @@ def _canonical(frame: pl.LazyFrame, log: CallLog) -> pl.LazyFrame:
 
 def _with_citations(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Count what Perplexity counts beside its prompt and completion, and leaves out of its total."""
-    told = pl.any_horizontal(pl.col(name).is_not_null() for name in _PERPLEXITY.values())
-    is_perplexity = told | pl.col("provider").str.contains("perplexity").fill_null(value=False)
+    is_stated = pl.any_horizontal(pl.col(name).is_not_null() for name in _PERPLEXITY.values())
+    is_perplexity = is_stated | pl.col("provider").str.contains("perplexity").fill_null(value=False)
     return frame.with_columns(
         prompt=pl.col("prompt") + pl.col("citations").fill_null(0),
         other_input=pl.col("citations"),

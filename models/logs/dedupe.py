@@ -72,7 +72,7 @@ def dedupe(
     # Only keys that occur twice need a second look.
     ranked = requests.with_columns(is_double=pl.len().over("dedupe_key") > 1)
     single = ranked.filter(~pl.col("is_double"))
-    double = _told_apart(ranked.filter("is_double"))
+    double = _kept_apart(ranked.filter("is_double"))
     double = double.sort(order).with_columns(
         usage_rank=_usage_rank(),
         trust_rank=_trust_rank(),
@@ -170,7 +170,7 @@ def _as_in_transcripts(events: pl.LazyFrame, requests: pl.LazyFrame) -> pl.LazyF
     return events.with_columns(dedupe_key=pl.coalesce("answer_key", "dedupe_key")).drop("answer_key")
 
 
-def _told_apart(double: pl.LazyFrame) -> pl.LazyFrame:
+def _kept_apart(double: pl.LazyFrame) -> pl.LazyFrame:
     """Add `tokens`, `is_short` and `call_key`: a short id's holds what is counted, as other counts are another call."""
     has_usage = pl.any_horizontal(pl.col(name).is_not_null() for name in TOKEN_COLUMNS)
     double = double.with_columns(

@@ -65,7 +65,7 @@ _SEARCHES = [
 ]
 """Where an answer that is exported too counts its searches; its tokens Helicone counts itself."""
 _BODY_KNOWN = frozenset({"server_tool_use.web_search_requests", "num_search_queries"})
-_BODY_TOLD = frozenset(
+_BODY_ELSEWHERE = frozenset(
     {"prompt", "completion", "total", "cache_read", "written", "cache_write_5m", "cache_write_1h", "reasoning",
      "audio_input", "audio_output", "web_search"}
 )  # fmt: skip
@@ -174,7 +174,9 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("is_unsure") | pl.col("is_exclusive"))
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
-        unread_usage=unread_usage("usage_text", "response_body.usage", _BODY_KNOWN, told=_BODY_TOLD),
+        unread_usage=unread_usage(
+            "usage_text", "response_body.usage", _BODY_KNOWN, elsewhere=_BODY_ELSEWHERE
+        ),
         is_gateway_cache_hit=is_hit,
         tenant=pl.coalesce("tag_tenant", "tenant"),
         team=pl.col("tag_team"),

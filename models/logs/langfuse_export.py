@@ -146,8 +146,8 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     )
     frame = split_writes(with_numbers(frame, _COUNTS))
     prompt, completion = inclusive({name: pl.col(name) for name in _COUNTS}, pl.col("prompt_key"))
-    told = pl.col("prompt") + pl.col("completion")
-    frame = frame.with_columns(told=told, prompt=prompt, completion=completion)
+    counted = pl.col("prompt") + pl.col("completion")
+    frame = frame.with_columns(counted=counted, prompt=prompt, completion=completion)
     thoughts = hidden_thoughts(
         pl.col("total") - pl.col("prompt") - pl.col("completion"),
         model=pl.col("model"),
@@ -196,7 +196,7 @@ def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
             ),
             (pl.col("negative"), "negative_tokens", "a token class is below zero"),
             (
-                ((pl.col("total") != total_tokens()) & (pl.col("total") != pl.col("told"))).fill_null(
+                ((pl.col("total") != total_tokens()) & (pl.col("total") != pl.col("counted"))).fill_null(
                     value=False
                 ),
                 "tokens_do_not_add_up",

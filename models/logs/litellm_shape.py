@@ -145,7 +145,7 @@ def litellm_canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .when(pl.col("is_exclusive"))
         .then(pl.lit("estimated"))
         .otherwise(pl.lit("provider")),
-        unread_usage=unread_usage("usage_text", "usage_object", USAGE_KNOWN, told=_TOTALS),
+        unread_usage=unread_usage("usage_text", "usage_object", USAGE_KNOWN, elsewhere=_TOTALS),
         is_fallback=fell_back,
         fallback_cause=pl.when(fell_back).then(pl.coalesce("fallback_cause", pl.lit("unknown"))),
         is_gateway_cache_hit=hit,

@@ -43,8 +43,8 @@ def _items(kind: str, *, where: str = "true") -> str:
 
 def _counted(items: str, *paths: str) -> str:
     """SQL of a count of tool calls: as the provider counts it, else by output items; NULL where it is 0."""
-    told = ", ".join(f"nullif(TRY_CAST({json_field('m', path)} AS BIGINT), 0)" for path in paths)
-    return f"coalesce({told + ', ' if told else ''}nullif({items}, 0))::VARCHAR"
+    counts = ", ".join(f"nullif(TRY_CAST({json_field('m', path)} AS BIGINT), 0)" for path in paths)
+    return f"coalesce({counts + ', ' if counts else ''}nullif({items}, 0))::VARCHAR"
 
 
 # Containers with an id are calls of their own (openai_calls.py).

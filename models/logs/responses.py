@@ -189,10 +189,10 @@ def _canonical(frame: pl.LazyFrame, form: ResponseFormat) -> pl.LazyFrame:
 
 
 def _provider(form: ResponseFormat) -> pl.Expr:
-    told = pl.coalesce("beside_provider", marked_by(pl.col("sign_provider"), pl.coalesce(*_NAMES)))
+    stated = pl.coalesce("beside_provider", marked_by(pl.col("sign_provider"), pl.coalesce(*_NAMES)))
     if form.provider is not None:
-        return pl.coalesce(told, pl.lit(form.provider))
-    return pl.coalesce(told, owner_of(pl.coalesce(*_NAMES)))
+        return pl.coalesce(stated, pl.lit(form.provider))
+    return pl.coalesce(stated, owner_of(pl.coalesce(*_NAMES)))
 
 
 def _unread(form: ResponseFormat) -> pl.Expr:

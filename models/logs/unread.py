@@ -68,7 +68,7 @@ def unread_usage(
     container: str,
     known: frozenset[str],
     *,
-    told: frozenset[str] = frozenset(),
+    elsewhere: frozenset[str] = frozenset(),
     pattern: str | None = None,
 ) -> pl.Expr:
     """Return the paths of numbers above 0 that are not read, comma-separated; NULL where all are.
@@ -77,7 +77,7 @@ def unread_usage(
         column: the usage object as JSON text.
         container: what stands before each path.
         known: paths inside the object that are read, and those of lists and objects that are read as a whole.
-        told: counts (of usage_names.COUNTS) that the record tells outside of the object.
+        elsewhere: counts (of usage_names.COUNTS) that the record tells outside of the object.
         pattern: of an object that holds other things too, what its counts are called beside names of tokens.
     """
     shape = pl.col(column).str.replace_all(_TEXT_VALUE, ':""').str.replace_all(_ABOVE_0, ":1")
@@ -85,7 +85,7 @@ def unread_usage(
 
     def find(shapes: pl.Series) -> pl.Series:
         names = {
-            text: _unread(text, container, known, told, pattern)
+            text: _unread(text, container, known, elsewhere, pattern)
             for text in shapes.unique()
             if text is not None
         }
@@ -96,7 +96,7 @@ def unread_usage(
 
 
 def _unread(
-    shape: str, container: str, known: frozenset[str], told: frozenset[str], pattern: str | None
+    shape: str, container: str, known: frozenset[str], elsewhere: frozenset[str], pattern: str | None
 ) -> str | None:
     try:
         value = json.loads(shape)
@@ -106,7 +106,7 @@ def _unread(
     if pattern is not None:
         found = [path for path in found if "." not in path and is_count(path, pattern)]
     read = {path for path in found if path in known or any(path.startswith(f"{whole}.") for whole in known)}
-    counts = {counted_by(path) for path in read} | told
+    counts = {counted_by(path) for path in read} | elsewhere
     names = [
         path
         for path in found
@@ -187,9 +187,9 @@ def with_unread_fields(rows: pl.DataFrame, fields: pl.DataFrame) -> pl.DataFrame
     found = [pl.col("unread_usage")] if "unread_usage" in present else []
     for name, mark in marks.items():
         count = counted_by(name)
-        told = [column for column in _TELLING.get(count or "", (f"{count}_tokens",)) if column in present]
-        is_told = (pl.sum_horizontal(told) > 0).fill_null(value=False) if told else pl.lit(value=False)
-        is_news = pl.col(mark) & (pl.col("record_number") == 1) & ~is_told
+        holding = [column for column in _TELLING.get(count or "", (f"{count}_tokens",)) if column in present]
+        is_held = (pl.sum_horizontal(holding) > 0).fill_null(value=False) if holding else pl.lit(value=False)
+        is_news = pl.col(mark) & (pl.col("record_number") == 1) & ~is_held
         found.append(pl.when(is_news).then(pl.lit(name)))
     unread = pl.concat_str(found, separator=",", ignore_nulls=True).replace("", None)
     return rows.with_columns(unread_usage=unread).drop(marks.values())

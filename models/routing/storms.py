@@ -110,8 +110,8 @@ def storms(attempts: pl.DataFrame, history: pl.DataFrame | None) -> pl.DataFrame
         if stormy:
             windows = pl.DataFrame(
                 [
-                    {"route": route, "window": number, "evidence": told}
-                    for (route, number), told in stormy.items()
+                    {"route": route, "window": number, "evidence": evidence}
+                    for (route, number), evidence in stormy.items()
                 ]
             )
             marked = left.with_columns(window.alias("window")).join(
@@ -146,9 +146,9 @@ def _edges(
 ) -> dict[tuple[str, int], str]:
     """Return the evidence of the windows beside storms in which they begin or end: more fell back than is usual."""
     beside: dict[tuple[str, int], str] = {}
-    for (route, number), told in stormy.items():
+    for (route, number), evidence in stormy.items():
         for near in (number - 1, number + 1):
-            beside.setdefault((route, near), f"beside a window in which {told}")
+            beside.setdefault((route, near), f"beside a window in which {evidence}")
     return {
         key: beside[key]
         for window in counted.iter_rows(named=True)

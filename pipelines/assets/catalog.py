@@ -22,7 +22,7 @@ def with_catalog(definitions: dg.Definitions, reports: Path) -> dg.Definitions:
         reports: the folder in which the catalog and the daily reports are written.
     """
 
-    def told(spec: dg.AssetSpec) -> dg.AssetSpec:
+    def described(spec: dg.AssetSpec) -> dg.AssetSpec:
         dotted = ".".join(spec.key.path)
         if dotted not in tables():
             return spec
@@ -30,7 +30,7 @@ def with_catalog(definitions: dg.Definitions, reports: Path) -> dg.Definitions:
         return spec.replace_attributes(description=f"{table(dotted).grain}.")
 
     with dagster_previews():
-        return definitions.map_asset_specs(func=told)
+        return definitions.map_asset_specs(func=described)
 
 
 def _entry(dotted: str, reports: Path) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import dagster as dg
 from models import marts
 from models.schemas import table, tables
 from pipelines.assets.charts import usd_by_day
-from pipelines.assets.made import tell_partitions
+from pipelines.assets.made import report_partitions
 from pipelines.partitions import DAY_FROM_HOURS, DAYS_MADE, ONLY_DUE, days_of, hours_of
 from pipelines.project import Project
 from pipelines.steps import step_of, steps, steps_of
@@ -118,7 +118,7 @@ def _grain_asset(
         if _PLOTTED in windows:
             with warehouse.reading() as con:
                 made[key_of(_PLOTTED)]["usd_by_day"] = usd_by_day(con, windows[_PLOTTED])
-        tell_partitions(context, made, keys)
+        report_partitions(context, made, keys)
         for key, metadata in made.items():
             yield dg.MaterializeResult(asset_key=key, metadata=metadata)
 

@@ -15,10 +15,10 @@ from dagster._core.events import DagsterEvent, StepMaterializationData
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
 TOLD_AT_ONCE = {EXTERNALLY_MANAGED_ASSETS_TAG: "true"}
-"""Tags of a run whose partitions are told by `tell_partitions`; its event log must have `store_partitions`."""
+"""Tags of a run whose partitions are told by `report_partitions`; its event log must have `store_partitions`."""
 
 
-def tell_partitions(
+def report_partitions(
     context: dg.AssetExecutionContext,
     made: Mapping[dg.AssetKey, Mapping[str, Any]],
     keys: Mapping[dg.AssetKey, Sequence[str]],

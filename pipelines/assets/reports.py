@@ -9,7 +9,7 @@ import dagster as dg
 
 from models.errors import DataError
 from pipelines.assets.computed import MOST_IN_ONE_RUN, upstream
-from pipelines.assets.made import tell_partitions
+from pipelines.assets.made import report_partitions
 from pipelines.checks.data_docs import write_data_docs
 from pipelines.checks.expectations import render_data_docs
 from pipelines.durable import durable
@@ -76,7 +76,7 @@ def report_assets(daily: dg.PartitionsDefinition[str]) -> list[dg.AssetsDefiniti
             "path": dg.MetadataValue.path(str(paths[-1] if paths else warehouse.project.reports)),
             "reports": len(paths),
         }
-        tell_partitions(context, {DAILY_REPORT: metadata}, {DAILY_REPORT: list(context.partition_keys)})
+        report_partitions(context, {DAILY_REPORT: metadata}, {DAILY_REPORT: list(context.partition_keys)})
         return dg.MaterializeResult(metadata=metadata)
 
     return [report]
@@ -129,9 +129,9 @@ def published_warehouse(
     try:
         render_data_docs(warehouse.project.reports / "data_docs")
     except (DataError, OSError) as error:
-        told = str(error).splitlines()[0]
-        context.log.warning("%s", told)
-        warehouse.progress("reports/data_docs", told)
+        sentence = str(error).splitlines()[0]
+        context.log.warning("%s", sentence)
+        warehouse.progress("reports/data_docs", sentence)
     warehouse.progress("reports/published_warehouse", str(published.path))
     return dg.MaterializeResult(
         metadata={

@@ -37,15 +37,15 @@ def alerts(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of every threshold of a budget that is reached, once, by a log line and the webhook."""
     warehouse: Warehouse = context.resources.warehouse
-    told: list[str] = json.loads(context.cursor or "[]")
+    sent_before: list[str] = json.loads(context.cursor or "[]")
     try:
         with warehouse.reading() as con:
             found = alerts(con)
     except DataError as error:
         return dg.SensorResult(skip_reason=str(error))
-    new = [key for key in found if key not in told]
+    new = [key for key in found if key not in sent_before]
     sent, trouble = send(context, warehouse, [found[key] for key in new])
-    after = [key for key in told if key in found] + new[:sent]
+    after = [key for key in sent_before if key in found] + new[:sent]
     return dg.SensorResult(
         skip_reason=trouble or " ".join(found[key] for key in new[:sent]) or "No threshold is newly reached.",
         cursor=json.dumps(after),

@@ -121,21 +121,21 @@ def bursts_of_cold_starts(context: dg.SensorEvaluationContext) -> dg.SensorResul
     warehouse: Warehouse = context.resources.warehouse
     before = json.loads(context.cursor or "{}")
     now = datetime.now(UTC)
-    told = {series: datetime.fromisoformat(at) for series, at in before.get("told", {}).items()}
-    told = {series: at for series, at in told.items() if at >= now - _REMEMBERED}
+    sent_at = {series: datetime.fromisoformat(at) for series, at in before.get("told", {}).items()}
+    sent_at = {series: at for series, at in sent_at.items() if at >= now - _REMEMBERED}
     try:
         with warehouse.reading() as con:
             state = str(con.execute(_STATE).fetchone())
             if state == before.get("state"):
                 return dg.SensorResult(skip_reason="Nothing landed since the last look.")
-            notices = burst_notices(open_bursts(con, warehouse.project, now=now), told)
+            notices = burst_notices(open_bursts(con, warehouse.project, now=now), sent_at)
     except DataError as error:
         return dg.SensorResult(skip_reason=str(error))
     count, trouble = send(context, warehouse, [notice.text for notice in notices])
     sent = notices[:count]
     after = {
         "state": None if trouble else state,
-        "told": {series: at.isoformat() for series, at in (told | _ends(sent)).items()},
+        "told": {series: at.isoformat() for series, at in (sent_at | _ends(sent)).items()},
     }
     return dg.SensorResult(
         skip_reason=trouble or " ".join(notice.text for notice in sent) or "No new burst of cold starts.",

@@ -110,7 +110,7 @@ def _checks(
             keep_results(warehouse, new, run_id=context.op_execution_context.run_id)
             warehouse.progress("checks", f"{len(known) + len(new)} of {grain} rows")
             for result in (*known, *new):
-                yield _told(result, docs=docs)
+                yield _asset_check_result(result, docs=docs)
 
     return checks
 
@@ -165,7 +165,7 @@ def _suites(
     return known, new
 
 
-def _told(result: Checked, *, docs: Path) -> dg.AssetCheckResult:
+def _asset_check_result(result: Checked, *, docs: Path) -> dg.AssetCheckResult:
     """Return a result in Dagster's terms."""
     outcome = result.outcome
     metadata: dict[str, Any] = {

@@ -42,18 +42,18 @@ def judge(
             else "No deployment started replicas in bursts.",
             severity="warn",
         )
-    told = [row for row in rows if row[0] in warned]
-    waited = sum(row[4] for row in told)
+    shown = [row for row in rows if row[0] in warned]
+    waited = sum(row[4] for row in shown)
     worst = sorted(warned, key=lambda name: (name not in failed, -spent[name], name))
     return Outcome(
         is_passed=False,
         severity="error" if failed else "warn",
-        failed_count=len(told),
+        failed_count=len(shown),
         failed_ids=[
             f"{name} {onset:%Y-%m-%d %H:%M}: {count} starts ({cause})"
-            for name, onset, count, _, _, cause in told
+            for name, onset, count, _, _, cause in shown
         ],
-        summary=f"{len(told)} bursts of cold starts cost ${sum(spent[name] for name in warned):,.2f} and held up "
+        summary=f"{len(shown)} bursts of cold starts cost ${sum(spent[name] for name in warned):,.2f} and held up "
         f"{waited:,} requests: {', '.join(worst)}.",
     )
 

@@ -120,14 +120,14 @@ def _show_rows(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -
     from rich.table import Table
 
     click.echo(f"  {title}: {len(rows)}")
-    told = [name for name in names if any(row.get(name) is not None for row in rows)]
+    known = [name for name in names if any(row.get(name) is not None for row in rows)]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("")
-    for name in told:
+    for name in known:
         is_number = any(isinstance(row.get(name), int | Decimal) for row in rows)
         table.add_column(name, justify="right" if is_number else "left")
     for row in rows:
-        table.add_row("   ", *(_cell(row.get(name)) for name in told))
+        table.add_row("   ", *(_cell(row.get(name)) for name in known))
     Console(width=200, highlight=False, color_system=None).print(table)
 
 

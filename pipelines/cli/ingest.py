@@ -103,7 +103,7 @@ def _ingest(
     """Land one file, tell its outcome, and return the exit code."""
     from pipelines.landing.drive import land
     from pipelines.landing.known import UNREADABLE
-    from pipelines.landing.tell import outcome
+    from pipelines.landing.outcome import outcome
 
     done = land(warehouse, source, run_id=f"ingest-{uuid.uuid4().hex[:12]}", files=[file], ingested_at=at)
     if not done.files:

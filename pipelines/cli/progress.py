@@ -17,7 +17,7 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
     if not sys.stderr.isatty():
         last: dict[str, float] = {}
 
-        def tell(step: str, note: str) -> None:
+        def show(step: str, note: str) -> None:
             now = time.monotonic()
             if step not in last or now - last[step] > 5:  # noqa: PLR2004
                 if isinstance(sys.stderr, JsonLines):
@@ -26,7 +26,7 @@ def showing_progress() -> Iterator[Callable[[str, str], None]]:
                     print(f"[{now - started:6.1f} s] {step}: {note}", file=sys.stderr)
             last[step] = now
 
-        yield tell
+        yield show
         return
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -71,7 +71,7 @@ def command(
     from models.documents import nearest
     from pipelines.automation.up_to_date import Watch, up_to_date
     from pipelines.sources.places import files_at
-    from pipelines.warehouse.disk import full_disk_told
+    from pipelines.warehouse.disk import full_disk_explained
     from pipelines.warehouse.resource import Warehouse
     from pipelines.warehouse.turns import run_turn
 
@@ -104,13 +104,13 @@ def command(
             click.echo(
                 f"Computed 0 hours and 0 days: nothing is new; published {project.published} is up to date."
             )
-            _tell_standing(warehouse)
+            _print_standing(warehouse)
             return
         watch = Watch(project, files, now=now)
         from pipelines.automation.runner import run
         from pipelines.cli.progress import showing_progress
 
-        with showing_progress() as on_progress, full_disk_told(project):
+        with showing_progress() as on_progress, full_disk_explained(project):
             summary = run(
                 project,
                 warehouse=warehouse.watched_by(on_progress),
@@ -130,10 +130,10 @@ def command(
     with warehouse.reading() as con:
         for line in standing(con, project, now=datetime.now(UTC)):
             click.echo(line)
-    _tell_standing(warehouse)
+    _print_standing(warehouse)
 
 
-def _tell_standing(warehouse: "Warehouse") -> None:
+def _print_standing(warehouse: "Warehouse") -> None:
     """Print the checks that fail, by this run or an earlier one, and the files that cannot be read: exit code 1."""
     from pipelines.landing.store import unreadable_files
     from pipelines.warehouse.failing import failing_checks, failing_lines

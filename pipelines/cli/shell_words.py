@@ -67,8 +67,8 @@ def query_of(con: duckdb.DuckDBPyConnection, text: str) -> str:
 def _schema(con: duckdb.DuckDBPyConnection, table: str) -> str:
     if not table:
         return f"{_COLUMNS} ORDER BY 1, column_index"
-    told = f"FROM ({_HELD}) WHERE name = {sql_text(table)} OR split_part(name, '.', 2) = {sql_text(table)}"
-    found = con.execute(f"SELECT name {told} ORDER BY 1").fetchall()
+    named = f"FROM ({_HELD}) WHERE name = {sql_text(table)} OR split_part(name, '.', 2) = {sql_text(table)}"
+    found = con.execute(f"SELECT name {named} ORDER BY 1").fetchall()
     if not found:
         return f"DESCRIBE {table}"  # which says what is nearest
     columns = _COLUMNS.replace("schema_name || '.' || table_name AS table_name, ", "", 1)

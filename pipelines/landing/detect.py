@@ -17,7 +17,7 @@ from models.importers import fitting, importers
 from models.logs.streams import events_of, merged
 from models.logs.vllm_log import INSTEAD, is_vllm_log
 from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
-from pipelines.landing.known_names import told_names
+from pipelines.landing.known_names import shown_names
 from pipelines.landing.layout import header_of, is_table
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.proposal import proposed_source
@@ -56,7 +56,7 @@ def detect_kind(file: StoredFile) -> Detection:
         if any(is_vllm_log(record["line"]) for record in records if isinstance(record.get("line"), str)):
             raise DataError(f"{file.path} is {INSTEAD}.")
         names = list(dict.fromkeys(str(key) for record in records for key in record if key != "line"))
-        seen = told_names(names)
+        seen = shown_names(names)
         if (source := proposed_source(names, file.path)) is not None:
             raise DataError(
                 f"{file.path} is of no known format (keys seen: {seen}), but its columns look like ours; describe "
@@ -97,10 +97,10 @@ def _served_by(file: StoredFile, kind: str, records: list[Mapping[str, Any]]) ->
             f"they are: say it with --kind ({own}), write `provider` beside each record, or land it without a provider "
             f"and so without a price with --kind {kind}."
         )
-    told = "; served by " + ", ".join(f"{provider}" for provider, _ in found.most_common())
+    sentence = "; served by " + ", ".join(f"{provider}" for provider, _ in found.most_common())
     if any(_is_embedding(record) and tell(record) == "openai" for record in records):
-        told += ", unless they are Azure's embeddings, which look the same: then state `provider`"
-    return told + (f"; of {unknown} nothing tells who, and they will have no price" if unknown else "")
+        sentence += ", unless they are Azure's embeddings, which look the same: then state `provider`"
+    return sentence + (f"; of {unknown} nothing tells who, and they will have no price" if unknown else "")
 
 
 def _is_embedding(record: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ def is_format_name(name: str) -> bool:
     return name in _format_names()
 
 
-def told_names(names: Collection[str]) -> str:
+def shown_names(names: Collection[str]) -> str:
     """Return the names that a format of ours has, and how many others there are; never a name that none has."""
     known = sorted({name for name in names if is_format_name(name)})
     shown = known[:_MOST]

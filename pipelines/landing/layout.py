@@ -18,7 +18,7 @@ from models.records import Importer
 from pipelines.landing.archives import PARQUET_MAGIC
 from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
 from pipelines.landing.identity import Grown, Identity
-from pipelines.landing.known_names import told_names
+from pipelines.landing.known_names import shown_names
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.proposal import proposed_mapping
 from pipelines.landing.read import Layout
@@ -82,9 +82,9 @@ def open_text(
         tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
         pieces = form.split(tail, bounds, first=grown.line_count + 1, offset=grown.offset)
         return Opened(layout, pieces, notes, grown)
-    told = form.wrapping.told()
-    if told is not None:
-        notes.append(told)
+    note = form.wrapping.note()
+    if note is not None:
+        notes.append(note)
     return Opened(layout, form.split(chain([head], plain), bounds), notes)
 
 
@@ -130,7 +130,7 @@ def header_of(text: bytes) -> Layout:
         raise DataError("its first line is no CSV header; check the source's kind") from error
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise DataError(f"its header names a column twice ({told_names(twice)}); rename one")
+        raise DataError(f"its header names a column twice ({shown_names(twice)}); rename one")
     return Layout("csv", tuple(names), delimiter)
 
 
@@ -141,7 +141,7 @@ def _check_columns(present: Sequence[str], importer: Importer, columns: dict[str
         mapping = proposed_mapping(present, importer.kind) or 'columns = {canonical = "theirs"}'
         hint = f" or map them with {mapping}" if importer.takes_columns else ""
         raise DataError(
-            f"it has none of the columns of {importer.kind} but {told_names(present)}; "
+            f"it has none of the columns of {importer.kind} but {shown_names(present)}; "
             f"check the source's kind{hint}"
         )
 

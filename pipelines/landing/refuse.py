@@ -80,9 +80,9 @@ def _shape(value: Any, depth: int) -> Any:
     if isinstance(value, dict):
         if depth == 0:
             return "object"
-        told = [key for key in value if is_format_name(key)][:_KEYS]
-        shape = {key: _shape(value[key], depth - 1) for key in told}
-        return shape | ({"(others)": len(value) - len(told)} if len(told) < len(value) else {})
+        shown = [key for key in value if is_format_name(key)][:_KEYS]
+        shape = {key: _shape(value[key], depth - 1) for key in shown}
+        return shape | ({"(others)": len(value) - len(shown)} if len(shown) < len(value) else {})
     if isinstance(value, list):
         return [_shape(value[0], depth - 1)] if value and depth else []
     return _type_name(value)

@@ -89,7 +89,7 @@ class Wrapping:
     def is_none(self) -> bool:
         return self == Wrapping()
 
-    def told(self) -> str | None:
+    def note(self) -> str | None:
         """Say where the records were found; None when they are the file's own."""
         words = [f"`{step.name}`" for step in self.steps if step.how != "data"]
         words += ["the events of streams"] if self.has_events else []

@@ -165,8 +165,8 @@ def _answer(
     )
     to_date = f"Month to date: {_usd(month) if month is not None else 'not priced'}; "
     # A whole month is its own month to date.
-    told = ("" if kind == "month-close" else to_date) + (standing or NO_BUDGET)
-    lines.append(f"{told[0].upper()}{told[1:]}.")
+    money = ("" if kind == "month-close" else to_date) + (standing or NO_BUDGET)
+    lines.append(f"{money[0].upper()}{money[1:]}.")
     largest = [
         f"{dimension} {provider_name(top['name']) if dimension == 'provider' else top['name']} {_usd(top['usd'])}"
         for dimension in ("provider", "tenant", "team", "feature", "route")

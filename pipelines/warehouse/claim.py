@@ -163,14 +163,14 @@ def turn_of_machines(project: Project, turn: int, claimed: Claim | None = None) 
 def _wait(session: "psycopg.Connection[Any]", project: Project, turn: int) -> None:
     import psycopg
 
-    is_told = False
+    is_said = False
     while True:
         try:
             session.execute("SELECT pg_advisory_lock(%s, %s)", [_TURNS, turn])
         except psycopg.errors.LockNotAvailable:
             found = session.execute(_HOLDER, [_TURNS, turn]).fetchone()
-            if found is not None and not is_told:
-                is_told = True
+            if found is not None and not is_said:
+                is_said = True
                 what = "lands files in" if turn == LANDING else "writes to"
                 _LOG.warning("%s %s this lake; waiting for its turn to end.", _place_of(found[0]), what)
         except psycopg.Error as error:

@@ -345,7 +345,7 @@ def committing(
 
     Commits of several processes are taken in turn; a conflict is tried again with growing pauses.
     """
-    with lake.writing() as con, _disk_is_told(project):
+    with lake.writing() as con, _full_disk_explained(project):
         commit = Commit(
             project=project,
             run_id=run_id,
@@ -386,7 +386,7 @@ def committing(
 
 
 @contextmanager
-def _disk_is_told(project: Project) -> Iterator[None]:
+def _full_disk_explained(project: Project) -> Iterator[None]:
     try:
         yield
     except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:

@@ -74,7 +74,7 @@ def _attach(
         load_extension(con, "postgres_scanner")
     data_path = project.data_path
     if data_path.startswith(SCHEME):
-        _tell_store(con, project)
+        _set_store_secret(con, project)
     # DuckLake keeps small inserts and deletes in its catalog unless told otherwise; its open faults ducklake#1084,
     # #1329 and #1364 meet a small table whose rows are deleted and inserted in one transaction, as every commit does.
     options = [
@@ -95,10 +95,10 @@ def _attach(
             _refuse_lost_catalog(project, "that [warehouse] catalog names is empty")
             con.execute(attach.replace("CREATE_IF_NOT_EXISTS false", "CREATE_IF_NOT_EXISTS true"))
     except duckdb.Error as error:
-        told = _of_another_ducklake(str(error), catalog)
+        sentence = _of_another_ducklake(str(error), catalog)
         # Without its cause, whose words may hold the password.
         raise DataError(
-            told
+            sentence
             or mask(
                 f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
                 f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
@@ -189,7 +189,7 @@ def _refuse_lost_catalog(project: Project, what: str) -> None:
         )
 
 
-def _tell_store(con: duckdb.DuckDBPyConnection, project: Project) -> None:
+def _set_store_secret(con: duckdb.DuckDBPyConnection, project: Project) -> None:
     load_extension(con, "httpfs")
     if "AWS_ACCESS_KEY_ID" not in os.environ:
         load_extension(con, "aws")

@@ -100,7 +100,7 @@ def mend(warehouse: Warehouse, *, is_thorough: bool = False) -> list[str]:
     with warehouse.reading() as con:
         damaged = damaged_files(con, project, is_thorough=is_thorough)
         _refuse_what_is_lost(con, project, damaged)
-    told = [f"{file.sentence}: its rows are built anew." for file in damaged]
+    lines = [f"{file.sentence}: its rows are built anew." for file in damaged]
     if damaged:
         _take_out(warehouse, damaged)
     with warehouse.reading() as con:
@@ -114,8 +114,8 @@ def mend(warehouse: Warehouse, *, is_thorough: bool = False) -> list[str]:
     for dotted, keys in differing.items():
         _forget(warehouse, dotted, keys)
         if dotted not in {file.table for file in damaged}:
-            told.append(f"{dotted} does not hold what was committed of {_some(keys)}: built anew.")
-    return told + _land_again(warehouse, lacking)
+            lines.append(f"{dotted} does not hold what was committed of {_some(keys)}: built anew.")
+    return lines + _land_again(warehouse, lacking)
 
 
 def sweep(warehouse: Warehouse) -> None:
@@ -362,12 +362,12 @@ def _land_again(warehouse: Warehouse, lacking: list[tuple[str, str, str]]) -> li
         with warehouse.committing(run_id=str(uuid.uuid4()), job="mend") as commit:
             for dotted in (*_landed(), *_INDEX):
                 commit.execute(f"DELETE FROM {dotted} WHERE (source, file_hash) IN ({which})")
-    told = [f"{_some([path for *_, path in there])}: records were lost and land again."] if there else []
+    lines = [f"{_some([path for *_, path in there])}: records were lost and land again."] if there else []
     if gone:
         raise DataError(
             f"Records of {_some(gone)} are lost, and it is not there to be landed again; put it back and run again."
         )
-    return told
+    return lines
 
 
 def _landed() -> list[str]:

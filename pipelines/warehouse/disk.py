@@ -31,7 +31,7 @@ def is_nearly_full(folder: Path) -> bool:
 
 
 @contextmanager
-def full_disk_told(project: Project) -> Iterator[None]:
+def full_disk_explained(project: Project) -> Iterator[None]:
     """Let an error that says that a disk is full leave the block as a sentence of the fullest disk of a project."""
     try:
         yield

@@ -58,11 +58,11 @@ def _lines(state: State, *, with_before: bool = True) -> str:
         f"  FROM mart.spend_daily\n  WHERE {' AND '.join([_within('accrued_on', spans), *conditions])}"
     )
     if _has_corrections(state):
-        told = ", ".join(name for name in dimensions_of(_CORRECTIONS) if name in columns_of(_TABLE))
+        shared = ", ".join(name for name in dimensions_of(_CORRECTIONS) if name in columns_of(_TABLE))
         corrected = [_within("booked_on", spans), *state.conditions(_CORRECTIONS)]
         sql += (
             "\n  UNION ALL BY NAME\n"
-            f"  SELECT booked_on AS accrued_on, 'corrections' AS component, {told},\n"
+            f"  SELECT booked_on AS accrued_on, 'corrections' AS component, {shared},\n"
             "    difference_usd AS line_usd, 0 AS tokens, 0 AS unpriced_tokens, 0 AS attempt_count\n"
             f"  FROM {_CORRECTIONS} WHERE {' AND '.join(corrected)}"
         )

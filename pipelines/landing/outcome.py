@@ -26,11 +26,11 @@ def outcome(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
         return [f"{file['note']}; mend it and ingest it again"]
     duplicates = duplicate_count(warehouse, file)
     accepted, quarantined = file["landed_count"] - duplicates, file["quarantined_count"]
-    told = [
+    lines = [
         f"read {file['read_count']:,} = accepted {accepted:,} + duplicate {duplicates:,} + quarantined {quarantined:,}"
     ]
     if file["ignored_count"]:
-        told.append(f"{file['ignored_count']:,} records of another grain were passed over")
+        lines.append(f"{file['ignored_count']:,} records of another grain were passed over")
     if file["quarantined_count"]:
         with warehouse.reading() as con:
             rows = con.execute(
@@ -38,16 +38,16 @@ def outcome(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
                 "WHERE file_hash = ? AND source = ? GROUP BY reason ORDER BY 2 DESC, 1",
                 [file["file_hash"], file["source"]],
             ).fetchall()
-        told += [
+        lines += [
             f"{count:,} {reason}, first on line {line} ({detail})" for reason, count, line, detail in rows
         ]
     if importers()[file["source_kind"]].table == "raw.replica_events":
-        told += _unnamed(warehouse, file)
+        lines += _unnamed(warehouse, file)
     if importers()[file["source_kind"]].table == "raw.requests":
-        told += _unread(warehouse, file)
+        lines += _unread(warehouse, file)
     if file["note"]:
-        told.append(file["note"])
-    return told
+        lines.append(file["note"])
+    return lines
 
 
 def _unread(warehouse: Warehouse, file: dict[str, Any]) -> list[str]:
