@@ -193,7 +193,7 @@ pods AS NOT MATERIALIZED (
          TRY(from_json(held, '{json.dumps(_SHAPE)}')) AS pod
   FROM objects
 ),
--- What is needed of a pod, told once: the deep structure goes no further.
+-- What is needed of a pod, read once: the deep structure goes no further.
 facts AS NOT MATERIALIZED (
   SELECT line_number, change, change = 'DELETED' AS is_deleted, is_object, pod.kind AS object_kind,
          pod.metadata IS NOT NULL AS is_pod, pod.spec.containers IS NOT NULL AS has_containers,
@@ -244,7 +244,7 @@ loaded AS NOT MATERIALIZED (
          coalesce({_turned("Ready", "False")}, {_turned("ContainersReady", "False")}) AS unready
   FROM facts
 ),
-told AS NOT MATERIALIZED (
+needed AS NOT MATERIALIZED (
   SELECT * EXCLUDE (statuses, own_units, first_asked, claiming),
          CASE WHEN len(own_units) > 0 THEN list_transform(own_units, lambda e: e.container) ELSE claiming END
            AS holders,
@@ -259,7 +259,7 @@ running AS NOT MATERIALIZED (
          list_max(list_transform(runs, lambda c: c.now_to)) AS last_ended,
          is_done OR is_deleted OR (deletion IS NOT NULL AND len(runs) > 0
            AND len(list_filter(runs, lambda c: c.now_to IS NULL)) = 0) AS is_over
-  FROM told
+  FROM needed
 ),
 ended AS NOT MATERIALIZED (
   SELECT *, list_transform(mains, lambda c: c.now_to) AS mains_ended,

@@ -26,10 +26,10 @@ WITH lines AS NOT MATERIALIZED (
 parsed AS NOT MATERIALIZED (
   SELECT *, regexp_extract(said, '{_REPLICA}', ['id', 'deployment', 'app']) AS replica,
          regexp_extract(said, '{_DEPLOYMENT}', ['deployment', 'app']) AS named,
-         CASE WHEN timestamp_ns IS NULL THEN {LOCAL_INSTANT} ELSE {instant("timestamp_ns")} END AS told_at
+         CASE WHEN timestamp_ns IS NULL THEN {LOCAL_INSTANT} ELSE {instant("timestamp_ns")} END AS logged_at
   FROM lines
 ),
-told AS NOT MATERIALIZED (
+messages AS NOT MATERIALIZED (
   SELECT *, coalesce(nullif(replica.deployment, ''), nullif(named.deployment, '')) AS deployment_name,
          coalesce(nullif(replica.app, ''), nullif(named.app, '')) AS app,
          CASE WHEN starts_with(said, 'Starting Replica(') THEN 'requested'
@@ -48,13 +48,13 @@ told AS NOT MATERIALIZED (
 caused AS NOT MATERIALIZED (
   SELECT *, last_value(cause IGNORE NULLS) OVER (
     PARTITION BY deployment_name, app ORDER BY line_number ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS why
-  FROM told
+  FROM messages
 ),
 events AS NOT MATERIALIZED (
   SELECT *, CASE WHEN event = 'ready' THEN [
-      {{'event': 'scheduled', 'at': told_at - to_microseconds(CAST(round(1e6 * coalesce(TRY_CAST(
+      {{'event': 'scheduled', 'at': logged_at - to_microseconds(CAST(round(1e6 * coalesce(TRY_CAST(
         regexp_extract(said, 'initial health check took ([0-9.]+)s', 1) AS DOUBLE), 0)) AS BIGINT))}},
-      {{'event': 'ready', 'at': told_at}}] ELSE [{{'event': event, 'at': told_at}}] END AS found
+      {{'event': 'ready', 'at': logged_at}}] ELSE [{{'event': event, 'at': logged_at}}] END AS found
   FROM caused
 )
 SELECT line_number, component_name, written, timestamp_ns, coalesce(said <> '', false) AS is_line,

@@ -23,15 +23,15 @@ _STATUS = "coalesce((d->>'$.EndpointStatus'), (d->>'$.InferenceComponentStatus')
 _WHOLE = ", ".join(f"'{name}', {name}" for name in _FIELDS)
 _ARN_REGION = "regexp_extract(d->>'$.EndpointArn', '^arn:[^:]*:sagemaker:([^:]+)', 1)"
 _SOURCE = f"""(
-  SELECT line_number, d, told_at, region, variant, len(variants) AS variant_count, {_STATUS} AS status
+  SELECT line_number, d, stated_at, region, variant, len(variants) AS variant_count, {_STATUS} AS status
   FROM (
-    SELECT line_number, d, told_at, region, variants,
+    SELECT line_number, d, stated_at, region, variants,
            unnest(CASE WHEN len(variants) > 0 THEN variants ELSE [NULL] END) AS variant
     FROM (
-      SELECT line_number, d, told_at, coalesce(region, {_ARN_REGION}) AS region,
+      SELECT line_number, d, stated_at, coalesce(region, {_ARN_REGION}) AS region,
              TRY(from_json(d->'$.ProductionVariants', '{_SHAPE}')) AS variants
       FROM (
-        SELECT line_number, region, coalesce("time", polled_at) AS told_at,
+        SELECT line_number, region, coalesce("time", polled_at) AS stated_at,
                coalesce(detail, json_object({_WHOLE})) AS d
         FROM records
       )
@@ -65,7 +65,7 @@ IMPORTER = count_importer(
         "region": "region",
     },
     source=_SOURCE,
-    observed_at="told_at",
+    observed_at="stated_at",
     ready=f"CASE WHEN {_IS_GONE} OR status = 'Creating' THEN '0' ELSE {_RUNNING} END",
     starting=f"CASE WHEN {_IS_GONE} THEN 0 WHEN status = 'Creating' THEN TRY_CAST({_ASKED} AS BIGINT) "
     f"ELSE greatest(TRY_CAST({_ASKED} AS BIGINT) - TRY_CAST({_RUNNING} AS BIGINT), 0) END",

@@ -14,7 +14,7 @@ _SHAPE = (
 )
 _SOURCE = f"""(
   SELECT line_number, polled_at, coalesce(d.name, name) AS name, coalesce(d.hardware, hardware) AS hardware,
-         coalesce(d.model, model) AS model, coalesce(d.state, status->>'$.state', state) AS told,
+         coalesce(d.model, model) AS model, coalesce(d.state, status->>'$.state', state) AS phase,
          coalesce(d.readyReplicas, status->>'$.readyReplicas') AS ready,
          coalesce(d.desiredReplicas, desiredReplicas, status->>'$.scheduledReplicas') AS wanted,
          coalesce(autoscaling->>'$.min_replicas', autoscaling->>'$.minReplicas', '1') AS least,
@@ -24,7 +24,7 @@ _SOURCE = f"""(
     FROM (SELECT *, TRY(from_json(deployments, '{_SHAPE}')) AS listed FROM records)
   )
 )"""
-_IS_GONE = "regexp_matches(told, '(?:^|_)(?:STOPPED|STOPPING|FAILED|ERROR)$')"
+_IS_GONE = "regexp_matches(phase, '(?:^|_)(?:STOPPED|STOPPING|FAILED|ERROR)$')"
 
 IMPORTER = count_importer(
     "together_deployment",
@@ -45,8 +45,8 @@ IMPORTER = count_importer(
     },
     source=_SOURCE,
     observed_at="polled_at",
-    ready=f"CASE WHEN {_IS_GONE} THEN '0' WHEN told = 'STARTED' THEN least ELSE coalesce(ready, '0') END",
-    starting=f"CASE WHEN {_IS_GONE} OR told = 'STARTED' THEN 0 WHEN told IN ('PENDING', 'STARTING') "
+    ready=f"CASE WHEN {_IS_GONE} THEN '0' WHEN phase = 'STARTED' THEN least ELSE coalesce(ready, '0') END",
+    starting=f"CASE WHEN {_IS_GONE} OR phase = 'STARTED' THEN 0 WHEN phase IN ('PENDING', 'STARTING') "
     "THEN TRY_CAST(least AS BIGINT) "
     "ELSE greatest(TRY_CAST(wanted AS BIGINT) - coalesce(TRY_CAST(ready AS BIGINT), 0), 0) END",
     ignored="is_shared OR (len(listed) = 0)",

@@ -66,8 +66,8 @@ def azure_select(fields: str) -> str:
         for name, paths in _USAGE.items()
     )
     return f"""
-WITH told AS NOT MATERIALIZED ({fields}),
-bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM told),
+WITH fields AS NOT MATERIALIZED ({fields}),
+bodies AS NOT MATERIALIZED (SELECT *, {body} AS body FROM fields),
 parsed AS NOT MATERIALIZED (SELECT *, {json_struct("body", _BODY.values())} AS m FROM bodies),
 found AS NOT MATERIALIZED (
   SELECT *, {", ".join(f"{json_field('m', path)} AS {name}" for name, path in _BODY.items())} FROM parsed

@@ -126,10 +126,10 @@ def dedupe(
         )
     )
     # What is filtered in several ways from here on is computed once.
-    whole, lost, told = (
+    whole, lost, traced = (
         frame.lazy() for frame in pl.collect_all([winners, losers, spans(requests.select(columns))])
     )
-    winners, sums = without_sums(whole, told, window=window)
+    winners, sums = without_sums(whole, traced, window=window)
     removed = table("ops.duplicates").conform(
         pl.concat([lost, sums], how="diagonal").with_columns(started_hour=hour_of(pl.col("started_at")))
     )
@@ -198,14 +198,14 @@ def _is_another_call(window: timedelta) -> pl.Expr:
     own = pl.struct("started_at", "tokens", "usage_source").shift(1).over("call_key", "source").struct
     gap, own_gap = at - _before("started_at"), at - own.field("started_at")
     by_provider = (pl.col("usage_source") == "provider") & (own.field("usage_source") == "provider")
-    is_told_again = (tokens == _before("tokens")) & (gap <= _AGREE_WITHIN)
+    is_repeated = (tokens == _before("tokens")) & (gap <= _AGREE_WITHIN)
     is_reused = (
         (own_gap > timedelta(0))
         & (own_gap <= window)
         & by_provider
         & ~pl.col("source_kind").is_in(GROWING_KINDS)
         & (tokens != own.field("tokens"))
-        & ~is_told_again.fill_null(value=False)
+        & ~is_repeated.fill_null(value=False)
     )
     is_short_again = (gap > _AGREE_WITHIN) | ((own_gap > timedelta(0)) & (own_gap == gap))
     return (

@@ -9,7 +9,8 @@ source. Source: a run of ray 2.60 (tests/models/lifecycle/test_ray_serve.py hold
 
 import polars as pl
 
-from models.logs.requests import FIELDS, canonical, generic_select
+from models.logs.requests import FIELDS, generic_select
+from models.logs.text_logs import calls_of_text
 from models.records import LOCAL_INSTANT, Importer, instant
 
 _HEAD = r"^[A-Z]+ (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[.,]\d+) (\S+) (\S+) (?:(\S+) )?-- (.*)$"
@@ -60,15 +61,8 @@ canonical_records AS NOT MATERIALIZED (
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    is_line = pl.col("is_line").fill_null(value=False)
-    # A message of several lines, such as a traceback, goes on below its head.
-    goes_on = ~is_line & is_line.any()
-    rows = canonical(frame).with_columns(is_ignored=(is_line & pl.col("tells_none")) | goes_on)
-    return rows.with_columns(
-        quarantine_reason=pl.when(is_line).then("quarantine_reason").otherwise(pl.lit("unknown_shape")),
-        quarantine_detail=pl.when(is_line)
-        .then("quarantine_detail")
-        .otherwise(pl.lit("no line of Ray Serve's log")),
+    return calls_of_text(
+        frame, is_line=pl.col("is_line"), is_call=~pl.col("tells_none"), log="Ray Serve's log"
     )
 
 

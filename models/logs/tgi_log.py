@@ -9,7 +9,8 @@ Source: text-generation-inference, `router/src/server.rs` and `router/src/loggin
 
 import polars as pl
 
-from models.logs.requests import FIELDS, canonical, generic_select
+from models.logs.requests import FIELDS, generic_select
+from models.logs.text_logs import calls_of_text
 from models.records import Importer, instant
 
 _LINE = r"^\s*(\d{4}-\d\d-\d\dT\S+Z)\s+(?:ERROR|WARN|INFO|DEBUG|TRACE)\s"
@@ -73,16 +74,7 @@ canonical_records AS NOT MATERIALIZED (
 
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
-    is_line = pl.col("is_line").fill_null(value=False)
-    # A message of several lines goes on below its head.
-    goes_on = ~is_line & is_line.any()
-    rows = canonical(frame).with_columns(is_ignored=(is_line & ~pl.col("is_call")) | goes_on)
-    return rows.with_columns(
-        quarantine_reason=pl.when(is_line).then("quarantine_reason").otherwise(pl.lit("unknown_shape")),
-        quarantine_detail=pl.when(is_line)
-        .then("quarantine_detail")
-        .otherwise(pl.lit("no line of TGI's log")),
-    )
+    return calls_of_text(frame, is_line=pl.col("is_line"), is_call=pl.col("is_call"), log="TGI's log")
 
 
 IMPORTER = Importer(

@@ -9,7 +9,8 @@ Source: vllm-project/production-stack, `src/vllm_router/log.py` and `services/re
 
 import polars as pl
 
-from models.logs.requests import FIELDS, canonical, generic_select
+from models.logs.requests import FIELDS, generic_select
+from models.logs.text_logs import calls_of_text
 from models.records import Importer
 
 _ROUTED = r"Routing request (\S+)(?: with session id (.*?))? to (?:https?://)?([^/ ]+)\S* at ([0-9.]+), process time = "
@@ -40,16 +41,8 @@ canonical_records AS NOT MATERIALIZED (
 
 def _canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
     is_call = pl.col("is_call").fill_null(value=False)
-    is_line = pl.col("is_line").fill_null(value=False) | is_call
-    # The web server inside it writes lines of its own, and a message may go on below its head.
-    passed_over = is_line.any() & ~is_call
-    rows = canonical(frame).with_columns(is_ignored=passed_over)
-    return rows.with_columns(
-        quarantine_reason=pl.when(is_line).then("quarantine_reason").otherwise(pl.lit("unknown_shape")),
-        quarantine_detail=pl.when(is_line)
-        .then("quarantine_detail")
-        .otherwise(pl.lit("no line of the router's log")),
-    )
+    # The web server inside it writes lines of its own.
+    return calls_of_text(frame, is_line=pl.col("is_line") | is_call, is_call=is_call, log="the router's log")
 
 
 IMPORTER = Importer(

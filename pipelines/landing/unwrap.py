@@ -24,7 +24,7 @@ _GROUPED = f"""
 WITH numbered AS (
   SELECT line AS event, row_number() OVER () AS place, CASE WHEN json_valid(line) THEN line::JSON END AS body FROM lines
 ),
-told AS (
+marked AS (
   SELECT event, place, body IS NOT NULL AS is_whole, trim(event) = '[DONE]' AS is_end,
          coalesce(body->>'$.id', body->>'$.responseId', body->>'$.response.id', body->>'$.message.id') AS id,
          coalesce(body->>'$.type' IN ({", ".join(map(sql_text, FIRST_EVENTS))}), false) AS is_first,
@@ -36,7 +36,7 @@ beside AS (
   SELECT *, coalesce(lag(is_end) OVER (ORDER BY place), false) AS is_after_end,
          coalesce(lag(is_last) OVER (ORDER BY place), false) AS is_after_last,
          last_value(id IGNORE NULLS) OVER (ORDER BY place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS id_before
-  FROM told
+  FROM marked
 ),
 grouped AS (
   SELECT event, place, is_whole, is_end,
