@@ -4,6 +4,7 @@ A picodollar is 1e-12 USD. Sums are 128-bit: 64 bits overflow at $9.2M.
 """
 
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from functools import lru_cache
 
 import polars as pl
 
@@ -14,6 +15,7 @@ USD = pl.Decimal(38, 12)
 """Dtype of `_usd` everywhere else."""
 
 
+@lru_cache(maxsize=1 << 12)  # price lists state few rates many times
 def booked_picodollars(usd: Decimal, *, per: int = 1) -> tuple[int, bool]:
     """Round a rate half-even to whole picodollars per unit, once, after all multipliers.
 
