@@ -27,12 +27,15 @@ coalesce({changed}.snapshot, 0) > coalesce({computed}.read_snapshot, 0)
 _STALE_HOURS = f"""
 WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
 by_hour AS (
-  SELECT touched_hour, max(h.landed_snapshot) AS snapshot,
-         max(h.landed_at) FILTER (h.landed_snapshot IS NULL) AS changed_at,
+  -- A bill changes no fact: its hours are built where they are not yet, and none is out of date for it.
+  SELECT touched_hour, max(h.landed_snapshot) FILTER (is_bill IS DISTINCT FROM true) AS snapshot,
+         max(h.landed_at) FILTER (h.landed_snapshot IS NULL AND is_bill IS DISTINCT FROM true) AS changed_at,
          -- An attempt that lost to a late record may have run longer than that one.
          least(max(greatest(touched_hour, last_finished_at)), touched_hour + to_seconds($longest)) AS reaches_to
   -- What was taken out again has hours, and no file.
-  FROM ops.file_hours h LEFT JOIN ops.landed_files f USING (file_hash, source)
+  FROM ops.file_hours h LEFT JOIN (
+    SELECT file_hash, source, source_kind, source_kind = ANY($bills) AS is_bill FROM ops.landed_files
+  ) f USING (file_hash, source)
   -- A count changes no fact, and an outcome none.
   WHERE f.source_kind IS NULL OR NOT f.source_kind = ANY($counters)
   GROUP BY touched_hour
