@@ -21,8 +21,11 @@ PAGES = sorted([*Path().glob("*.md"), *Path("docs").rglob("*.md")])
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)#\s]+)")
 BLOCK = re.compile(r"^```(?:sh|console|bash)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FEWEST_RECIPES = 50
-SEEN_ELSEWHERE = ("nanodollar ui", "nanodollar serve", "nanodollar demo", "nanodollar restore")
-"""Commands that serve until interrupted, build a fleet of their own or need a backup; tests of their own run them."""
+SEEN_ELSEWHERE = (
+    "nanodollar ui", "nanodollar serve", "nanodollar demo", "nanodollar restore", "nanodollar publish --audience",
+)  # fmt: skip
+"""Commands that serve until interrupted, build a fleet of their own, need a backup or audiences; tests of their own
+run them."""
 
 
 def commands(page: Path) -> list[str]:

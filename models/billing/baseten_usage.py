@@ -55,7 +55,9 @@ lines AS NOT MATERIALIZED (
     credits_used AS billed_cost, true AS is_credit
   FROM sections WHERE TRY_CAST(credits_used AS DOUBLE) <> 0
 )
-SELECT * EXCLUDE (day), {instant("day")} AS charge_period_start FROM lines ORDER BY line_number
+-- The lines of a record are numbered in this order.
+SELECT * EXCLUDE (day), {instant("day")} AS charge_period_start FROM lines
+ORDER BY line_number, section, is_credit, resource_id, model, day
 """
 
 

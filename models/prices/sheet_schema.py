@@ -6,9 +6,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
 from models.documents import Document, Instant, Strict, nearest
 from models.errors import ConfigurationError
@@ -69,7 +77,26 @@ Multiplier = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False)]
 Region = Annotated[str, Field(min_length=1)]
 
 
-class Modifier(Strict):
+IN_USD = ("usd_per_mtok", "long_context_usd_per_mtok", "per_call_usd")
+"""Fields of rates in a sheet in USD; in one of another currency its code stands for `usd`."""
+
+
+def _in_any_currency(schema: dict[str, Any]) -> None:
+    """Let a JSON Schema take rates of a sheet in another currency, such as `eur_per_mtok` for `usd_per_mtok`."""
+    rates = {name: schema["properties"][name] for name in IN_USD if name in schema["properties"]}
+    schema["patternProperties"] = {
+        f"^{name.replace('usd', '(?:[a-z]{3}|credit)')}$": rate for name, rate in rates.items()
+    }
+    schema["required"] = [name for name in schema.get("required", []) if name not in rates]
+
+
+class Rated(Strict):
+    """What states rates, in the currency of its sheet."""
+
+    model_config = ConfigDict(json_schema_extra=_in_any_currency)
+
+
+class Modifier(Rated):
     """A tier's, a region's or an off-peak window's change: own rates where stated, else the multiplier.
 
     Beyond a long-context threshold a stated rate changes as much as it does below, unless that is stated too.
@@ -112,7 +139,7 @@ class Window(Modifier):
         return f"{','.join(self.days)} {clock}"
 
 
-class LongContext(Strict):
+class LongContext(Rated):
     """Rates beyond a threshold on all input classes together, exceeded strictly.
 
     `whole_request` re-rates every token of the request; `graduated` only the input tokens beyond the
@@ -130,7 +157,7 @@ class LongContext(Strict):
         return self
 
 
-class Entry(Strict):
+class Entry(Rated):
     """A dated price: valid until the next entry of the same model and region begins.
 
     Without `region` it holds in every region that has no entry of its own; `regions` states what is added

@@ -11,7 +11,7 @@ from models.documents import Document, read_yaml
 from models.errors import ConfigurationError
 from models.prices.fields import readable
 from models.prices.sheet_checks import order_problems
-from models.prices.sheet_schema import CURRENCY, SECTIONS, TokenSheet
+from models.prices.sheet_schema import CURRENCY, IN_USD, SECTIONS, TokenSheet
 from models.yaml_values import Location
 
 
@@ -68,10 +68,7 @@ def in_currency(value: Any, document: Document) -> tuple[Any, list[Configuration
     if not re.fullmatch(CURRENCY, str(currency)) or currency == "USD":
         return value, problems
     code = str(currency).lower()
-    own = {
-        name.replace("usd", code): name
-        for name in ("usd_per_mtok", "long_context_usd_per_mtok", "per_call_usd")
-    }
+    own = {name.replace("usd", code): name for name in IN_USD}
 
     def renamed(node: Any, location: Location) -> Any:
         if isinstance(node, list):

@@ -101,7 +101,12 @@ def _limits_before(con: duckdb.DuckDBPyConnection, check: DomainCheck) -> str | 
 def _by_new_limits(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: DomainCheck) -> list[Checked]:
     """Return what a check finds now in all ranges that it judged before."""
     ranges = con.execute(_STANDING, {"check": check.name, "table": check.table}).fetchall()
-    spans = [(partition_value(first), partition_value(last)) for first, last in ranges]
+    # A range within another is judged with it.
+    spans = [
+        (partition_value(first), partition_value(last))
+        for first, last in ranges
+        if not any((start, end) != (first, last) and start <= first and last <= end for start, end in ranges)
+    ]
     settings = warehouse.project.settings
     return [
         Checked(name=check.name, table=check.table, bounds=span, outcome=check.outcome(con, settings, *span))
