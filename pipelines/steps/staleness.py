@@ -52,17 +52,20 @@ touched AS (
          CASE WHEN landed_snapshot IS NULL THEN landed_at END
   FROM ops.landed_files WHERE source_kind = ANY($lifecycle) AND first_at IS NOT NULL
   UNION ALL
-  -- What is committed costs money in every hour, whether anything runs or not: as far as anything has landed, and of a
-  -- bill to the end of its month.
-  SELECT greatest(c.valid_from, $first), least(c.valid_to, span.ends_at) - INTERVAL 1 MICROSECOND, NULL, NULL
+  -- What is committed costs money in every hour, whether anything runs or not: from the first thing that has landed to
+  -- the last, and of a bill in its whole month.
+  SELECT greatest(c.valid_from, $first, span.begins_at), least(c.valid_to, span.ends_at) - INTERVAL 1 MICROSECOND,
+         NULL, NULL
   FROM ref.commitments c, (
-    SELECT max(CASE WHEN source_kind = ANY($bills)
-        THEN (date_trunc('month', greatest(first_at, last_at - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC')
-          + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
-        ELSE last_at END) AS ends_at
-    FROM ops.landed_files
+    SELECT min(CASE WHEN is_bill THEN date_trunc('month', first_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+                 ELSE first_at END) AS begins_at,
+           max(CASE WHEN is_bill THEN
+                   (date_trunc('month', greatest(first_at, last_at - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC')
+                    + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
+                 ELSE last_at END) AS ends_at
+    FROM (SELECT first_at, last_at, source_kind = ANY($bills) AS is_bill FROM ops.landed_files)
   ) span
-  WHERE greatest(c.valid_from, $first) < least(c.valid_to, span.ends_at)
+  WHERE greatest(c.valid_from, $first, span.begins_at) < least(c.valid_to, span.ends_at)
 ),
 wanted AS (
   SELECT unnest(generate_series(date_trunc('hour', starts_at), date_trunc('hour', ends_at), INTERVAL 1 HOUR)) AS hour,
