@@ -150,7 +150,10 @@ def canonical(frame: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.coalesce("usage_source", pl.lit("provider")))
         .otherwise(pl.lit("missing")),
         is_gateway_cache_hit=pl.col("is_gateway_cache_hit").fill_null(value=False),
-        tag_entries=pl.col("tags_held").list.filter(pl.element().struct.field("value").is_not_null()),
+        # A tag of a list may be null, and so have no name.
+        tag_entries=pl.col("tags_held").list.filter(
+            pl.element().struct.field("key").is_not_null() & pl.element().struct.field("value").is_not_null()
+        ),
         dedupe_key=pl.concat_str(pl.lit("id:"), "request_id"),
     )
 

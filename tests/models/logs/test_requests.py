@@ -245,6 +245,12 @@ def test_a_map_that_is_none_is_refused_and_not_dropped() -> None:
     ]  # fmt: skip
 
 
+def test_a_tag_without_a_name_is_passed_over() -> None:
+    rows = read_records("requests", [WHOLE | {"tags": [None, "feature:search"]}, WHOLE | {"tags": [None]}])
+    assert rows["quarantine_reason"].to_list() == [None, None]
+    assert rows["tag_entries"].to_list() == [[{"key": "feature", "value": "search"}], []]
+
+
 def test_constants_stand_in_every_row_and_tags_fill_the_columns_that_the_project_names(
     tmp_path: Path,
 ) -> None:
