@@ -1,13 +1,11 @@
 """Tell of thresholds of budgets that are reached: each once."""
 
-import json
-
 import dagster as dg
 import duckdb
 
 from models.errors import DataError
 from pipelines.automation.described import sensor
-from pipelines.automation.notices import send
+from pipelines.automation.notices import send_once
 from pipelines.warehouse.resource import Warehouse
 
 _REACHED = """
@@ -37,16 +35,9 @@ def alerts(con: duckdb.DuckDBPyConnection) -> dict[str, str]:
 def budget_alerts(context: dg.SensorEvaluationContext) -> dg.SensorResult:
     """Tell of every threshold of a budget that is reached, once, by a log line and the webhook."""
     warehouse: Warehouse = context.resources.warehouse
-    sent_before: list[str] = json.loads(context.cursor or "[]")
     try:
         with warehouse.reading() as con:
             found = alerts(con)
     except DataError as error:
         return dg.SensorResult(skip_reason=str(error))
-    new = [key for key in found if key not in sent_before]
-    sent, trouble = send(context, warehouse, [found[key] for key in new])
-    after = [key for key in sent_before if key in found] + new[:sent]
-    return dg.SensorResult(
-        skip_reason=trouble or " ".join(found[key] for key in new[:sent]) or "No threshold is newly reached.",
-        cursor=json.dumps(after),
-    )
+    return send_once(context, warehouse, found, nothing="No threshold is newly reached.")

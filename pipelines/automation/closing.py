@@ -11,7 +11,6 @@ import duckdb
 import polars as pl
 
 from models.errors import ConfigurationError, DataError
-from models.importers import importers
 from models.periods import business_day_bounds, floor_hour
 from models.schemas import table
 from pipelines.checks.listing import domain_checks
@@ -23,7 +22,7 @@ from pipelines.steps.inputs import Inputs
 from pipelines.steps.months import whole_months
 from pipelines.steps.reference import reference_frames
 from pipelines.steps.repricing import moved_partitions
-from pipelines.steps.staleness import stale_days, stale_hours
+from pipelines.steps.staleness import kinds_of, stale_days, stale_hours
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import THIS_SNAPSHOT
 from pipelines.warehouse.resource import Warehouse, days_between
@@ -194,8 +193,7 @@ def _reasons(
     settled_at = business_day_bounds(last, time_zone=zone)[0] + project.max_request_duration
     if now < settled_at:
         return [f"it can move until {settled_at:%Y-%m-%d %H:%M} UTC"]
-    bills = [kind for kind, importer in importers().items() if importer.table == "raw.invoice_lines"]
-    known = con.execute(_FIRST_DAY, {"zone": zone, "bills": bills}).fetchone()
+    known = con.execute(_FIRST_DAY, {"zone": zone, "bills": kinds_of("raw.invoice_lines")}).fetchone()
     begins = known[0] if known is not None and known[0] is not None else last
     if begins >= last and not con.execute(_BILLED, [first, first]).fetchall():
         return ["nothing has landed for it"]

@@ -1,6 +1,7 @@
 """Tell people: what a sensor has to say goes to its log and to the project's webhook."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
@@ -28,3 +29,24 @@ def send(
             return place, trouble
         context.log.warning(text)
     return len(texts), None
+
+
+def send_once(
+    context: dg.SensorEvaluationContext, warehouse: Warehouse, texts: Mapping[str, str], *, nothing: str
+) -> dg.SensorResult:
+    """Send the text of each key, once as long as the key stands; the sensor's cursor holds the keys that were sent.
+
+    Args:
+        context: of the sensor.
+        warehouse: the lake, whose project names the webhook.
+        texts: what stands now, by key, in the order of sending.
+        nothing: what the sensor says where there is nothing new.
+    """
+    sent_before: list[str] = json.loads(context.cursor or "[]")
+    new = [key for key in texts if key not in sent_before]
+    count, trouble = send(context, warehouse, [texts[key] for key in new])
+    sent = new[:count]
+    return dg.SensorResult(
+        skip_reason=trouble or " ".join(texts[key] for key in sent) or nothing,
+        cursor=json.dumps([key for key in sent_before if key in texts] + sent),
+    )

@@ -28,13 +28,17 @@ Note = Callable[[str], None]
 def gunzipped(packed_pieces: Iterator[bytes], note: Note) -> Iterator[bytes]:
     """Unpack an archive, and archives in it: a delivery stream packs once more what a log group sends packed."""
     for _ in range(_MOST_DEEP):
-        packed_pieces = _gunzip(packed_pieces, note)
-        first = next(packed_pieces, b"")
-        packed_pieces = chain([first], packed_pieces)
+        first, packed_pieces = _peeked(_gunzip(packed_pieces, note))
         if not first.startswith(GZIP_MAGIC):
             break
         packed_pieces = _cut(packed_pieces, PACKED_BYTES)
     yield from packed_pieces
+
+
+def _peeked(pieces: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
+    """Return the first piece, and all pieces."""
+    first = next(pieces, b"")
+    return first, chain([first], pieces)
 
 
 def _cut(pieces: Iterator[bytes], at_once: int) -> Iterator[bytes]:
@@ -133,9 +137,7 @@ def _is_content(member: zipfile.ZipInfo) -> bool:
 
 
 def _member(packed: IO[bytes], note: Note) -> Iterator[bytes]:
-    pieces = _read_member(packed, note)
-    first = next(pieces, b"")
-    pieces = chain([first], pieces)
+    first, pieces = _peeked(_read_member(packed, note))
     return gunzipped(_cut(pieces, PACKED_BYTES), note) if first.startswith(GZIP_MAGIC) else pieces
 
 

@@ -26,6 +26,7 @@ coalesce({changed}.snapshot, 0) > coalesce({computed}.read_snapshot, 0)
 
 _STALE_HOURS = f"""
 WITH horizon AS (SELECT max(last_at) AS ends_at FROM ops.landed_files),
+files AS (SELECT *, source_kind = ANY($bills) AS is_bill FROM ops.landed_files),
 by_hour AS (
   -- A bill changes no fact: its hours are built where they are not yet, and none is out of date for it.
   SELECT touched_hour, max(h.landed_snapshot) FILTER (is_bill IS DISTINCT FROM true) AS snapshot,
@@ -33,9 +34,7 @@ by_hour AS (
          -- An attempt that lost to a late record may have run longer than that one.
          least(max(greatest(touched_hour, last_finished_at)), touched_hour + to_seconds($longest)) AS reaches_to
   -- What was taken out again has hours, and no file.
-  FROM ops.file_hours h LEFT JOIN (
-    SELECT file_hash, source, source_kind, source_kind = ANY($bills) AS is_bill FROM ops.landed_files
-  ) f USING (file_hash, source)
+  FROM ops.file_hours h LEFT JOIN files f USING (file_hash, source)
   -- A count changes no fact, and an outcome none.
   WHERE f.source_kind IS NULL OR NOT f.source_kind = ANY($counters)
   GROUP BY touched_hour
@@ -63,7 +62,7 @@ touched AS (
                    (date_trunc('month', greatest(first_at, last_at - INTERVAL 1 MICROSECOND) AT TIME ZONE 'UTC')
                     + INTERVAL 1 MONTH) AT TIME ZONE 'UTC'
                  ELSE last_at END) AS ends_at
-    FROM (SELECT first_at, last_at, source_kind = ANY($bills) AS is_bill FROM ops.landed_files)
+    FROM files
   ) span
   WHERE greatest(c.valid_from, $first, span.begins_at) < least(c.valid_to, span.ends_at)
 ),
