@@ -20,7 +20,7 @@ import duckdb
 
 from benchmarks.measure import Measured, machine, measured
 from models.importers import importers
-from pipelines.landing.batch import Terms
+from pipelines.landing.batch import LandingTerms
 from pipelines.landing.known import Known
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
@@ -150,7 +150,7 @@ def _reader(path: str, columns: Mapping[str, str]) -> str:
 def landed(path: str, kind: str) -> int:
     """Land the file as `nanodollar ingest` does, without the commit: rows, quarantine and index are written."""
     file = stored_file(Path(path), project=Path(path).parent)
-    terms = Terms(
+    terms = LandingTerms(
         drafts=Path(path).parent / "drafts", ingested_at=_NOW, not_before=_START, hash_key=b"bench",
         memory_bytes=MEMORY_MB << 20,
     )  # fmt: skip

@@ -28,21 +28,21 @@ def importers() -> dict[str, Importer]:
 
 
 @dataclass(frozen=True)
-class Fit:
+class FormatFit:
     """A format that a record fits, and the signs that tell it."""
 
     kind: str
     signs: frozenset[str]
 
 
-def fitting(record: Mapping[str, Any]) -> list[Fit]:
+def fitting(record: Mapping[str, Any]) -> list[FormatFit]:
     """Return the formats that a record fits, in name order: those of the lowest rank, each by its most signs.
 
     Args:
         record: the first record as parsed, or the names of a header as keys.
     """
     fits = [
-        (importer.rank, Fit(kind, max(having, key=len)))
+        (importer.rank, FormatFit(kind, max(having, key=len)))
         for kind, importer in importers().items()
         if (having := [signs for signs in importer.signature if all(_has(record, sign) for sign in signs)])
     ]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from models.costs.commitments import File as CommitmentFile
-from models.costs.overhead import File as OverheadFile
-from models.costs.weights import File as WeightFile
+from models.costs.commitments import CommitmentFile
+from models.costs.overhead import OverheadFile
+from models.costs.weights import WeightFile
 from models.finance.budgets import BudgetFile
 from models.finance.chargeback_rules import ChargebackFile, SignoffFile
 from models.finance.journal import JournalFile

@@ -1,7 +1,9 @@
 """Rules of the house that import-linter cannot say."""
 
+import ast
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,16 @@ def test_a_new_step_finds_its_place_by_what_it_reads() -> None:
 
     assert order.index("mart.cost_by_chip") < order.index(new.table)
     assert order.index("core.requests") < order.index("mart.cost_by_chip")
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes[node.name].append(str(path))
+
+    assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
 def test_only_the_warehouse_opens_the_lake_for_writing() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.cold_starts.hours import HOURS, MICROSECONDS, hour_cells
-from models.cold_starts.judgement import Judged, judge
+from models.cold_starts.judgement import JudgedStarts, judge
 from models.cold_starts.scan import discoveries
 from models.cold_starts.series import StartSeries
 
@@ -44,7 +44,7 @@ def burst_alarms(
     """
     known_on = known_from.astimezone(ZoneInfo(time_zone)).date()
     known_hour = int(known_from.timestamp()) // 3600
-    parts: list[Judged] = []
+    parts: list[JudgedStarts] = []
     for walk_on, first_on, last_on in _walks(from_on, to_on, known_on=known_on):
         judged = judge(
             found,
@@ -54,7 +54,7 @@ def burst_alarms(
             from_day=(first_on - walk_on).days,
         )
         parts.append(judged.take(np.flatnonzero(judged.p_value <= P_VALUE_AT_MOST)))
-    return _alarms(found, Judged.concatenate(parts), known_from=known_from)
+    return _alarms(found, JudgedStarts.concatenate(parts), known_from=known_from)
 
 
 def _walks(from_on: date, to_on: date, *, known_on: date) -> Iterator[tuple[date, date, date]]:
@@ -74,7 +74,7 @@ def _walk_on(on: date, known_on: date) -> date:
     return max(date.fromordinal(max(block - WARM_DAYS, 1)), known_on)
 
 
-def _alarms(found: StartSeries, judged: Judged, *, known_from: datetime) -> pl.DataFrame:
+def _alarms(found: StartSeries, judged: JudgedStarts, *, known_from: datetime) -> pl.DataFrame:
     series, hour = found.series[judged.place], found.at[judged.place] // MICROSECONDS
     # Series and hours are the tests; each is represented by its smallest p-value.
     test = series * 2**32 + hour

@@ -33,7 +33,7 @@ _UNIT = 1024.0
 
 
 @dataclass(frozen=True)
-class Fit:
+class ExpectedDay:
     """A day as foretold.
 
     Attributes:
@@ -47,7 +47,7 @@ class Fit:
     live: int
 
 
-class Past:
+class StartHistory:
     """The last 28 days: starts and hours by cell, without those of incidents. Days are stored in order."""
 
     def __init__(self, series_count: int) -> None:
@@ -83,7 +83,7 @@ class Past:
         is_gap: npt.NDArray[np.bool_] = self._is_gap[day % HISTORY_DAYS, series, slot]
         return is_gap
 
-    def forecast(self, day: int) -> Fit:
+    def forecast(self, day: int) -> ExpectedDay:
         """Foretell a day.
 
         The level (half-life a week) is drawn to the fleet's, the hour of the day (half-life two weeks) to the
@@ -100,7 +100,7 @@ class Past:
         daily, sure = self._drawn(level[:, None], DAY_SHAPE, _weights(age, RHYTHM_HALF_LIFE_DAYS), witness)
         weekly, sure = self._drawn(daily, WEEK_SHAPE, _weights(age, np.inf, step=WEEK), witness)
         # Early on the level is the least sure of the three.
-        return Fit(rate=weekly, shape=1.0 / (1.0 / sure + 1.0 / level_shape[:, None]), live=live)
+        return ExpectedDay(rate=weekly, shape=1.0 / (1.0 / sure + 1.0 / level_shape[:, None]), live=live)
 
     def _drawn(
         self, prior: Floats, prior_shape: float, weights: Floats, witness: Floats

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 import numpy.typing as npt
 
-from models.cold_starts.baseline import Fit, Past
+from models.cold_starts.baseline import ExpectedDay, StartHistory
 from models.cold_starts.clusters import Ledger, Seen, fleet_clustering, own_clustering
 from models.cold_starts.hours import HOURS, MICROSECONDS, HourCells
 from models.cold_starts.scan import LEAST_STARTS, expected_in_windows, least_chances, p_values
@@ -21,7 +21,7 @@ SHORT_DAYS = 14
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedStarts:
     """Starts that end a window too full for its hour.
 
     Attributes:
@@ -40,22 +40,24 @@ class Judged:
     rate: Floats
     live: Ints
 
-    def after(self, known_days: int) -> "Judged":
+    def after(self, known_days: int) -> "JudgedStarts":
         """Weaken what short records say."""
         share = min(max(known_days / SHORT_DAYS, 1.0 / SHORT_DAYS), 1.0)
         return replace(self, p_value=np.minimum(self.p_value / share, 1.0))
 
-    def take(self, rows: Ints) -> "Judged":
-        return Judged(*(getattr(self, item.name)[rows] for item in fields(self)))
+    def take(self, rows: Ints) -> "JudgedStarts":
+        return JudgedStarts(*(getattr(self, item.name)[rows] for item in fields(self)))
 
     @staticmethod
-    def concatenate(parts: "list[Judged]") -> "Judged":
-        return Judged(
-            *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(Judged))
+    def concatenate(parts: "list[JudgedStarts]") -> "JudgedStarts":
+        return JudgedStarts(
+            *(np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(JudgedStarts))
         )
 
 
-def judge(found: StartSeries, cells: HourCells, *, known_day: int, known_hour: int, from_day: int) -> Judged:
+def judge(
+    found: StartSeries, cells: HourCells, *, known_day: int, known_hour: int, from_day: int
+) -> JudgedStarts:
     """Return the starts from a day on that are rare, `PAST_P_VALUE` or less before short records count.
 
     Args:
@@ -73,8 +75,8 @@ def judge(found: StartSeries, cells: HourCells, *, known_day: int, known_hour: i
     inside, day = inside[order], day[order]
     cuts = np.searchsorted(day, np.arange(cells.day_count + 1))
     exposure = cells.exposure(since=known_hour)
-    past, ledger = Past(found.names.height), Ledger(found.names.height)
-    judged: list[Judged] = []
+    past, ledger = StartHistory(found.names.height), Ledger(found.names.height)
+    judged: list[JudgedStarts] = []
     yesterday = past.forecast(0)
     for number in range(cells.day_count):
         today = past.forecast(number)
@@ -93,11 +95,11 @@ def judge(found: StartSeries, cells: HourCells, *, known_day: int, known_hour: i
         if number >= from_day:
             judged.append(rare.after(number - known_day))
         yesterday = today
-    return Judged.concatenate(judged)
+    return JudgedStarts.concatenate(judged)
 
 
 def _expected(
-    found: StartSeries, cells: HourCells, places: Ints, fits: tuple[Fit, Fit], number: int
+    found: StartSeries, cells: HourCells, places: Ints, fits: tuple[ExpectedDay, ExpectedDay], number: int
 ) -> Floats:
     """Return starts x windows: expected starts in the windows that end with each start, from two days' rates."""
     at = cells.cell_of((found.at[places] // MICROSECONDS)[:, None] - np.arange(3))
@@ -111,11 +113,11 @@ def _rare(
     places: Ints,
     slots: Ints,
     expected: Floats,
-    usual: Fit,
+    usual: ExpectedDay,
     seen: Seen,
     *,
     known_days: int,
-) -> Judged:
+) -> JudgedStarts:
     """Judge the starts of a day."""
     series = found.series[places]
     rate = usual.rate[series, slots]
@@ -134,7 +136,7 @@ def _rare(
     p_value, best = p_values(counts, rate[kept], clustering, of_interest=PAST_P_VALUE)
     rare = np.flatnonzero(p_value <= PAST_P_VALUE)
     kept, best = kept[rare], best[rare]
-    return Judged(
+    return JudgedStarts(
         place=places[kept],
         p_value=p_value[rare],
         size=counts[rare, best],
@@ -144,7 +146,7 @@ def _rare(
     )
 
 
-def _cells_of_windows(found: StartSeries, cells: HourCells, rare: Judged) -> tuple[Ints, Ints, Ints]:
+def _cells_of_windows(found: StartSeries, cells: HourCells, rare: JudgedStarts) -> tuple[Ints, Ints, Ints]:
     """Return day, series and hour of the day of the cells that the windows touch."""
     first = found.at[rare.place - rare.size + 1] // MICROSECONDS
     last = found.at[rare.place] // MICROSECONDS

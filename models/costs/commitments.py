@@ -30,7 +30,7 @@ Usd = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]
 Word = Annotated[str, Field(min_length=1)]
 
 
-class Entry(Strict):
+class CommitmentEntry(Strict):
     """One commitment as a person writes it."""
 
     provider: Word
@@ -46,11 +46,11 @@ class Entry(Strict):
     note: str | None = None
 
 
-class File(Strict):
+class CommitmentFile(Strict):
     """A `commitments.yml`."""
 
     version: Literal[1]
-    commitments: tuple[Entry, ...] = ()
+    commitments: tuple[CommitmentEntry, ...] = ()
 
 
 def load_commitments(text: str, *, path: str) -> pl.DataFrame:
@@ -66,12 +66,12 @@ def load_commitments(text: str, *, path: str) -> pl.DataFrame:
     rows: list[dict[str, Any]] = []
     version = hashlib.sha256(text.encode()).hexdigest()[:16]
     for document in read_documents(text, path=path):
-        for number, entry in enumerate(document.parse(File).commitments):
+        for number, entry in enumerate(document.parse(CommitmentFile).commitments):
             rows.append(_row(document, number, entry) | {"sheet_version": version})
     return table("ref.commitments").frame(rows)
 
 
-def _row(document: Document, number: int, entry: Entry) -> dict[str, Any]:
+def _row(document: Document, number: int, entry: CommitmentEntry) -> dict[str, Any]:
     where = ("commitments", number)
     if entry.valid_to <= entry.valid_from:
         raise _wrong(document, where, "ends before it starts; mend `valid_to`")

@@ -23,7 +23,7 @@ _SHARE_UNITS = 10**9
 _SLOT = ("pool_hour", "accrued_on")
 
 
-class Entry(Strict):
+class OverheadEntry(Strict):
     """Overhead of the pools that have all the dimensions given, as a person writes it.
 
     A later entry of one name and scope ends an earlier one.
@@ -43,7 +43,7 @@ class Entry(Strict):
     note: str | None = None
 
     @model_validator(mode="after")
-    def _is_billed_in_one_way(self) -> "Entry":
+    def _is_billed_in_one_way(self) -> "OverheadEntry":
         if (self.usd_per_hour is None) == (self.share_of_gpu is None):
             raise ValueError("overhead is either usd_per_hour or share_of_gpu; write one of them")
         in_order(self.valid_from, self.valid_to)
@@ -55,11 +55,11 @@ class Entry(Strict):
         return (self.name, *(getattr(self, name) for name in POOL))
 
 
-class File(Strict):
+class OverheadFile(Strict):
     """An `overhead.yml`."""
 
     version: Literal[1]
-    overhead: tuple[Entry, ...] = ()
+    overhead: tuple[OverheadEntry, ...] = ()
 
 
 def load_overhead(text: str, *, path: str) -> pl.DataFrame:
@@ -72,9 +72,9 @@ def load_overhead(text: str, *, path: str) -> pl.DataFrame:
     Raises:
         ConfigurationError: anything wrong, with file, line, key and remedy.
     """
-    series: dict[tuple[str | None, ...], list[tuple[Entry, Document, int]]] = defaultdict(list)
+    series: dict[tuple[str | None, ...], list[tuple[OverheadEntry, Document, int]]] = defaultdict(list)
     for document in read_documents(text, path=path):
-        for number, entry in enumerate(document.parse(File).overhead):
+        for number, entry in enumerate(document.parse(OverheadFile).overhead):
             series[entry.series].append((entry, document, number))
     rows: list[dict[str, Any]] = []
     for entries in series.values():

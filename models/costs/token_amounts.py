@@ -19,7 +19,7 @@ _MICRO = 10**6
 
 
 @dataclass(frozen=True)
-class Usage:
+class AttemptUsage:
     """What attempts used: the token classes and meters that occur at all (micro-units), and their input."""
 
     tokens: dict[str, Integers]
@@ -36,9 +36,9 @@ class Usage:
             found = found | (quantity > 0)
         return found
 
-    def where(self, rows: Integers) -> "Usage":
+    def where(self, rows: Integers) -> "AttemptUsage":
         """Return the same for some of the attempts."""
-        return Usage(
+        return AttemptUsage(
             {name: tokens[rows] for name, tokens in self.tokens.items()},
             {name: quantity[rows] for name, quantity in self.meters.items()},
             self.total_input[rows],
@@ -71,7 +71,7 @@ class Amounts:
         return np.equal(self.missing, 0)
 
 
-def usage_of(attempts: pl.DataFrame, meters: Sequence[str]) -> Usage:
+def usage_of(attempts: pl.DataFrame, meters: Sequence[str]) -> AttemptUsage:
     """Take the token columns, and the meters that the book knows, out of attempts."""
     has_tokens = np.zeros(attempts.height, dtype=np.bool_)
     total_input = np.zeros(attempts.height, dtype=np.int64)
@@ -90,7 +90,7 @@ def usage_of(attempts: pl.DataFrame, meters: Sequence[str]) -> Usage:
             quantity = attempts.select((pl.col("other_meters").map.get(meter) * _MICRO).cast(pl.Int64))
             if quantity.to_series().max():
                 found[meter] = quantity.to_series().fill_null(0).to_numpy()
-    return Usage(tokens, found, total_input, has_tokens, _stated_fees(attempts))
+    return AttemptUsage(tokens, found, total_input, has_tokens, _stated_fees(attempts))
 
 
 def _stated_fees(attempts: pl.DataFrame) -> Integers:
@@ -101,7 +101,7 @@ def _stated_fees(attempts: pl.DataFrame) -> Integers:
     return stated.to_series().fill_null(0).to_numpy()
 
 
-def amounts(usage: Usage, located: Located, cards: Cards) -> tuple[Amounts, Amounts]:
+def amounts(usage: AttemptUsage, located: Located, cards: Cards) -> tuple[Amounts, Amounts]:
     """Return the cost at list prices and at negotiated ones: one object where no contract holds."""
     threshold = located.values("threshold")
     exceeds = (threshold >= 0) & (usage.total_input > threshold)
@@ -116,7 +116,7 @@ def amounts(usage: Usage, located: Located, cards: Cards) -> tuple[Amounts, Amou
     return at_list, _at_cards(usage, np.where(negotiated >= 0, negotiated, listed), cards, beyond)
 
 
-def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> Amounts:
+def _at_cards(usage: AttemptUsage, card: Integers, cards: Cards, beyond: Integers) -> Amounts:
     """Price usage at a card per attempt (-1: none, cost 0), `beyond` of its input at the card's own further one."""
     rates = np.append(cards.rates, np.zeros((len(cards.rates), 1), dtype=np.int64), axis=1)
     size = len(card)
@@ -156,7 +156,9 @@ def _at_cards(usage: Usage, card: Integers, cards: Cards, beyond: Integers) -> A
     )
 
 
-def _too_dear(usage: Usage, card: Integers, rates: Integers, at_most: npt.NDArray[np.float64]) -> Booleans:
+def _too_dear(
+    usage: AttemptUsage, card: Integers, rates: Integers, at_most: npt.NDArray[np.float64]
+) -> Booleans:
     """Whether the cost passes what a row can hold; worked out in floats where the dearest rate would pass it."""
     result = at_most > ROW_LIMIT
     rows = np.flatnonzero(result)
@@ -180,7 +182,9 @@ def _half_even(quantity: Integers, rate: Integers) -> Integers:
     return product
 
 
-def _surcharge(usage: Usage, rows: Integers, beyond: Integers, card: Integers, cards: Cards) -> Integers:
+def _surcharge(
+    usage: AttemptUsage, rows: Integers, beyond: Integers, card: Integers, cards: Cards
+) -> Integers:
     """Return what the input tokens beyond a graduated threshold cost more, the last in prompt order first."""
     further = cards.beyond[card]
     order = {meter: row for row, meter in enumerate(TOKEN_CLASSES)}

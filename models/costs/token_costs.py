@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from models.costs.token_amounts import Usage, amounts, usage_of
+from models.costs.token_amounts import AttemptUsage, amounts, usage_of
 from models.costs.token_cards import Cards, Integers, arrange
 from models.costs.token_fx import Exchange, exchange
 from models.costs.token_rows import Priced, asked_columns, cost_rows, passed_columns
@@ -148,7 +148,7 @@ class _Pricer:
         is_sold = name.is_in(list(self.locator.index.first_provider))
         return base.zip_with(~is_sold & base.is_not_null(), name)
 
-    def _priced(self, usage: Usage, located: Located) -> Priced:
+    def _priced(self, usage: AttemptUsage, located: Located) -> Priced:
         listed, effective = amounts(usage, located, self.cards)
         accrued_on = _business_days(located.instant, self.time_zone)
         list_usd = self.exchange.dollars(listed, self.cards.currencies, accrued_on)
@@ -159,7 +159,9 @@ class _Pricer:
         )
         return Priced(located, accrued_on, listed, effective, list_usd, usd)
 
-    def _at_requested_model(self, attempts: pl.DataFrame, usage: Usage) -> tuple[Integers, Priced] | None:
+    def _at_requested_model(
+        self, attempts: pl.DataFrame, usage: AttemptUsage
+    ) -> tuple[Integers, Priced] | None:
         """Return which attempts are fallbacks, and their tokens priced at the model that was asked for.
 
         Same provider, region and tier, else the default tier of the alphabetically first provider of that

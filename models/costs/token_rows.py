@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from models.costs.asked import ASKED, TIMES
-from models.costs.token_amounts import ROW_LIMIT, Amounts, Usage
+from models.costs.token_amounts import ROW_LIMIT, Amounts, AttemptUsage
 from models.costs.token_cards import Cards, Integers
 from models.costs.token_fx import Dollars
 from models.costs.token_slots import Booleans, Located
@@ -59,7 +59,7 @@ class Priced:
 
 def cost_rows(
     attempts: pl.DataFrame,
-    usage: Usage,
+    usage: AttemptUsage,
     priced: Priced,
     *,
     at_requested: tuple[Integers, Priced] | None,

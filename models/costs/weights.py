@@ -61,7 +61,7 @@ WeightTable = Mapping[tuple[str | None, str | None], tuple[TokenWeights, ...]]
 """Weights by model and chip, None standing for any; those of a pair in the order of `valid_from`."""
 
 
-class Entry(Strict):
+class WeightEntry(Strict):
     """Weights of one model, chip, or both, as a person writes them; a token of output usually weighs 1.
 
     They hold for attempts that start at `valid_from` or later, until a later entry of the same pair; always without it.
@@ -105,11 +105,11 @@ class PoolRule(Strict):
         return all(getattr(self, name) in (None, value) for name, value in pool.items())
 
 
-class File(Strict):
+class WeightFile(Strict):
     """A `weights.yml`."""
 
     version: Literal[1]
-    weights: tuple[Entry, ...] = ()
+    weights: tuple[WeightEntry, ...] = ()
     rules: tuple[PoolRule, ...] = ()
 
 
@@ -146,7 +146,7 @@ def load_weights(text: str, *, path: str) -> Weights:
     found: dict[tuple[str | None, str | None], dict[datetime | None, TokenWeights]] = {}
     rules: list[PoolRule] = []
     for document in read_documents(text, path=path):
-        file = document.parse(File)
+        file = document.parse(WeightFile)
         for number, rule in enumerate(file.rules):
             if rule.holds({"provider": "", "region": "", "chip": "", "deployment": "", "commitment": ""}):
                 raise document.error(

@@ -8,7 +8,7 @@ Source: maximhq/bifrost, framework/logstore/tables.go and core/schemas/chatcompl
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -46,7 +46,7 @@ IMPORTER = call_log_importer(
         },
         instants={"started": ("timestamp", "created_at")},
         durations={"latency": ("latency",)},
-        usage=(Usage(place="token_usage"),),
+        usage=(UsagePlaces(place="token_usage"),),
         counts={
             "input_tokens": ("prompt_tokens",),
             "output_tokens": ("completion_tokens",),

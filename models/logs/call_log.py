@@ -47,7 +47,7 @@ DURATIONS = ("latency", "first_token_after", "queue")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Usage:
+class UsagePlaces:
     """Where counts lie.
 
     Attributes:
@@ -106,7 +106,7 @@ class CallLog:
     rank: int
     durations: Places = field(default_factory=dict)
     duration_scale: float = 1000
-    usage: tuple[Usage, ...] = ()
+    usage: tuple[UsagePlaces, ...] = ()
     counts: Places = field(default_factory=dict)
     answers: tuple[str, ...] = ()
     cost: tuple[str, ...] = ()

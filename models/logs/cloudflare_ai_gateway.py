@@ -8,7 +8,7 @@ Source: developers.cloudflare.com, API reference of AI Gateway's logs, read 2026
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -47,10 +47,10 @@ IMPORTER = call_log_importer(
         instants={"started": ("created_at",)},
         durations={"latency": ("duration",)},
         usage=(
-            Usage(place="response$.usage"),
-            Usage(place="response$.usageMetadata"),
-            Usage(place="response_body$.usage"),
-            Usage(place="usage"),
+            UsagePlaces(place="response$.usage"),
+            UsagePlaces(place="response$.usageMetadata"),
+            UsagePlaces(place="response_body$.usage"),
+            UsagePlaces(place="usage"),
         ),
         counts={"input_tokens": ("tokens_in",), "output_tokens": ("tokens_out",)},
         answers=("response", "response_body"),

@@ -7,7 +7,7 @@ Source: developers.cloudflare.com/logs, dataset ai_gateway_events, read 2026-11-
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 from models.logs.cloudflare_ai_gateway import settle_calls
 
@@ -37,7 +37,7 @@ IMPORTER = call_log_importer(
         },
         instants={"started": ("Timestamp",)},
         durations={"latency": ("Metrics$.durationMs",)},
-        usage=(Usage(place="Metrics$.usage"), Usage(place="Metrics")),
+        usage=(UsagePlaces(place="Metrics$.usage"), UsagePlaces(place="Metrics")),
         cost=("Metrics$.cost",),
         metadata="Metadata",
         tags={"routing_reason": ("RoutingReason",)},

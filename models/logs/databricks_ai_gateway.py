@@ -9,7 +9,7 @@ Source: docs.databricks.com/ai-gateway/usage-tracking, read 2026-11-29.
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 _EXTERNAL = "EXTERNAL"
@@ -53,7 +53,7 @@ IMPORTER = call_log_importer(
         },
         instants={"started": ("event_time",)},
         durations={"latency": ("latency_ms",), "first_token_after": ("time_to_first_byte_ms",)},
-        usage=(Usage(place="token_details"),),
+        usage=(UsagePlaces(place="token_details"),),
         counts={
             "input_tokens": ("input_tokens",),
             "output_tokens": ("output_tokens",),

@@ -8,7 +8,7 @@ Source: docs.datadoghq.com/llm_observability (HTTP API, metrics), ddtrace 4.16 (
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 _CALLS = ("llm", "embedding")
@@ -63,7 +63,7 @@ IMPORTER = call_log_importer(
         },
         durations={"latency": ("duration", "attributes$.duration")},
         duration_scale=_NANOSECONDS,
-        usage=(Usage(place="metrics"), Usage(place="attributes$.metrics")),
+        usage=(UsagePlaces(place="metrics"), UsagePlaces(place="attributes$.metrics")),
         metadata="meta$.metadata",
         tag_list="tags",
         amend=_amend,

@@ -7,7 +7,7 @@ Source: ai-dynamo/dynamo, request replay tracing (schema `dynamo.request.trace.v
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -39,7 +39,7 @@ IMPORTER = call_log_importer(
             "first_token_after": ("request$.ttft_ms",),
             "queue": ("request$.prefill_wait_time_ms",),
         },
-        usage=(Usage(place="request", is_mixed=True),),
+        usage=(UsagePlaces(place="request", is_mixed=True),),
         counts={
             "input_tokens": ("request$.input_tokens", "request$.replay.input_length"),
             "output_tokens": ("request$.output_tokens",),

@@ -10,7 +10,7 @@ Source: aigateway.envoyproxy.io/docs/capabilities/observability/accesslogs; envo
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 _BACKENDS = {
@@ -74,9 +74,9 @@ IMPORTER = call_log_importer(
             "first_token_after": ("genai_time_to_first_token", "time_to_first_token_ms"),
         },
         usage=(
-            Usage(place="token_usage"),
-            Usage(place="token_usage$.input_token_details", side="input"),
-            Usage(place="token_usage$.output_token_details", side="output"),
+            UsagePlaces(place="token_usage"),
+            UsagePlaces(place="token_usage$.input_token_details", side="input"),
+            UsagePlaces(place="token_usage$.output_token_details", side="output"),
         ),
         counts={
             "input_tokens": ("genai_tokens_input", "llm_input_token"),

@@ -8,7 +8,7 @@ Source: developer.konghq.com/ai-gateway/ai-audit-log-reference, Kong/kong kong/l
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 from models.records import tried
 
@@ -60,9 +60,9 @@ IMPORTER = call_log_importer(
             "first_token_after": ("part$.usage.time_to_first_token", "part$.meta.time_to_first_token"),
         },
         usage=(
-            Usage(place="part$.response.usage"),
-            Usage(place="part$.response.usageMetadata"),
-            Usage(place="part$.usage"),
+            UsagePlaces(place="part$.response.usage"),
+            UsagePlaces(place="part$.response.usageMetadata"),
+            UsagePlaces(place="part$.usage"),
         ),
         answers=("part$.response",),
         cost=("part$.usage.cost",),

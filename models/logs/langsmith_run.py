@@ -10,7 +10,7 @@ Source: docs.langchain.com/langsmith (run data format, bulk export), langsmith S
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 _CALLS = ("llm", "embedding", "embeddings")
@@ -73,14 +73,14 @@ IMPORTER = call_log_importer(
             "first_token": ("first_token_time",),
         },
         usage=(
-            Usage(place="outputs$.usage_metadata"),
-            Usage(place="outputs$.generations[0][0].message.kwargs.usage_metadata"),
-            Usage(place="usage_metadata"),
-            Usage(place="outputs$.usage"),
-            Usage(place="outputs$.llm_output.token_usage"),
-            Usage(place=f"{_META}.usage_metadata"),
-            Usage(place="prompt_token_details", side="input"),
-            Usage(place="completion_token_details", side="output"),
+            UsagePlaces(place="outputs$.usage_metadata"),
+            UsagePlaces(place="outputs$.generations[0][0].message.kwargs.usage_metadata"),
+            UsagePlaces(place="usage_metadata"),
+            UsagePlaces(place="outputs$.usage"),
+            UsagePlaces(place="outputs$.llm_output.token_usage"),
+            UsagePlaces(place=f"{_META}.usage_metadata"),
+            UsagePlaces(place="prompt_token_details", side="input"),
+            UsagePlaces(place="completion_token_details", side="output"),
         ),
         counts={
             "input_tokens": ("prompt_tokens",),

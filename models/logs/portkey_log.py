@@ -8,7 +8,7 @@ the usage objects are those of the open gateway (@portkey-ai/gateway 1.15.2), wh
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -55,11 +55,11 @@ IMPORTER = call_log_importer(
         instants={"started": ("created_at",)},
         durations={"latency": ("response_time",)},
         usage=(
-            Usage(place="response$.body.usage"),
-            Usage(place="response$.usage"),
-            Usage(place="response.body$.usage"),
-            Usage(place="response$.body.usageMetadata"),
-            Usage(place="response$.usageMetadata"),
+            UsagePlaces(place="response$.body.usage"),
+            UsagePlaces(place="response$.usage"),
+            UsagePlaces(place="response.body$.usage"),
+            UsagePlaces(place="response$.body.usageMetadata"),
+            UsagePlaces(place="response$.usageMetadata"),
         ),
         counts={
             "input_tokens": ("req_units", "request_tokens"),

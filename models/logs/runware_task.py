@@ -7,7 +7,7 @@ Source: runware SDK 0.5.24, `runware/types.py` (IText, ITextInferenceUsage, IIma
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -28,7 +28,7 @@ IMPORTER = call_log_importer(
             "state": ("status",),
         },
         instants={"started": ("started_at",), "ended": ("finished_at",)},
-        usage=(Usage(place="usage", is_mixed=True),),
+        usage=(UsagePlaces(place="usage", is_mixed=True),),
         counts={
             "prompt_tokens": ("usage$.promptTokens",),
             "completion_tokens": ("usage$.completionTokens",),

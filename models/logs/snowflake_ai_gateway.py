@@ -9,7 +9,7 @@ Source: docs.snowflake.com/sql-reference/account-usage/ai_gateway_usage_history,
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 from models.logs.cortex_credits import METER_NAME, with_credits
 from models.records import tried
@@ -45,7 +45,7 @@ IMPORTER = call_log_importer(
             "region": ("INFERENCE_REGION",),
         },
         instants={"started": ("START_TIME", "USAGE_TIME"), "ended": ("END_TIME",)},
-        usage=(Usage(place="part$.usage"),),
+        usage=(UsagePlaces(place="part$.usage"),),
         metadata="METADATA",
         tags={"credits": ("part$.credits",)},
         meters={METER_NAME: ("part$.credits",)},

@@ -8,7 +8,7 @@ Source: docs.snowflake.com/sql-reference/account-usage/cortex_rest_api_usage_his
 
 import polars as pl
 
-from models.logs.call_log import CallLog, Usage
+from models.logs.call_log import CallLog, UsagePlaces
 from models.logs.call_logs import call_log_importer
 
 
@@ -32,7 +32,7 @@ IMPORTER = call_log_importer(
             "region": ("INFERENCE_REGION",),
         },
         instants={"started": ("START_TIME",)},
-        usage=(Usage(place="TOKENS_GRANULAR"),),
+        usage=(UsagePlaces(place="TOKENS_GRANULAR"),),
         counts={"total_tokens": ("TOKENS",)},
         metadata="QUERY_TAG",
         amend=_amend,

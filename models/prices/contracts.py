@@ -89,7 +89,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {"contracts": Contract, **dict.fromkeys(
 
 
 @dataclass(frozen=True)
-class Terms:
+class ContractTerms:
     """A contract with where it stands."""
 
     contract: Contract
@@ -102,7 +102,7 @@ class Terms:
         return named and (self.contract.tiers is None or tier in self.contract.tiers)
 
 
-def load_contracts(text: str, *, path: str) -> list[Version[Terms]]:
+def load_contracts(text: str, *, path: str) -> list[Version[ContractTerms]]:
     """Parse and check a project's contracts; an empty text has none.
 
     Raises:
@@ -112,9 +112,9 @@ def load_contracts(text: str, *, path: str) -> list[Version[Terms]]:
     if file is None:
         return []
     _check_overlaps(file)
-    series: dict[tuple[str, str], list[Stated[Terms]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[Stated[ContractTerms]]] = defaultdict(list)
     for index, contract in enumerate(file.contracts):
-        terms = Terms(contract, path, file.line(index))
+        terms = ContractTerms(contract, path, file.line(index))
         known = contract.known_from or file.checked_on
         series[contract.provider, contract.name].append(
             Stated(terms, contract.valid_from, contract.valid_to, known)
@@ -181,8 +181,8 @@ def _check_overlaps(file: ContractFile) -> None:
 
 
 def contracted_stretches(
-    row: Version[Any], terms: Iterable[Version[Terms]], *, model: str, tier: str
-) -> Iterator[tuple[Version[Any], Terms]]:
+    row: Version[Any], terms: Iterable[Version[ContractTerms]], *, model: str, tier: str
+) -> Iterator[tuple[Version[Any], ContractTerms]]:
     """Cut a price's validity and knowledge where terms about it begin and end.
 
     Yields:

@@ -60,7 +60,7 @@ class Outside:
 
 
 @dataclass(frozen=True)
-class Reader:
+class PriceListReader:
     """Reads one kind of list.
 
     Attributes:

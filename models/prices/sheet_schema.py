@@ -119,7 +119,7 @@ class Tier(Modifier):
     priced_at: Literal["started", "finished"] | None = None
 
 
-class Window(Modifier):
+class WeeklyWindow(Modifier):
     """Hours of the week in UTC; a window that ends before it starts runs over midnight of its day."""
 
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = DAYS  # type: ignore[assignment]
@@ -157,7 +157,7 @@ class LongContext(Rated):
         return self
 
 
-class Entry(Rated):
+class PriceEntry(Rated):
     """A dated price: valid until the next entry of the same model and region begins.
 
     Without `region` it holds in every region that has no entry of its own; `regions` states what is added
@@ -174,13 +174,13 @@ class Entry(Rated):
     regions: dict[Region, Modifier] = Field(default={})
     long_context: LongContext | None = None
     per_call: dict[str, NonNegative | None] = Field(default={}, alias="per_call_usd")
-    schedule: tuple[Window, ...] = ()
+    schedule: tuple[WeeklyWindow, ...] = ()
     priced_at: Literal["started", "finished"] = "started"
     source_url: str | None = Field(default=None, pattern="^https?://")
     note: str | None = None
 
     @model_validator(mode="after")
-    def _is_one_unit(self) -> "Entry":
+    def _is_one_unit(self) -> "PriceEntry":
         if not self.per_mtok and not self.per_call:
             raise ValueError("a price needs `usd_per_mtok` or `per_call_usd`")
         if clash := sorted(set(self.per_call) & set(TOKEN_CLASSES)):
@@ -223,7 +223,7 @@ class Model(Strict):
     is_open_weights: bool | None = None
     aliases: tuple[Annotated[Alias, BeforeValidator(_alias, json_schema_input_type=str | Alias)], ...] = ()
     checked_on: Instant | None = None
-    prices: tuple[Entry, ...] = ()
+    prices: tuple[PriceEntry, ...] = ()
 
     @model_validator(mode="after")
     def _says_something(self) -> "Model":
@@ -252,7 +252,7 @@ class TokenSheet(Strict):
         """Return the line of a place of this sheet."""
         return self._document.line(location)
 
-    def known_from(self, entry: Entry) -> datetime:
+    def known_from(self, entry: PriceEntry) -> datetime:
         """Return when an entry was learned: as written, else the day the sheet was checked."""
         return entry.known_from or self.checked_on
 
@@ -296,11 +296,11 @@ class TokenSheet(Strict):
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "models": Model,
-    "prices": Entry,
+    "prices": PriceEntry,
     "aliases": Alias,
     "tiers": Tier,
     "regions": Modifier,
     "long_context": LongContext,
-    "schedule": Window,
+    "schedule": WeeklyWindow,
 }
 """What stands below a key, for the valid names of an unknown one."""

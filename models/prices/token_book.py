@@ -13,8 +13,8 @@ import polars as pl
 
 from models.errors import ConfigurationError
 from models.money import booked_picodollars
-from models.prices.contracts import Contract, Terms, contracted_stretches
-from models.prices.sheet_schema import Entry, Model, Modifier, TokenSheet
+from models.prices.contracts import Contract, ContractTerms, contracted_stretches
+from models.prices.sheet_schema import Model, Modifier, PriceEntry, TokenSheet
 from models.prices.versions import Stated, Version, versions
 from models.schemas import table
 
@@ -45,7 +45,7 @@ class _Dated:
 
     sheet: TokenSheet
     model: Model
-    entry: Entry
+    entry: PriceEntry
     region: str | None
     uplift: Modifier | None
     line: int
@@ -65,7 +65,9 @@ class _Card:
     mode: str | None = None
 
 
-def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]] = ()) -> pl.DataFrame:
+def token_book(
+    sheets: Iterable[TokenSheet], contracts: Iterable[Version[ContractTerms]] = ()
+) -> pl.DataFrame:
     """Return the price book, `ref.token_prices`.
 
     One card (`price_id`) is a model's rates at one region, tier, long-context threshold and schedule, from
@@ -82,7 +84,7 @@ def token_book(sheets: Iterable[TokenSheet], contracts: Iterable[Version[Terms]]
         known = dated.sheet.known_from(dated.entry)
         key = dated.sheet.provider, dated.model.model, dated.region
         series[key].append(Stated(dated, dated.entry.valid_from, None, known))
-    terms: dict[str, list[Version[Terms]]] = defaultdict(list)
+    terms: dict[str, list[Version[ContractTerms]]] = defaultdict(list)
     for held in contracts:
         terms[held.item.contract.provider].append(held)
     rows: list[dict[str, Any]] = []
@@ -183,7 +185,7 @@ def _dated(sheets: Iterable[TokenSheet]) -> Iterator[_Dated]:
                         yield _Dated(sheet, model, entry, region, entry.regions.get(region), line)
 
 
-def _version_rows(version: Version[_Dated], terms: list[Version[Terms]]) -> Iterator[dict[str, Any]]:
+def _version_rows(version: Version[_Dated], terms: list[Version[ContractTerms]]) -> Iterator[dict[str, Any]]:
     sheet_version = version.item.sheet.version_at(version.known_from)
     # A card for tokens beyond a graduated threshold is named by the card that it goes with.
     beyond: dict[tuple[str, str | None, str], str] = {}
@@ -244,7 +246,7 @@ def _cards(dated: _Dated) -> Iterator[_Card]:
                 )
 
 
-def _priced_at(tier: str, change: Modifier | None, entry: Entry) -> str:
+def _priced_at(tier: str, change: Modifier | None, entry: PriceEntry) -> str:
     stated = getattr(change, "priced_at", None)
     return str(stated or ("finished" if tier == "batch" else entry.priced_at))
 

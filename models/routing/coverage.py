@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.routing.judged import Judged
+from models.routing.judged import JudgedAttempts
 from models.schemas import table
 from models.schemas.vocabulary import MISTAKE_KINDS
 
@@ -25,7 +25,7 @@ _REASONS = {
 }
 
 
-def coverage(judged: Judged, attempts: pl.DataFrame, *, has_owned: bool) -> pl.DataFrame:
+def coverage(judged: JudgedAttempts, attempts: pl.DataFrame, *, has_owned: bool) -> pl.DataFrame:
     """Return mart.routing_coverage_daily.
 
     Args:
@@ -54,7 +54,7 @@ def coverage(judged: Judged, attempts: pl.DataFrame, *, has_owned: bool) -> pl.D
     return table("mart.routing_coverage_daily").conform(pl.concat(rows).lazy()).sort(*keys, "kind").collect()
 
 
-def _evaluated(judged: Judged, *, has_owned: bool) -> dict[str, npt.NDArray[np.int64]]:
+def _evaluated(judged: JudgedAttempts, *, has_owned: bool) -> dict[str, npt.NDArray[np.int64]]:
     """Return how many attempts of each cell could be judged, by kind."""
     cell_count = len(judged.cell_rows)
 

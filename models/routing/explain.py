@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.routing.cheapest import NONE, cheapest
-from models.routing.judged import Judged
+from models.routing.judged import JudgedAttempts
 from models.routing.menus import Menus
 from models.routing.offers import Market, Mask, Offer
 from models.routing.policy import RoutingPolicy
@@ -30,13 +30,13 @@ class Choice:
     reason: str | None
 
 
-def ruling_of(judged: Judged, row: int) -> tuple[dict[str, Any], Ruling]:
+def ruling_of(judged: JudgedAttempts, row: int) -> tuple[dict[str, Any], Ruling]:
     """Return the cell of an attempt, and what the policy says of it."""
     cell = int(judged.cells[row])
     return judged.cell_rows[cell], judged.rulings[cell]
 
 
-def choices(judged: Judged, row: int) -> list[Choice]:
+def choices(judged: JudgedAttempts, row: int) -> list[Choice]:
     """Return every place that offers the attempt's family, or another that its clause names: eligible ones first.
 
     Args:

@@ -22,7 +22,7 @@ Days = tuple[date | None, date | None]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedAttempts:
     """Successful attempts with everything that is known of them.
 
     Attributes:
@@ -67,7 +67,9 @@ def within(attempts: pl.DataFrame, from_on: date | None, to_on: date | None) -> 
     return found
 
 
-def judge(attempts: pl.DataFrame, *, rules: Rules, latency: pl.DataFrame | None, days: Days) -> Judged:
+def judge(
+    attempts: pl.DataFrame, *, rules: Rules, latency: pl.DataFrame | None, days: Days
+) -> JudgedAttempts:
     """Number the cells of successful attempts, rule on each, and lay out the work.
 
     Args:
@@ -95,7 +97,7 @@ def judge(attempts: pl.DataFrame, *, rules: Rules, latency: pl.DataFrame | None,
         row["model_family"] = row["model_family"] or row["model"]
         tier = row["service_tier"] or DEFAULT_TIER
         row["tier"] = DEFAULT_TIER if tier in DEFAULT_TIERS else tier
-    return Judged(
+    return JudgedAttempts(
         attempts=attempts,
         is_within=within(attempts, *days),
         cells=cells,

@@ -8,7 +8,7 @@ import polars as pl
 
 from models.routing.chains import asked_again
 from models.routing.cheapest import Cards, Ints
-from models.routing.judged import Judged, Rows
+from models.routing.judged import JudgedAttempts, Rows
 from models.routing.quality import score_of
 from models.routing.rules import RULE_KINDS
 
@@ -45,7 +45,7 @@ def findings(rows: Rows, kind: str, **columns: Any) -> pl.DataFrame:
     return frame.with_columns(missing).select(pl.col(name).cast(dtype) for name, dtype in FINDING.items())
 
 
-def broken_rules(judged: Judged) -> list[pl.DataFrame]:
+def broken_rules(judged: JudgedAttempts) -> list[pl.DataFrame]:
     """policy_violation, wrong_region, underpowered: what the policy forbids, whatever it cost."""
     found: list[pl.DataFrame] = []
     for kind in RULE_KINDS:
@@ -71,7 +71,7 @@ def broken_rules(judged: Judged) -> list[pl.DataFrame]:
     return found
 
 
-def escalated(judged: Judged, chain: pl.DataFrame | None, row_of: pl.Series) -> pl.DataFrame:
+def escalated(judged: JudgedAttempts, chain: pl.DataFrame | None, row_of: pl.Series) -> pl.DataFrame:
     """underpowered: an answer that a stronger model was asked for again, so that it was wasted.
 
     Args:
@@ -123,7 +123,7 @@ def escalated(judged: Judged, chain: pl.DataFrame | None, row_of: pl.Series) -> 
     )
 
 
-def hedged(judged: Judged, lost: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
+def hedged(judged: JudgedAttempts, lost: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
     """hedge_lost: attempts that raced another one and were thrown away; their whole cost was wasted.
 
     Args:
@@ -145,7 +145,7 @@ def hedged(judged: Judged, lost: pl.DataFrame, row_of: pl.Series) -> pl.DataFram
 
 
 def price_kinds(
-    judged: Judged, token_cost: Ints, same: tuple[Ints, Cards], other: tuple[Ints, Cards]
+    judged: JudgedAttempts, token_cost: Ints, same: tuple[Ints, Cards], other: tuple[Ints, Cards]
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Overpowered and dearer_provider: which rows an eligible card would have served cheaper.
 

@@ -4,7 +4,7 @@ import polars as pl
 
 from models.money import USD, usd_from_picodollars
 from models.routing.cheapest import Cards, Ints
-from models.routing.judged import Judged
+from models.routing.judged import JudgedAttempts
 from models.routing.offers import UNCACHED
 from models.schemas import table
 from models.schemas.vocabulary import MISTAKE_KINDS
@@ -24,7 +24,9 @@ _ALTERNATIVE = ("alternative_provider", "alternative_region", "alternative_model
 _MILLION = 1_000_000
 
 
-def listed(judged: Judged, found: pl.DataFrame, token_cost: Ints, best: Ints, card: Cards) -> pl.DataFrame:
+def listed(
+    judged: JudgedAttempts, found: pl.DataFrame, token_cost: Ints, best: Ints, card: Cards
+) -> pl.DataFrame:
     """Return rows of mart.routing_mistakes without their identity, but with `position` in the costs.
 
     `is_listed` is false where the regret is below materiality.
@@ -62,7 +64,7 @@ def listed(judged: Judged, found: pl.DataFrame, token_cost: Ints, best: Ints, ca
     return _worded(_regretted(_with_cards(judged, frame)))
 
 
-def _with_cards(judged: Judged, frame: pl.DataFrame) -> pl.DataFrame:
+def _with_cards(judged: JudgedAttempts, frame: pl.DataFrame) -> pl.DataFrame:
     """Add clause and alternative: the kind's own, or the cheapest card where that is cheaper."""
     clauses = pl.DataFrame(
         [
@@ -118,7 +120,7 @@ _PLACE = {
 }
 
 
-def _place(judged: Judged, cell_at: int, card: int) -> dict[str, object]:
+def _place(judged: JudgedAttempts, cell_at: int, card: int) -> dict[str, object]:
     cell, ruling, offer = judged.cell_rows[cell_at], judged.rulings[cell_at], judged.market.offers[card]
     latency = judged.menus.latency
     return {

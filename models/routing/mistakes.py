@@ -12,7 +12,7 @@ from models.routing.attempts import attempts_of, identities
 from models.routing.chains import chained, lost_races
 from models.routing.cheapest import NONE, Cards, Ints, cheapest
 from models.routing.coverage import coverage
-from models.routing.judged import Judged, judge, within
+from models.routing.judged import JudgedAttempts, judge, within
 from models.routing.listing import CONFIDENCE, daily, listed
 from models.routing.offers import Market, offers
 from models.routing.owned import Owned, pool_offers
@@ -145,7 +145,7 @@ def _token_costs(attempts: pl.DataFrame) -> Ints:
     )
 
 
-def _by_price(judged: Judged, token_cost: Ints) -> tuple[Ints, Cards, list[pl.DataFrame]]:
+def _by_price(judged: JudgedAttempts, token_cost: Ints) -> tuple[Ints, Cards, list[pl.DataFrame]]:
     """Return each attempt's cheapest card and the kinds that follow from it."""
     menus = {
         cell: judged.menus.of(row, ruling)
@@ -171,7 +171,7 @@ def _by_price(judged: Judged, token_cost: Ints) -> tuple[Ints, Cards, list[pl.Da
     return best, card, [*found, stale_prices(judged, is_dearer, card)]
 
 
-def _stormed(judged: Judged, storm: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
+def _stormed(judged: JudgedAttempts, storm: pl.DataFrame, row_of: pl.Series) -> pl.DataFrame:
     """Turn storms among all attempts into findings among those to be judged."""
     hit = storm.filter(row_of.gather(storm.get_column("row")) >= 0)
     rows = row_of.gather(hit.get_column("row")).to_numpy().astype(np.intp)

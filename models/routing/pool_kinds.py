@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.routing.judged import Judged, Rows
+from models.routing.judged import JudgedAttempts, Rows
 from models.routing.kinds import findings
 from models.routing.owned import Ints, Owned, Spare, claim, spare_capacity, weights_of
 
@@ -15,7 +15,7 @@ Pool = tuple[Any, ...]
 
 
 def idle_capacity(
-    judged: Judged, owned: Owned, is_paid: npt.NDArray[np.bool_]
+    judged: JudgedAttempts, owned: Owned, is_paid: npt.NDArray[np.bool_]
 ) -> tuple[pl.DataFrame, list[Spare]]:
     """idle_capacity: a paid API while an owned, eligible pool was ready with nothing to do in that minute.
 
@@ -58,7 +58,7 @@ def idle_capacity(
     return pl.concat(found), left
 
 
-def wrong_chip(judged: Judged, owned: Owned, left: list[Spare]) -> pl.DataFrame:
+def wrong_chip(judged: JudgedAttempts, owned: Owned, left: list[Spare]) -> pl.DataFrame:
     """wrong_chip: an owned pool of the same model on a cheaper eligible chip had room left in that minute.
 
     Both chips are priced by what a weighted token of serving cost on them over the trailing days; the cheapest chip
@@ -136,7 +136,7 @@ def _key(pool: Mapping[str, Any]) -> Pool:
     return tuple(pool[name] for name in ("provider", "region", "chip", "deployment"))
 
 
-def _fitting_cells(judged: Judged) -> dict[Pool, npt.NDArray[np.bool_]]:
+def _fitting_cells(judged: JudgedAttempts) -> dict[Pool, npt.NDArray[np.bool_]]:
     """Return for every owned pool which cells may use it."""
     market = judged.market
     owned_at = np.flatnonzero(market.is_owned)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from models.routing.cheapest import NONE, Cards, Ints, Menu, cheapest
-from models.routing.judged import Judged, Rows
+from models.routing.judged import JudgedAttempts, Rows
 from models.routing.kinds import findings
 from models.routing.offers import Mask, Offer
 from models.routing.rules import Cell
@@ -16,7 +16,7 @@ from models.routing.rules import Cell
 _MOMENT = timedelta(microseconds=1)
 
 
-def stale_prices(judged: Judged, rows: Rows, cards: Cards) -> pl.DataFrame:
+def stale_prices(judged: JudgedAttempts, rows: Rows, cards: Cards) -> pl.DataFrame:
     """Find which dearer choices were the cheapest eligible ones before a price changed, as far as was known.
 
     Args:
@@ -43,30 +43,30 @@ def stale_prices(judged: Judged, rows: Rows, cards: Cards) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _least(judged: Judged, rows: Rows, menu: Menu) -> Ints:
+def _least(judged: JudgedAttempts, rows: Rows, menu: Menu) -> Ints:
     work = judged.work.of(rows)
     return cheapest(work.tokens, work.total_input, np.zeros(len(rows), dtype=np.int64), {0: menu})[0]
 
 
-def _own_offers(judged: Judged, cell: Cell) -> Mask:
+def _own_offers(judged: JudgedAttempts, cell: Cell) -> Mask:
     """Return the offers at which the place taken sold its model at the cell's instant."""
     market = judged.market
     mask = judged.menus.rules.own_place(cell) & market.where("model", cell["model"])
     return mask & market.where("tier", cell["tier"]) & market.live(cell["epoch_at"])
 
 
-def _own_menu(judged: Judged, cell: Cell) -> Menu:
+def _own_menu(judged: JudgedAttempts, cell: Cell) -> Menu:
     return judged.menus.card(cell, np.flatnonzero(_own_offers(judged, cell)))
 
 
-def _last_change(judged: Judged, cell: dict[str, Any], card: Offer) -> datetime | None:
+def _last_change(judged: JudgedAttempts, cell: dict[str, Any], card: Offer) -> datetime | None:
     """Return when a change of the place's price or of the card's was last known and in force; None if neither had."""
     own = [judged.market.offers[each] for each in np.flatnonzero(_own_offers(judged, cell))]
     changes = [offer.since for offer in (*own, card) if _has_predecessor(judged, offer)]
     return max(changes, default=None)
 
 
-def _has_predecessor(judged: Judged, offer: Offer) -> bool:
+def _has_predecessor(judged: JudgedAttempts, offer: Offer) -> bool:
     market = judged.market
     earlier: npt.NDArray[np.bool_] = market.live(offer.since - _MOMENT)
     for name in ("provider", "model", "region", "tier", "deployment"):

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from models.routing.cheapest import NONE, Cards, Ints, Menu, cheapest
-from models.routing.judged import Judged
+from models.routing.judged import JudgedAttempts
 from models.routing.kinds import findings
 from models.routing.offers import Market, Place
 from models.routing.rules import Cell, Ruling
@@ -12,7 +12,7 @@ from models.routing.sessions import moved
 from models.routing.work import READS, Work
 
 
-def cache_affinity_lost(judged: Judged, token_cost: Ints) -> pl.DataFrame:
+def cache_affinity_lost(judged: JudgedAttempts, token_cost: Ints) -> pl.DataFrame:
     """Find attempts whose prefix was warm at an eligible place, which would have been cheaper.
 
     Args:
@@ -80,7 +80,7 @@ def _saved(market: Market, work: Work, card: Cards, warm_tokens: Ints) -> Ints:
     return saved
 
 
-def _warm_menu(judged: Judged, cell: Cell, ruling: Ruling, place: Place, region: str | None) -> Menu:
+def _warm_menu(judged: JudgedAttempts, cell: Cell, ruling: Ruling, place: Place, region: str | None) -> Menu:
     """Return the cards of the warm place that the cell may use and that read a cache."""
     market = judged.market
     mask = judged.menus.rules.eligible(cell, ruling)

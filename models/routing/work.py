@@ -19,7 +19,7 @@ NEVER = 2**40
 
 
 @dataclass(frozen=True)
-class Column:
+class ClassTokens:
     """Tokens of one class; of cached classes, those whose prefix was used between two ages ago.
 
     Attributes:
@@ -40,7 +40,7 @@ class Column:
 class Work:
     """Tokens of attempts: `tokens` is columns x rows."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ClassTokens, ...]
     tokens: Ints
     total_input: Ints
 
@@ -68,7 +68,7 @@ def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int])
             neither is known, NEVER for the first; None = not known at all.
         lifetimes: every cache lifetime in seconds that some provider has.
     """
-    columns: list[Column] = []
+    columns: list[ClassTokens] = []
     tokens: list[Ints] = []
     ages = [UNKNOWN_GAP] if gaps is None else [UNKNOWN_GAP, *sorted(set(lifetimes)), NEVER]
     aged = None if gaps is None else np.searchsorted(np.array(ages), gaps, side="left")
@@ -77,18 +77,18 @@ def work_of(attempts: pl.DataFrame, gaps: Ints | None, lifetimes: Sequence[int])
             continue
         counts = attempts.get_column(f"{name}_tokens").fill_null(0).to_numpy()
         if name not in UNCACHED:
-            columns.append(Column(name))
+            columns.append(ClassTokens(name))
             tokens.append(counts)
             continue
         for position, age in enumerate(ages):
             part = counts if aged is None else np.where(aged == position, counts, 0)
             if part.any():
-                columns.append(Column(name, age))
+                columns.append(ClassTokens(name, age))
                 tokens.append(part)
     inputs = [counts for column, counts in zip(columns, tokens, strict=True) if column.is_input]
     zero = np.zeros(attempts.height, dtype=np.int64)
     if not tokens:
-        columns, tokens = [Column(TOKEN_CLASSES[0])], [zero]
+        columns, tokens = [ClassTokens(TOKEN_CLASSES[0])], [zero]
     return Work(tuple(columns), np.stack(tokens), np.sum(inputs, axis=0, dtype=np.int64) if inputs else zero)
 
 
@@ -108,7 +108,7 @@ def rates_elsewhere(market: Market, work: Work, lifetimes: Mapping[str, int]) ->
     return found
 
 
-def _is_cached(column: Column, lifetime: int) -> bool:
+def _is_cached(column: ClassTokens, lifetime: int) -> bool:
     if column.age is None or column.age == UNKNOWN_GAP:
         return False
     return column.age <= lifetime if column.name in READS else True

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
-from models.samples.deployments import DEPLOYMENTS, Deployment
+from models.samples.deployments import DEPLOYMENTS, SampleDeployment
 from models.samples.traffic import MICROSECONDS_PER_HOUR, instants, load_of, microseconds_of, midnight
 from models.schemas.vocabulary import REPLICA_EVENTS
 
@@ -43,7 +43,7 @@ class Life:
     boost: float = 1.0
 
 
-def phase_ends(rng: np.random.Generator, deployment: Deployment, at: int) -> list[int]:
+def phase_ends(rng: np.random.Generator, deployment: SampleDeployment, at: int) -> list[int]:
     """Draw when a start asked for at an instant is scheduled, pulled, loaded and ready; whole milliseconds."""
     load = deployment.loading
     usual = np.array([deployment.waiting, deployment.pulling, load * 0.8, load * 0.2])
@@ -97,7 +97,7 @@ def background_lives(starts_on: date, *, days: int, seed: int) -> list[Life]:
     ]
 
 
-def _wanted(deployment: Deployment, starts_on: date, hour: int) -> int:
+def _wanted(deployment: SampleDeployment, starts_on: date, hour: int) -> int:
     """Return how many replicas an hour wants; night work runs against the rhythm."""
     day, of_day = starts_on + timedelta(days=hour // 24), hour % 24
     if deployment.task_class == "overnight":

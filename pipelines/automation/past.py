@@ -34,7 +34,7 @@ FROM spend(DATE '1970-01-01', DATE '9999-01-01', 'corrected') WHERE spent_on < $
 
 
 @dataclass(frozen=True)
-class Past:
+class RebuiltPast:
     """A past that was rebuilt: where it stands, what was computed, and (month, dollars then, dollars now)."""
 
     project: Project
@@ -44,7 +44,7 @@ class Past:
 
 def rebuild_past(
     live: Project, known_at: datetime, *, on_progress: Callable[[str, str], None] | None = None
-) -> Past:
+) -> RebuiltPast:
     """Build facts, marts and reports of every hour that had ended by `known_at` as known then.
 
     An earlier rebuild of the same instant is replaced.
@@ -77,7 +77,7 @@ def rebuild_past(
         months = frame(then, _MONTHS, {"until": until}).join(
             frame(now, _MONTHS, {"until": until}), on="month", how="full", coalesce=True, suffix="_now"
         )
-    return Past(past, summary, months.sort("month").rows())
+    return RebuiltPast(past, summary, months.sort("month").rows())
 
 
 def _bring_in(con: duckdb.DuckDBPyConnection, warehouse: Warehouse, known_at: datetime) -> None:

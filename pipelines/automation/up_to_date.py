@@ -37,7 +37,7 @@ SourceFiles = Mapping[str, list[StoredFile]]
 
 
 @dataclass(frozen=True)
-class State:
+class LastRun:
     """What a run that ended well read and left."""
 
     inputs: str
@@ -93,7 +93,7 @@ class Watch:
             lake = _lake(con)
             if _is_due(con, self._project, now=self._looked_at):
                 return
-        state = State(
+        state = LastRun(
             inputs=self._inputs,
             looked_at=self._looked_at.isoformat(),
             lake=lake,
@@ -112,9 +112,9 @@ def _is_due(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) 
     )
 
 
-def _read(project: Project) -> State | None:
+def _read(project: Project) -> LastRun | None:
     try:
-        return State(**json.loads((project.folder / _FILE).read_text(encoding="utf-8")))
+        return LastRun(**json.loads((project.folder / _FILE).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
         return None
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from models.routing.explain import Choice
-    from models.routing.judged import Judged
+    from models.routing.judged import JudgedAttempts
     from pipelines.project import Project
 
 _ATTEMPT = """
@@ -92,7 +92,7 @@ def explain(obj: Context, request_id: str) -> None:
     )
 
 
-def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.DataFrame") -> "Judged":
+def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.DataFrame") -> "JudgedAttempts":
     """Lay the policy over one attempt as the marts do."""
     from models.costs.weights import load_weights
     from models.routing.attempts import attempts_of
@@ -117,7 +117,7 @@ def _judged(con: "duckdb.DuckDBPyConnection", project: "Project", found: "pl.Dat
     )
 
 
-def _print_attempt(attempt: dict[str, Any], judged: "Judged") -> None:
+def _print_attempt(attempt: dict[str, Any], judged: "JudgedAttempts") -> None:
     from models.routing.explain import ruling_of
 
     place = f"{attempt['model']} at {attempt['provider']}" + (

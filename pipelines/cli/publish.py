@@ -39,10 +39,10 @@ def command(obj: Context, name: str | None, file: Path | None) -> None:
 def _publish_rows_of(project: Project, name: str, file: Path) -> None:
     from pipelines.explorer.audience import audience_named
     from pipelines.explorer.own_rows import write_own_rows
-    from pipelines.explorer.published import Published
+    from pipelines.explorer.published import PublishedFile
 
     audience = audience_named(project.settings.explorer, name)
-    whole = Published(project.published).opened()
+    whole = PublishedFile(project.published).opened()
     draft = file.with_name(f".{file.name}.{os.getpid()}.draft")
     try:
         write_own_rows(whole.path, draft, audience, last_on=whole.last_on)

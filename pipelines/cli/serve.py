@@ -26,11 +26,11 @@ def command(obj: Context, port: int, host: str) -> None:
 
     from pipelines.explorer.app import explorer
     from pipelines.explorer.guard import LOOPBACK
-    from pipelines.explorer.published import Published
+    from pipelines.explorer.published import PublishedFile
 
     project = obj.project()
     app = explorer(project, hosts=[*LOOPBACK, host], is_alone=host in LOOPBACK)
-    Published(project.published).opened()
+    PublishedFile(project.published).opened()
     listening = listening_socket(host, port)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")

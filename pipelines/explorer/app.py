@@ -24,8 +24,8 @@ from pipelines.explorer.figure import ROWS_SHOWN, Figure, priced_sentence, text_
 from pipelines.explorer.guard import LOOPBACK, Guard
 from pipelines.explorer.own_rows import OwnRows, unseen_tables
 from pipelines.explorer.page import Asked, Page, pages
-from pipelines.explorer.published import Opened, Published
-from pipelines.explorer.state import BASES, COMPARISONS, DIMENSIONS, GRAINS, NONE, State, read_state
+from pipelines.explorer.published import OpenedVersion, PublishedFile
+from pipelines.explorer.state import BASES, COMPARISONS, DIMENSIONS, GRAINS, NONE, ViewState, read_state
 from pipelines.project import Project
 from pipelines.reports import wording
 from pipelines.reports.environment import page_environment
@@ -90,7 +90,7 @@ class Explorer:
 
     def __init__(self, project: Project, door: Door) -> None:
         self._project, self._door = project, door
-        self._published = Published(project.published)
+        self._published = PublishedFile(project.published)
         self._own_rows = OwnRows(self._published)
         self._cage = Cage()
 
@@ -307,7 +307,7 @@ def _verdict(asked: Asked, trust: Trust | None = None) -> Verdict:
     )
 
 
-def _periods(opened: Opened, state: State) -> list[tuple[str, str]]:
+def _periods(opened: OpenedVersion, state: ViewState) -> list[tuple[str, str]]:
     """Return periods that are a step away, with their addresses."""
     last = opened.last_on
     if last is None:

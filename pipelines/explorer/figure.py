@@ -10,8 +10,8 @@ import polars as pl
 from markupsafe import Markup
 
 from pipelines.explorer.charts import beside_its_table
-from pipelines.explorer.published import Opened
-from pipelines.reports.view import Column, View
+from pipelines.explorer.published import OpenedVersion
+from pipelines.reports.view import View, ViewColumn
 from pipelines.reports.wording import share
 
 Link = Callable[[Mapping[str, Any]], str | None]
@@ -56,11 +56,11 @@ class Figure(View):
 
 
 def ask(
-    opened: Opened,
+    opened: OpenedVersion,
     name: str,
     title: str,
     sql: str,
-    columns: Sequence[Column],
+    columns: Sequence[ViewColumn],
     *,
     coverage: str | None = None,
     notes: Sequence[str] = (),

@@ -18,7 +18,7 @@ import duckdb
 from models.marts import macros_sql, mart_sql
 from models.schemas import tables
 from pipelines.explorer.audience import Audience
-from pipelines.explorer.published import Opened, Published, open_published
+from pipelines.explorer.published import OpenedVersion, PublishedFile, open_published
 from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import SCHEMAS, memory_connection
 
@@ -66,8 +66,8 @@ class _Made:
 
     path: Path
     lock: threading.Lock = field(default_factory=threading.Lock)
-    whole: Opened | None = None
-    own: Opened | None = None
+    whole: OpenedVersion | None = None
+    own: OpenedVersion | None = None
 
 
 class OwnRows:
@@ -77,7 +77,7 @@ class OwnRows:
         published: the file of all.
     """
 
-    def __init__(self, published: Published) -> None:
+    def __init__(self, published: PublishedFile) -> None:
         self._published = published
         self._folder = Path(tempfile.mkdtemp(prefix="nanodollar-explorer-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
@@ -85,7 +85,7 @@ class OwnRows:
         self._made: OrderedDict[Audience, _Made] = OrderedDict()
         self._number = 0
 
-    def opened(self, audience: Audience) -> Opened:
+    def opened(self, audience: Audience) -> OpenedVersion:
         """Return what an audience may read, whole."""
         whole = self._published.opened()
         if not audience.has_rules:

@@ -14,8 +14,8 @@ from starlette.responses import Response
 from pipelines.explorer.audience import Audience
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.figure import Figure
-from pipelines.explorer.published import Opened
-from pipelines.explorer.state import State
+from pipelines.explorer.published import OpenedVersion
+from pipelines.explorer.state import ViewState
 from pipelines.project import Project
 
 
@@ -24,8 +24,8 @@ class Asked:
     """What a page is asked: of which project and file, the view, the zone of its days, now, and who answers SQL."""
 
     project: Project
-    opened: Opened
-    state: State
+    opened: OpenedVersion
+    state: ViewState
     time_zone: str
     now: datetime
     cage: Cage

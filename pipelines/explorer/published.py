@@ -23,7 +23,7 @@ _DAYS = "SELECT min(accrued_on), max(accrued_on) FROM mart.spend_daily"
 
 
 @dataclass
-class Opened:
+class OpenedVersion:
     """One version of the file: its session, the days that it holds, and the answers that it gave already."""
 
     path: Path
@@ -53,16 +53,16 @@ class Opened:
         return found
 
 
-class Published:
+class PublishedFile:
     """The published file of a project; readers of an older version keep it until they are done."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._opened: Opened | None = None
+        self._opened: OpenedVersion | None = None
         self._stamp: tuple[int, int, int] | None = None
 
-    def opened(self) -> Opened:
+    def opened(self) -> OpenedVersion:
         """Return the file as it is now.
 
         Raises:
@@ -88,7 +88,7 @@ def attach(con: duckdb.DuckDBPyConnection, path: Path, temporary: str, *, keeps_
     lock(con, lake_files=temporary, temporary=temporary, keeps_types=keeps_types)
 
 
-def open_published(path: Path) -> Opened:
+def open_published(path: Path) -> OpenedVersion:
     """Open a published file.
 
     Raises:
@@ -107,4 +107,4 @@ def open_published(path: Path) -> Opened:
         raise DataError(
             f"{path} was published by another version of nanodollar; run `nanodollar run`, which publishes it anew."
         )
-    return Opened(path, con, first, last)
+    return OpenedVersion(path, con, first, last)

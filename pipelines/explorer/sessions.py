@@ -2,7 +2,7 @@
 
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 
 def dearest_sessions(asked: Asked) -> Figure:
@@ -24,12 +24,13 @@ def dearest_sessions(asked: Asked) -> Figure:
         f"FROM {table} JOIN dearest USING (session_id, session_kind)\nWHERE {state.where(table)}\nGROUP BY 1, 2\n"
         "ORDER BY usage_usd DESC NULLS LAST, session_id, session_kind",
         [
-            Column("session_id", "Session or trace"), Column("session_kind", "Told by"), Column("agents", "Agents"),
-            Column("tenant", "Tenant"), Column("team", "Team"), Column("feature", "Feature"),
-            Column("usage_usd", "Usage", "usd"), Column("failed_usd", "Of it failed", "usd"),
-            Column("retry_usd", "Of it retries", "usd"), Column("requests", "Requests", "count"),
-            Column("attempts", "Attempts", "count"), Column("tokens", "Tokens", "count"),
-            Column("unpriced_tokens", "Without a price", "count"),
+            ViewColumn("session_id", "Session or trace"), ViewColumn("session_kind", "Told by"),
+            ViewColumn("agents", "Agents"),
+            ViewColumn("tenant", "Tenant"), ViewColumn("team", "Team"), ViewColumn("feature", "Feature"),
+            ViewColumn("usage_usd", "Usage", "usd"), ViewColumn("failed_usd", "Of it failed", "usd"),
+            ViewColumn("retry_usd", "Of it retries", "usd"), ViewColumn("requests", "Requests", "count"),
+            ViewColumn("attempts", "Attempts", "count"), ViewColumn("tokens", "Tokens", "count"),
+            ViewColumn("unpriced_tokens", "Without a price", "count"),
         ],
         links={"session_id": lambda row: state.url("/requests", by="", session_id=row["session_id"])
                if row["session_kind"] == "session" else None},

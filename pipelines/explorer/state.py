@@ -32,7 +32,7 @@ _LONGEST_DAYS = 1100
 
 
 @dataclass(frozen=True)
-class State:
+class ViewState:
     """A view: business days [first, last], both inclusive, and how they are looked at."""
 
     path: str
@@ -144,7 +144,7 @@ def read_state(
     last_on: date | None,
     offered: Iterable[str] = (),
     usual_days: int = 28,
-) -> State:
+) -> ViewState:
     """Read a view from its address; what it leaves out is the latest days that the warehouse holds.
 
     Args:
@@ -168,7 +168,7 @@ def read_state(
         raise DataError(
             f"The period has {(last - first).days + 1:,} days; ask for at most {_LONGEST_DAYS:,}."
         )
-    return State(
+    return ViewState(
         path, first, last,
         by=_one_of(given, "by", names) if names else "",
         basis=_one_of(given, "basis", list(BASES)),

@@ -13,7 +13,7 @@ from models.schemas.base import INSTANT
 from pipelines.landing.blocks import TextBlock, Workers, overlong
 from pipelines.landing.forms import Bounds
 from pipelines.landing.identity import Identity
-from pipelines.landing.judge import CONTENT_KEY, FileMark, Judged, Stamp, time_column
+from pipelines.landing.judge import CONTENT_KEY, FileMark, JudgedRows, Stamp, time_column
 from pipelines.landing.known import UNREADABLE, Known
 from pipelines.landing.parts import Parts
 from pipelines.landing.read import Layout
@@ -53,7 +53,7 @@ class Landing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
+class LandingTerms:
     """What a landing goes by.
 
     Attributes:
@@ -74,7 +74,7 @@ class Terms:
 class Rows:
     """Rows of files on their way into the lake, and what they sum to."""
 
-    def __init__(self, stamp: Stamp, terms: Terms) -> None:
+    def __init__(self, stamp: Stamp, terms: LandingTerms) -> None:
         target = table(stamp.importer.table)
         share = terms.memory_bytes // 32
         self.rows = Parts(terms.drafts, target.name, time_column(stamp.importer), share)
@@ -83,7 +83,7 @@ class Rows:
         self.tallies: list[pl.DataFrame] = []
         self.has_content_keys = False
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: JudgedRows) -> None:
         self.rows.add(judged.usable)
         self.quarantine.add(judged.quarantine)
         self.hours.append(judged.hours)
@@ -112,7 +112,7 @@ class Batch:
         workers: who reads small files together.
     """
 
-    def __init__(self, source: SourceSpec, stamp: Stamp, terms: Terms, workers: Workers) -> None:
+    def __init__(self, source: SourceSpec, stamp: Stamp, terms: LandingTerms, workers: Workers) -> None:
         self._source, self._stamp, self._terms, self._workers = source, stamp, terms, workers
         self.rows = Rows(stamp, terms)
         self._landing = Landing({})

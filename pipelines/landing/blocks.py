@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.errors import NanodollarError
 from models.schemas import table
-from pipelines.landing.judge import FileMark, Judged, Stamp, judge
+from pipelines.landing.judge import FileMark, JudgedRows, Stamp, judge
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Overlong, Piece
@@ -67,7 +67,7 @@ class Workers:
         self._local = threading.local()
         self._turn = threading.Lock()
         self._readers: list[Reader] = []
-        self._queue: deque[Future[Judged]] = deque()
+        self._queue: deque[Future[JudgedRows]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +80,13 @@ class Workers:
             reader.close()
         self._con.close()
 
-    def submit(self, block: TextBlock | TableBlock) -> Iterator[Judged]:
+    def submit(self, block: TextBlock | TableBlock) -> Iterator[JudgedRows]:
         """Take a block, and yield what is done once enough is in flight."""
         self._queue.append(self._pool.submit(self._work, block))
         while len(self._queue) > self._count:
             yield self._queue.popleft().result()
 
-    def drain(self) -> Iterator[Judged]:
+    def drain(self) -> Iterator[JudgedRows]:
         """Yield all that is in flight."""
         while self._queue:
             yield self._queue.popleft().result()
@@ -96,7 +96,7 @@ class Workers:
         while self._queue:
             self._queue.popleft().exception()
 
-    def _work(self, block: TextBlock | TableBlock) -> Judged:
+    def _work(self, block: TextBlock | TableBlock) -> JudgedRows:
         try:
             return self._judged(block)
         except (NanodollarError, MemoryError, duckdb.OutOfMemoryException):
@@ -110,7 +110,7 @@ class Workers:
                 f"{path} cannot be read ({what}); report it, and name another kind or move it."
             ) from None
 
-    def _judged(self, block: TextBlock | TableBlock) -> Judged:
+    def _judged(self, block: TextBlock | TableBlock) -> JudgedRows:
         reader: Reader | None = getattr(self._local, "reader", None)
         if reader is None:
             reader = self._local.reader = Reader(
@@ -132,7 +132,7 @@ class Workers:
         )
 
 
-def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> Judged:
+def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> JudgedRows:
     """Return a record that is too long to be held, as one row of the quarantine."""
     row = {
         "file_hash": file.file_hash,
@@ -147,7 +147,7 @@ def overlong(record: Overlong, file: FileMark, stamp: Stamp) -> Judged:
         "quarantined_at": stamp.ingested_at,
     }
     tally = pl.DataFrame({"file_hash": [file.file_hash], "quarantined_count": [1]})
-    return Judged(
+    return JudgedRows(
         table(stamp.importer.table).empty(),
         table("ops.quarantine").frame([row]),
         table("ops.file_hours").empty(),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import Any
 
-from pipelines.landing.batch import Terms
+from pipelines.landing.batch import LandingTerms
 from pipelines.landing.land import land_files, source_files
 from pipelines.landing.store import commit_landing, forget_unreadable, known_of, landing_turn
 from pipelines.project import Project
@@ -54,7 +54,7 @@ def land(
     done = Landed()
     with landing_turn(warehouse) as drafts:
         known = known_of(warehouse, source.name)
-        terms = Terms(
+        terms = LandingTerms(
             drafts=drafts,
             ingested_at=ingested_at or datetime.now(UTC),
             not_before=first_instant(project),

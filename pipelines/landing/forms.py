@@ -17,7 +17,7 @@ from models.errors import DataError
 from pipelines.landing.split import MOST_RECORDS, Overlong, Piece, layout_of, split
 from pipelines.landing.split import Layout as Lay
 from pipelines.landing.unwrap import Unwrapper
-from pipelines.landing.wrapping import Check, Step, Wrapping, find_wrapping
+from pipelines.landing.wrapping import Check, UnwrapStep, Wrapping, find_wrapping
 
 HEAD_BYTES = 1 << 20
 _FIRST = 50
@@ -100,7 +100,7 @@ def text_form(head: bytes, *, takes_rows: bool, is_record: Check) -> TextForm:
     """
     text = head.lstrip()
     if text.startswith(_EVENT_FIELD) and re.search(rb"(?m)^data: ?[{\[]", text):
-        return TextForm("lines", wrapping=Wrapping((Step("data", "data"),), has_events=True))
+        return TextForm("lines", wrapping=Wrapping((UnwrapStep("data", "data"),), has_events=True))
     if (header := _message_header(text)) and _MESSAGE in header:
         rows = next(split(iter([head]), "rows", at_least=len(head), longest=1 << 30), None)
         records = [] if rows is None else _parsed(_messages(rows, header))

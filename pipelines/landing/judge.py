@@ -10,7 +10,7 @@ from models.logs.dimensions import with_dimensions
 from models.periods import INSTANT, hour_of
 from models.records import MOST_QUANTITY, Importer
 from models.schemas import table
-from pipelines.landing.read import Layout, Read
+from pipelines.landing.read import Layout, ReadBlock
 
 _FUTURE = timedelta(days=1)
 """A clock may be ahead by this much; a later instant is no fact yet."""
@@ -73,7 +73,7 @@ class FileMark:
 
 
 @dataclass
-class Judged:
+class JudgedRows:
     """Rows of the lake, and what they sum to.
 
     Attributes:
@@ -90,14 +90,14 @@ class Judged:
 
 
 def judge(
-    read: Read,
+    read: ReadBlock,
     layout: Layout,
     files: list[FileMark],
     stamp: Stamp,
     *,
     first_row: int = 1,
     only: pl.DataFrame | None = None,
-) -> Judged:
+) -> JudgedRows:
     """Split what was read into rows that can be used and rows that cannot.
 
     Args:
@@ -131,7 +131,7 @@ def judge(
     bad = pl.concat([part.select(_BAD).cast({"record_number": pl.Int32}) for part in (refusals, named)])
     quarantine = _quarantine(bad, read.skeletons(layout, bad["ordinal"]), stamp)
     tallies = _tallies(usable, quarantine, rows.filter("is_ignored"), stamp)
-    return Judged(usable, quarantine, _compact(_hours(usable, stamp)), _compact(tallies))
+    return JudgedRows(usable, quarantine, _compact(_hours(usable, stamp)), _compact(tallies))
 
 
 def _located(rows: pl.DataFrame, places: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:

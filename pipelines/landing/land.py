@@ -16,12 +16,12 @@ import pyarrow as pa
 
 from models.errors import NanodollarError
 from models.importers import importers
-from pipelines.landing.batch import Batch, HealedLine, Landing, Rows, Terms
+from pipelines.landing.batch import Batch, HealedLine, Landing, LandingTerms, Rows
 from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
 from pipelines.landing.identity import Grown, Identity, identify
 from pipelines.landing.judge import FileMark, Stamp
 from pipelines.landing.known import Known
-from pipelines.landing.layout import Opened, is_table, open_table, open_text
+from pipelines.landing.layout import OpenedText, is_table, open_table, open_text
 from pipelines.landing.memory import give_back
 from pipelines.landing.parts import LakeWriteError
 from pipelines.landing.split import Overlong, Piece
@@ -40,7 +40,7 @@ class _Work:
     source: SourceSpec
     stamp: Stamp
     known: Known
-    terms: Terms
+    terms: LandingTerms
     workers: Workers
     on_progress: Callable[[str], None]
 
@@ -55,7 +55,7 @@ def land_files(
     files: Iterable[StoredFile],
     *,
     known: Known,
-    terms: Terms,
+    terms: LandingTerms,
     on_progress: Callable[[str], None] = lambda _note: None,
 ) -> Iterator[Landing]:
     """Read what is new among files, and yield it in batches to commit.
@@ -207,7 +207,7 @@ def _read_alone(
     return rows
 
 
-def _text_blocks(head: list[Piece | Overlong], opened: Opened, mark: FileMark) -> Iterator[Block]:
+def _text_blocks(head: list[Piece | Overlong], opened: OpenedText, mark: FileMark) -> Iterator[Block]:
     for piece in chain(head, opened.pieces):
         yield piece if isinstance(piece, Overlong) else TextBlock(opened.layout, [mark], [(0, piece)])
 

@@ -30,7 +30,7 @@ _ROWS_AT_ONCE = 50_000
 
 
 @dataclass
-class Opened:
+class OpenedText:
     """A text file as pieces of whole records; `notes` grow while it is read."""
 
     layout: Layout
@@ -46,7 +46,7 @@ def open_text(
     columns: dict[str, str],
     *,
     memory_bytes: int,
-) -> Opened:
+) -> OpenedText:
     """Open JSON lines, a JSON document, CSV or text of any encoding.
 
     Args:
@@ -74,18 +74,18 @@ def open_text(
     )
     if form.lay == "rows":
         layout, pieces = _without_header(form.split(chain([head], plain), bounds), importer, columns)
-        return Opened(layout, pieces, notes)
+        return OpenedText(layout, pieces, notes)
     is_text = form.lay == "lines" and "text" in importer.formats and not head.lstrip().startswith(b"{")
     layout = Layout("text" if is_text and form.wrapping.is_none else "json")
     grown = identity.grown
     if grown is not None and form.lay == "lines" and form.wrapping.is_none and not importer.is_joint:
         tail = plain_bytes(handle, notes.append, size=identity.size_bytes, offset=grown.offset)
         pieces = form.split(tail, bounds, first=grown.line_count + 1, offset=grown.offset)
-        return Opened(layout, pieces, notes, grown)
+        return OpenedText(layout, pieces, notes, grown)
     note = form.wrapping.note()
     if note is not None:
         notes.append(note)
-    return Opened(layout, form.split(chain([head], plain), bounds), notes)
+    return OpenedText(layout, form.split(chain([head], plain), bounds), notes)
 
 
 def _without_header(

@@ -55,7 +55,7 @@ class Layout:
 
 
 @dataclass
-class Read:
+class ReadBlock:
     """What became of a block of records.
 
     Attributes:
@@ -139,11 +139,11 @@ class Reader:
         self._con.close()
         self._scratch.close()
 
-    def read(self, records: Records, layout: Layout) -> Read:
+    def read(self, records: Records, layout: Layout) -> ReadBlock:
         """Read records; every one that is not blank is in the result."""
         if layout.form != "text":
             records = without_nul(records)
-        found = Read(records)
+        found = ReadBlock(records)
         if layout.form == "csv":
             self._read_csv(found, records, layout)
         elif layout.form == "text":
@@ -152,14 +152,14 @@ class Reader:
             self._read_json(found, records)
         return found
 
-    def read_table(self, table: pa.Table) -> Read:
+    def read_table(self, table: pa.Table) -> ReadBlock:
         """Read the rows of an Arrow table, such as a batch of a Parquet file."""
-        found = Read(None, row_count=table.num_rows)
+        found = ReadBlock(None, row_count=table.num_rows)
         everything = np.arange(table.num_rows, dtype=np.int64)
         self._finish(found, everything, lambda some: self._table_rows(table.take(some), some), _wrong_shape)
         return found
 
-    def _read_json(self, found: Read, records: Records) -> None:
+    def _read_json(self, found: ReadBlock, records: Records) -> None:
         alive = not_blank(records)
         try:
             rows = self._bounded(alive, lambda some: self._json_rows(records, some))
@@ -250,7 +250,7 @@ class Reader:
         )
         return with_unread_fields(rows, fields)
 
-    def _fitting(self, records: Records, alive: Positions, found: Read) -> Positions:
+    def _fitting(self, records: Records, alive: Positions, found: ReadBlock) -> Positions:
         """Return which records are JSON objects of the format's shape, all in one go; the others are refused."""
         decoded = decodable(records, alive)
         taken = records.take(decoded)
@@ -268,7 +268,7 @@ class Reader:
             found.refused[int(index)] = broken_json(records.text(index))
         return np.asarray(fitting, np.int64)
 
-    def _read_csv(self, found: Read, records: Records, layout: Layout) -> None:
+    def _read_csv(self, found: ReadBlock, records: Records, layout: Layout) -> None:
         alive = not_blank(records)
         table, refused = csv_table(records.take(alive), layout)
         if table is None or refused or table.num_rows != len(alive):
@@ -294,7 +294,7 @@ class Reader:
 
         self._finish(found, alive, rows_of, lambda _: ("invalid_csv", "the row cannot be read"))
 
-    def _read_text(self, found: Read, records: Records) -> None:
+    def _read_text(self, found: ReadBlock, records: Records) -> None:
         alive = not_blank(records)
         decoded = decodable(records, alive)
         for index in np.setdiff1d(alive, decoded):
@@ -308,7 +308,7 @@ class Reader:
 
     def _finish(
         self,
-        found: Read,
+        found: ReadBlock,
         alive: Positions,
         rows_of: Callable[[Positions], pl.DataFrame | None],
         reason_of: Callable[[int], Reason],
@@ -348,7 +348,7 @@ class Reader:
 
     def _halves(
         self,
-        found: Read,
+        found: ReadBlock,
         alive: Positions,
         rows_of: Callable[[Positions], pl.DataFrame | None],
         reason_of: Callable[[int], Reason],

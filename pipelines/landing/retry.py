@@ -16,7 +16,7 @@ from pipelines.landing.blocks import overlong
 from pipelines.landing.drive import first_instant, land
 from pipelines.landing.forget import forget
 from pipelines.landing.identity import Identity, identify
-from pipelines.landing.judge import FileMark, Judged, Stamp, judge, time_column
+from pipelines.landing.judge import FileMark, JudgedRows, Stamp, judge, time_column
 from pipelines.landing.known import UNREADABLE
 from pipelines.landing.layout import is_table, open_table, open_text
 from pipelines.landing.parts import Parts
@@ -162,7 +162,7 @@ def _judged(
     reader: Reader,
     only: pl.DataFrame,
     memory_bytes: int,
-) -> Iterator[tuple[set[int], Judged]]:
+) -> Iterator[tuple[set[int], JudgedRows]]:
     """Yield the lines of each block that were looked at, and what became of them."""
     mark = FileMark(file.file_hash, file.path, stamp.ingested_at)
     wanted = only["line_number"].to_numpy()
@@ -204,7 +204,7 @@ class _Gathered:
         self._lines: set[int] = set()
         self._counts: dict[str, int] = dict.fromkeys(("landed", "quarantined", "ignored"), 0)
 
-    def add(self, lines: set[int], judged: Judged) -> None:
+    def add(self, lines: set[int], judged: JudgedRows) -> None:
         self._lines |= lines
         self._rows.add(judged.usable)
         self._bad.add(judged.quarantine)

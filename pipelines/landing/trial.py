@@ -8,7 +8,7 @@ from models.errors import ConfigurationError, NanodollarError
 from models.importers import importers
 from pipelines.landing.detect import detect_kind
 from pipelines.landing.identity import Identity
-from pipelines.landing.judge import FileMark, Judged, Stamp, judge
+from pipelines.landing.judge import FileMark, JudgedRows, Stamp, judge
 from pipelines.landing.layout import is_table, open_table, open_text
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
@@ -49,7 +49,7 @@ def check_kind(file: StoredFile, source: SourceSpec) -> None:
         )
 
 
-def _first(file: StoredFile, source: SourceSpec) -> Judged | None:
+def _first(file: StoredFile, source: SourceSpec) -> JudgedRows | None:
     """Return what would become of the first records; None where there are none."""
     now = datetime.now(UTC)
     importer = importers()[source.kind]

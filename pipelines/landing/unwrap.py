@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from pipelines.landing.split import MOST_RECORDS, Overlong, Piece
-from pipelines.landing.wrapping import FIRST_EVENTS, Step, Wrapping, unpacked_line
+from pipelines.landing.wrapping import FIRST_EVENTS, UnwrapStep, Wrapping, unpacked_line
 from pipelines.quoting import sql_text
 
 _OBJECT = "CASE WHEN json_valid(line) THEN line END"
@@ -132,7 +132,7 @@ def _numbered(blocks: Iterator[pa.ChunkedArray | Overlong]) -> Iterator[Piece | 
             number += len(block)
 
 
-def _step(step: Step) -> str:
+def _step(step: UnwrapStep) -> str:
     if step.how == "data":
         # Comments, names and numbers of events say nothing that is counted.
         return "SELECT trim(substr(line, 6), E' \\t\\r') AS line FROM lines WHERE starts_with(line, 'data:')"

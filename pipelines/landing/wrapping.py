@@ -60,7 +60,7 @@ Check = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True)
-class Step:
+class UnwrapStep:
     """One step from a line to what it holds.
 
     That is each element of a list, a field, base64 in a field, a list of rows that name their fields, or the data of a
@@ -81,7 +81,7 @@ class Wrapping:
         stream: field of a record that holds the events of one response.
     """
 
-    steps: tuple[Step, ...] = ()
+    steps: tuple[UnwrapStep, ...] = ()
     has_events: bool = False
     stream: str | None = None
 
@@ -134,7 +134,7 @@ def _inside(record: Any, is_record: Check, depth: int) -> Wrapping | None:
     return None
 
 
-def _held(record: Mapping[str, Any]) -> Iterator[tuple[Step, Any]]:
+def _held(record: Mapping[str, Any]) -> Iterator[tuple[UnwrapStep, Any]]:
     for name in _LISTS:
         value = _at(record, name)
         if isinstance(value, list):
@@ -142,18 +142,18 @@ def _held(record: Mapping[str, Any]) -> Iterator[tuple[Step, Any]]:
                 if isinstance(item, list):
                     # A row of an answer of CloudWatch Logs Insights names its fields one by one.
                     yield from (
-                        (Step("named", name), _parsed(pair.get("value")))
+                        (UnwrapStep("named", name), _parsed(pair.get("value")))
                         for pair in item
                         if isinstance(pair, dict) and pair.get("field") == "@message"
                     )
-                yield Step("list", name), item
+                yield UnwrapStep("list", name), item
     for name in _FIELDS:
         value = _at(record, name)
-        yield Step("field", name), value if isinstance(value, dict) else _parsed(value)
+        yield UnwrapStep("field", name), value if isinstance(value, dict) else _parsed(value)
     for name in _PACKED:
         value = _at(record, name)
         if isinstance(value, str):
-            yield Step("packed", name), _parsed(unpacked(value))
+            yield UnwrapStep("packed", name), _parsed(unpacked(value))
 
 
 def _at(record: Mapping[str, Any], path: str) -> Any:

@@ -23,7 +23,7 @@ from models.logs.dedupe import dedupe
 from models.periods import HOUR, floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
-from pipelines.landing.batch import Terms
+from pipelines.landing.batch import LandingTerms
 from pipelines.landing.known import Known
 from pipelines.landing.land import land_files
 from pipelines.reports import wording
@@ -71,7 +71,7 @@ def read_export(files: Sequence[tuple[StoredFile, str]], *, read_at: datetime) -
     landed: list[pl.DataFrame] = []
     quarantined: dict[str, int] = {}
     with tempfile.TemporaryDirectory(prefix="nanodollar-audit-") as drafts:
-        terms = Terms(
+        terms = LandingTerms(
             drafts=Path(drafts), ingested_at=read_at, not_before=_EARLIEST, hash_key=secrets.token_hex(32).encode(),
             memory_bytes=_MEMORY_BYTES,
         )  # fmt: skip

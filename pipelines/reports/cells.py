@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from pipelines.reports.view import Column, View
+from pipelines.reports.view import View, ViewColumn
 from pipelines.reports.wording import duration, filled, rate
 
 _FINE = 6
@@ -20,13 +20,13 @@ _WRITERS: dict[str, Callable[[Any], object]] = {
 }
 
 
-def decimals_of(column: Column, rows: pl.DataFrame) -> int:
+def decimals_of(column: ViewColumn, rows: pl.DataFrame) -> int:
     """Return how many decimals a column of dollars has: cents, or more where all of it is less than a dollar."""
     sizes = [abs(value) for value in rows.get_column(column.name).drop_nulls().to_list()]
     return 2 if not sizes or max(sizes) >= _LARGE_USD or not max(sizes) else _FINE
 
 
-def written(value: object, column: Column, decimals: int) -> str:
+def written(value: object, column: ViewColumn, decimals: int) -> str:
     """Write one value; what is not known is a dash, and what is too small for the decimals says so."""
     if value is None:
         return NOT_KNOWN if column.style != "text" else ""

@@ -10,35 +10,35 @@ import polars as pl
 
 from models.schemas.cost_kinds import COST_KINDS
 from models.schemas.mart_spend_variance import VARIANCE_CAUSES
-from pipelines.reports.view import Column, View
+from pipelines.reports.view import View, ViewColumn
 from pipelines.reports.wording import money, plural
 
-_USD = Column("usd", "USD", "usd", is_summed=True)
+_USD = ViewColumn("usd", "USD", "usd", is_summed=True)
 _VIEWS = (
     View(
         "chargeback", "Who pays",
-        (Column("payer", "Payer"), Column("cost_kind", "For"), Column("status", "Status"), _USD),
+        (ViewColumn("payer", "Payer"), ViewColumn("cost_kind", "For"), ViewColumn("status", "Status"), _USD),
         pl.DataFrame(), "The month is not split yet: it is once its days are computed.",
     ),
     View(
         "variance", "Why it differs from earlier months",
-        (Column("against_on", "From"), Column("cause", "Cause"), Column("difference_usd", "USD", "usd"),
-         Column("meaning", "What that is")),
+        (ViewColumn("against_on", "From"), ViewColumn("cause", "Cause"), ViewColumn("difference_usd", "USD", "usd"),
+         ViewColumn("meaning", "What that is")),
         pl.DataFrame(), "No earlier month has any spend.",
     ),
     View(
         "accruals", "Owed to issuers",
-        (Column("invoice_issuer_name", "Issuer"), Column("month_on", "Month of usage"),
-         Column("accrued_usd", "Accrued", "usd", is_summed=True),
-         Column("corrected_usd", "Corrected", "usd", is_summed=True),
-         Column("true_up_usd", "True-up", "usd", is_summed=True),
-         Column("invoiced_usd", "Invoiced", "usd", is_summed=True)),
+        (ViewColumn("invoice_issuer_name", "Issuer"), ViewColumn("month_on", "Month of usage"),
+         ViewColumn("accrued_usd", "Accrued", "usd", is_summed=True),
+         ViewColumn("corrected_usd", "Corrected", "usd", is_summed=True),
+         ViewColumn("true_up_usd", "True-up", "usd", is_summed=True),
+         ViewColumn("invoiced_usd", "Invoiced", "usd", is_summed=True)),
         pl.DataFrame(), "Nobody is owed anything.",
     ),
     View(
         "open_points", "Open points",
-        (Column("point", "Point"), Column("subject", "Of"), Column("usd", "USD", "usd"),
-         Column("tokens", "Tokens", "count"), Column("remedy", "What to do")),
+        (ViewColumn("point", "Point"), ViewColumn("subject", "Of"), ViewColumn("usd", "USD", "usd"),
+         ViewColumn("tokens", "Tokens", "count"), ViewColumn("remedy", "What to do")),
         pl.DataFrame(), "Nothing stays open.",
     ),
 )  # fmt: skip

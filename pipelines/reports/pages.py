@@ -13,7 +13,7 @@ from pipelines.replacing import replace_file
 from pipelines.reports.cells import decimals_of, totals, written
 from pipelines.reports.environment import page_environment
 from pipelines.reports.period import PeriodReport
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _KINDS = {"month-close": "Months", "weekly": "Weeks", "daily": "Days"}
 _NEIGHBOURS = re.compile(r"<!-- neighbours -->.*?<!-- /neighbours -->", re.DOTALL)
@@ -25,7 +25,7 @@ def render_period(report: PeriodReport) -> str:
     return _environment().get_template("period.html").render(report=report)
 
 
-def figure(value: object, column: Column, rows: pl.DataFrame) -> Markup:
+def figure(value: object, column: ViewColumn, rows: pl.DataFrame) -> Markup:
     """Write one value of a view; of dollars and counts the exact figure rides along."""
     text = written(value, column, decimals_of(column, rows) if column.style == "usd" else 0)
     if column.style == "text" or value is None:

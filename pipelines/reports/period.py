@@ -14,7 +14,7 @@ from models.schemas.mart_spend_daily import SPEND_COMPONENTS
 from pipelines.reports.month import billed, month_tables, month_views
 from pipelines.reports.names import provider_name
 from pipelines.reports.trust import Trust, trust_of_days
-from pipelines.reports.view import Column, View
+from pipelines.reports.view import View, ViewColumn
 from pipelines.reports.wording import change, change_ratio, money, plural
 
 Kind = Literal["daily", "weekly", "month-close"]
@@ -192,28 +192,30 @@ def _views(found: dict[str, pl.DataFrame], kind: Kind, of_month: tuple[View, ...
     """Return what to do and how the budgets stand, of a month who pays and why, then who spent it, then the days."""
     before = {"daily": "Day before", "weekly": "Week before", "month-close": "Month before"}[kind]
     usd = (
-        Column("usd", "USD", "usd", is_summed=True),
-        Column("before_usd", before, "usd", is_summed=True),
-        Column("change_usd", "Change", "usd", is_summed=True),
+        ViewColumn("usd", "USD", "usd", is_summed=True),
+        ViewColumn("before_usd", before, "usd", is_summed=True),
+        ViewColumn("change_usd", "Change", "usd", is_summed=True),
     )
     tokens = (
-        Column("tokens", "Tokens", "count", is_summed=True),
-        Column("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
+        ViewColumn("tokens", "Tokens", "count", is_summed=True),
+        ViewColumn("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
     )
     views = [
         View(
             "savings", "What to do, by dollars",
-            (Column("change", "Change"),
-             Column("month_usd", "USD a month", "usd", is_summed=True),
-             Column("saving_usd", "USD so far this month", "usd", is_summed=True),
-             Column("confidence", "Confidence"), Column("evidence", "Evidence"), Column("instead", "Or instead")),
+            (ViewColumn("change", "Change"),
+             ViewColumn("month_usd", "USD a month", "usd", is_summed=True),
+             ViewColumn("saving_usd", "USD so far this month", "usd", is_summed=True),
+             ViewColumn("confidence", "Confidence"), ViewColumn("evidence", "Evidence"),
+             ViewColumn("instead", "Or instead")),
             found["savings"], "No change is known that would have saved money this month.",
         ),
         View(
             "budgets", "Budgets",
-            (Column("budget", "Budget"), Column("spent_usd", "Spent", "usd"), Column("budget_usd", "Of", "usd"),
-             Column("remaining_usd", "Left", "usd"), Column("projected_usd", "At this pace", "usd"),
-             Column("run_out_on", "Runs out on"), Column("as_of_on", "As of")),
+            (ViewColumn("budget", "Budget"), ViewColumn("spent_usd", "Spent", "usd"),
+             ViewColumn("budget_usd", "Of", "usd"),
+             ViewColumn("remaining_usd", "Left", "usd"), ViewColumn("projected_usd", "At this pace", "usd"),
+             ViewColumn("run_out_on", "Runs out on"), ViewColumn("as_of_on", "As of")),
             found["budgets"], "No budget set.",
         ),
         *of_month,
@@ -231,13 +233,16 @@ def _views(found: dict[str, pl.DataFrame], kind: Kind, of_month: tuple[View, ...
             ),
             name=_named(dimension).replace({"(none)": f"(no {dimension})"}),
         )
-        views.append(View(dimension, title, (Column("name", _SPEND_HEAD[dimension]), *usd, *tokens), rows))
+        views.append(
+            View(dimension, title, (ViewColumn("name", _SPEND_HEAD[dimension]), *usd, *tokens), rows)
+        )
     if kind != "daily":
         views.append(
             View(
                 "days", "By day",
                 (
-                    Column("name", "Business day"), usd[0], Column("attempts", "Attempts", "count", is_summed=True),
+                    ViewColumn("name", "Business day"), usd[0],
+                    ViewColumn("attempts", "Attempts", "count", is_summed=True),
                     *tokens,
                 ),
                 found["days"],

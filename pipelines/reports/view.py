@@ -10,7 +10,7 @@ Style = Literal["text", "usd", "count", "ratio", "rate", "seconds", "growth"]
 
 
 @dataclass(frozen=True)
-class Column:
+class ViewColumn:
     """A column of a view: its heading, how it is written, and whether its rows sum to a total."""
 
     name: str
@@ -25,6 +25,6 @@ class View:
 
     name: str
     title: str
-    columns: tuple[Column, ...]
+    columns: tuple[ViewColumn, ...]
     rows: pl.DataFrame
     none: str = "None."

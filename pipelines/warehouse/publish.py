@@ -27,7 +27,7 @@ _PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
 
 
 @dataclass(frozen=True)
-class Published:
+class Publication:
     """What a publication did."""
 
     path: Path
@@ -35,7 +35,7 @@ class Published:
     replaced_partitions: int
 
 
-def publish(project: Project, lake: Lake | None = None) -> Published:
+def publish(project: Project, lake: Lake | None = None) -> Publication:
     """Bring the published file up to date with the lake; readers of the old file keep it until they close.
 
     Args:
@@ -55,7 +55,7 @@ def publish(project: Project, lake: Lake | None = None) -> Published:
             pass
     with lake.reading() as con:
         if target.exists() and _held(target) == _snapshot(con):
-            return Published(target, target.stat().st_size, 0)
+            return Publication(target, target.stat().st_size, 0)
     target.parent.mkdir(parents=True, exist_ok=True)
     drop_drafts(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
@@ -75,7 +75,7 @@ def publish(project: Project, lake: Lake | None = None) -> Published:
         ) from error
     finally:
         _remove(draft)
-    return Published(target, target.stat().st_size, replaced)
+    return Publication(target, target.stat().st_size, replaced)
 
 
 def drop_drafts(target: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from models.prices.offers import Outside, Reader
+from models.prices.offers import Outside, PriceListReader
 from models.prices.outside.instances import MachinePrice, per_chip
 
 SOURCE_URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/index.json"
@@ -91,4 +91,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     )
 
 
-READER = Reader(kind="aws", unit="USD per machine-hour", read=read, fits=fits)
+READER = PriceListReader(kind="aws", unit="USD per machine-hour", read=read, fits=fits)

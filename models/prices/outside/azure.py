@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from models.prices.offers import Outside, Reader
+from models.prices.offers import Outside, PriceListReader
 from models.prices.outside.instances import MachinePrice, per_chip
 
 SOURCE_URL = "https://prices.azure.com/api/retail/prices"
@@ -58,4 +58,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     )
 
 
-READER = Reader(kind="azure", unit="USD per machine-hour", read=read, fits=fits)
+READER = PriceListReader(kind="azure", unit="USD per machine-hour", read=read, fits=fits)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
-from models.prices.offers import Outside, Reader
+from models.prices.offers import Outside, PriceListReader
 from models.prices.outside.instances import Commitment, MachinePrice, per_chip
 
 SOURCE_URL = "https://github.com/Cyclenerd/google-cloud-pricing-cost-calculator"
@@ -42,4 +42,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     return any(content.startswith(b"snapshot_date") for content in files.values())
 
 
-READER = Reader(kind="gcp", unit="USD per machine-hour", read=read, fits=fits)
+READER = PriceListReader(kind="gcp", unit="USD per machine-hour", read=read, fits=fits)

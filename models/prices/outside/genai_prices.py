@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from models.prices.offers import Entry, Outside, Reader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import Entry, Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 
 SOURCE_URL = "https://github.com/pydantic/genai-prices/blob/main/prices/data.json"
 PROVIDERS = {
@@ -134,4 +134,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     return any(content.lstrip()[:1] == b"[" and b'"input_mtok"' in content for content in files.values())
 
 
-READER = Reader(kind="genai-prices", unit="USD per million tokens", read=read, fits=fits)
+READER = PriceListReader(kind="genai-prices", unit="USD per million tokens", read=read, fits=fits)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from models.prices.offers import Entry, Outside, Reader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import Entry, Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 from models.prices.providers import provider_aliases
 
 SOURCE_URL = "https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json"
@@ -137,4 +137,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     return any(b'"litellm_provider"' in content for content in files.values())
 
 
-READER = Reader(kind="litellm", unit="USD per token", read=read, fits=fits)
+READER = PriceListReader(kind="litellm", unit="USD per token", read=read, fits=fits)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
-from models.prices.offers import Outside, Reader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 from models.prices.providers import provider_aliases
 
 SOURCE_URL = "https://github.com/Portkey-AI/models/tree/main/pricing"
@@ -72,4 +72,4 @@ def fits(files: Mapping[str, bytes]) -> bool:
     return any(b'"pay_as_you_go"' in content for content in files.values())
 
 
-READER = Reader(kind="portkey", unit="US cents per token", read=read, fits=fits)
+READER = PriceListReader(kind="portkey", unit="US cents per token", read=read, fits=fits)

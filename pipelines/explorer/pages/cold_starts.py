@@ -6,7 +6,7 @@ from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports import plots
 from pipelines.reports.figures import BIN_SECONDS
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _STARTS, _BURSTS = "mart.cold_starts", "mart.cold_start_bursts"
 _ON = "started_on"
@@ -37,17 +37,17 @@ def _timeline(asked: Asked) -> Figure:
         "  sum(delayed_request_count)::BIGINT AS delayed_requests, sum(added_seconds) AS added_seconds"
     )
     columns = [
-        Column("name", "Deployment"), Column("starts", "Starts", "count", is_summed=True),
-        Column("start_usd", "USD", "usd", is_summed=True),
-        Column("delayed_requests", "Requests that waited", "count", is_summed=True),
-        Column("added_seconds", "They waited", "seconds"),
+        ViewColumn("name", "Deployment"), ViewColumn("starts", "Starts", "count", is_summed=True),
+        ViewColumn("start_usd", "USD", "usd", is_summed=True),
+        ViewColumn("delayed_requests", "Requests that waited", "count", is_summed=True),
+        ViewColumn("added_seconds", "They waited", "seconds"),
     ]  # fmt: skip
     if state.first < state.last:
         return ask(
             asked.opened, "timeline", "Starts over time",
             f"SELECT started_on AS from_on, deployment AS name, {sums}\nFROM {_STARTS}\n"
             f"WHERE {state.where(_STARTS, _ON)}\nGROUP BY 1, 2\nORDER BY 1, starts DESC, name",
-            [Column("from_on", "Day"), *columns],
+            [ViewColumn("from_on", "Day"), *columns],
             coverage=_known(asked), notes=state.unheard(_STARTS),
             chart=lambda rows: bars_over_time(
                 rows, value="starts", label="Starts over time",
@@ -61,7 +61,7 @@ def _timeline(asked: Asked) -> Figure:
         f"SELECT time_bucket(INTERVAL {BIN_SECONDS} SECOND, requested_at, TIMESTAMPTZ '{starts_at.isoformat()}') AS from_at,\n"
         f"  deployment AS name, {sums}\nFROM {_STARTS}\n"
         f"WHERE {state.where(_STARTS, _ON)}\nGROUP BY 1, 2\nORDER BY 1, starts DESC, name",
-        [Column("from_at", "From, UTC"), *columns],
+        [ViewColumn("from_at", "From, UTC"), *columns],
         coverage=_known(asked), notes=state.unheard(_STARTS),
         chart=lambda rows: plots.starts_by_time(
             [
@@ -86,15 +86,15 @@ def _bursts(asked: Asked) -> Figure:
         "  cure_keep_warm_seconds, cure_keep_warm_usd_per_day, is_history_short\n"
         f"FROM {_BURSTS}\nWHERE {state.where(_BURSTS, _ON)}\nORDER BY onset_at, deployment, chip, region",
         [
-            Column("deployment", "Deployment"), Column("onset_at", "Onset, UTC"), Column("ended_at", "Last start, UTC"),
-            Column("start_count", "Starts", "count", is_summed=True), Column("burst_usd", "USD", "usd", is_summed=True),
-            Column("delayed_request_count", "Requests that waited", "count", is_summed=True),
-            Column("added_seconds", "They waited", "seconds"),
-            Column("cause", "Likely cause"), Column("evidence", "Why"),
-            Column("cure_replica_count", "Warm replicas that cure it", "count"),
-            Column("cure_usd_per_day", "At USD a day", "usd"),
-            Column("cure_keep_warm_seconds", "Or keep warm for", "seconds"),
-            Column("cure_keep_warm_usd_per_day", "At USD a day", "usd"),
+            ViewColumn("deployment", "Deployment"), ViewColumn("onset_at", "Onset, UTC"), ViewColumn("ended_at", "Last start, UTC"),
+            ViewColumn("start_count", "Starts", "count", is_summed=True), ViewColumn("burst_usd", "USD", "usd", is_summed=True),
+            ViewColumn("delayed_request_count", "Requests that waited", "count", is_summed=True),
+            ViewColumn("added_seconds", "They waited", "seconds"),
+            ViewColumn("cause", "Likely cause"), ViewColumn("evidence", "Why"),
+            ViewColumn("cure_replica_count", "Warm replicas that cure it", "count"),
+            ViewColumn("cure_usd_per_day", "At USD a day", "usd"),
+            ViewColumn("cure_keep_warm_seconds", "Or keep warm for", "seconds"),
+            ViewColumn("cure_keep_warm_usd_per_day", "At USD a day", "usd"),
         ],
         coverage=_known(asked),
         links={"deployment": lambda row: state.url(deployment=row["deployment"])},
@@ -113,12 +113,12 @@ def _deployments(asked: Asked) -> Figure:
         f"FROM {_STARTS}\nWHERE {state.where(_STARTS, _ON)}\nGROUP BY 1, 2\n"
         "ORDER BY start_usd DESC NULLS LAST, deployment, chip",
         [
-            Column("deployment", "Deployment"), Column("chip", "Chip"),
-            Column("starts", "Starts", "count", is_summed=True), Column("failed", "Failed", "count", is_summed=True),
-            Column("start_usd", "USD", "usd", is_summed=True),
-            Column("waiting_seconds", "Machine, median", "seconds"), Column("pulling_seconds", "Image", "seconds"),
-            Column("loading_seconds", "Loading", "seconds"), Column("total_seconds", "Whole start", "seconds"),
-            Column("delayed_requests", "Requests that waited", "count", is_summed=True),
+            ViewColumn("deployment", "Deployment"), ViewColumn("chip", "Chip"),
+            ViewColumn("starts", "Starts", "count", is_summed=True), ViewColumn("failed", "Failed", "count", is_summed=True),
+            ViewColumn("start_usd", "USD", "usd", is_summed=True),
+            ViewColumn("waiting_seconds", "Machine, median", "seconds"), ViewColumn("pulling_seconds", "Image", "seconds"),
+            ViewColumn("loading_seconds", "Loading", "seconds"), ViewColumn("total_seconds", "Whole start", "seconds"),
+            ViewColumn("delayed_requests", "Requests that waited", "count", is_summed=True),
         ],
         coverage=_known(asked), links={"deployment": lambda row: state.url(deployment=row["deployment"])},
     )  # fmt: skip
@@ -132,11 +132,11 @@ def _slowest(asked: Asked) -> Figure:
         f"  delayed_request_count, added_seconds\nFROM {_STARTS}\nWHERE {state.where(_STARTS, _ON)}\n"
         "ORDER BY added_seconds DESC, start_usd DESC NULLS LAST, replica_id, requested_at\nLIMIT 50",
         [
-            Column("replica_id", "Replica"), Column("deployment", "Deployment"), Column("requested_at", "Asked for, UTC"),
-            Column("outcome", "Outcome"), Column("cause", "Cause"), Column("total_seconds", "Took", "seconds"),
-            Column("start_usd", "USD", "usd", is_summed=True),
-            Column("delayed_request_count", "Requests that waited", "count", is_summed=True),
-            Column("added_seconds", "They waited", "seconds"),
+            ViewColumn("replica_id", "Replica"), ViewColumn("deployment", "Deployment"), ViewColumn("requested_at", "Asked for, UTC"),
+            ViewColumn("outcome", "Outcome"), ViewColumn("cause", "Cause"), ViewColumn("total_seconds", "Took", "seconds"),
+            ViewColumn("start_usd", "USD", "usd", is_summed=True),
+            ViewColumn("delayed_request_count", "Requests that waited", "count", is_summed=True),
+            ViewColumn("added_seconds", "They waited", "seconds"),
         ],
         coverage=_known(asked), none="No start in this period.",
     )  # fmt: skip

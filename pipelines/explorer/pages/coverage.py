@@ -6,7 +6,7 @@ from pipelines import reports
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.quoting import sql_text
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "ops.coverage"
 _COUNTS = (
@@ -33,16 +33,16 @@ def _sources(asked: Asked) -> Figure:
         "  (sum(provider_usage_count) / nullif(sum(attempt_count), 0))::DOUBLE AS measured_ratio,\n"
         f"  {sums}\nFROM {_TABLE}\nWHERE {state.where(_TABLE)}\nGROUP BY 1\nORDER BY 1",
         [
-            Column("source", "Source"), Column("attempt_count", "Attempts", "count", is_summed=True),
-            Column("priced_ratio", "Priced", "ratio"), Column("measured_ratio", "Counted by the provider", "ratio"),
-            Column("unpriced_count", "Without a price", "count", is_summed=True),
-            Column("unpriced_tokens", "Their tokens", "count", is_summed=True),
-            Column("estimated_usage_count", "Usage estimated", "count", is_summed=True),
-            Column("missing_usage_count", "Usage missing", "count", is_summed=True),
-            Column("duplicate_count", "Duplicates removed", "count", is_summed=True),
-            Column("quarantined_count", "In quarantine", "count", is_summed=True),
-            Column("late_count", "Late", "count", is_summed=True),
-            Column("unread_usage_count", "With fields no rule reads", "count", is_summed=True),
+            ViewColumn("source", "Source"), ViewColumn("attempt_count", "Attempts", "count", is_summed=True),
+            ViewColumn("priced_ratio", "Priced", "ratio"), ViewColumn("measured_ratio", "Counted by the provider", "ratio"),
+            ViewColumn("unpriced_count", "Without a price", "count", is_summed=True),
+            ViewColumn("unpriced_tokens", "Their tokens", "count", is_summed=True),
+            ViewColumn("estimated_usage_count", "Usage estimated", "count", is_summed=True),
+            ViewColumn("missing_usage_count", "Usage missing", "count", is_summed=True),
+            ViewColumn("duplicate_count", "Duplicates removed", "count", is_summed=True),
+            ViewColumn("quarantined_count", "In quarantine", "count", is_summed=True),
+            ViewColumn("late_count", "Late", "count", is_summed=True),
+            ViewColumn("unread_usage_count", "With fields no rule reads", "count", is_summed=True),
         ],
         coverage="Every attempt that was read is in it.", notes=state.unheard(_TABLE),
         links={"source": lambda row: state.url(source=row["source"])},
@@ -58,9 +58,9 @@ def _unpriced(asked: Asked) -> Figure:
         f"  min(request_id) AS example\nFROM {table}\nWHERE price_state = 'unpriced' AND is_first_accrual\n"
         f"  AND {state.where(table)}\nGROUP BY 1, 2, 3\nORDER BY attempts DESC, provider, model, reason",
         [
-            Column("provider", "Provider"), Column("model", "Model"), Column("reason", "Why"),
-            Column("attempts", "Attempts", "count", is_summed=True),
-            Column("estimated_usd", "Estimate, in no total", "usd", is_summed=True), Column("example", "For example"),
+            ViewColumn("provider", "Provider"), ViewColumn("model", "Model"), ViewColumn("reason", "Why"),
+            ViewColumn("attempts", "Attempts", "count", is_summed=True),
+            ViewColumn("estimated_usd", "Estimate, in no total", "usd", is_summed=True), ViewColumn("example", "For example"),
         ],
         coverage="Attempts; pool-hours of GPUs without a price stand on the page Pools.",
         links={"example": lambda row: state.url("/request", id=row["example"])},
@@ -89,8 +89,8 @@ def _checks(asked: Asked) -> Figure:
         "  count(DISTINCT day_on) AS days, max(summary) AS summary\nFROM (\n"
         f"{per_day.strip()}\n)\nGROUP BY 1, 2, 3\nORDER BY is_passed, is_error DESC, 1",
         [
-            Column("check_name", "Check"), Column("is_passed", "Holds"), Column("is_error", "Makes figures wrong"),
-            Column("days", "On days", "count"), Column("summary", "What it found"), Column("tables", "Tables"),
+            ViewColumn("check_name", "Check"), ViewColumn("is_passed", "Holds"), ViewColumn("is_error", "Makes figures wrong"),
+            ViewColumn("days", "On days", "count"), ViewColumn("summary", "What it found"), ViewColumn("tables", "Tables"),
         ],
         coverage="The results that still count for a day of the period.",
         none="No check has looked at this period yet.",
@@ -106,10 +106,10 @@ def _counters(asked: Asked) -> Figure:
         f"  sum(missing_estimated_usd)::DECIMAL(38,12) AS missing_usd\nFROM {table}\n"
         f"WHERE {state.where(table, 'counted_on')}\nGROUP BY 1, 2\nORDER BY 1, 2",
         [
-            Column("provider", "Provider"), Column("source", "Counter"), Column("counted", "Calls counted", "count"),
-            Column("missing", "In no log", "count", is_summed=True), Column("counted_tokens", "Tokens counted", "count"),
-            Column("missing_tokens", "In no log", "count", is_summed=True),
-            Column("missing_usd", "Estimate, in no total", "usd", is_summed=True),
+            ViewColumn("provider", "Provider"), ViewColumn("source", "Counter"), ViewColumn("counted", "Calls counted", "count"),
+            ViewColumn("missing", "In no log", "count", is_summed=True), ViewColumn("counted_tokens", "Tokens counted", "count"),
+            ViewColumn("missing_tokens", "In no log", "count", is_summed=True),
+            ViewColumn("missing_usd", "Estimate, in no total", "usd", is_summed=True),
         ],
         coverage="UTC days that a counter covers.",
         none="No independent counter says whether logs are missing; docs/completeness.md says how to add one.",
@@ -122,8 +122,8 @@ def _quarantine(asked: Asked) -> Figure:
         "SELECT source, reason, any_value(detail ORDER BY detail) AS example, count(*) AS records\n"
         "FROM ops.quarantine\nGROUP BY 1, 2\nORDER BY records DESC, 1, 2",
         [
-            Column("source", "Source"), Column("reason", "Why"), Column("example", "For example"),
-            Column("records", "Records", "count", is_summed=True),
+            ViewColumn("source", "Source"), ViewColumn("reason", "Why"), ViewColumn("example", "For example"),
+            ViewColumn("records", "Records", "count", is_summed=True),
         ],
         coverage="Of all days; they are in no figure until they are mended and read again.",
         none="None.",

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.usage_growth"
 
@@ -20,14 +20,14 @@ def build(asked: Asked) -> Content:
         f"  AND month_on BETWEEN DATE '{state.first.replace(day=1)}' AND DATE '{state.last}'\n"
         "ORDER BY month_on, available_usd DESC NULLS LAST, scope",
         [
-            Column("scope", "Scope"), Column("month_on", "Month"), Column("day_count", "Days counted", "count"),
-            Column("available_usd", "USD", "usd"), Column("usd_a_day", "USD a day", "rate"),
-            Column("tokens", "Tokens", "count"), Column("unpriced_tokens", "Without a price", "count"),
-            Column("before_day_count", "Days of the month before", "count"),
-            Column("usd_month_ratio", "USD a day, on the month before", "growth"),
-            Column("tokens_month_ratio", "Tokens a day, on the month before", "growth"),
-            Column("usd_year_ratio", "USD a day, on the year before", "growth"),
-            Column("tokens_year_ratio", "Tokens a day, on the year before", "growth"),
+            ViewColumn("scope", "Scope"), ViewColumn("month_on", "Month"), ViewColumn("day_count", "Days counted", "count"),
+            ViewColumn("available_usd", "USD", "usd"), ViewColumn("usd_a_day", "USD a day", "rate"),
+            ViewColumn("tokens", "Tokens", "count"), ViewColumn("unpriced_tokens", "Without a price", "count"),
+            ViewColumn("before_day_count", "Days of the month before", "count"),
+            ViewColumn("usd_month_ratio", "USD a day, on the month before", "growth"),
+            ViewColumn("tokens_month_ratio", "Tokens a day, on the month before", "growth"),
+            ViewColumn("usd_year_ratio", "USD a day, on the year before", "growth"),
+            ViewColumn("tokens_year_ratio", "Tokens a day, on the year before", "growth"),
         ],
         links={"month_on": lambda row: state.url("/spend", by="", first=row["month_on"], last=_end(row["month_on"]))},
         notes=["Filters do not apply here."] if state.filters else [], none="No month is counted yet.",

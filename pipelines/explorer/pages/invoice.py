@@ -7,7 +7,7 @@ from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.quoting import sql_text
 from pipelines.reports.opened_invoice import NAME, opened_invoice
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 from pipelines.steps.mart_invoice_reconciliation import ledger_sql
 
 _NONE_ASKED = (
@@ -44,10 +44,10 @@ def _lines(asked: Asked, wanted: str) -> Figure:
         "  consumed_quantity, consumed_unit, billed_cost, currency, usd\nFROM core.invoice_lines\n"
         f"WHERE invoice_id = {sql_text(wanted)} OR {NAME} = {sql_text(wanted)}\nORDER BY line",
         [
-            Column("line", "Line", "count"), Column("charge_period_start", "From, UTC"), Column("charge_category", "Kind"),
-            Column("charge_description", "In the issuer's words"), Column("model", "Model"), Column("meter", "Meter"),
-            Column("service_tier", "Tier"), Column("consumed_quantity", "Quantity"), Column("consumed_unit", "Unit"),
-            Column("billed_cost", "Billed"), Column("currency", "Currency"), Column("usd", "USD", "usd", is_summed=True),
+            ViewColumn("line", "Line", "count"), ViewColumn("charge_period_start", "From, UTC"), ViewColumn("charge_category", "Kind"),
+            ViewColumn("charge_description", "In the issuer's words"), ViewColumn("model", "Model"), ViewColumn("meter", "Meter"),
+            ViewColumn("service_tier", "Tier"), ViewColumn("consumed_quantity", "Quantity"), ViewColumn("consumed_unit", "Unit"),
+            ViewColumn("billed_cost", "Billed"), ViewColumn("currency", "Currency"), ViewColumn("usd", "USD", "usd", is_summed=True),
         ],
         coverage="Every line in force; of a month that was delivered again the latest.",
         links={"line": lambda row: asked.state.url(line=row["line"])},
@@ -62,12 +62,12 @@ def _cells(asked: Asked, wanted: str) -> Figure:
         f"WHERE invoice_id = {sql_text(wanted)} OR {NAME} = {sql_text(wanted)}\n"
         "ORDER BY abs(difference_usd) DESC NULLS LAST, provider, model, region, service_tier, meter",
         [
-            Column("charge_category", "Kind"), Column("provider", "Provider"), Column("model", "Model"),
-            Column("region", "Region"), Column("service_tier", "Tier"), Column("meter", "Meter"),
-            Column("invoiced_quantity", "Billed quantity"), Column("ledger_quantity", "Ledger's quantity"),
-            Column("invoiced_usd", "Billed", "usd", is_summed=True), Column("ledger_usd", "Ledger", "usd", is_summed=True),
-            Column("difference_usd", "Difference", "usd", is_summed=True), Column("cause", "Looks like"),
-            Column("line_count", "Lines", "count", is_summed=True),
+            ViewColumn("charge_category", "Kind"), ViewColumn("provider", "Provider"), ViewColumn("model", "Model"),
+            ViewColumn("region", "Region"), ViewColumn("service_tier", "Tier"), ViewColumn("meter", "Meter"),
+            ViewColumn("invoiced_quantity", "Billed quantity"), ViewColumn("ledger_quantity", "Ledger's quantity"),
+            ViewColumn("invoiced_usd", "Billed", "usd", is_summed=True), ViewColumn("ledger_usd", "Ledger", "usd", is_summed=True),
+            ViewColumn("difference_usd", "Difference", "usd", is_summed=True), ViewColumn("cause", "Looks like"),
+            ViewColumn("line_count", "Lines", "count", is_summed=True),
         ],
         coverage="One row for each model, region, tier and meter that the bill or the ledger tells apart.",
         none="The bill meets no part of the ledger.",

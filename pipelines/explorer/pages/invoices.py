@@ -5,7 +5,7 @@ from typing import Any
 
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _BILLS = "mart.invoice_reconciliation"
 _CAUSES = ("coverage", "timing", "quantity", "rate", "fee", "credit", "fx", "unexplained")
@@ -39,11 +39,11 @@ def _bills(asked: Asked) -> Figure:
         "  count(*) FILTER (invoiced_usd IS NULL) AS without_rate\n"
         f"FROM {_BILLS}\nWHERE {where}\nGROUP BY 1, 2, 3\nORDER BY billed_on, invoiced_usd DESC NULLS LAST, 1, 2",
         [
-            Column("invoice_issuer_name", "Issuer"), Column("invoice_id", "Invoice"), Column("billed_on", "From"),
-            Column("invoiced_usd", "Billed", "usd", is_summed=True), Column("ledger_usd", "Ledger", "usd", is_summed=True),
-            Column("difference_usd", "Difference", "usd", is_summed=True),
-            *(Column(f"{cause}_usd", cause.capitalize(), "usd", is_summed=True) for cause in _CAUSES),
-            Column("without_rate", "Rows without an exchange rate", "count"),
+            ViewColumn("invoice_issuer_name", "Issuer"), ViewColumn("invoice_id", "Invoice"), ViewColumn("billed_on", "From"),
+            ViewColumn("invoiced_usd", "Billed", "usd", is_summed=True), ViewColumn("ledger_usd", "Ledger", "usd", is_summed=True),
+            ViewColumn("difference_usd", "Difference", "usd", is_summed=True),
+            *(ViewColumn(f"{cause}_usd", cause.capitalize(), "usd", is_summed=True) for cause in _CAUSES),
+            ViewColumn("without_rate", "Rows without an exchange rate", "count"),
         ],
         coverage="Usage that no log tells of, or that has no price, is the cause coverage.",
         links={"invoice_id": lambda row: state.url("/invoice", id=_named(row))},
@@ -67,10 +67,10 @@ def _accruals(asked: Asked) -> Figure:
         f"  corrected_usd, invoiced_usd, true_up_usd, bill_count\nFROM {table}\nWHERE {where}\n"
         "ORDER BY month_on, booked_on, accrued_usd DESC, issuer",
         [
-            Column("month_on", "Month"), Column("booked_on", "Booked in"), Column("issuer", "Issuer"),
-            Column("accrued_usd", "Accrued", "usd", is_summed=True), Column("corrected_usd", "Corrected", "usd", is_summed=True),
-            Column("invoiced_usd", "Invoiced", "usd", is_summed=True), Column("true_up_usd", "True-up", "usd", is_summed=True),
-            Column("bill_count", "Bills", "count"),
+            ViewColumn("month_on", "Month"), ViewColumn("booked_on", "Booked in"), ViewColumn("issuer", "Issuer"),
+            ViewColumn("accrued_usd", "Accrued", "usd", is_summed=True), ViewColumn("corrected_usd", "Corrected", "usd", is_summed=True),
+            ViewColumn("invoiced_usd", "Invoiced", "usd", is_summed=True), ViewColumn("true_up_usd", "True-up", "usd", is_summed=True),
+            ViewColumn("bill_count", "Bills", "count"),
         ],
         coverage="A month without a bill is an accrual still.",
         notes=asked.state.unheard(table),
@@ -83,9 +83,9 @@ def _closed(asked: Asked) -> Figure:
         "SELECT period, closed_at, closed_by, known_at, reopened_at, reopened_by, reopen_reason\n"
         "FROM ops.closed_periods\nORDER BY closed_from DESC, closed_at DESC",
         [
-            Column("period", "Month"), Column("closed_at", "Closed, UTC"), Column("closed_by", "By"),
-            Column("known_at", "On what was known by"), Column("reopened_at", "Opened again"),
-            Column("reopened_by", "By"), Column("reopen_reason", "Why"),
+            ViewColumn("period", "Month"), ViewColumn("closed_at", "Closed, UTC"), ViewColumn("closed_by", "By"),
+            ViewColumn("known_at", "On what was known by"), ViewColumn("reopened_at", "Opened again"),
+            ViewColumn("reopened_by", "By"), ViewColumn("reopen_reason", "Why"),
         ],
         coverage="A closed month moves by corrections with a reason only.",
         none="No month is closed; `nanodollar close YYYY-MM` closes one.",
@@ -101,9 +101,9 @@ def _corrections(asked: Asked) -> Figure:
         f"  sum(difference_usd)::DECIMAL(38,12) AS difference_usd\nFROM {table}\n"
         f"WHERE {state.where(table, 'booked_on')}\nGROUP BY 1, 2, 3\nORDER BY 1, 2, 3",
         [
-            Column("booked_on", "Booked on"), Column("month", "Corrects"), Column("reason", "Why"),
-            Column("corrections", "Figures", "count", is_summed=True), Column("old_usd", "Before", "usd", is_summed=True),
-            Column("new_usd", "After", "usd", is_summed=True), Column("difference_usd", "Difference", "usd", is_summed=True),
+            ViewColumn("booked_on", "Booked on"), ViewColumn("month", "Corrects"), ViewColumn("reason", "Why"),
+            ViewColumn("corrections", "Figures", "count", is_summed=True), ViewColumn("old_usd", "Before", "usd", is_summed=True),
+            ViewColumn("new_usd", "After", "usd", is_summed=True), ViewColumn("difference_usd", "Difference", "usd", is_summed=True),
         ],
         coverage="Every correction of a closed month is in it.", notes=state.unheard(table),
         none="None: no closed month was corrected in this period.",
@@ -117,10 +117,10 @@ def _budgets(asked: Asked) -> Figure:
         "SELECT budget, spent_usd, budget_usd, spent_ratio, remaining_usd, burn_usd_per_day, projected_usd, run_out_on,\n"
         f"  as_of_on, unpriced_tokens\nFROM mart.budget_status\nWHERE month_on = DATE '{month}'\nORDER BY budget",
         [
-            Column("budget", "Budget"), Column("spent_usd", "Spent", "usd"), Column("budget_usd", "Of", "usd"),
-            Column("spent_ratio", "Share", "ratio"), Column("remaining_usd", "Left", "usd"),
-            Column("projected_usd", "At this pace", "usd"), Column("run_out_on", "Runs out on"), Column("as_of_on", "As of"),
-            Column("unpriced_tokens", "Tokens without a price", "count"),
+            ViewColumn("budget", "Budget"), ViewColumn("spent_usd", "Spent", "usd"), ViewColumn("budget_usd", "Of", "usd"),
+            ViewColumn("spent_ratio", "Share", "ratio"), ViewColumn("remaining_usd", "Left", "usd"),
+            ViewColumn("projected_usd", "At this pace", "usd"), ViewColumn("run_out_on", "Runs out on"), ViewColumn("as_of_on", "As of"),
+            ViewColumn("unpriced_tokens", "Tokens without a price", "count"),
         ],
         coverage="Tokens without a price are in no dollar of a budget.",
         none="No budget is set; docs/budgets.md says how.",

@@ -4,7 +4,7 @@ from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.explorer.state import DIMENSIONS
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.cost_per_token_daily"
 _SUMS = """\
@@ -17,17 +17,17 @@ _SUMS = """\
   sum(total_tokens)::BIGINT AS tokens, sum(cache_read_tokens)::BIGINT AS cache_read_tokens,
   sum(unpriced_tokens)::BIGINT AS unpriced_tokens"""
 _COLUMNS = (
-    Column("available_usd_per_mtok", "Available per M", "rate"),
-    Column("usage_usd_per_mtok", "Usage per M", "rate"),
-    Column("input_usd_per_mtok", "Input per M", "rate"),
-    Column("output_usd_per_mtok", "Output per M", "rate"),
-    Column("available_usd", "Available", "usd", is_summed=True),
-    Column("usage_usd", "Usage", "usd", is_summed=True),
-    Column("attempts", "Attempts", "count", is_summed=True),
-    Column("errors", "Failed", "count", is_summed=True),
-    Column("tokens", "Tokens", "count", is_summed=True),
-    Column("cache_read_tokens", "From a cache", "count", is_summed=True),
-    Column("unpriced_tokens", "Without a price", "count", is_summed=True),
+    ViewColumn("available_usd_per_mtok", "Available per M", "rate"),
+    ViewColumn("usage_usd_per_mtok", "Usage per M", "rate"),
+    ViewColumn("input_usd_per_mtok", "Input per M", "rate"),
+    ViewColumn("output_usd_per_mtok", "Output per M", "rate"),
+    ViewColumn("available_usd", "Available", "usd", is_summed=True),
+    ViewColumn("usage_usd", "Usage", "usd", is_summed=True),
+    ViewColumn("attempts", "Attempts", "count", is_summed=True),
+    ViewColumn("errors", "Failed", "count", is_summed=True),
+    ViewColumn("tokens", "Tokens", "count", is_summed=True),
+    ViewColumn("cache_read_tokens", "From a cache", "count", is_summed=True),
+    ViewColumn("unpriced_tokens", "Without a price", "count", is_summed=True),
 )
 _LEAD = (
     "Dollars of priced attempts over their tokens, cache reads included. Usage is what was bought by the token, and "
@@ -60,7 +60,7 @@ def _parts(asked: Asked) -> Figure:
         f"By {DIMENSIONS[state.by].lower()}",
         f"SELECT coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\nWHERE {state.where(_TABLE)}\n"
         "GROUP BY 1\nORDER BY available_usd DESC NULLS LAST, tokens DESC, name",
-        [Column("name", DIMENSIONS[state.by]), *_COLUMNS],
+        [ViewColumn("name", DIMENSIONS[state.by]), *_COLUMNS],
         links={"name": lambda row: state.url(by=state.next_of(PAGE.offered), **{state.by: row["name"]})},
         notes=[
             *state.unheard(_TABLE),
@@ -78,7 +78,7 @@ def _over_time(asked: Asked) -> Figure:
         f"Tokens over time, by {DIMENSIONS[state.by].lower()}",
         f"SELECT {on} AS from_on, coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\n"
         f"WHERE {state.where(_TABLE)}\nGROUP BY 1, 2\nORDER BY 1, tokens DESC, name",
-        [Column("from_on", "From"), Column("name", DIMENSIONS[state.by]), *_COLUMNS],
+        [ViewColumn("from_on", "From"), ViewColumn("name", DIMENSIONS[state.by]), *_COLUMNS],
         notes=state.unheard(_TABLE),
         chart=lambda rows: bars_over_time(
             rows,
@@ -112,14 +112,14 @@ def _chips(asked: Asked) -> Figure:
         f"FROM {table}\nWHERE {state.where(table)}\nGROUP BY 1, 2, 3, 4\n"
         "ORDER BY model_family, available_usd_per_mtok NULLS LAST, chip, provider",
         [
-            Column("model_family", "Model family"),
-            Column("chip", "Chip"),
-            Column("provider", "Provider"),
-            Column("cost_basis", "Priced by"),
-            Column("available_usd_per_mtok", "Available per M", "rate"),
-            Column("usage_usd_per_mtok", "Usage per M", "rate"),
-            Column("available_usd", "Available", "usd", is_summed=True),
-            Column("priced_tokens", "Priced tokens", "count", is_summed=True),
+            ViewColumn("model_family", "Model family"),
+            ViewColumn("chip", "Chip"),
+            ViewColumn("provider", "Provider"),
+            ViewColumn("cost_basis", "Priced by"),
+            ViewColumn("available_usd_per_mtok", "Available per M", "rate"),
+            ViewColumn("usage_usd_per_mtok", "Usage per M", "rate"),
+            ViewColumn("available_usd", "Available", "usd", is_summed=True),
+            ViewColumn("priced_tokens", "Priced tokens", "count", is_summed=True),
         ],
         coverage="Priced tokens only, of owned pools and of providers whose chip is known.",
         notes=state.unheard(table),

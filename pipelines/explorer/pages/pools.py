@@ -4,7 +4,7 @@ from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports import plots
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.gpu_bill_daily"
 _PARTS = (
@@ -62,12 +62,12 @@ def _total(asked: Asked) -> Figure:
     return ask(
         asked.opened, "total", "All pools", f"SELECT\n{_SUMS}\nFROM {_TABLE}\nWHERE {asked.state.where(_TABLE)}",
         [
-            Column("billed_usd", "Billed", "usd"),
-            Column("serving_usd", "Serving", "usd"),
-            Column("idle_headroom_usd", "Idle: headroom", "usd"),
-            Column("idle_waste_usd", "Idle: waste", "usd"),
-            Column("busy_ratio", "Busy when ready", "ratio"),
-            Column("usd_per_gpu_hour", "Per GPU-hour", "rate"),
+            ViewColumn("billed_usd", "Billed", "usd"),
+            ViewColumn("serving_usd", "Serving", "usd"),
+            ViewColumn("idle_headroom_usd", "Idle: headroom", "usd"),
+            ViewColumn("idle_waste_usd", "Idle: waste", "usd"),
+            ViewColumn("busy_ratio", "Busy when ready", "ratio"),
+            ViewColumn("usd_per_gpu_hour", "Per GPU-hour", "rate"),
         ],
         coverage=_priced(asked), notes=asked.state.unheard(_TABLE), form="tiles",
     )  # fmt: skip
@@ -80,12 +80,12 @@ def _pools(asked: Asked) -> Figure:
         f"SELECT deployment, chip, provider, region, commitment,\n{_SUMS}\nFROM {_TABLE}\nWHERE {state.where(_TABLE)}\n"
         "GROUP BY ALL\nORDER BY billed_usd DESC NULLS LAST, deployment, chip, provider, region, commitment",
         [
-            Column("deployment", "Deployment"), Column("chip", "Chip"), Column("provider", "Provider"),
-            Column("region", "Region"), Column("commitment", "Commitment"),
-            Column("billed_usd", "Billed", "usd", is_summed=True),
-            *(Column(f"{part}_usd", _HEADINGS[part], "usd", is_summed=True) for part in _PARTS),
-            Column("busy_ratio", "Busy when ready", "ratio"),
-            Column("usd_per_gpu_hour", "Per GPU-hour", "rate"),
+            ViewColumn("deployment", "Deployment"), ViewColumn("chip", "Chip"), ViewColumn("provider", "Provider"),
+            ViewColumn("region", "Region"), ViewColumn("commitment", "Commitment"),
+            ViewColumn("billed_usd", "Billed", "usd", is_summed=True),
+            *(ViewColumn(f"{part}_usd", _HEADINGS[part], "usd", is_summed=True) for part in _PARTS),
+            ViewColumn("busy_ratio", "Busy when ready", "ratio"),
+            ViewColumn("usd_per_gpu_hour", "Per GPU-hour", "rate"),
         ],
         coverage=_priced(asked),
         links={"deployment": lambda row: state.url(deployment=row["deployment"])},
@@ -102,7 +102,7 @@ def _over_time(asked: Asked) -> Figure:
         f"SELECT {on} AS from_on, name, sum(usd)::DECIMAL(38,12) AS usd\nFROM (\n"
         f"  UNPIVOT (SELECT accrued_on, {parts}\n    FROM {_TABLE} WHERE {state.where(_TABLE)})\n"
         f"  ON {names} INTO NAME name VALUE usd\n)\nGROUP BY 1, 2\nORDER BY 1, usd DESC, name",
-        [Column("from_on", "From"), Column("name", "For"), Column("usd", "USD", "usd", is_summed=True)],
+        [ViewColumn("from_on", "From"), ViewColumn("name", "For"), ViewColumn("usd", "USD", "usd", is_summed=True)],
         coverage=_priced(asked),
         chart=lambda rows: bars_over_time(
             rows, grain=state.grain, label="The bill of GPUs over time",
@@ -127,13 +127,13 @@ def _break_even(asked: Asked) -> Figure:
         ") = 1\n"
         "ORDER BY billed_usd DESC NULLS LAST, deployment, chip, api_usd, api_provider",
         [
-            Column("deployment", "Deployment"), Column("chip", "Chip"), Column("provider", "Provider"),
-            Column("api_provider", "API"), Column("api_model", "Its model"),
-            Column("tokens", "Tokens", "count"), Column("billed_usd", "Billed", "usd"), Column("api_usd", "At the API", "usd"),
-            Column("owning_usd_per_mtok", "Owning per M", "rate"), Column("api_usd_per_mtok", "API per M", "rate"),
-            Column("break_even_tokens", "Break-even tokens a day", "count"),
-            Column("used_ratio", "Full to", "ratio"), Column("break_even_ratio", "Full to by then", "ratio"),
-            Column("cheaper", "Cheaper"),
+            ViewColumn("deployment", "Deployment"), ViewColumn("chip", "Chip"), ViewColumn("provider", "Provider"),
+            ViewColumn("api_provider", "API"), ViewColumn("api_model", "Its model"),
+            ViewColumn("tokens", "Tokens", "count"), ViewColumn("billed_usd", "Billed", "usd"), ViewColumn("api_usd", "At the API", "usd"),
+            ViewColumn("owning_usd_per_mtok", "Owning per M", "rate"), ViewColumn("api_usd_per_mtok", "API per M", "rate"),
+            ViewColumn("break_even_tokens", "Break-even tokens a day", "count"),
+            ViewColumn("used_ratio", "Full to", "ratio"), ViewColumn("break_even_ratio", "Full to by then", "ratio"),
+            ViewColumn("cheaper", "Cheaper"),
         ],
         coverage="APIs that serve the same model and have a price for all of the day's token classes.",
         notes=state.unheard(table), none="No owned pool has an API of the same model on this day.",

@@ -3,7 +3,7 @@
 from pipelines.explorer.charts import rates_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE, _GPU = "ref.token_prices", "ref.gpu_prices"
 _METERS = ("input_uncached", "cache_read", "cache_write_5m", "output_text")
@@ -51,11 +51,11 @@ def _in_force(asked: Asked) -> Figure:
         f"  DATE '{state.last}' - max(read_on) AS age_days, any_value(source_url) AS source_url\n"
         f"FROM {_TABLE}\nWHERE {where}\nGROUP BY 1, 2, 3, 4, 5, 6\nORDER BY 1, 2, 3, 4, 5",
         [
-            Column("provider", "Provider"), Column("model", "Model"), Column("region", "Region"),
-            Column("service_tier", "Tier"), Column("layer", "Price of"), Column("currency", "Currency"),
-            *(Column(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
-            Column("since_on", "Since"), Column("read_on", "Last read"), Column("age_days", "Days before", "count"),
-            Column("source_url", "Where it was published"),
+            ViewColumn("provider", "Provider"), ViewColumn("model", "Model"), ViewColumn("region", "Region"),
+            ViewColumn("service_tier", "Tier"), ViewColumn("layer", "Price of"), ViewColumn("currency", "Currency"),
+            *(ViewColumn(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
+            ViewColumn("since_on", "Since"), ViewColumn("read_on", "Last read"), ViewColumn("age_days", "Days before", "count"),
+            ViewColumn("source_url", "Where it was published"),
         ],
         coverage="Models that were used and that a sheet prices; Coverage lists those without a price.",
         notes=state.unheard(_TABLE),
@@ -79,12 +79,12 @@ def _history(asked: Asked) -> Figure:
         f"FROM {_TABLE}\nWHERE {where}\nGROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
         "ORDER BY provider, model, region, service_tier, layer, valid_from DESC, known_from DESC, above_input_tokens NULLS FIRST",
         [
-            Column("provider", "Provider"), Column("model", "Model"), Column("region", "Region"),
-            Column("service_tier", "Tier"), Column("layer", "Price of"), Column("currency", "Currency"),
-            *(Column(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
-            Column("above_input_tokens", "Above input tokens", "count"),
-            Column("valid_from", "Valid from"), Column("valid_to", "To"), Column("known_from", "Known from"),
-            Column("known_to", "Corrected"), Column("sheet_path", "Sheet"),
+            ViewColumn("provider", "Provider"), ViewColumn("model", "Model"), ViewColumn("region", "Region"),
+            ViewColumn("service_tier", "Tier"), ViewColumn("layer", "Price of"), ViewColumn("currency", "Currency"),
+            *(ViewColumn(f"{meter}_per_mtok", _HEADINGS[meter], "rate") for meter in _METERS),
+            ViewColumn("above_input_tokens", "Above input tokens", "count"),
+            ViewColumn("valid_from", "Valid from"), ViewColumn("valid_to", "To"), ViewColumn("known_from", "Known from"),
+            ViewColumn("known_to", "Corrected"), ViewColumn("sheet_path", "Sheet"),
         ],
         coverage="Every price that was ever in the sheets, corrected ones too.",
         notes=["The chart is of one model with more than one price: as known now, of its usual tier and region."],
@@ -113,12 +113,12 @@ def _gpus(asked: Asked) -> Figure:
         "  valid_from, valid_to, known_from, known_to, granularity_seconds, minimum_seconds, sheet_path, source_url\n"
         f"FROM {_GPU}\nWHERE {where}\nORDER BY provider, chip, region, commitment, valid_from DESC, known_from DESC",
         [
-            Column("provider", "Vendor"), Column("chip", "Chip"), Column("region", "Region"),
-            Column("commitment", "Commitment"), Column("usd_per_gpu_hour", "Per GPU-hour", "rate"),
-            Column("valid_from", "Valid from"), Column("valid_to", "To"), Column("known_from", "Known from"),
-            Column("known_to", "Corrected"), Column("granularity_seconds", "Billed by", "seconds"),
-            Column("minimum_seconds", "At least", "seconds"), Column("sheet_path", "Sheet"),
-            Column("source_url", "Where it was published"),
+            ViewColumn("provider", "Vendor"), ViewColumn("chip", "Chip"), ViewColumn("region", "Region"),
+            ViewColumn("commitment", "Commitment"), ViewColumn("usd_per_gpu_hour", "Per GPU-hour", "rate"),
+            ViewColumn("valid_from", "Valid from"), ViewColumn("valid_to", "To"), ViewColumn("known_from", "Known from"),
+            ViewColumn("known_to", "Corrected"), ViewColumn("granularity_seconds", "Billed by", "seconds"),
+            ViewColumn("minimum_seconds", "At least", "seconds"), ViewColumn("sheet_path", "Sheet"),
+            ViewColumn("source_url", "Where it was published"),
         ],
         coverage="Vendors and chips that were billed in the period.",
         notes=state.unheard(_GPU),

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.reports.explained import explained_attempts, explanation_sql
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _AROUND = timedelta(days=4)
 """A call that is of a view's days began and ended this near to them."""
@@ -46,16 +46,16 @@ def build(asked: Asked) -> Content:
         "SELECT request_id, accrued_hour, meter, quantity, rate_per_mtok, currency, effective_usd, rule, price_id,\n"
         f"  sheet_path, sheet_line, source_url\nFROM {explanation_sql(wanted, days)}",
         [
-            Column("request_id", "Attempt"),
-            Column("accrued_hour", "Accrued, UTC"),
-            Column("meter", "Meter"),
-            Column("quantity", "Quantity"),
-            Column("rate_per_mtok", "Rate per M"),
-            Column("currency", "Currency"),
-            Column("effective_usd", "USD", "usd", is_summed=True),
-            Column("rule", "Rule"),
-            Column("sheet_path", "Sheet"),
-            Column("sheet_line", "Line"),
+            ViewColumn("request_id", "Attempt"),
+            ViewColumn("accrued_hour", "Accrued, UTC"),
+            ViewColumn("meter", "Meter"),
+            ViewColumn("quantity", "Quantity"),
+            ViewColumn("rate_per_mtok", "Rate per M"),
+            ViewColumn("currency", "Currency"),
+            ViewColumn("effective_usd", "USD", "usd", is_summed=True),
+            ViewColumn("rule", "Rule"),
+            ViewColumn("sheet_path", "Sheet"),
+            ViewColumn("sheet_line", "Line"),
         ],
         coverage=_priced(attempts),
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.explorer.sessions import dearest_sessions
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "core.request_costs"
 _MOST = 200
@@ -39,17 +39,17 @@ def build(asked: Asked) -> Content:
         f"FROM {_TABLE}\nWHERE {where}\nGROUP BY ALL\nORDER BY usd DESC NULLS LAST, started_at, request_id, source\n"
         f"LIMIT {_MOST}",
         [
-            Column("request_id", "Attempt"),
-            Column("started_at", "Started, UTC"),
-            Column("provider", "Provider"),
-            Column("model", "Model"),
-            Column("route", "Route"),
-            Column("tenant", "Tenant"),
-            Column("status", "Status"),
-            Column("usd", "USD", "usd", is_summed=True),
-            Column("input_tokens", "Input tokens", "count", is_summed=True),
-            Column("output_tokens", "Output tokens", "count", is_summed=True),
-            Column("price_state", "Price"),
+            ViewColumn("request_id", "Attempt"),
+            ViewColumn("started_at", "Started, UTC"),
+            ViewColumn("provider", "Provider"),
+            ViewColumn("model", "Model"),
+            ViewColumn("route", "Route"),
+            ViewColumn("tenant", "Tenant"),
+            ViewColumn("status", "Status"),
+            ViewColumn("usd", "USD", "usd", is_summed=True),
+            ViewColumn("input_tokens", "Input tokens", "count", is_summed=True),
+            ViewColumn("output_tokens", "Output tokens", "count", is_summed=True),
+            ViewColumn("price_state", "Price"),
         ],
         coverage="Of the pool, GPU requests carry their share of serving time; idle and starts are no request's.",
         links={"request_id": lambda row: state.url("/request", id=row["request_id"])},

@@ -3,7 +3,7 @@
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _DAILY, _FLAGGED, _JUDGED = (
     "mart.routing_regret_daily",
@@ -11,12 +11,12 @@ _DAILY, _FLAGGED, _JUDGED = (
     "mart.routing_coverage_daily",
 )
 _REGRET = (
-    Column("regret_usd", "Regret", "usd", is_summed=True),
-    Column("regret_low_usd", "At least", "usd", is_summed=True),
-    Column("regret_high_usd", "At most", "usd", is_summed=True),
-    Column("wasted_usd", "Wasted, apart", "usd", is_summed=True),
-    Column("cost_usd", "Cost", "usd", is_summed=True),
-    Column("attempts", "Attempts", "count", is_summed=True),
+    ViewColumn("regret_usd", "Regret", "usd", is_summed=True),
+    ViewColumn("regret_low_usd", "At least", "usd", is_summed=True),
+    ViewColumn("regret_high_usd", "At most", "usd", is_summed=True),
+    ViewColumn("wasted_usd", "Wasted, apart", "usd", is_summed=True),
+    ViewColumn("cost_usd", "Cost", "usd", is_summed=True),
+    ViewColumn("attempts", "Attempts", "count", is_summed=True),
 )
 _SUMS = """\
   sum(regret_usd)::DECIMAL(38,12) AS regret_usd, sum(regret_low_usd)::DECIMAL(38,12) AS regret_low_usd,
@@ -48,7 +48,7 @@ def _kinds(asked: Asked) -> Figure:
         asked.opened, "kinds", "By kind",
         f"SELECT kind,\n{_SUMS}\nFROM {_DAILY}\nWHERE {state.where(_DAILY)} AND kind <> 'not_evaluated'\n"
         "GROUP BY 1\nORDER BY regret_usd DESC NULLS LAST, kind",
-        [Column("kind", "Kind"), *_REGRET],
+        [ViewColumn("kind", "Kind"), *_REGRET],
         coverage=_share_judged(asked), notes=state.unheard(_DAILY),
         links={"kind": lambda row: state.url(kind=row["kind"])},
         none="No mistake is known in this period.",
@@ -61,7 +61,7 @@ def _over_time(asked: Asked) -> Figure:
         asked.opened, "over_time", "Regret over time, by kind",
         "SELECT accrued_on AS from_on, kind AS name, sum(regret_usd)::DECIMAL(38,12) AS usd\n"
         f"FROM {_DAILY}\nWHERE {state.where(_DAILY)} AND kind <> 'not_evaluated'\nGROUP BY 1, 2\nORDER BY 1, 2",
-        [Column("from_on", "Day"), Column("name", "Kind"), Column("usd", "Regret", "usd", is_summed=True)],
+        [ViewColumn("from_on", "Day"), ViewColumn("name", "Kind"), ViewColumn("usd", "Regret", "usd", is_summed=True)],
         coverage=_share_judged(asked),
         chart=lambda rows: bars_over_time(
             rows, label="Regret over time",
@@ -77,7 +77,7 @@ def _routes(asked: Asked) -> Figure:
         asked.opened, "routes", "By route",
         f"SELECT coalesce(route, '(none)') AS route,\n{_SUMS}\nFROM {_DAILY}\n"
         f"WHERE {state.where(_DAILY)} AND kind <> 'not_evaluated'\nGROUP BY 1\nORDER BY regret_usd DESC NULLS LAST, route",
-        [Column("route", "Route"), *_REGRET],
+        [ViewColumn("route", "Route"), *_REGRET],
         coverage=_share_judged(asked), links={"route": lambda row: state.url(route=row["route"])},
     )  # fmt: skip
 
@@ -91,11 +91,11 @@ def _dearest(asked: Asked) -> Figure:
         f"FROM {_FLAGGED}\nWHERE {state.where(_FLAGGED)}\n"
         "ORDER BY regret_usd DESC NULLS LAST, started_at, request_id\nLIMIT 200",
         [
-            Column("request_id", "Attempt"), Column("kind", "Kind"), Column("route", "Route"),
-            Column("provider", "Provider"), Column("model", "Model"),
-            Column("alternative_provider", "Cheaper at"), Column("alternative_model", "Cheaper model"),
-            Column("cost_usd", "Cost", "usd", is_summed=True), Column("regret_usd", "Regret", "usd", is_summed=True),
-            Column("evidence", "Evidence"), Column("clause", "Clause"), Column("confidence_ratio", "Sure", "ratio"),
+            ViewColumn("request_id", "Attempt"), ViewColumn("kind", "Kind"), ViewColumn("route", "Route"),
+            ViewColumn("provider", "Provider"), ViewColumn("model", "Model"),
+            ViewColumn("alternative_provider", "Cheaper at"), ViewColumn("alternative_model", "Cheaper model"),
+            ViewColumn("cost_usd", "Cost", "usd", is_summed=True), ViewColumn("regret_usd", "Regret", "usd", is_summed=True),
+            ViewColumn("evidence", "Evidence"), ViewColumn("clause", "Clause"), ViewColumn("confidence_ratio", "Sure", "ratio"),
         ],
         coverage="Mistakes below the policy's materiality are counted above and not listed here.",
         links={"request_id": lambda row: state.url("/request", id=row["request_id"])},
@@ -111,8 +111,8 @@ def _judged(asked: Asked) -> Figure:
         f"  sum(attempt_count)::BIGINT AS attempts\nFROM {_JUDGED}\nWHERE {state.where(_JUDGED)}\nGROUP BY 1, 2\n"
         "HAVING not_judged > 0\nORDER BY not_judged DESC, kind, reason",
         [
-            Column("kind", "Kind"), Column("reason", "Why not"),
-            Column("not_judged", "Not judged", "count"), Column("attempts", "Of attempts", "count"),
+            ViewColumn("kind", "Kind"), ViewColumn("reason", "Why not"),
+            ViewColumn("not_judged", "Not judged", "count"), ViewColumn("attempts", "Of attempts", "count"),
         ],
         coverage=_share_judged(asked), none="All could be judged.",
     )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.savings"
 
@@ -17,13 +17,13 @@ def build(asked: Asked) -> Content:
         "SELECT rank, change, month_usd, saving_usd, spend_usd, confidence, evidence, instead, kind, provider, route, "
         f"model, day_count\nFROM {_TABLE}\nWHERE {where}\nORDER BY rank",
         [
-            Column("change", "Change"),
-            Column("month_usd", "USD a month", "usd", is_summed=True),
-            Column("saving_usd", "USD so far", "usd", is_summed=True),
-            Column("spend_usd", "Of a spend of", "usd"),
-            Column("confidence", "Confidence"),
-            Column("evidence", "Evidence"),
-            Column("instead", "Or instead"),
+            ViewColumn("change", "Change"),
+            ViewColumn("month_usd", "USD a month", "usd", is_summed=True),
+            ViewColumn("saving_usd", "USD so far", "usd", is_summed=True),
+            ViewColumn("spend_usd", "Of a spend of", "usd"),
+            ViewColumn("confidence", "Confidence"),
+            ViewColumn("evidence", "Evidence"),
+            ViewColumn("instead", "Or instead"),
         ],
         coverage=_counted(asked, month),
         links={"change": lambda row: _where_it_is_spent(asked, row)},

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.scoreboard"
 
@@ -29,14 +29,14 @@ def build(asked: Asked) -> Content:
         f"FROM {_TABLE}\nWHERE {state.where(_TABLE)}\nGROUP BY 1, 2, 3, 4, 5, 6\n"
         "ORDER BY 1, 2, available_usd DESC NULLS LAST, provider, model, reference_model",
         [
-            Column("route", "Route"), Column("task_class", "Class of work"), Column("provider", "Provider"),
-            Column("model", "Model"), Column("attempts", "Attempts", "count", is_summed=True),
-            Column("answered_ratio", "Answered", "ratio"), Column("p95_seconds", "Slowest day's 95 %", "seconds"),
-            Column("available_usd", "USD", "usd", is_summed=True), Column("cost_ratio", "Cost against the reference", "ratio"),
-            Column("reference_model", "Reference"), Column("reference_p95_seconds", "Its slowest day's 95 %", "seconds"),
-            Column("minutes_ratio", "Minutes it answered in", "ratio"),
-            Column("usd_per_1k_characters", "For 1,000 characters", "rate"), Column("is_converted", "Tokens converted"),
-            Column("weights", "Weights"),
+            ViewColumn("route", "Route"), ViewColumn("task_class", "Class of work"), ViewColumn("provider", "Provider"),
+            ViewColumn("model", "Model"), ViewColumn("attempts", "Attempts", "count", is_summed=True),
+            ViewColumn("answered_ratio", "Answered", "ratio"), ViewColumn("p95_seconds", "Slowest day's 95 %", "seconds"),
+            ViewColumn("available_usd", "USD", "usd", is_summed=True), ViewColumn("cost_ratio", "Cost against the reference", "ratio"),
+            ViewColumn("reference_model", "Reference"), ViewColumn("reference_p95_seconds", "Its slowest day's 95 %", "seconds"),
+            ViewColumn("minutes_ratio", "Minutes it answered in", "ratio"),
+            ViewColumn("usd_per_1k_characters", "For 1,000 characters", "rate"), ViewColumn("is_converted", "Tokens converted"),
+            ViewColumn("weights", "Weights"),
         ],
         links={
             "route": lambda row: state.url(route=row["route"]),

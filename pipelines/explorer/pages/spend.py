@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
-from pipelines.explorer.state import DIMENSIONS, State, columns_of, dimensions_of
-from pipelines.reports.view import Column
+from pipelines.explorer.state import DIMENSIONS, ViewState, columns_of, dimensions_of
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.spend_daily"
 _CORRECTIONS = "core.adjustments"
@@ -18,8 +18,8 @@ _OFFERED = (
     "service_tier", "deployment", "commitment",
 )  # fmt: skip
 _TOKENS = (
-    Column("tokens", "Tokens", "count", is_summed=True),
-    Column("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
+    ViewColumn("tokens", "Tokens", "count", is_summed=True),
+    ViewColumn("unpriced_tokens", "Tokens without a price", "count", is_summed=True),
 )
 
 
@@ -43,7 +43,7 @@ def build(asked: Asked) -> Content:
     return Content(" ".join(words), figures)
 
 
-def _lines(state: State, *, with_before: bool = True) -> str:
+def _lines(state: ViewState, *, with_before: bool = True) -> str:
     """Return the query of all lines of spend of the period, and of that before."""
     spans = [(state.first, state.last)]
     if with_before and state.before is not None:
@@ -69,7 +69,7 @@ def _lines(state: State, *, with_before: bool = True) -> str:
     return sql
 
 
-def _has_corrections(state: State) -> bool:
+def _has_corrections(state: ViewState) -> bool:
     """Whether corrections of closed months are in the view: they do not tell all that may be filtered by."""
     return state.basis == "available" and all(
         (name, value) == ("component", "corrections") or name in columns_of(_CORRECTIONS)
@@ -82,10 +82,10 @@ def _within(column: str, spans: list[tuple[date, date]]) -> str:
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
-def _sums(asked: Asked) -> tuple[str, list[Column]]:
+def _sums(asked: Asked) -> tuple[str, list[ViewColumn]]:
     """Return the summed dollars of the period, of that before and the change, as SQL and as columns."""
     state = asked.state
-    columns = [Column("usd", "USD", "usd", is_summed=True)]
+    columns = [ViewColumn("usd", "USD", "usd", is_summed=True)]
     if state.before is None:
         return f"{_known_sum('true')} AS usd", columns
     now = f"accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}'"
@@ -97,8 +97,8 @@ def _sums(asked: Asked) -> tuple[str, list[Column]]:
         f"  {change}::DECIMAL(38,12) AS change_usd"
     )
     columns += [
-        Column("before_usd", "Before", "usd", is_summed=True),
-        Column("change_usd", "Change", "usd", is_summed=True),
+        ViewColumn("before_usd", "Before", "usd", is_summed=True),
+        ViewColumn("change_usd", "Change", "usd", is_summed=True),
     ]
     return sql, columns
 
@@ -112,7 +112,7 @@ def _known_sum(condition: str) -> str:
     )
 
 
-def _counts(state: State) -> str:
+def _counts(state: ViewState) -> str:
     now = (
         "" if state.before is None
         else f" FILTER (accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}')"
@@ -134,7 +134,7 @@ def _total(asked: Asked, lines: str) -> Figure:
         "total",
         "Spend of the period",
         f"SELECT {sums},\n  {_counts(asked.state)}\nFROM (\n{lines}\n)",
-        [*columns, Column("attempts", "Attempts", "count"), *_TOKENS],
+        [*columns, ViewColumn("attempts", "Attempts", "count"), *_TOKENS],
         notes=_notes(asked),
         form="tiles",
     )
@@ -151,10 +151,10 @@ def _parts(asked: Asked, lines: str) -> Figure:
         f"  (usd / nullif(sum(usd) OVER (), 0))::DOUBLE AS share_ratio,\n  {_counts(state)}\n"
         f"FROM (\n{lines}\n)\nGROUP BY 1\nORDER BY usd DESC NULLS LAST, tokens DESC, name",
         [
-            Column("name", DIMENSIONS[state.by]),
+            ViewColumn("name", DIMENSIONS[state.by]),
             *columns,
-            Column("share_ratio", "Share", "ratio"),
-            Column("attempts", "Attempts", "count", is_summed=True),
+            ViewColumn("share_ratio", "Share", "ratio"),
+            ViewColumn("attempts", "Attempts", "count", is_summed=True),
             *_TOKENS,
         ],
         links={"name": lambda row: _further(state, str(row["name"]))},
@@ -162,7 +162,7 @@ def _parts(asked: Asked, lines: str) -> Figure:
     )
 
 
-def _further(state: State, name: str) -> str:
+def _further(state: ViewState, name: str) -> str:
     """Return the view of one part, split by the next dimension that is not filtered by yet."""
     order = [*PAGE.offered[PAGE.offered.index(state.by) + 1 :], *PAGE.offered]
     known = {filtered for filtered, _ in state.filters} | {state.by}
@@ -198,11 +198,11 @@ def _over_time(asked: Asked) -> Figure:
         "  ON accrued_on >= closed_from AND accrued_on < closed_to\n"
         "GROUP BY 1, 2\nORDER BY 1, usd DESC NULLS LAST, name",
         [
-            Column("from_on", "From"),
-            Column("name", DIMENSIONS[state.by]),
-            Column("usd", "USD", "usd", is_summed=True),
+            ViewColumn("from_on", "From"),
+            ViewColumn("name", DIMENSIONS[state.by]),
+            ViewColumn("usd", "USD", "usd", is_summed=True),
             *_TOKENS,
-            Column("closed", "Closed month"),
+            ViewColumn("closed", "Closed month"),
         ],
         links={"name": lambda row: link(str(row["name"]), row["from_on"])},
         notes=state.unheard(_TABLE),

@@ -5,7 +5,7 @@ from pipelines.explorer.figure import Figure, ask
 from pipelines.explorer.page import Asked, Content, Page
 from pipelines.explorer.sessions import dearest_sessions
 from pipelines.explorer.state import DIMENSIONS, columns_of
-from pipelines.reports.view import Column
+from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.cost_per_token_daily"
 _OFFERED = ("tenant", "team", "feature", "environment", "route", "model", "provider")
@@ -15,13 +15,13 @@ _SUMS = """\
   sum(request_count)::BIGINT AS requests, sum(attempt_count)::BIGINT AS attempts,
   sum(total_tokens)::BIGINT AS tokens, sum(unpriced_tokens)::BIGINT AS unpriced_tokens"""
 _COLUMNS = (
-    Column("available_usd", "Available", "usd", is_summed=True),
-    Column("usage_usd", "Usage", "usd", is_summed=True),
-    Column("ready_usd", "Of it for what stood ready", "usd", is_summed=True),
-    Column("requests", "Requests", "count", is_summed=True),
-    Column("attempts", "Attempts", "count", is_summed=True),
-    Column("tokens", "Tokens", "count", is_summed=True),
-    Column("unpriced_tokens", "Without a price", "count", is_summed=True),
+    ViewColumn("available_usd", "Available", "usd", is_summed=True),
+    ViewColumn("usage_usd", "Usage", "usd", is_summed=True),
+    ViewColumn("ready_usd", "Of it for what stood ready", "usd", is_summed=True),
+    ViewColumn("requests", "Requests", "count", is_summed=True),
+    ViewColumn("attempts", "Attempts", "count", is_summed=True),
+    ViewColumn("tokens", "Tokens", "count", is_summed=True),
+    ViewColumn("unpriced_tokens", "Without a price", "count", is_summed=True),
 )
 _LEAD = (
     "Usage is what somebody's own requests cost; available adds their share, by the weight of their tokens, of GPUs that "
@@ -40,7 +40,7 @@ def _parts(asked: Asked) -> Figure:
         asked.opened, "parts", f"By {DIMENSIONS[state.by].lower()}",
         f"SELECT coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\nWHERE {state.where(_TABLE)}\n"
         "GROUP BY 1\nORDER BY available_usd DESC NULLS LAST, tokens DESC, name",
-        [Column("name", DIMENSIONS[state.by]), *_COLUMNS],
+        [ViewColumn("name", DIMENSIONS[state.by]), *_COLUMNS],
         links={"name": lambda row: state.url(by=state.next_of(PAGE.offered), **{state.by: row["name"]})},
         notes=state.unheard(_TABLE),
     )  # fmt: skip
@@ -53,7 +53,7 @@ def _over_time(asked: Asked) -> Figure:
         asked.opened, "over_time", f"Over time, by {DIMENSIONS[state.by].lower()}",
         f"SELECT {on} AS from_on, coalesce({state.by}, '(none)') AS name,\n{_SUMS}\nFROM {_TABLE}\n"
         f"WHERE {state.where(_TABLE)}\nGROUP BY 1, 2\nORDER BY 1, available_usd DESC NULLS LAST, name",
-        [Column("from_on", "From"), Column("name", DIMENSIONS[state.by]), *_COLUMNS],
+        [ViewColumn("from_on", "From"), ViewColumn("name", DIMENSIONS[state.by]), *_COLUMNS],
         chart=lambda rows: bars_over_time(
             rows, value="available_usd", grain=state.grain, label="Available cost over time",
             link=lambda name, on: state.url(
@@ -76,13 +76,13 @@ def _charged(asked: Asked) -> Figure:
         "  sum(total_tokens)::BIGINT AS tokens, sum(unpriced_tokens)::BIGINT AS unpriced_tokens\n"
         f"FROM {table}\nWHERE {where}\nGROUP BY 1, 2\nORDER BY usd DESC, payer, status",
         [
-            Column("payer", "Who pays"),
-            Column("status", "Status"),
-            Column("usd", "USD", "usd", is_summed=True),
-            Column("direct_usd", "Own requests", "usd", is_summed=True),
-            Column("split_usd", "Share of the rest", "usd", is_summed=True),
-            Column("tokens", "Tokens", "count", is_summed=True),
-            Column("unpriced_tokens", "Without a price", "count", is_summed=True),
+            ViewColumn("payer", "Who pays"),
+            ViewColumn("status", "Status"),
+            ViewColumn("usd", "USD", "usd", is_summed=True),
+            ViewColumn("direct_usd", "Own requests", "usd", is_summed=True),
+            ViewColumn("split_usd", "Share of the rest", "usd", is_summed=True),
+            ViewColumn("tokens", "Tokens", "count", is_summed=True),
+            ViewColumn("unpriced_tokens", "Without a price", "count", is_summed=True),
         ],
         notes=["The whole month, by the rules of chargeback.yml.", *state.unheard(table)],
         none="No statement of this month yet; `nanodollar run` makes them.",

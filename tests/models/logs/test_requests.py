@@ -13,7 +13,7 @@ import pytest
 
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
-from pipelines.landing.batch import Terms
+from pipelines.landing.batch import LandingTerms
 from pipelines.landing.known import Known
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
@@ -43,7 +43,7 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 def landed(content: bytes, columns: dict[str, str], folder: Path, **more: Any) -> tuple[pl.DataFrame, int]:
     """Return the usable rows of a file, and how many records were refused."""
     file = StoredFile("trace", len(content), NOW, lambda: io.BytesIO(content))
-    terms = Terms(
+    terms = LandingTerms(
         drafts=folder, ingested_at=NOW, not_before=datetime(2023, 1, 1, tzinfo=UTC), hash_key=b"k",
         memory_bytes=256 << 20,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from models.errors import DataError
-from pipelines.explorer.published import Published
+from pipelines.explorer.published import PublishedFile
 from pipelines.project import Project
 from tests.pipelines.small import make_project, nanodollar
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path, company: Project)
 def test_a_file_that_is_replaced_is_opened_again(company: Project, tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     shutil.copyfile(company.published, path)
-    published = Published(path)
+    published = PublishedFile(path)
     before = published.opened()
     assert published.opened() is before
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.importers import importers
-from pipelines.landing.batch import Landing, Terms
+from pipelines.landing.batch import Landing, LandingTerms
 from pipelines.landing.known import Known
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
@@ -37,7 +37,7 @@ class Outcome:
     def __init__(self, kind: str, content: bytes, *, name: str = "file", time_zone: str = "UTC") -> None:
         file = StoredFile(name, len(content), NOW - timedelta(hours=1), lambda: io.BytesIO(content))
         with tempfile.TemporaryDirectory() as folder:
-            terms = Terms(
+            terms = LandingTerms(
                 drafts=Path(folder), ingested_at=NOW, not_before=datetime(2025, 1, 1, tzinfo=UTC), hash_key=b"k",
                 memory_bytes=256 << 20,
             )  # fmt: skip

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 from models.importers import importers
 from models.schemas import table
-from pipelines.landing.read import Layout, Read, Reader
+from pipelines.landing.read import Layout, ReadBlock, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Piece
 from pipelines.warehouse.connect import memory_connection
@@ -73,12 +73,12 @@ def changed(draw: st.DrawFn, whole: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def rows(read: Read) -> pl.DataFrame | None:
+def rows(read: ReadBlock) -> pl.DataFrame | None:
     """Return the rows of a block in the order of its records, with columns of one meaning in one type."""
     return None if read.rows is None else read.rows.sort("ordinal", "record_number", maintain_order=True)
 
 
-def read(reader: Reader, lines: list[bytes]) -> Read:
+def read(reader: Reader, lines: list[bytes]) -> ReadBlock:
     return reader.read(Records.of([(0, Piece(b"".join(lines), 1, 0))]), Layout("json"))
 
 
