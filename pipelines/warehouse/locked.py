@@ -46,11 +46,17 @@ _TABLE_FUNCTIONS = frozenset(
 )
 """Table functions that read the lake or nothing; the lake's own macros come on top."""
 _REFUSED_FUNCTIONS = frozenset({"getenv", "write_log", "current_setting", "which_secret"})
-_REFUSED_VIEWS = frozenset({"duckdb_databases", "pragma_database_list", "duckdb_logs", "duckdb_settings"})
+_REFUSED_VIEWS = frozenset(
+    {
+        "duckdb_databases", "pragma_database_list", "duckdb_logs", "duckdb_settings", "pg_settings",
+        "pg_prepared_statements",
+    }
+)  # fmt: skip
 _CATALOGS = frozenset({"", "nanodollar", "system", "memory", "temp"})
-_COMMENTS = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+# Only what ends where DuckDB ends it: its block comments nest, and a line ends at either break.
+_COMMENTS = r"(?:\s|--[^\n\r]*[\n\r]|/\*(?:(?!/\*|\*/).)*\*/)*"
 _EXPLAIN = re.compile(
-    rf"{_COMMENTS}EXPLAIN\s+(ANALYZE\b\s*)?(\((ANALYZE|FORMAT)\b[^)]*\)\s*)?", re.IGNORECASE | re.DOTALL
+    rf"{_COMMENTS}EXPLAIN\s+(ANALYZE\b\s*)?(\(\s*(ANALYZE|FORMAT)\b[\w\s,]*\)\s*)?", re.IGNORECASE | re.DOTALL
 )
 _VERB = re.compile(rf"{_COMMENTS}(\w+)", re.DOTALL)
 _REMEDY = "write a query, such as SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW TABLES or EXPLAIN"
@@ -105,10 +111,11 @@ def reading_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
         DataError: a statement would do anything else, or names what does not belong to the lake.
         duckdb.Error: it is not valid SQL.
     """
-    found = [statement.query.strip() for statement in con.extract_statements(text)]
+    parsed = [(statement.query.strip(), statement.type) for statement in con.extract_statements(text)]
     macros: frozenset[str] | None = None
-    for statement in found:
-        query = _EXPLAIN.sub("", statement, count=1)
+    for statement, kind_of_statement in parsed:
+        explains = _EXPLAIN.match(statement) if kind_of_statement == duckdb.StatementType.EXPLAIN else None
+        query = statement[explains.end() :] if explains else statement
         if not query:
             # A PIVOT without its values is several statements to DuckDB.
             raise DataError(
@@ -120,7 +127,8 @@ def reading_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
                 verb = _VERB.match(query)
                 word = verb[1].upper() if verb else "this"
                 raise DataError(f"This session is read-only and {word} is not a query; {_REMEDY}.")
-            continue  # the parser says where when it is run
+            # DuckDB parsed the whole, so an EXPLAIN is of something else than it seems to be.
+            raise DataError(f"What this statement reads cannot be told, so it is not run; {_REMEDY}.")
         for node in _nodes(tree["statements"]):
             kind = node.get("type")
             if kind == "TABLE_FUNCTION":
@@ -145,7 +153,7 @@ def reading_statements(con: duckdb.DuckDBPyConnection, text: str) -> list[str]:
                 raise DataError(
                     f"The function {node['function_name']}() is not available here; leave it out."
                 )
-    return found
+    return [statement for statement, _ in parsed]
 
 
 def readable(text: str) -> str:

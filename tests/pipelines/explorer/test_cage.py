@@ -24,6 +24,16 @@ MORE = """
     WITH x AS (DELETE FROM mart.savings RETURNING 1) FROM x
     SELECT content FROM read_blob('/proc/self/environ')
     SELECT content FROM read_text('/proc/self/maps')
+    FROM pg_settings
+    FROM pg_catalog.pg_prepared_statements
+    COPY (SELECT '/*') TO '{temporary}/x.csv' (QUOTE "x", NULLSTR '*/ EXPLAIN ')
+    SELECT '/*', (SELECT content FROM read_text('{temporary}/x')), '*/ EXPLAIN '
+    EXPLAIN{line}--{line}ANALYZE COPY (SELECT 1) TO '{temporary}/x.csv'
+    EXPLAIN /* */ ANALYZE COPY (SELECT 1) TO '{temporary}/x.csv'
+    EXPLAIN (ANALYZE /* ) SELECT 1 -- */ ) COPY (SELECT 1) TO '{temporary}/x.csv'
+    /* /* */ EXPLAIN SELECT 1 -- */ EXPLAIN ANALYZE COPY (SELECT 1) TO '{temporary}/x.csv'
+    --{return}EXPLAIN ANALYZE COPY (SELECT 1) TO '{temporary}/x.csv' /*{line}EXPLAIN SELECT 1 -- */
+    PRAGMA json_execute_serialized_sql('{{"statements": []}}')
 """
 
 
@@ -46,6 +56,8 @@ def test_no_statement_leaves_the_file(
         "catalog": company.catalog.removeprefix("sqlite:"),
         "outside": outside,
         "temporary": tmp_path,
+        "line": "\n",
+        "return": "\r",
     }
     before = company.published.read_bytes()
 
