@@ -21,7 +21,7 @@ import duckdb
 from benchmarks.measure import Measured, machine, measured
 from models.importers import importers
 from pipelines.landing.batch import LandingTerms
-from pipelines.landing.known import Known
+from pipelines.landing.known import LandedBefore
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import stored_file
@@ -154,7 +154,7 @@ def landed(path: str, kind: str) -> int:
         drafts=Path(path).parent / "drafts", ingested_at=_NOW, not_before=_START, hash_key=b"bench",
         memory_bytes=MEMORY_MB << 20,
     )  # fmt: skip
-    landings = list(land_files(SourceSpec("bench", kind), [file], known=Known(), terms=terms))
+    landings = list(land_files(SourceSpec("bench", kind), [file], known=LandedBefore(), terms=terms))
     return sum(row["landed_count"] for landing in landings for row in landing.files)
 
 

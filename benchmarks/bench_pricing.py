@@ -125,7 +125,6 @@ def _priced(requests: "pl.LazyFrame", folder: str) -> "pl.LazyFrame":
         requests,
         book=pl.scan_parquet(f"{folder}/book.parquet"),
         models=pl.scan_parquet(f"{folder}/models.parquet"),
-        gpu_routes=(),
         time_zone="UTC",
         as_known_at=_KNOWN_AT,
         from_hour=START,

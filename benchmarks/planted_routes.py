@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.periods import INSTANT
-from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
-from models.routing.owned import Owned
+from models.routing.mistakes import JudgeContext, Judgement, routing_mistakes
+from models.routing.owned import OwnedPools
 from models.routing.policy import read_policy
 from models.schemas import table
+from models.schemas.base import INSTANT
 from models.schemas.vocabulary import MISTAKE_KINDS
 
 DAY = datetime(2026, 11, 3, tzinfo=UTC)
@@ -77,7 +77,7 @@ class Planted:
     """Attempts, what surrounds them, and the truth: kind and regret in picodollars by request."""
 
     costs: pl.DataFrame
-    surroundings: Surroundings
+    surroundings: JudgeContext
     truth: pl.DataFrame
 
 
@@ -284,7 +284,7 @@ def _affinity(day: _Day, kind: str, count: int, share: float) -> None:
             day.add(kind, moment, place, size, cached=warm, session_id=f"s{number}")
 
 
-def _pools(day: _Day, count: int, share: float) -> Owned:
+def _pools(day: _Day, count: int, share: float) -> OwnedPools:
     """An owned pool is ready in the first half of even hours; a B200 pool of the model idles beside H100s all day."""
     minutes: list[dict[str, Any]] = []
     for minute in range(24 * 60):
@@ -331,7 +331,7 @@ def _pools(day: _Day, count: int, share: float) -> Owned:
         ]
     )  # fmt: skip
     idle = pl.DataFrame(minutes).with_columns(pl.col("minute").cast(pl.Datetime("us", "UTC")))
-    return Owned(idle=idle, measured=measured)
+    return OwnedPools(idle=idle, measured=measured)
 
 
 def _is_ready(minute: int) -> bool:
@@ -366,7 +366,7 @@ def planted(*, calls_per_kind: int, share: float, seed: int) -> Planted:
     truth = pl.DataFrame(day.truth, schema=columns, orient="row")
     return Planted(
         table("core.request_costs").frame(day.rows),
-        Surroundings(owned, None, history, links),
+        JudgeContext(owned, None, history, links),
         truth,
     )
 

@@ -5,7 +5,6 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-INSTANT = pl.Datetime("us", "UTC")
 HOUR = timedelta(hours=1)
 SPAN_GAP = timedelta(hours=6)
 """Stale hours closer than this are one run; hours that are fresh in between cost less than a second run."""

@@ -22,7 +22,7 @@ from models.samples.litellm_rows import litellm_lines
 from models.samples.otel_rows import DIRECT_SHARE, direct_calls, otel_lines, sdk_copies
 from models.samples.outcomes import day_of_outcomes
 from models.samples.replicas import background_lives, event_rows
-from models.samples.tally import Tally
+from models.samples.tally import PlantedCounts
 from models.samples.traffic import calls_per_day, generator
 
 SEED = 20_261_102
@@ -75,7 +75,7 @@ def write_fleet(
         hours=12 * days
     )
     _write_settings(folder, starts_on=starts_on, changes_at=changes_at)
-    tally = Tally(changes_at=changes_at)
+    tally = PlantedCounts(changes_at=changes_at)
     planted, bursts = planted_bursts(starts_on, days=days, seed=seed)
     lives = [*background_lives(starts_on, days=days, seed=seed), *planted]
     for number, count in enumerate(calls_per_day(starts_on, days=days, requests_per_day=requests_per_day)):
@@ -131,7 +131,7 @@ def _write_settings(folder: Path, *, starts_on: date, changes_at: datetime) -> N
 
 
 def _write_gateway(
-    folder: Path, day: date, number: int, days: int, calls: pl.DataFrame, tally: Tally
+    folder: Path, day: date, number: int, days: int, calls: pl.DataFrame, tally: PlantedCounts
 ) -> None:
     """Write a day of the proxy's rows; some days are packed, one comes twice, one is sent again in part."""
     landing = folder / "landing" / "gateway"
@@ -180,7 +180,7 @@ def _write_lines(path: Path, chunks: Iterable[pl.Series]) -> None:
 
 
 def _write_fleet_day(
-    folder: Path, day: date, number: int, days: int, requests: pl.DataFrame, tally: Tally
+    folder: Path, day: date, number: int, days: int, requests: pl.DataFrame, tally: PlantedCounts
 ) -> None:
     """Write a day of the owned fleet's requests: JSON lines, CSV and Parquet in turn."""
     if number == days // 2:

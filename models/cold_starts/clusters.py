@@ -32,7 +32,7 @@ _FINE, _COARSE = float(2**20), float(2**10)
 
 
 @dataclass(frozen=True)
-class Seen:
+class PrecedingStarts:
     """What starts saw before them: one row per series or per start that is judged, windows as columns.
 
     Attributes:
@@ -51,8 +51,8 @@ class Seen:
     told: Floats
     told_squares: Floats
 
-    def of(self, series: Ints) -> "Seen":
-        return Seen(*(getattr(self, item.name)[series] for item in fields(self)))
+    def of(self, series: Ints) -> "PrecedingStarts":
+        return PrecedingStarts(*(getattr(self, item.name)[series] for item in fields(self)))
 
     @property
     def beyond(self) -> Floats:
@@ -71,9 +71,9 @@ class Ledger:
         self._totals = [np.zeros((series_count, width), dtype=np.int64) for width in (1, *([windows] * 5))]
         self._days: deque[tuple[Ints, list[Ints]]] = deque()
 
-    def seen(self) -> Seen:
+    def seen(self) -> PrecedingStarts:
         starts, before, pairs, clumps, told, squares = self._totals
-        return Seen(
+        return PrecedingStarts(
             starts=starts.astype(np.float64),
             before=before.astype(np.float64),
             pairs=pairs.astype(np.float64),
@@ -123,7 +123,7 @@ def fixed(values: Floats, unit: float) -> Ints:
     return np.rint(values * unit).astype(np.int64)
 
 
-def fleet_clustering(seen: Seen, *, known_days: int) -> tuple[Floats, Floats]:
+def fleet_clustering(seen: PrecedingStarts, *, known_days: int) -> tuple[Floats, Floats]:
     """Split the fleet's clustering, by window, into a part per start and a part per start that the rate gives.
 
     Least squares over series, both parts at least 0: starts asked for in groups show in the first, hours that are
@@ -165,7 +165,7 @@ class Clustering:
 
 
 def own_clustering(
-    mine: Seen, expected: Floats, shape: Floats, *, alone: Floats, ratio: Floats
+    mine: PrecedingStarts, expected: Floats, shape: Floats, *, alone: Floats, ratio: Floats
 ) -> Clustering:
     """Draw a series' clustering to what the fleet's lets expect, and apply it to the hours that are judged.
 
@@ -193,7 +193,9 @@ def own_clustering(
     return Clustering(mean=mean + unsure, spread=spread)
 
 
-def _relative_spread(mine: Seen, usual: Floats, *, base: Floats, growth: Floats, clump: Floats) -> Floats:
+def _relative_spread(
+    mine: PrecedingStarts, usual: Floats, *, base: Floats, growth: Floats, clump: Floats
+) -> Floats:
     """Return how far past starts saw other numbers than expected: the variance of a gamma of mean one, from above.
 
     Args:

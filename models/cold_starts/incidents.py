@@ -6,7 +6,8 @@ from decimal import Decimal
 import polars as pl
 
 from models.cold_starts.series import SERIES, StartSeries
-from models.periods import INSTANT, business_day_of
+from models.periods import business_day_of
+from models.schemas.base import INSTANT
 
 TOUCH = timedelta(minutes=10)
 """Windows this near to each other touch."""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.cold_starts.baseline import ExpectedDay, StartHistory
-from models.cold_starts.clusters import Ledger, Seen, fleet_clustering, own_clustering
+from models.cold_starts.clusters import Ledger, PrecedingStarts, fleet_clustering, own_clustering
 from models.cold_starts.hours import HOURS, MICROSECONDS, HourCells
 from models.cold_starts.scan import LEAST_STARTS, expected_in_windows, least_chances, p_values
 from models.cold_starts.series import StartSeries
@@ -114,7 +114,7 @@ def _rare(
     slots: Ints,
     expected: Floats,
     usual: ExpectedDay,
-    seen: Seen,
+    seen: PrecedingStarts,
     *,
     known_days: int,
 ) -> JudgedStarts:

@@ -14,7 +14,7 @@ from models.costs.request_rows import request_rows
 from models.costs.splits import split
 from models.costs.timeline import line_of, with_serving
 from models.costs.token_rows import asked_columns
-from models.costs.weights import PoolRule, Rule, Weighed, Weights, weigh
+from models.costs.weights import PoolRule, Rule, UnitWeights, Weights, weigh
 from models.schemas import table
 
 Ints = npt.NDArray[np.int64]
@@ -142,7 +142,7 @@ def _weighed(
     *,
     rules: list[PoolRule],
     weights: Weights,
-) -> Weighed:
+) -> UnitWeights:
     rows = occupancy.units.get_column("request").to_numpy()
     lasts = (work.get_column("work_to") - work.get_column("work_from")).to_numpy()[
         occupancy.units.get_column("row").to_numpy()

@@ -73,9 +73,9 @@ def pool_hours(
         cuts,
         as_known_at=as_known_at,
     )
-    is_nobodys = pl.col("deployment") == NONE_DEPLOYMENT
+    is_unused = pl.col("deployment") == NONE_DEPLOYMENT
     whole_slices = priced(coverage.intervals)
-    slices = whole_slices.filter(~is_nobodys)
+    slices = whole_slices.filter(~is_unused)
     occupancy = occupy(in_flight(requests), states, cuts)
     occupancy = with_serving(occupancy, line_of(occupancy))
     parts = _parts(states, cuts)
@@ -121,12 +121,16 @@ def pool_hours(
     listed = nodes.join(coverage.bought.select(SCOPE).unique(), on=SCOPE, how="anti").with_columns(
         NO_PURCHASE
     )
-    nobody = _nobodys(whole_slices.filter(is_nobodys), _padding(priced(listed), nodes), unused(coverage))
-    whole = pl.concat([table("core.pool_hours").conform(each.lazy(), fill=True) for each in (rows, nobody)])
+    unheld_rows = _unused_pools(
+        whole_slices.filter(is_unused), _padding(priced(listed), nodes), unused(coverage)
+    )
+    whole = pl.concat(
+        [table("core.pool_hours").conform(each.lazy(), fill=True) for each in (rows, unheld_rows)]
+    )
     return whole.with_columns(is_provisional.alias("is_provisional")).sort(_KEY).collect()
 
 
-def _nobodys(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFrame) -> pl.DataFrame:
+def _unused_pools(left: pl.DataFrame, padding: pl.DataFrame, unused_rows: pl.DataFrame) -> pl.DataFrame:
     """Return the pools of the deployment `(none)`: what of nodes and commitments nobody used."""
     cost = half_even(pl.col("cost_to"), COST_UNITS) - half_even(pl.col("cost_from"), COST_UNITS)
     gpu = pl.col("gpu_to") - pl.col("gpu_from")

@@ -8,7 +8,7 @@ from models.costs.asked import TIMES
 from models.costs.intervals import half_even_parts
 from models.costs.occupancy import Occupancy
 from models.costs.splits import Slices
-from models.costs.weights import DEFAULT_WEIGHTS, SCALE, PoolRule, Weighed
+from models.costs.weights import DEFAULT_WEIGHTS, SCALE, PoolRule, UnitWeights
 from models.money import ROW_USD
 from models.schemas.vocabulary import TOKEN_COLUMNS
 
@@ -20,7 +20,7 @@ def request_rows(
     occupancy: Occupancy,
     slices: Slices,
     attempts: pl.DataFrame,
-    weighed: Weighed,
+    weighed: UnitWeights,
     cuts: pl.DataFrame,
     rules: list[PoolRule],
 ) -> pl.DataFrame:

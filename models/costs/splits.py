@@ -9,7 +9,7 @@ import polars as pl
 from models.costs.occupancy import Occupancy
 from models.costs.quotas import by_quota
 from models.costs.timeline import STAGE_BITS, Line, shares
-from models.costs.weights import PoolRule, Weighed
+from models.costs.weights import PoolRule, UnitWeights
 
 Ints = npt.NDArray[np.int64]
 _FRACTION_BITS = 20
@@ -32,7 +32,7 @@ _NONE = -1
 
 
 def split(
-    occupancy: Occupancy, line: Line, weighed: Weighed, attempts: pl.DataFrame, rules: list[PoolRule]
+    occupancy: Occupancy, line: Line, weighed: UnitWeights, attempts: pl.DataFrame, rules: list[PoolRule]
 ) -> Slices:
     """Split each stage's serving dollars over the units placed in it: order, cumulate, round, difference."""
     stages = (

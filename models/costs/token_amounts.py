@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.costs.token_cards import NO_CARD, Cards, Integers
-from models.costs.token_slots import Booleans, Located
+from models.costs.token_cards import NO_CARD, Integers, RateCards
+from models.costs.token_slots import Booleans, SlottedAttempts
 from models.schemas.vocabulary import INPUT_CLASSES, PROMPT_ORDER, TOKEN_CLASSES, TOOL_FEES
 
 REQUEST_FEE = "request"
@@ -101,7 +101,7 @@ def _stated_fees(attempts: pl.DataFrame) -> Integers:
     return stated.to_series().fill_null(0).to_numpy()
 
 
-def amounts(usage: AttemptUsage, located: Located, cards: Cards) -> tuple[Amounts, Amounts]:
+def amounts(usage: AttemptUsage, located: SlottedAttempts, cards: RateCards) -> tuple[Amounts, Amounts]:
     """Return the cost at list prices and at negotiated ones: one object where no contract holds."""
     threshold = located.values("threshold")
     exceeds = (threshold >= 0) & (usage.total_input > threshold)
@@ -116,7 +116,7 @@ def amounts(usage: AttemptUsage, located: Located, cards: Cards) -> tuple[Amount
     return at_list, _at_cards(usage, np.where(negotiated >= 0, negotiated, listed), cards, beyond)
 
 
-def _at_cards(usage: AttemptUsage, card: Integers, cards: Cards, beyond: Integers) -> Amounts:
+def _at_cards(usage: AttemptUsage, card: Integers, cards: RateCards, beyond: Integers) -> Amounts:
     """Price usage at a card per attempt (-1: none, cost 0), `beyond` of its input at the card's own further one."""
     rates = np.append(cards.rates, np.zeros((len(cards.rates), 1), dtype=np.int64), axis=1)
     size = len(card)
@@ -183,7 +183,7 @@ def _half_even(quantity: Integers, rate: Integers) -> Integers:
 
 
 def _surcharge(
-    usage: AttemptUsage, rows: Integers, beyond: Integers, card: Integers, cards: Cards
+    usage: AttemptUsage, rows: Integers, beyond: Integers, card: Integers, cards: RateCards
 ) -> Integers:
     """Return what the input tokens beyond a graduated threshold cost more, the last in prompt order first."""
     further = cards.beyond[card]

@@ -76,7 +76,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Cards:
+class RateCards:
     """Rate cards as arrays by card number.
 
     `rates` has a row per meter (token classes, then `meters`) in 1e-12 of the card's currency: the stated
@@ -101,7 +101,7 @@ class Cards:
 class PriceIndex:
     """The book as known at an instant; slots are worked out for the names that are asked for."""
 
-    cards: Cards
+    cards: RateCards
     tiers: list[str]
     regions: list[str]
     aliases: dict[tuple[str, str], list[Row]]
@@ -234,7 +234,7 @@ def arrange(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) 
     )
 
 
-def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
+def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> RateCards:
     meters = sorted({*book.filter(pl.col("unit") == "call")["meter"], *FEE_METERS})
     order = {meter: row for row, meter in enumerate((*TOKEN_CLASSES, *meters))}
     place = book.join(heads.select("price_id", "card"), on="price_id").select(
@@ -252,7 +252,7 @@ def _cards(book: pl.DataFrame, heads: pl.DataFrame) -> Cards:
     bits = np.int64(1) << np.arange(len(order), dtype=np.int64)[:, None]
     rates_or_0 = np.maximum(rates, 0)
     number = {price_id: card for card, price_id in enumerate(heads["price_id"])}
-    return Cards(
+    return RateCards(
         price_ids=heads["price_id"].to_list(),
         sheet_versions=heads["sheet_version"].to_list(),
         currencies=heads["currency"].fill_null("USD").to_list(),

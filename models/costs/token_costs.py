@@ -1,6 +1,5 @@
 """Cost of token-priced attempts: the rate valid at the attempt's instant times its disjoint token classes."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -8,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from models.costs.token_amounts import AttemptUsage, amounts, usage_of
-from models.costs.token_cards import Cards, Integers, arrange
-from models.costs.token_fx import Exchange, exchange
+from models.costs.token_cards import Integers, RateCards, arrange
+from models.costs.token_fx import ExchangeRates, exchange
 from models.costs.token_rows import Priced, asked_columns, cost_rows, passed_columns
-from models.costs.token_slots import Located, Locator
+from models.costs.token_slots import Locator, SlottedAttempts
 from models.errors import DataError
 from models.periods import business_day_bounds, business_day_of
 from models.schemas import table
@@ -34,7 +33,6 @@ def price_requests(
     book: pl.LazyFrame,
     models: pl.LazyFrame,
     fx: pl.LazyFrame | None = None,
-    gpu_routes: Collection[str],
     time_zone: str,
     as_known_at: datetime,
     from_hour: datetime,
@@ -67,7 +65,6 @@ def price_requests(
         book: ref.token_prices.
         models: ref.models.
         fx: ref.fx_rates, for sheets in other currencies than dollars.
-        gpu_routes: routes (deployments) whose attempts are priced by GPU time instead.
         time_zone: IANA zone of business days.
         as_known_at: prices learned later do not count.
         from_hour: first instant of the window, UTC.
@@ -89,7 +86,6 @@ def price_requests(
     wanted = requests.filter(
         started < to_hour,
         (started >= from_hour) | (finished >= from_hour),
-        *([~pl.col("route").fill_null("").is_in(list(gpu_routes))] if gpu_routes else []),
     )
     if "provisioned_pool" not in wanted.collect_schema():
         wanted = wanted.with_columns(provisioned_pool=pl.lit(None, dtype=pl.String))
@@ -109,8 +105,8 @@ class _Pricer:
     """Prices one batch of attempts after another."""
 
     locator: Locator
-    cards: Cards
-    exchange: Exchange
+    cards: RateCards
+    exchange: ExchangeRates
     time_zone: str
     window: tuple[int, int]
 
@@ -148,7 +144,7 @@ class _Pricer:
         is_sold = name.is_in(list(self.locator.index.first_provider))
         return base.zip_with(~is_sold & base.is_not_null(), name)
 
-    def _priced(self, usage: AttemptUsage, located: Located) -> Priced:
+    def _priced(self, usage: AttemptUsage, located: SlottedAttempts) -> Priced:
         listed, effective = amounts(usage, located, self.cards)
         accrued_on = _business_days(located.instant, self.time_zone)
         list_usd = self.exchange.dollars(listed, self.cards.currencies, accrued_on)

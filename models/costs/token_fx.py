@@ -11,7 +11,7 @@ from models.costs.token_amounts import Amounts
 from models.costs.token_cards import Integers
 from models.costs.token_slots import Booleans
 from models.money import half_even
-from models.periods import INSTANT
+from models.schemas.base import INSTANT
 
 HOME = "USD"
 _SCALE = 10**12
@@ -35,7 +35,7 @@ class Dollars:
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ExchangeRates:
     """`ref.fx_rates` as known at an instant: by currency, the days of its rates and the rates."""
 
     days: dict[str, Integers]
@@ -73,7 +73,7 @@ class Exchange:
         return Dollars(into, out, by_meters, rate_on, rate, is_convertible)
 
 
-def exchange(rates: pl.DataFrame, *, as_known_at: datetime) -> Exchange:
+def exchange(rates: pl.DataFrame, *, as_known_at: datetime) -> ExchangeRates:
     """Arrange `ref.fx_rates`; of the rates of one day the latest known counts, one learned later does not."""
     known = (
         rates.filter(pl.col("known_from") <= pl.lit(as_known_at, dtype=INSTANT))
@@ -81,7 +81,7 @@ def exchange(rates: pl.DataFrame, *, as_known_at: datetime) -> Exchange:
         .unique(["currency", "rate_on"], keep="last", maintain_order=True)
     )
     by_currency = {str(key[0]): part for key, part in known.group_by("currency", maintain_order=True)}
-    return Exchange(
+    return ExchangeRates(
         days={
             name: part["rate_on"].to_physical().cast(pl.Int64).to_numpy()
             for name, part in by_currency.items()

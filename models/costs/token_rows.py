@@ -9,12 +9,12 @@ import polars as pl
 
 from models.costs.asked import ASKED, TIMES
 from models.costs.token_amounts import ROW_LIMIT, Amounts, AttemptUsage
-from models.costs.token_cards import Cards, Integers
+from models.costs.token_cards import Integers, RateCards
 from models.costs.token_fx import Dollars
-from models.costs.token_slots import Booleans, Located
+from models.costs.token_slots import Booleans, SlottedAttempts
 from models.money import PICODOLLARS_PER_USD, ROW_USD, picodollars_from_usd
-from models.periods import INSTANT
 from models.schemas import table
+from models.schemas.base import INSTANT
 from models.schemas.vocabulary import RESERVED_TIERS, TOKEN_CLASSES, TOKEN_COLUMNS
 
 _HOUR = 3600 * 10**6
@@ -39,7 +39,7 @@ def asked_columns(attempts: pl.LazyFrame) -> tuple[str, ...]:
 class Priced:
     """Attempts at one name: their place in the book, and the cost at list and at negotiated prices."""
 
-    located: Located
+    located: SlottedAttempts
     accrued_on: Integers
     listed: Amounts
     effective: Amounts
@@ -63,7 +63,7 @@ def cost_rows(
     priced: Priced,
     *,
     at_requested: tuple[Integers, Priced] | None,
-    cards: Cards,
+    cards: RateCards,
 ) -> pl.DataFrame:
     """Settle what each attempt cost.
 
@@ -194,7 +194,7 @@ def _only(values: pl.Series, known: pl.Series) -> pl.Series:
     return values.zip_with(known, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
 
 
-def _assumed(priced: Priced, is_paid: Booleans, cards: Cards) -> pl.Series:
+def _assumed(priced: Priced, is_paid: Booleans, cards: RateCards) -> pl.Series:
     """Return the classes whose rate no sheet states, and `region` where the price is that of a place assumed."""
     classes = _meters(np.where(is_paid, priced.effective.assumed, 0), cards)
     is_place_assumed = (priced.located.values("is_place_assumed") > 0) & is_paid
@@ -206,7 +206,7 @@ def _assumed(priced: Priced, is_paid: Booleans, cards: Cards) -> pl.Series:
     ).to_series()
 
 
-def _meters(bits: Integers, cards: Cards) -> pl.Series:
+def _meters(bits: Integers, cards: RateCards) -> pl.Series:
     """Write sets of meters, a bit each, as words such as `cache_read, web_search`; NULL for the empty set."""
     order = (*TOKEN_CLASSES, *cards.meters)
     sets, number = np.unique(bits, return_inverse=True)

@@ -34,7 +34,7 @@ _THURSDAY = 3 * 24 * 60
 
 
 @dataclass(frozen=True)
-class Located:
+class SlottedAttempts:
     """The slot of each attempt: `slot` indexes `slots`; `instant` is when it is priced, in microseconds."""
 
     slots: Sequence[Slot]
@@ -42,9 +42,9 @@ class Located:
     is_known: Booleans
     instant: Integers
 
-    def where(self, rows: Integers | Booleans) -> "Located":
+    def where(self, rows: Integers | Booleans) -> "SlottedAttempts":
         """Return the same for some of the attempts."""
-        return Located(self.slots, self.slot[rows], self.is_known[rows], self.instant[rows])
+        return SlottedAttempts(self.slots, self.slot[rows], self.is_known[rows], self.instant[rows])
 
     def values(self, name: str) -> Integers:
         """Return a number or flag of each attempt's slot."""
@@ -74,7 +74,7 @@ class Locator:
         tiers = sorted({*self.index.tiers, *DEFAULT_TIER_NAMES})
         self._names, self._providers, self._tiers, self._regions = names, providers, tiers, self.index.regions
 
-    def locate(self, attempts: pl.DataFrame, name: pl.Series) -> Located:
+    def locate(self, attempts: pl.DataFrame, name: pl.Series) -> SlottedAttempts:
         """Return where attempts lie in the book.
 
         An attempt whose name is unknown at its provider takes that of the alphabetically first provider
@@ -97,7 +97,7 @@ class Locator:
             finished = microseconds(attempts["finished_at"].fill_null(attempts["started_at"]))
             instant = np.where(is_finished[combo], finished, started)
         if not len(instant):
-            return Located(self._slots, instant, known[combo], instant)
+            return SlottedAttempts(self._slots, instant, known[combo], instant)
         first, last = (_EPOCH + timedelta(microseconds=int(at)) for at in (instant.min(), instant.max()))
         edges = sorted({at for found in segments for at, _ in found if first < at <= last})
         table = np.zeros((len(combos), len(edges) + 1), dtype=np.int64)
@@ -107,7 +107,9 @@ class Locator:
                 if at <= last:
                     table[row, sum(edge <= at for edge in edges) :] = self._number(held)
         epoch = np.searchsorted(_micros(edges), instant, side="right") if edges else 0
-        return Located(self._slots, self._at_this_hour(table[combo, epoch], instant), known[combo], instant)
+        return SlottedAttempts(
+            self._slots, self._at_this_hour(table[combo, epoch], instant), known[combo], instant
+        )
 
     def _priced_names(self, name: pl.Series) -> pl.Series:
         """Return the names, those that the book lacks without what chooses no price."""

@@ -191,7 +191,7 @@ def allocation_rules(weights: Weights) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class Weighed:
+class UnitWeights:
     """Weights of units, one element each.
 
     Attributes:
@@ -220,7 +220,7 @@ def weigh(
     weights: Weights,
     is_equal: npt.NDArray[np.bool_],
     is_blocks: npt.NDArray[np.bool_],
-) -> Weighed:
+) -> UnitWeights:
     """Weigh units, which are attempts within a slot.
 
     Args:
@@ -252,7 +252,7 @@ def weigh(
     if is_blocks.any():
         blocks = np.maximum(-(-(into + cached + out) // KV_BLOCK_TOKENS), 1)
         rate = np.where(is_blocks, blocks, rate)
-    return Weighed(from_input, both, whole, rate, lasts, origin)
+    return UnitWeights(from_input, both, whole, rate, lasts, origin)
 
 
 def _sum(attempts: pl.DataFrame, columns: tuple[str, ...]) -> Ints:

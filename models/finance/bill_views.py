@@ -31,7 +31,7 @@ _SAME_DAY = 1e-4
 
 
 @dataclass(frozen=True)
-class _Edge:
+class _SameDollars:
     """Two parts of bills that hold the same dollars."""
 
     one: int
@@ -122,11 +122,11 @@ def _pairs(found: pl.DataFrame, parts: pl.DataFrame) -> pl.DataFrame:
     return pairs.filter((pl.col("account") == pl.col("account_2")).fill_null(value=True))
 
 
-def _edges(pairs: pl.DataFrame) -> set[_Edge]:
-    return {_Edge(*row) for row in pairs.select("part", "part_2").iter_rows()}
+def _edges(pairs: pl.DataFrame) -> set[_SameDollars]:
+    return {_SameDollars(*row) for row in pairs.select("part", "part_2").iter_rows()}
 
 
-def _amortised(parts: pl.DataFrame) -> set[_Edge]:
+def _amortised(parts: pl.DataFrame) -> set[_SameDollars]:
     """Return amortised exports and the actual ones of the same account and month."""
     key = ["source_kind", "billed_on", "account"]
     amortised = parts.filter("is_amortised").select("part", *key)
@@ -134,7 +134,7 @@ def _amortised(parts: pl.DataFrame) -> set[_Edge]:
     return _edges(amortised.join(actual, on=key, nulls_equal=True, suffix="_2"))
 
 
-def _by_lines(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
+def _by_lines(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_SameDollars]:
     """Return parts of one kind of which half of the lines of the one stand in the other."""
     counted = placed.select("part", "source_kind", pl.struct(_SAME).hash().alias("words")).group_by(
         "part", "source_kind", "words"
@@ -150,7 +150,7 @@ def _by_lines(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
     return _edges(_pairs(shared, parts).filter(pl.col("shared") >= _HALF * smaller))
 
 
-def _by_account(placed: pl.DataFrame) -> set[_Edge]:
+def _by_account(placed: pl.DataFrame) -> set[_SameDollars]:
     """Return exports of two kinds that hold usage of one account, or of one invoice, in one month."""
     usage = placed.filter(pl.col("charge_category") == "Usage", pl.col("source_kind").is_in(EXPORTS))
     found = []
@@ -161,7 +161,7 @@ def _by_account(placed: pl.DataFrame) -> set[_Edge]:
     return _edges(pl.concat(found).unique())
 
 
-def _by_dollars(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
+def _by_dollars(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_SameDollars]:
     """Return parts of two kinds, or one with and one without resources, that bill the same usage."""
     usage = placed.filter(pl.col("charge_category") == "Usage", pl.col("billed_cost").is_not_null())
     who = pl.concat(
@@ -205,7 +205,7 @@ def _by_dollars(placed: pl.DataFrame, parts: pl.DataFrame) -> set[_Edge]:
     )
 
 
-def _chosen(parts: pl.DataFrame, edges: set[_Edge], apart: frozenset[str]) -> dict[int, int]:
+def _chosen(parts: pl.DataFrame, edges: set[_SameDollars], apart: frozenset[str]) -> dict[int, int]:
     """Return the parts that do not count, and the part that counts instead of each."""
     source = dict(parts.select("part", "source").iter_rows())
     beside: dict[int, set[int]] = {}

@@ -19,7 +19,7 @@ from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
 from models.prices.fields import readable
 from models.prices.sheet_schema import Multiplier, NonNegative, Rates
-from models.prices.versions import Stated, Version, versions
+from models.prices.versions import DatedStatement, Version, versions
 from models.schemas import table
 
 _END = datetime.max.replace(tzinfo=UTC)
@@ -112,12 +112,12 @@ def load_contracts(text: str, *, path: str) -> list[Version[ContractTerms]]:
     if file is None:
         return []
     _check_overlaps(file)
-    series: dict[tuple[str, str], list[Stated[ContractTerms]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[DatedStatement[ContractTerms]]] = defaultdict(list)
     for index, contract in enumerate(file.contracts):
         terms = ContractTerms(contract, path, file.line(index))
         known = contract.known_from or file.checked_on
         series[contract.provider, contract.name].append(
-            Stated(terms, contract.valid_from, contract.valid_to, known)
+            DatedStatement(terms, contract.valid_from, contract.valid_to, known)
         )
     return [version for stated in series.values() for version in versions(stated)]
 

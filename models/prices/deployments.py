@@ -15,7 +15,7 @@ from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
 from models.prices.fields import readable
 from models.prices.providers import provider_aliases
-from models.prices.versions import Stated, versions
+from models.prices.versions import DatedStatement, versions
 from models.schemas import table
 
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +72,7 @@ def load_deployments(text: str, *, path: str) -> pl.DataFrame:
     except ValidationError as error:
         raise readable(error, document, top=DeploymentFile, sections=_SECTIONS)[0] from error
     ids = provider_aliases()
-    series: dict[str, list[Stated[tuple[Deployment, int]]]] = defaultdict(list)
+    series: dict[str, list[DatedStatement[tuple[Deployment, int]]]] = defaultdict(list)
     seen: set[tuple[str, datetime, datetime]] = set()
     for index, deployment in enumerate(file.deployments):
         line = document.line(("deployments", index))
@@ -82,7 +82,7 @@ def load_deployments(text: str, *, path: str) -> pl.DataFrame:
             raise _twice(document, index, deployment)
         seen.add(key)
         series[deployment.alias].append(
-            Stated((deployment, line), deployment.valid_from, deployment.valid_to, known)
+            DatedStatement((deployment, line), deployment.valid_from, deployment.valid_to, known)
         )
     rows: list[dict[str, Any]] = []
     for alias, stated in series.items():

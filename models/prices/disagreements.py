@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import polars as pl
 
-from models.prices.offers import Outside
+from models.prices.offers import OutsideList
 
 Rates = dict[str, Decimal]
 Listed = dict[tuple[str, str], Rates]
@@ -82,7 +82,7 @@ def listed_in_book(book: pl.DataFrame, models: pl.DataFrame, *, at: datetime) ->
     }
 
 
-def listed_in(outside: Outside, *, at: date) -> Listed:
+def listed_in(outside: OutsideList, *, at: date) -> Listed:
     """Return the plain rates of every name of an outside list on a day."""
     found: Listed = {}
     dated = sorted(outside.token_offers, key=lambda offer: offer.valid_from or date.min)

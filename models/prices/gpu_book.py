@@ -12,7 +12,7 @@ from models.errors import ConfigurationError
 from models.money import booked_picodollars
 from models.prices.chips import chip_aliases
 from models.prices.gpu_sheets import GpuSheet, Rate
-from models.prices.versions import Stated, Version, versions
+from models.prices.versions import DatedStatement, Version, versions
 from models.schemas import table
 
 _Entry = tuple[GpuSheet, int, Rate]
@@ -78,7 +78,7 @@ def capacity_rates(sheets: Iterable[GpuSheet]) -> pl.DataFrame:
     )
 
 
-def _stated(key: _Key, entries: list[_Entry]) -> list[Stated[_Entry]]:
+def _stated(key: _Key, entries: list[_Entry]) -> list[DatedStatement[_Entry]]:
     seen: dict[tuple[datetime, datetime], _Entry] = {}
     for entry in entries:
         sheet, index, rate = entry
@@ -90,7 +90,8 @@ def _stated(key: _Key, entries: list[_Entry]) -> list[Stated[_Entry]]:
                 "`known_from`"
             )
     return [
-        Stated(entry, valid_from, entry[2].valid_to, known) for (valid_from, known), entry in seen.items()
+        DatedStatement(entry, valid_from, entry[2].valid_to, known)
+        for (valid_from, known), entry in seen.items()
     ]
 
 

@@ -18,7 +18,7 @@ from models.money import booked_picodollars
 from models.prices.chips import chip_aliases
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import Billing, GpuSheet
-from models.prices.offers import Entry, GpuOffer, Outside, Refusal, TokenOffer
+from models.prices.offers import Entry, GpuOffer, OutsideList, Refusal, TokenOffer
 from models.prices.sheet_schema import TokenSheet
 from models.prices.token_book import model_aliases, token_book
 
@@ -78,7 +78,7 @@ class Origin:
         )
 
 
-def import_tokens(outside: Outside, sheets: Sequence[TokenSheet], *, origin: Origin) -> Imported:
+def import_tokens(outside: OutsideList, sheets: Sequence[TokenSheet], *, origin: Origin) -> Imported:
     """Return the token sheets that add what a list says beyond the book.
 
     A price without a date of its own holds from the day on which it was read, or from `origin.since` where that is
@@ -128,7 +128,7 @@ def import_tokens(outside: Outside, sheets: Sequence[TokenSheet], *, origin: Ori
 
 
 def lacking(
-    outside: Outside, sheets: Sequence[TokenSheet], *, origin: Origin
+    outside: OutsideList, sheets: Sequence[TokenSheet], *, origin: Origin
 ) -> list[tuple[str, str, list[str]]]:
     """Return the classes and tiers that a list prices and the book does not, for models that both have.
 
@@ -273,7 +273,7 @@ def written(value: object) -> str:
     return "null" if value is None else json.dumps(value)
 
 
-def import_gpus(outside: Outside, sheets: Sequence[GpuSheet], *, origin: Origin) -> Imported:
+def import_gpus(outside: OutsideList, sheets: Sequence[GpuSheet], *, origin: Origin) -> Imported:
     """Return the GPU sheets that add what a list says beyond the book.
 
     A list of many days is one history: a rate is written on the first day that shows it.

@@ -50,7 +50,7 @@ class Refusal:
 
 
 @dataclass
-class Outside:
+class OutsideList:
     """An outside list as read. `source_url` is where it is published."""
 
     source_url: str
@@ -72,7 +72,7 @@ class PriceListReader:
 
     kind: str
     unit: str
-    read: Callable[[Mapping[str, bytes]], Outside]
+    read: Callable[[Mapping[str, bytes]], OutsideList]
     fits: Callable[[Mapping[str, bytes]], bool]
 
 

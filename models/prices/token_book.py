@@ -15,7 +15,7 @@ from models.errors import ConfigurationError
 from models.money import booked_picodollars
 from models.prices.contracts import Contract, ContractTerms, contracted_stretches
 from models.prices.sheet_schema import Model, Modifier, PriceEntry, TokenSheet
-from models.prices.versions import Stated, Version, versions
+from models.prices.versions import DatedStatement, Version, versions
 from models.schemas import table
 
 DEFAULT_TIER = "default"
@@ -79,11 +79,11 @@ def token_book(
     provider are one book: of two entries with one `valid_from` and `known_from` the later sheet's stands.
     Contracted cards name their list card.
     """
-    series: dict[tuple[str, str, str | None], list[Stated[_Dated]]] = defaultdict(list)
+    series: dict[tuple[str, str, str | None], list[DatedStatement[_Dated]]] = defaultdict(list)
     for dated in _dated(sheets):
         known = dated.sheet.known_from(dated.entry)
         key = dated.sheet.provider, dated.model.model, dated.region
-        series[key].append(Stated(dated, dated.entry.valid_from, None, known))
+        series[key].append(DatedStatement(dated, dated.entry.valid_from, None, known))
     terms: dict[str, list[Version[ContractTerms]]] = defaultdict(list)
     for held in contracts:
         terms[held.item.contract.provider].append(held)
@@ -100,19 +100,19 @@ def model_aliases(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
     Of two sheets that claim one name from one instant the later known, else the later in order, stands.
     """
     sheets = list(sheets)
-    series: dict[tuple[str, str], list[Stated[tuple[TokenSheet, Model]]]] = defaultdict(list)
+    series: dict[tuple[str, str], list[DatedStatement[tuple[TokenSheet, Model]]]] = defaultdict(list)
     priced = _priced_models(sheets)
     for sheet in sheets:
         for model in sheet.models:
             item = sheet, priced.get((sheet.provider, model.model), model)
             if model.prices:
                 item = sheet, model
-                own = Stated(item, _FIRST, None, sheet.alias_known_from(model))
+                own = DatedStatement(item, _FIRST, None, sheet.alias_known_from(model))
                 series[sheet.provider, model.model].append(own)
             for alias in model.aliases:
                 known = sheet.alias_known_from(model, alias)
                 series[sheet.provider, alias.name].append(
-                    Stated(item, alias.valid_from, alias.valid_to, known)
+                    DatedStatement(item, alias.valid_from, alias.valid_to, known)
                 )
     rows = [
         {

@@ -9,7 +9,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Stated(Generic[Item]):
+class DatedStatement(Generic[Item]):
     """Something that a sheet states: it holds from `valid_from`, and was learned at `known_from`."""
 
     item: Item
@@ -29,7 +29,7 @@ class Version(Generic[Item]):
     known_to: datetime | None
 
 
-def versions(stated: Sequence[Stated[Item]]) -> Iterator[Version[Item]]:
+def versions(stated: Sequence[DatedStatement[Item]]) -> Iterator[Version[Item]]:
     """Yield the versions of one series, so that at any (valid, known) pair at most one is in force.
 
     A later `valid_from` ends an earlier entry from the instant at which it was known; of one `valid_from` the
@@ -39,7 +39,7 @@ def versions(stated: Sequence[Stated[Item]]) -> Iterator[Version[Item]]:
     open_versions: dict[tuple[int, datetime | None], Version[Item]] = {}
     done: list[Version[Item]] = []
     for moment in sorted({entry.known_from for entry in stated}):
-        current: dict[datetime, tuple[int, Stated[Item]]] = {}
+        current: dict[datetime, tuple[int, DatedStatement[Item]]] = {}
         for number, entry in enumerate(stated):
             held = current.get(entry.valid_from)
             if entry.known_from <= moment and (held is None or held[1].known_from <= entry.known_from):

@@ -15,7 +15,7 @@ from models.routing.coverage import coverage
 from models.routing.judged import JudgedAttempts, judge, within
 from models.routing.listing import CONFIDENCE, daily, listed
 from models.routing.offers import Market, offers
-from models.routing.owned import Owned, pool_offers
+from models.routing.owned import OwnedPools, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy
 from models.routing.pool_kinds import idle_capacity, wrong_chip
 from models.routing.rules import Rules
@@ -26,7 +26,7 @@ from models.schemas import table
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class JudgeContext:
     """What the judge knows beside attempts and prices; without it the kinds that need it are not evaluated.
 
     Attributes:
@@ -38,7 +38,7 @@ class Surroundings:
             hedge_lost and for what was asked again.
     """
 
-    owned: Owned | None = None
+    owned: OwnedPools | None = None
     latency: pl.DataFrame | None = None
     fallback_history: pl.DataFrame | None = None
     links: pl.DataFrame | None = None
@@ -61,7 +61,7 @@ def routing_mistakes(
     as_known_at: datetime,
     from_on: date | None = None,
     to_on: date | None = None,
-    surroundings: Surroundings | None = None,
+    surroundings: JudgeContext | None = None,
     market: Market | None = None,
 ) -> Judgement:
     """Judge attempts by the policy and by the cheapest eligible alternative at their instant.
@@ -88,7 +88,7 @@ def routing_mistakes(
         surroundings: pools, latency and the history of fallbacks.
         market: the offers of `book` where they are at hand from another day.
     """
-    known = surroundings or Surroundings()
+    known = surroundings or JudgeContext()
     market = market or Market(offers(book.collect(), models.collect(), as_known_at=as_known_at))
     if known.owned is not None and (pools := pool_offers(known.owned, valid_from=EPOCH)):
         market = Market((*market.offers, *pools))

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from models.periods import INSTANT
 from models.routing.policy import EPOCH
+from models.schemas.base import INSTANT
 
 UNCACHED = {
     "cache_read": "input_uncached",

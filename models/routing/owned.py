@@ -24,7 +24,7 @@ MINUTE = 60_000_000
 
 
 @dataclass(frozen=True)
-class Owned:
+class OwnedPools:
     """The pools of a fleet.
 
     Attributes:
@@ -38,7 +38,7 @@ class Owned:
     measured: pl.DataFrame
 
 
-def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
+def pool_offers(owned: OwnedPools, *, valid_from: datetime) -> list[Offer]:
     """Return what growing each pool would cost: its trailing available rate a weighted token.
 
     A pool without traffic, without a price or of several models offers nothing.
@@ -73,7 +73,7 @@ def pool_offers(owned: Owned, *, valid_from: datetime) -> list[Offer]:
 
 
 @dataclass(frozen=True)
-class Spare:
+class SpareCapacity:
     """What a pool could have served for nothing, at its measured speed.
 
     Attributes:
@@ -89,7 +89,7 @@ class Spare:
     of_token: tuple[float, float]
 
 
-def spare_capacity(owned: Owned) -> list[Spare]:
+def spare_capacity(owned: OwnedPools) -> list[SpareCapacity]:
     """Return the room of every pool that was ready with nothing to do in some minute, in the order of pools.
 
     Speed is the pool's own: weighted tokens per serving GPU-second over the trailing days. It is what the pool did,
@@ -114,7 +114,7 @@ def spare_capacity(owned: Owned) -> list[Spare]:
         .sort(POOL)
     )
     return [
-        Spare(
+        SpareCapacity(
             {name: row[name] for name in (*POOL, "model")},
             np.array(row["minute"], dtype=np.int64),
             np.array(row["idle_gpu_seconds"], dtype=np.float64),
@@ -138,7 +138,9 @@ def weights_of(attempts: pl.DataFrame, of_token: tuple[float, float]) -> Floats:
     return found.to_numpy()
 
 
-def claim(rows: Rows, at: Ints, weights: Floats, spare: Spare, taken: Flags) -> tuple[Rows, Spare]:
+def claim(
+    rows: Rows, at: Ints, weights: Floats, spare: SpareCapacity, taken: Flags
+) -> tuple[Rows, SpareCapacity]:
     """Let attempts claim a pool's room of the minute in which they began, in their order, until it is used up.
 
     Args:

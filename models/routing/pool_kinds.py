@@ -9,14 +9,14 @@ import polars as pl
 
 from models.routing.judged import JudgedAttempts, Rows
 from models.routing.kinds import findings
-from models.routing.owned import Ints, Owned, Spare, claim, spare_capacity, weights_of
+from models.routing.owned import Ints, OwnedPools, SpareCapacity, claim, spare_capacity, weights_of
 
 Pool = tuple[Any, ...]
 
 
 def idle_capacity(
-    judged: JudgedAttempts, owned: Owned, is_paid: npt.NDArray[np.bool_]
-) -> tuple[pl.DataFrame, list[Spare]]:
+    judged: JudgedAttempts, owned: OwnedPools, is_paid: npt.NDArray[np.bool_]
+) -> tuple[pl.DataFrame, list[SpareCapacity]]:
     """idle_capacity: a paid API while an owned, eligible pool was ready with nothing to do in that minute.
 
     Args:
@@ -27,7 +27,7 @@ def idle_capacity(
     Returns:
         Findings, whose alternative is free, and the room that every pool has left.
     """
-    left: list[Spare] = []
+    left: list[SpareCapacity] = []
     found: list[pl.DataFrame] = [findings(np.empty(0, dtype=np.intp), "idle_capacity")]
     spares = spare_capacity(owned)
     if not spares:
@@ -58,7 +58,7 @@ def idle_capacity(
     return pl.concat(found), left
 
 
-def wrong_chip(judged: JudgedAttempts, owned: Owned, left: list[Spare]) -> pl.DataFrame:
+def wrong_chip(judged: JudgedAttempts, owned: OwnedPools, left: list[SpareCapacity]) -> pl.DataFrame:
     """wrong_chip: an owned pool of the same model on a cheaper eligible chip had room left in that minute.
 
     Both chips are priced by what a weighted token of serving cost on them over the trailing days; the cheapest chip

@@ -14,7 +14,7 @@ _TOKENS = pl.col("prompt_tokens") + pl.col("completion_tokens")
 
 
 @dataclass
-class Tally:
+class PlantedCounts:
     """What was planted so far. An attempt is a call to a provider; a gateway-cache hit is none."""
 
     changes_at: datetime

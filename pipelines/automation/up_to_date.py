@@ -75,7 +75,7 @@ def up_to_date(warehouse: Warehouse, files: SourceFiles, *, now: datetime) -> bo
         return False  # The run says what is wrong.
 
 
-class Watch:
+class WatchedInputs:
     """What a run reads, noted before it begins, to be kept when it has ended well."""
 
     def __init__(self, project: Project, files: SourceFiles, *, now: datetime) -> None:

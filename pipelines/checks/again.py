@@ -12,7 +12,7 @@ import duckdb
 
 from models.periods import HOUR
 from models.schemas import tables
-from pipelines.checks.domain import Bound, Bounds, Checked, DomainCheck, keep_results
+from pipelines.checks.domain import Bound, Bounds, CheckOutcome, DomainCheck, keep_results
 from pipelines.checks.expectations import SUITE_CHECK, judge_slices
 from pipelines.checks.listing import domain_checks
 from pipelines.checks.rules import Slice
@@ -98,7 +98,9 @@ def _limits_before(con: duckdb.DuckDBPyConnection, check: DomainCheck) -> str | 
     return None if found is None else str(found[0])
 
 
-def _by_new_limits(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: DomainCheck) -> list[Checked]:
+def _by_new_limits(
+    warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: DomainCheck
+) -> list[CheckOutcome]:
     """Return what a check finds now in all ranges that it judged before."""
     ranges = con.execute(_STANDING, {"check": check.name, "table": check.table}).fetchall()
     # A range within another is judged with it.
@@ -109,12 +111,14 @@ def _by_new_limits(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: 
     ]
     settings = warehouse.project.settings
     return [
-        Checked(name=check.name, table=check.table, bounds=span, outcome=check.outcome(con, settings, *span))
+        CheckOutcome(
+            name=check.name, table=check.table, bounds=span, outcome=check.outcome(con, settings, *span)
+        )
         for span in spans
     ]
 
 
-def _unjudged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, since: datetime) -> list[Checked]:
+def _unjudged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, since: datetime) -> list[CheckOutcome]:
     """Return the results of checks of rows that no check has looked at."""
     bounds = {
         dotted: None if last == "all" else (partition_value(first), _after(partition_value(last)))
@@ -123,14 +127,14 @@ def _unjudged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, since: datet
     slices = [Slice(table=tables()[dotted], bounds=span) for dotted, span in bounds.items()]
     outcomes = judge_slices(con, slices, docs=warehouse.project.reports / "data_docs")
     found = [
-        Checked(name=SUITE_CHECK, table=one.table.dotted, bounds=one.bounds, outcome=outcome)
+        CheckOutcome(name=SUITE_CHECK, table=one.table.dotted, bounds=one.bounds, outcome=outcome)
         for one, outcome in zip(slices, outcomes, strict=True)
     ]
     for check in domain_checks():
         span = bounds.get(check.table)
         if span is not None:
             outcome = check.outcome(con, warehouse.project.settings, *span)
-            found.append(Checked(name=check.name, table=check.table, bounds=span, outcome=outcome))
+            found.append(CheckOutcome(name=check.name, table=check.table, bounds=span, outcome=outcome))
     return found
 
 
@@ -150,7 +154,7 @@ def _has_moved(con: duckdb.DuckDBPyConnection, check: FailingCheck) -> bool:
     return con.execute(_HAS_MOVED, parameters).fetchone() is not None
 
 
-def _judged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: FailingCheck) -> Checked | None:
+def _judged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: FailingCheck) -> CheckOutcome | None:
     """Return what a check finds now; None of a check that this version does not have."""
     bounds: Bounds = None
     if check.partition_from is not None and check.partition_to is not None:
@@ -158,9 +162,9 @@ def _judged(warehouse: Warehouse, con: duckdb.DuckDBPyConnection, check: Failing
     if check.check_name == SUITE_CHECK and check.table_name in tables():
         one = Slice(table=tables()[check.table_name], bounds=bounds)
         (outcome,) = judge_slices(con, [one], docs=warehouse.project.reports / "data_docs")
-        return Checked(name=check.check_name, table=check.table_name, bounds=bounds, outcome=outcome)
+        return CheckOutcome(name=check.check_name, table=check.table_name, bounds=bounds, outcome=outcome)
     for domain in domain_checks():
         if domain.name == check.check_name and bounds is not None:
             outcome = domain.outcome(con, warehouse.project.settings, *bounds)
-            return Checked(name=domain.name, table=domain.table, bounds=bounds, outcome=outcome)
+            return CheckOutcome(name=domain.name, table=domain.table, bounds=bounds, outcome=outcome)
     return None

@@ -10,7 +10,14 @@ import polars as pl
 
 from models.schemas import table as schema_of
 from models.schemas.base import Table
-from pipelines.checks.domain import FAILED_IDS_AT_MOST, Bounds, Checked, DomainCheck, Outcome, keep_results
+from pipelines.checks.domain import (
+    FAILED_IDS_AT_MOST,
+    Bounds,
+    CheckOutcome,
+    DomainCheck,
+    Outcome,
+    keep_results,
+)
 from pipelines.checks.expectations import SUITE_CHECK, has_results, judge_slices
 from pipelines.checks.listing import domain_checks, suited_tables
 from pipelines.checks.rules import Slice
@@ -97,7 +104,7 @@ def _checks(
                     warehouse,
                 )
                 new += [
-                    Checked(
+                    CheckOutcome(
                         name=check.name,
                         table=check.table,
                         bounds=its_bounds,
@@ -133,7 +140,7 @@ def _suites(
     suites: Sequence[Table],
     bounds: Mapping[str, Bounds],
     warehouse: Warehouse,
-) -> tuple[list[Checked], list[Checked]]:
+) -> tuple[list[CheckOutcome], list[CheckOutcome]]:
     """Return the results of suites whose rows have not changed since they passed, and the new ones of the others."""
     ranges = [bounds[table.dotted] for table in suites]
     parameters = {
@@ -150,7 +157,7 @@ def _suites(
         docs=warehouse.project.reports / "data_docs",
     )
     known = [
-        Checked(
+        CheckOutcome(
             name=SUITE_CHECK,
             table=dotted,
             bounds=bounds[dotted],
@@ -159,13 +166,13 @@ def _suites(
         for dotted, summary in true_still.items()
     ]
     new = [
-        Checked(name=SUITE_CHECK, table=table.dotted, bounds=bounds[table.dotted], outcome=outcome)
+        CheckOutcome(name=SUITE_CHECK, table=table.dotted, bounds=bounds[table.dotted], outcome=outcome)
         for table, outcome in zip(moved, outcomes, strict=True)
     ]
     return known, new
 
 
-def _asset_check_result(result: Checked, *, docs: Path) -> dg.AssetCheckResult:
+def _asset_check_result(result: CheckOutcome, *, docs: Path) -> dg.AssetCheckResult:
     """Return a result in Dagster's terms."""
     outcome = result.outcome
     metadata: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Let Great Expectations judge what was looked at last of every table, so that the data docs show all of them."""
 
 from models.schemas import tables
-from pipelines.checks.domain import Checked, keep_results
+from pipelines.checks.domain import CheckOutcome, keep_results
 from pipelines.checks.expectations import SUITE_CHECK, expect, render_data_docs
 from pipelines.checks.rules import Slice
 from pipelines.warehouse.commit import partition_value
@@ -31,7 +31,7 @@ def write_data_docs(warehouse: Warehouse, *, run_id: str) -> int:
                 were_passed.append(is_passed)
         outcomes = expect(con, slices, docs=docs)
     found = [
-        Checked(name=SUITE_CHECK, table=one.table.dotted, bounds=one.bounds, outcome=outcome)
+        CheckOutcome(name=SUITE_CHECK, table=one.table.dotted, bounds=one.bounds, outcome=outcome)
         for one, outcome, was_passed in zip(slices, outcomes, were_passed, strict=True)
         if outcome.is_passed != was_passed
     ]

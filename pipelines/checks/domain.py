@@ -54,7 +54,7 @@ class DomainCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checked:
+class CheckOutcome:
     """A check that was run: its name, its table, the rows that it looked at, and what it found."""
 
     name: str
@@ -63,7 +63,7 @@ class Checked:
     outcome: Outcome
 
 
-def keep_results(warehouse: Warehouse, results: Iterable[Checked], *, run_id: str) -> None:
+def keep_results(warehouse: Warehouse, results: Iterable[CheckOutcome], *, run_id: str) -> None:
     """Store results in ops.check_results, all in one transaction."""
     now = datetime.now(UTC)
     rows = [

@@ -13,7 +13,7 @@ from pipelines.cli.main import Context
 
 if TYPE_CHECKING:
     from models.prices.disagreements import Comparison, Listed
-    from models.prices.offers import Outside, PriceListReader
+    from models.prices.offers import OutsideList, PriceListReader
     from models.prices.sheet_schema import TokenSheet
 
 _BUILT_IN = "built-in"
@@ -307,7 +307,7 @@ def _write(target: Path, text: str, *, dry_run: bool) -> None:
     click.echo(f"  {'would write' if dry_run else 'wrote'} {target} ({text.count('valid_from')} entries)")
 
 
-def _read(name: str) -> "tuple[PriceListReader, Outside, str]":
+def _read(name: str) -> "tuple[PriceListReader, OutsideList, str]":
     """Read `KIND:FILE` or a file whose kind its content tells."""
     import hashlib
 

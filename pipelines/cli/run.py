@@ -69,7 +69,7 @@ def command(
         _rebuild_past(obj, known_text)
         return
     from models.documents import nearest
-    from pipelines.automation.up_to_date import Watch, up_to_date
+    from pipelines.automation.up_to_date import WatchedInputs, up_to_date
     from pipelines.sources.places import files_at
     from pipelines.warehouse.disk import full_disk_explained
     from pipelines.warehouse.resource import Warehouse
@@ -106,7 +106,7 @@ def command(
             )
             _print_standing(warehouse)
             return
-        watch = Watch(project, files, now=now)
+        watch = WatchedInputs(project, files, now=now)
         from pipelines.automation.runner import run
         from pipelines.cli.progress import showing_progress
 

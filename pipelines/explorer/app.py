@@ -17,13 +17,13 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from models.errors import NanodollarError
-from pipelines.explorer.audience import COOKIE, Audience, Door
+from pipelines.explorer.audience import COOKIE, Audience, Authentication
 from pipelines.explorer.cage import Cage
 from pipelines.explorer.downloads import csv_bytes, parquet_bytes
 from pipelines.explorer.figure import ROWS_SHOWN, Figure, priced_sentence, text_of
 from pipelines.explorer.guard import LOOPBACK, Guard
 from pipelines.explorer.own_rows import OwnRows, unseen_tables
-from pipelines.explorer.page import Asked, Page, pages
+from pipelines.explorer.page import Page, PageContext, pages
 from pipelines.explorer.published import OpenedVersion, PublishedFile
 from pipelines.explorer.state import BASES, COMPARISONS, DIMENSIONS, GRAINS, NONE, ViewState, read_state
 from pipelines.project import Project
@@ -59,7 +59,7 @@ def explorer(project: Project, *, hosts: Iterable[str] = LOOPBACK, is_alone: boo
         ConfigurationError: it is open to others and has no token.
     """
     settings = project.settings.explorer
-    shown = Explorer(project, Door(settings, is_alone=is_alone))
+    shown = Explorer(project, Authentication(settings, is_alone=is_alone))
     return Starlette(
         routes=[
             Route("/", shown.home),
@@ -88,7 +88,7 @@ class Verdict:
 class Explorer:
     """What the routes share: the project, who may see what of its published file, and the cage for SQL."""
 
-    def __init__(self, project: Project, door: Door) -> None:
+    def __init__(self, project: Project, door: Authentication) -> None:
         self._project, self._door = project, door
         self._published = PublishedFile(project.published)
         self._own_rows = OwnRows(self._published)
@@ -127,7 +127,7 @@ class Explorer:
             )
             if audience.is_person and page.has_basis:
                 state = replace(state, basis="usage")
-            asked = Asked(
+            asked = PageContext(
                 self._project,
                 opened,
                 state,
@@ -230,7 +230,7 @@ class Explorer:
         audience = self._door.who(request.headers, request.cookies)
         return [one for one in pages() if audience is not None and audience.sees(one.path)]
 
-    def _verdict(self, asked: Asked) -> Verdict:
+    def _verdict(self, asked: PageContext) -> Verdict:
         """Judge the view. Of somebody's own rows their prices are told, and of the whole the word alone."""
         if not asked.audience.has_rules:
             return _verdict(asked)
@@ -281,7 +281,7 @@ def _download(figures: tuple[Figure, ...], query: object) -> Response:
     )
 
 
-def _verdict(asked: Asked, trust: Trust | None = None) -> Verdict:
+def _verdict(asked: PageContext, trust: Trust | None = None) -> Verdict:
     opened, state = asked.opened, asked.state
     key = (state.first, state.last)
     trust = trust or opened.verdicts.get(key)

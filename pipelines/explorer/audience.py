@@ -93,7 +93,7 @@ class Audience:
 CENTRAL = Audience("central", "central")
 
 
-class Door:
+class Authentication:
     """Knows who asks.
 
     Args:

@@ -20,7 +20,7 @@ from pipelines.project import Project
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageContext:
     """What a page is asked: of which project and file, the view, the zone of its days, now, and who answers SQL."""
 
     project: Project
@@ -51,7 +51,7 @@ class Page:
     path: str
     title: str
     order: int
-    build: Callable[[Asked], Content | Response]
+    build: Callable[[PageContext], Content | Response]
     table: str | None = None
     offered: tuple[str, ...] = ()
     """Dimensions that it can be split by, of those that its table tells; the first is the usual."""

@@ -1,11 +1,11 @@
 """The dearest sessions: a figure that several pages show."""
 
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked
+from pipelines.explorer.page import PageContext
 from pipelines.reports.view import ViewColumn
 
 
-def dearest_sessions(asked: Asked) -> Figure:
+def dearest_sessions(asked: PageContext) -> Figure:
     """Return the dearest conversations, agents' runs and tasks of the period."""
     state, table = asked.state, "mart.cost_per_session"
     return ask(

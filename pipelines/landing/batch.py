@@ -14,8 +14,8 @@ from pipelines.landing.blocks import TextBlock, Workers, overlong
 from pipelines.landing.forms import Bounds
 from pipelines.landing.identity import Identity
 from pipelines.landing.judge import CONTENT_KEY, FileMark, JudgedRows, Stamp, time_column
-from pipelines.landing.known import UNREADABLE, Known
-from pipelines.landing.parts import Parts
+from pipelines.landing.known import UNREADABLE, LandedBefore
+from pipelines.landing.parts import ParquetParts
 from pipelines.landing.read import Layout
 from pipelines.landing.split import Overlong, Piece
 from pipelines.sources.spec import SourceSpec
@@ -77,8 +77,8 @@ class Rows:
     def __init__(self, stamp: Stamp, terms: LandingTerms) -> None:
         target = table(stamp.importer.table)
         share = terms.memory_bytes // 32
-        self.rows = Parts(terms.drafts, target.name, time_column(stamp.importer), share)
-        self.quarantine = Parts(terms.drafts, "quarantine", "line_number", share)
+        self.rows = ParquetParts(terms.drafts, target.name, time_column(stamp.importer), share)
+        self.quarantine = ParquetParts(terms.drafts, "quarantine", "line_number", share)
         self.hours: list[pl.DataFrame] = []
         self.tallies: list[pl.DataFrame] = []
         self.has_content_keys = False
@@ -166,7 +166,7 @@ class Batch:
             }
         )
 
-    def refuse(self, file: StoredFile, file_hash: str | None, error: Exception, known: Known) -> None:
+    def refuse(self, file: StoredFile, file_hash: str | None, error: Exception, known: LandedBefore) -> None:
         """Take a file of which nothing can be read, unless that is known already."""
         why = (error.strerror if isinstance(error, OSError) else None) or str(error)
         digest = file_hash or hashlib.sha256(file.path.encode()).hexdigest()

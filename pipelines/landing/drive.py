@@ -17,7 +17,7 @@ _COUNTS = ("read", "landed", "quarantined", "ignored")
 
 
 @dataclass
-class Landed:
+class LandingResult:
     """What a landing did: how many files the source has, and a row of ops.landed_files for each new one."""
 
     file_count: int = 0
@@ -36,7 +36,7 @@ def land(
     run_id: str,
     files: Iterable[StoredFile] | None = None,
     ingested_at: datetime | None = None,
-) -> Landed:
+) -> LandingResult:
     """Land what is new in a source, some files a transaction, so that a killed run loses nothing.
 
     Args:
@@ -51,7 +51,7 @@ def land(
     """
     project = warehouse.project
     warehouse.prepare()
-    done = Landed()
+    done = LandingResult()
     with landing_turn(warehouse) as drafts:
         known = known_of(warehouse, source.name)
         terms = LandingTerms(

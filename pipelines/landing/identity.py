@@ -17,7 +17,7 @@ _LONGEST_LINE = 1 << 20
 
 
 @dataclass(frozen=True)
-class Grown:
+class EarlierContent:
     """An earlier content that a file begins with.
 
     Attributes:
@@ -44,7 +44,7 @@ class Identity:
 
     file_hash: str
     size_bytes: int
-    grown: Grown | None = None
+    grown: EarlierContent | None = None
     is_cut: bool = False
 
 
@@ -67,7 +67,7 @@ def identify(
     marks = sorted(size for size in sizes if size < file.size_bytes)
     whole = hashlib.sha256()
     at = lines = line_end = 0
-    grown: Grown | None = None
+    grown: EarlierContent | None = None
     is_growing = now is not None and file.modified_at > now - SETTLED
     lined, rest, first_line = whole.copy(), b"", b""
     with file.open() as handle:
@@ -89,7 +89,7 @@ def identify(
             if marks and at == marks[0]:
                 size = marks.pop(0)
                 if is_plain and whole.copy().hexdigest() == sizes[size]:
-                    grown = Grown(sizes[size], lines, line_end)
+                    grown = EarlierContent(sizes[size], lines, line_end)
     has_half_line = is_plain and 0 < len(rest) <= _LONGEST_LINE and not _is_object(rest)
     if has_half_line and _is_object(first_line):
         return Identity(lined.hexdigest(), at - len(rest), grown, is_cut=True)

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from models.logs.dimensions import with_dimensions
-from models.periods import INSTANT, hour_of
+from models.periods import hour_of
 from models.records import MOST_QUANTITY, Importer
 from models.schemas import table
+from models.schemas.base import INSTANT
 from pipelines.landing.read import Layout, ReadBlock
 
 _FUTURE = timedelta(days=1)

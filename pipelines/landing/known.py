@@ -21,7 +21,7 @@ class PathState:
 
 
 @dataclass
-class Known:
+class LandedBefore:
     """What has landed from a source before.
 
     Attributes:

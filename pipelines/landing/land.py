@@ -18,9 +18,9 @@ from models.errors import NanodollarError
 from models.importers import importers
 from pipelines.landing.batch import Batch, HealedLine, Landing, LandingTerms, Rows
 from pipelines.landing.blocks import TableBlock, TextBlock, Workers, overlong
-from pipelines.landing.identity import Grown, Identity, identify
+from pipelines.landing.identity import EarlierContent, Identity, identify
 from pipelines.landing.judge import FileMark, Stamp
-from pipelines.landing.known import Known
+from pipelines.landing.known import LandedBefore
 from pipelines.landing.layout import OpenedText, is_table, open_table, open_text
 from pipelines.landing.memory import give_back
 from pipelines.landing.parts import LakeWriteError
@@ -39,7 +39,7 @@ class _Work:
 
     source: SourceSpec
     stamp: Stamp
-    known: Known
+    known: LandedBefore
     terms: LandingTerms
     workers: Workers
     on_progress: Callable[[str], None]
@@ -54,7 +54,7 @@ def land_files(
     source: SourceSpec,
     files: Iterable[StoredFile],
     *,
-    known: Known,
+    known: LandedBefore,
     terms: LandingTerms,
     on_progress: Callable[[str], None] = lambda _note: None,
 ) -> Iterator[Landing]:
@@ -149,7 +149,7 @@ class _FileRead:
     """
 
     notes: list[str]
-    grown: Grown | None = None
+    grown: EarlierContent | None = None
     is_whole: bool = True
 
 

@@ -17,7 +17,7 @@ from models.importers import fitting
 from models.records import Importer
 from pipelines.landing.archives import PARQUET_MAGIC
 from pipelines.landing.forms import HEAD_BYTES, Bounds, text_form
-from pipelines.landing.identity import Grown, Identity
+from pipelines.landing.identity import EarlierContent, Identity
 from pipelines.landing.known_names import shown_names
 from pipelines.landing.plain import plain_bytes
 from pipelines.landing.proposal import proposed_mapping
@@ -36,7 +36,7 @@ class OpenedText:
     layout: Layout
     pieces: Iterator[Piece | Overlong]
     notes: list[str] = field(default_factory=list)
-    grown: Grown | None = None
+    grown: EarlierContent | None = None
 
 
 def open_text(

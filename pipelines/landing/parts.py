@@ -18,7 +18,7 @@ class LakeWriteError(DataError):
     """The lake's folder cannot be written, as on a full disk."""
 
 
-class Parts:
+class ParquetParts:
     """Parquet parts of one table.
 
     Args:
@@ -68,7 +68,7 @@ class Parts:
             raise LakeWriteError(f"{why}: what was committed before stays.") from error
         self.paths.append(path)
 
-    def absorb(self, other: "Parts") -> None:
+    def absorb(self, other: "ParquetParts") -> None:
         """Take over the rows of another buffer of the same table."""
         self.paths += other.paths
         for packed in other._held:  # noqa: SLF001

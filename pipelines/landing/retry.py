@@ -19,7 +19,7 @@ from pipelines.landing.identity import Identity, identify
 from pipelines.landing.judge import FileMark, JudgedRows, Stamp, judge, time_column
 from pipelines.landing.known import UNREADABLE
 from pipelines.landing.layout import is_table, open_table, open_text
-from pipelines.landing.parts import Parts
+from pipelines.landing.parts import ParquetParts
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Overlong
@@ -141,7 +141,7 @@ def _read_again(
             tag_names=stamp.tag_names,
             time_zone=stamp.time_zone,
         )
-        gathered = _Gathered(stamp, drafts, project.landing_memory_bytes)
+        gathered = _SecondReadingRows(stamp, drafts, project.landing_memory_bytes)
         try:
             for lines, judged in _judged(
                 stored, file, spec, stamp, reader, only, project.landing_memory_bytes
@@ -192,14 +192,14 @@ def _judged(
             yield lines.intersection(wanted.tolist()), judge(found, opened.layout, [mark], stamp, only=only)
 
 
-class _Gathered:
+class _SecondReadingRows:
     """Rows of a second reading, on their way into one transaction."""
 
     def __init__(self, stamp: Stamp, drafts: Path, memory_bytes: int) -> None:
         self._stamp = stamp
         target = table(stamp.importer.table)
-        self._rows = Parts(drafts, target.name, time_column(stamp.importer), memory_bytes // 8)
-        self._bad = Parts(drafts, "quarantine", "line_number", memory_bytes // 8)
+        self._rows = ParquetParts(drafts, target.name, time_column(stamp.importer), memory_bytes // 8)
+        self._bad = ParquetParts(drafts, "quarantine", "line_number", memory_bytes // 8)
         self._hours: list[pl.DataFrame] = [table("ops.file_hours").empty()]
         self._lines: set[int] = set()
         self._counts: dict[str, int] = dict.fromkeys(("landed", "quarantined", "ignored"), 0)

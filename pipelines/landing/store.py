@@ -14,7 +14,7 @@ import polars as pl
 from models.schemas import table
 from pipelines.durable import durable
 from pipelines.landing.batch import Landing
-from pipelines.landing.known import UNREADABLE, Known, PathState
+from pipelines.landing.known import UNREADABLE, LandedBefore, PathState
 from pipelines.quoting import sql_text
 from pipelines.warehouse.claim import LANDING, turn_of_machines
 from pipelines.warehouse.commit import THIS_SNAPSHOT, Commit
@@ -24,9 +24,9 @@ from pipelines.warehouse.resource import Warehouse, frame
 _DRAFTS = ".drafts"
 
 
-def known_of(warehouse: Warehouse, source: str) -> Known:
+def known_of(warehouse: Warehouse, source: str) -> LandedBefore:
     """Return what has landed from a source before."""
-    known = Known()
+    known = LandedBefore()
     with warehouse.reading() as con:
         for file_hash, path, size, note in con.execute(
             "SELECT file_hash, path, size_bytes, note FROM ops.landed_files WHERE source = ? ORDER BY landed_at",

@@ -24,7 +24,7 @@ from models.periods import HOUR, floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
 from pipelines.landing.batch import LandingTerms
-from pipelines.landing.known import Known
+from pipelines.landing.known import LandedBefore
 from pipelines.landing.land import land_files
 from pipelines.reports import wording
 from pipelines.reports.environment import page_environment
@@ -75,7 +75,7 @@ def read_export(files: Sequence[tuple[StoredFile, str]], *, read_at: datetime) -
             drafts=Path(drafts), ingested_at=read_at, not_before=_EARLIEST, hash_key=secrets.token_hex(32).encode(),
             memory_bytes=_MEMORY_BYTES,
         )  # fmt: skip
-        known = Known()
+        known = LandedBefore()
         for file, kind in files:
             for batch in land_files(SourceSpec(name=SOURCE, kind=kind), [file], known=known, terms=terms):
                 landed += [pl.read_parquet(path) for path in batch.parts.get("raw.requests", [])]
@@ -143,7 +143,6 @@ def _priced(
         book=prices.filter(pl.col("layer") == "list"),
         models=books.models.lazy(),
         fx=books.fx.lazy(),
-        gpu_routes=(),
         time_zone="UTC",
         as_known_at=as_known_at,
         from_hour=floor_hour(at.min()),  # type: ignore[arg-type]

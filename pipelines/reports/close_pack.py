@@ -36,14 +36,14 @@ _MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
-class Pack:
+class ClosePack:
     """A pack as it stands: its folder, and the files of an earlier one of the same close that it differs from."""
 
     folder: Path
     differs: list[str] = field(default_factory=list)
 
 
-def write_pack(project: Project, month: str) -> Pack:
+def write_pack(project: Project, month: str) -> ClosePack:
     """Write the pack of a closed month into the project's reports, or compare it with the one that is there.
 
     Args:
@@ -74,11 +74,11 @@ def write_pack(project: Project, month: str) -> Pack:
     before = _of_the_same_close(folder, files[_MANIFEST])
     if before is None:
         replace_folder(folder, files)
-        return Pack(folder)
+        return ClosePack(folder)
     differs = sorted(name for name in {*before, *files} if before.get(name) != files.get(name))
     if differs:
         replace_folder(folder.with_name(f"{month}.rebuilt"), files)
-    return Pack(folder, differs)
+    return ClosePack(folder, differs)
 
 
 def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, bytes]:

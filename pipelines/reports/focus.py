@@ -36,7 +36,7 @@ _LEDGER = "SELECT coalesce(sum(spend_usd), 0) FROM spend($first, $last, 'booked'
 
 
 @dataclass(frozen=True)
-class Written:
+class ExportedVersion:
     """What one version wrote: rows of Cost and Usage, and the sum of their BilledCost."""
 
     row_count: int
@@ -103,7 +103,7 @@ class FocusExport:
         """Charges without a price, which no file has."""
         return self._charges["billed_cost"].null_count()
 
-    def write(self, folder: Path, version: Version) -> Written:
+    def write(self, folder: Path, version: Version) -> ExportedVersion:
         """Write the files of one version and return what they hold."""
         usage = cost_and_usage(
             self._charges,
@@ -132,7 +132,7 @@ class FocusExport:
         for name, rows in datasets.items():
             rows.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
             _as_text(rows).write_csv(folder / f"{name}.csv")
-        return Written(usage.height, total)
+        return ExportedVersion(usage.height, total)
 
 
 def _as_text(rows: pl.DataFrame) -> pl.DataFrame:

@@ -61,7 +61,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class ReplacedRows:
     """The new rows of partitions of a table."""
 
     table: str
@@ -70,10 +70,10 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class Made:
+class ChunkResult:
     """What a chunk has made: partitions to replace, and corrections of closed periods to append."""
 
-    replaced: list[Replaced] = field(default_factory=list)
+    replaced: list[ReplacedRows] = field(default_factory=list)
     adjustments: list[pl.DataFrame] = field(default_factory=list)
 
     def commit_to(self, commit: Commit) -> None:
@@ -88,14 +88,14 @@ class Made:
         return {one.table: one.rows.height for one in self.replaced}
 
 
-def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
+def compute(con: duckdb.DuckDBPyConnection, task: Task) -> ChunkResult:
     """Compute the steps of a chunk.
 
     Args:
         con: a session of its own on the lake, for reading.
         task: the chunk.
     """
-    project, made = task.project, Made()
+    project, made = task.project, ChunkResult()
     # All that a chunk reads is of one snapshot, which DuckLake then looks up once.
     con.execute("BEGIN")
     closed = closed_periods(con, project)
@@ -127,7 +127,7 @@ def compute(con: duckdb.DuckDBPyConnection, task: Task) -> Made:
                     for window in parts
                     for key in (window.hours if step.grain == "hourly" else window.days)
                 ]
-                made.replaced.append(Replaced(dotted, rows, partitions))
+                made.replaced.append(ReplacedRows(dotted, rows, partitions))
     finally:
         con.execute("ROLLBACK")
         inputs.close()
@@ -186,7 +186,7 @@ def _restated(
     window: Window,
     rows: pl.DataFrame,
     closed: Periods,
-    made: Made,
+    made: ChunkResult,
 ) -> pl.DataFrame:
     """Leave the rows of closed periods as they stand, and book what they should be as corrections."""
     if step.restate is None:

@@ -62,7 +62,6 @@ def token_costs(inputs: Inputs, window: Window, running: pl.DataFrame) -> pl.Laz
         book=inputs.whole("ref.token_prices").lazy(),
         models=inputs.whole("ref.models").lazy(),
         fx=inputs.whole("ref.fx_rates").lazy(),
-        gpu_routes=(),
         time_zone=window.time_zone,
         as_known_at=window.now,
         from_hour=window.start,

@@ -25,14 +25,14 @@ _SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
 
 @dataclass(frozen=True)
-class _Held:
+class _HeldRows:
     """Rows that stand in place of the lake's: of all partitions, or of those in each span [first, last)."""
 
     rows: pl.DataFrame
     spans: tuple[tuple[Any, Any], ...] = ()
 
 
-def _is_large(held: _Held) -> bool:
+def _is_large(held: _HeldRows) -> bool:
     """Return whether SQL reads held rows where they are: a copy of all their columns would take longer."""
     return held.rows.height > _COPIED_ROWS
 
@@ -43,7 +43,7 @@ class Inputs:
     def __init__(self, con: duckdb.DuckDBPyConnection, project: Project) -> None:
         self.project = project
         self._con = con
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, _HeldRows] = {}
         self._shown: set[str] = set()
         self._memory: str | None = None
         self._made: dict[tuple[str, Window], tuple[tuple[str, ...], object]] = {}
@@ -52,14 +52,14 @@ class Inputs:
         """Let the rows of a table's partitions in some windows stand in place of those of the lake."""
         is_hourly = isinstance(table(dotted).polars_schema[str(table(dotted).partition)], pl.Datetime)
         spans = ((one.start, one.end) if is_hourly else (one.from_on, one.to_on) for one in windows)
-        self._held[dotted] = _Held(rows, tuple(spans))
+        self._held[dotted] = _HeldRows(rows, tuple(spans))
         self._shown.discard(dotted)
         self._forget(dotted)
 
     def hold_all(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Let whole tables stand in place of those of the lake."""
         for dotted, rows in frames.items():
-            self._held[dotted] = _Held(rows)
+            self._held[dotted] = _HeldRows(rows)
             self._shown.discard(dotted)
             self._forget(dotted)
 

@@ -9,9 +9,9 @@ from models.costs.idle_minutes import idle_minutes
 from models.costs.weights import SCALE, Weights
 from models.periods import HOUR, floor_hour
 from models.routing.attempts import COLUMNS
-from models.routing.mistakes import Judgement, Surroundings, routing_mistakes
+from models.routing.mistakes import JudgeContext, Judgement, routing_mistakes
 from models.routing.offers import Market, offers
-from models.routing.owned import Owned, pool_offers
+from models.routing.owned import OwnedPools, pool_offers
 from models.routing.policy import EPOCH, RoutingPolicy, read_policy
 from models.schemas import table
 from pipelines.project import Project
@@ -98,7 +98,7 @@ def project_policy(project: Project, *, as_known_at: datetime) -> RoutingPolicy:
     )
 
 
-def owned_pools(inputs: Inputs, day: Window, weights: Weights) -> Owned:
+def owned_pools(inputs: Inputs, day: Window, weights: Weights) -> OwnedPools:
     """Return the pools of a day with the minutes in which they had room, measured over the trailing days."""
     on = day.from_on
     hours = replace(day, start=floor_hour(day.start), end=floor_hour(day.end - timedelta.resolution) + HOUR)
@@ -121,7 +121,7 @@ def owned_pools(inputs: Inputs, day: Window, weights: Weights) -> Owned:
         f"{side}_weight": pl.Series([getattr(each, side) / SCALE for each in found], dtype=pl.Float64)
         for side in ("input", "output")
     }
-    return Owned(idle=idle, measured=measured.with_columns(**of_token))
+    return OwnedPools(idle=idle, measured=measured.with_columns(**of_token))
 
 
 def market_of(inputs: Inputs, day: Window, *, weights: Weights) -> Market:
@@ -161,7 +161,7 @@ def judge_days(inputs: Inputs, window: Window, *, policy: RoutingPolicy, weights
                     as_known_at=window.now,
                     from_on=on,
                     to_on=day.to_on,
-                    surroundings=Surroundings(
+                    surroundings=JudgeContext(
                         owned=no_pools or owned_pools(inputs, day, weights),
                         latency=read.latency.filter(pl.col("accrued_on") == on).drop("accrued_on"),
                         fallback_history=read.fallbacks_before(on),

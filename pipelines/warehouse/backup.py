@@ -16,7 +16,7 @@ import duckdb
 from models.errors import DataError
 from pipelines.project import Project
 from pipelines.quoting import sql_text
-from pipelines.warehouse.backup_store import BackupStore, Kept, Manifest
+from pipelines.warehouse.backup_store import BackedUpFile, BackupStore, Manifest
 from pipelines.warehouse.connect import connect_read_only, load_extension, memory_connection
 from pipelines.warehouse.data_files import LakeFiles
 
@@ -60,7 +60,7 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
         tables = table_figures(con)
     lake = LakeFiles(project)
     root = project.data_path.rstrip("/")
-    data: dict[str, Kept] = {}
+    data: dict[str, BackedUpFile] = {}
     for path, size in files:
         known = before.get(path)
         if known is not None and known.size_bytes == size and known.sha256 in there:

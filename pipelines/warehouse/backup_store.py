@@ -24,7 +24,7 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 
 
 @dataclass(frozen=True)
-class Kept:
+class BackedUpFile:
     """A file in a backup."""
 
     sha256: str
@@ -42,9 +42,9 @@ class Manifest:
     made_at: datetime
     version: str
     snapshot: int
-    catalog: Kept
-    data: dict[str, Kept] = field(default_factory=dict)
-    project: dict[str, Kept] = field(default_factory=dict)
+    catalog: BackedUpFile
+    data: dict[str, BackedUpFile] = field(default_factory=dict)
+    project: dict[str, BackedUpFile] = field(default_factory=dict)
     tables: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
@@ -89,9 +89,9 @@ class BackupStore:
             made_at=made_at,
             version=body["version"],
             snapshot=body["snapshot"],
-            catalog=Kept(**body["catalog"]),
-            data={path: Kept(**kept) for path, kept in body["data"].items()},
-            project={path: Kept(**kept) for path, kept in body["project"].items()},
+            catalog=BackedUpFile(**body["catalog"]),
+            data={path: BackedUpFile(**kept) for path, kept in body["data"].items()},
+            project={path: BackedUpFile(**kept) for path, kept in body["project"].items()},
             tables={table: (rows, digest) for table, (rows, digest) in body["tables"].items()},
         )
 
@@ -101,15 +101,15 @@ class BackupStore:
         text = json.dumps({"format": _FORMAT, "sha256": _digest(body), "backup": body}, indent=1)
         self._write(f"backups/{manifest.made_at:{_STAMP}}.json", text.encode())
 
-    def put(self, content: bytes, there: set[str]) -> Kept:
+    def put(self, content: bytes, there: set[str]) -> BackedUpFile:
         """Keep the content of a file, unless it is there already."""
-        kept = Kept(hashlib.sha256(content).hexdigest(), len(content))
+        kept = BackedUpFile(hashlib.sha256(content).hexdigest(), len(content))
         if kept.sha256 not in there:
             self._write(_object(kept.sha256), content)
             there.add(kept.sha256)
         return kept
 
-    def get(self, kept: Kept, *, what: str) -> bytes:
+    def get(self, kept: BackedUpFile, *, what: str) -> bytes:
         """Return the content of a file, checked by its hash.
 
         Args:

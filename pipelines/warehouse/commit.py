@@ -50,7 +50,7 @@ class OvertakenError(DataError):
 
 
 @dataclass(frozen=True)
-class _Before:
+class _KnownPartition:
     """What ops.partitions knows of a partition."""
 
     content_hash: str
@@ -277,7 +277,7 @@ class Commit:
         self._shared.append(draft)
         return [draft]
 
-    def _refuse_overtaken(self, known: dict[tuple[str, str], _Before]) -> None:
+    def _refuse_overtaken(self, known: dict[tuple[str, str], _KnownPartition]) -> None:
         found = [
             f"{key} of {dotted}"
             for (dotted, key), before in known.items()
@@ -293,7 +293,7 @@ class Commit:
                 "A month was closed since its rows were read; nothing was committed. Run again."
             )
 
-    def _known(self) -> dict[tuple[str, str], _Before]:
+    def _known(self) -> dict[tuple[str, str], _KnownPartition]:
         wanted = [
             (staged.table_name, partition_key(part.value))
             for staged in self._staged
@@ -306,7 +306,7 @@ class Commit:
             "USING (table_name, partition_key)",
             {"names": [name for name, _ in wanted], "keys": [key for _, key in wanted]},
         ).fetchall()
-        return {(name, key): _Before(*rest) for name, key, *rest in rows}
+        return {(name, key): _KnownPartition(*rest) for name, key, *rest in rows}
 
     def _delete(self, table: Table, values: list[PartitionValue]) -> None:
         if values == [None]:

@@ -155,7 +155,7 @@ def damaged_files(
     known = con.execute(_FILES.replace("$data", sql_text(f"{project.data_path.rstrip('/')}/"))).fetchall()
     files = LakeFiles(project)
     there = files.looked_up(row[-1] for row in known)
-    found_good = _FoundGood(project)
+    found_good = _UndamagedFiles(project)
     found = []
     hashes: dict[str, dict[str, str]] = {}
     for dotted, file_id, written_at, count, size, is_whole, place in known:
@@ -180,7 +180,7 @@ def damaged_files(
     return found
 
 
-class _FoundGood:
+class _UndamagedFiles:
     """Files that are newer than their commit, by copies or by a store's own clock, and were read and found good."""
 
     def __init__(self, project: Project) -> None:

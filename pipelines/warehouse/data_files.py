@@ -111,7 +111,7 @@ class DataFiles:
 
 
 @dataclass(frozen=True)
-class Stored:
+class LakeFile:
     """A file of the lake as its disk or its store has it."""
 
     size_bytes: int
@@ -131,16 +131,16 @@ class LakeFiles:
         self._root = f"{project.data_path.rstrip('/')}/"
         self._files = object_store() if self._is_remote else pyarrow.fs.LocalFileSystem()
 
-    def listed(self) -> dict[str, Stored]:
+    def listed(self) -> dict[str, LakeFile]:
         """Return every Parquet file under the data path by its address."""
         selector = pyarrow.fs.FileSelector(self._path(self._root), recursive=True, allow_not_found=True)
         with self._in_reach():
             return self._stored(self._files.get_file_info(selector))
 
-    def looked_up(self, addresses: Iterable[str]) -> dict[str, Stored]:
+    def looked_up(self, addresses: Iterable[str]) -> dict[str, LakeFile]:
         """Return those of some files that are there; a store is asked for all that it has in one go."""
         wanted = {*addresses}
-        found: dict[str, Stored] = {}
+        found: dict[str, LakeFile] = {}
         if self._is_remote:
             found = {name: file for name, file in self.listed().items() if name in wanted}
             wanted = {name for name in wanted - found.keys() if not name.startswith(self._root)}
@@ -179,10 +179,10 @@ class LakeFiles:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
             replace_file(Path(place), content)
 
-    def _stored(self, found: Iterable[pyarrow.fs.FileInfo]) -> dict[str, Stored]:
+    def _stored(self, found: Iterable[pyarrow.fs.FileInfo]) -> dict[str, LakeFile]:
         scheme = SCHEME if self._is_remote else ""
         return {
-            f"{scheme}{info.path}": Stored(int(info.size), info.mtime)
+            f"{scheme}{info.path}": LakeFile(int(info.size), info.mtime)
             for info in found
             if info.type == pyarrow.fs.FileType.File and info.path.endswith(".parquet")
         }

@@ -192,7 +192,6 @@ def test_deepseek_day_at_list_prices_earns_562100_dollars():
             table("core.requests").frame([call | DEEPSEEK_TOKENS]).lazy(),
             book=token_book(sheets).lazy(),
             models=model_aliases(sheets).lazy(),
-            gpu_routes=(),
             time_zone="UTC",
             as_known_at=datetime(2026, 11, 1, tzinfo=UTC),
             from_hour=afternoon,

@@ -40,7 +40,6 @@ def priced(row: dict[str, Any], *, known: datetime = NOW) -> dict[str, Any]:
         table("core.requests").frame([plain | row]).lazy(),
         book=book()[0].lazy(),
         models=book()[1].lazy(),
-        gpu_routes=[],
         time_zone="UTC",
         as_known_at=known,
         from_hour=datetime(2023, 1, 1, tzinfo=UTC),

@@ -6,8 +6,8 @@ from decimal import Decimal
 import polars as pl
 import pytest
 
-from models.routing.mistakes import Surroundings, routing_mistakes
-from models.routing.owned import Owned
+from models.routing.mistakes import JudgeContext, routing_mistakes
+from models.routing.owned import OwnedPools
 from models.routing.policy import read_policy
 from models.schemas import table
 
@@ -323,8 +323,11 @@ def surround(pools=(), measured=(), latency=None, history=None, links=None):
             "allocation_weight": pl.Decimal(38, 6), "input_weight": pl.Float64, "output_weight": pl.Float64,
         },
     )  # fmt: skip
-    return Surroundings(
-        owned=Owned(idle, rates) if pools else None, latency=latency, fallback_history=history, links=links
+    return JudgeContext(
+        owned=OwnedPools(idle, rates) if pools else None,
+        latency=latency,
+        fallback_history=history,
+        links=links,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from models.prices.offers import Outside, TokenOffer
+from models.prices.offers import OutsideList, TokenOffer
 from models.prices.outside.litellm import _take
 from tests.models.prices.oracle import NOON, Case, our_costs, shapes_of
 from tests.producers.environment import producer_environment
@@ -75,7 +75,7 @@ def test_costs_equal_litellm_to_the_picodollar_on_its_own_maps_or_the_difference
     asked: list[tuple[str, str, str, str | None, dict[str, int]]] = []
     for day, prices in maps.items():
         for name, facts in prices.items():
-            outside = Outside("")
+            outside = OutsideList("")
             if name != "sample_spec" and isinstance(facts, dict):
                 _take(outside, name, facts)
             for offer in outside.token_offers:

@@ -189,7 +189,7 @@ def test_the_macro_costs_what_the_engine_costs_as_known_at_any_instant(
     def costs(at: datetime) -> Any:
         return price_requests(
             deployed(requests, deployments, as_known_at=at).lazy(),
-            book=book.lazy(), models=names.lazy(), fx=rates.lazy(), gpu_routes=(), time_zone="UTC",
+            book=book.lazy(), models=names.lazy(), fx=rates.lazy(), time_zone="UTC",
             as_known_at=at, from_hour=START, to_hour=FOREVER,
         ).collect()  # fmt: skip
 

@@ -67,7 +67,7 @@ def costs(
         {"request_id": f"{number:05}"} | row for number, row in enumerate(rows)
     )
     return price_requests(
-        frame.lazy(), book=token_book(sheets).lazy(), models=model_aliases(sheets).lazy(), gpu_routes=[],
+        frame.lazy(), book=token_book(sheets).lazy(), models=model_aliases(sheets).lazy(),
         time_zone=time_zone, as_known_at=known, from_hour=datetime(2026, 1, 1, tzinfo=UTC), to_hour=LATER,
     ).collect().sort("request_id")  # fmt: skip
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from models.prices.offers import Outside, PriceListReader
+from models.prices.offers import OutsideList, PriceListReader
 from models.prices.outside.instances import MachinePrice, per_chip
 
 SOURCE_URL = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonEC2/current/index.json"
 _METADATA_LINES = 5
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the cheapest price per accelerator, region and day."""
     prices: list[MachinePrice] = []
     for content in files.values():

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from models.prices.offers import Outside, PriceListReader
+from models.prices.offers import OutsideList, PriceListReader
 from models.prices.outside.instances import MachinePrice, per_chip
 
 SOURCE_URL = "https://prices.azure.com/api/retail/prices"
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the cheapest price per accelerator, region and day."""
     prices: list[MachinePrice] = []
     for content in files.values():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 
-from models.prices.offers import Outside, PriceListReader
+from models.prices.offers import OutsideList, PriceListReader
 from models.prices.outside.instances import Commitment, MachinePrice, per_chip
 
 SOURCE_URL = "https://github.com/Cyclenerd/google-cloud-pricing-cost-calculator"
@@ -22,7 +22,7 @@ _COLUMNS: tuple[tuple[str, Commitment, int], ...] = (
 """The one-year commitment is taken for `committed`; the three-year one would need a term."""
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the cheapest price per accelerator, region, commitment and day."""
     prices = [price for content in files.values() for price in _from_extract(content)]
     return per_chip("gcp", prices, source_url=SOURCE_URL)

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from models.prices.offers import Entry, Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import Entry, OutsideList, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 
 SOURCE_URL = "https://github.com/pydantic/genai-prices/blob/main/prices/data.json"
 PROVIDERS = {
@@ -40,9 +40,9 @@ CLASSES = {
 """Their price keys by token class of ours; `output` is text and reasoning."""
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the token prices of the list."""
-    found = Outside(SOURCE_URL)
+    found = OutsideList(SOURCE_URL)
     for content in files.values():
         for provider in json.loads(content, parse_float=Decimal):
             own = PROVIDERS.get(provider["id"], provider["id"].replace("-", "_"))

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Literal
 
 from models.prices.chips import instances
-from models.prices.offers import GpuOffer, Outside, Refusal
+from models.prices.offers import GpuOffer, OutsideList, Refusal
 
 Commitment = Literal["on_demand", "spot", "committed"]
 _LEAST_PART = 4
@@ -28,7 +28,7 @@ class MachinePrice:
     read_on: date
 
 
-def per_chip(vendor: str, prices: Iterable[MachinePrice], *, source_url: str) -> Outside:
+def per_chip(vendor: str, prices: Iterable[MachinePrice], *, source_url: str) -> OutsideList:
     """Return the cheapest price per accelerator by chip, region, commitment and day; unknown machines are left out.
 
     A chip is sold in machines with more or less of everything else; the cheapest is what the chip itself costs. Of a
@@ -52,7 +52,7 @@ def per_chip(vendor: str, prices: Iterable[MachinePrice], *, source_url: str) ->
     offers = sorted(
         best.values(), key=lambda offer: (offer.chip, offer.region, offer.commitment, offer.read_on)
     )
-    return Outside(source_url, gpu_offers=offers, refusals=list(wrong.values()))
+    return OutsideList(source_url, gpu_offers=offers, refusals=list(wrong.values()))
 
 
 def _implausible(vendor: str, prices: Iterable[MachinePrice]) -> dict[tuple[str, str, date], Refusal]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from models.prices.offers import Entry, Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import Entry, OutsideList, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 from models.prices.providers import provider_aliases
 
 SOURCE_URL = "https://github.com/BerriAI/litellm/blob/main/model_prices_and_context_window.json"
@@ -35,9 +35,9 @@ _REACHED = {"x_ai"}
 _AZURE_SCOPES = {"eu", "us", "global", "global-standard"}
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the token prices of the map."""
-    found = Outside(SOURCE_URL)
+    found = OutsideList(SOURCE_URL)
     for content in files.values():
         for name, facts in json.loads(content, parse_float=Decimal).items():
             if name != "sample_spec" and isinstance(facts, dict):
@@ -45,7 +45,7 @@ def read(files: Mapping[str, bytes]) -> Outside:
     return found
 
 
-def _take(found: Outside, name: str, facts: dict[str, Any]) -> None:
+def _take(found: OutsideList, name: str, facts: dict[str, Any]) -> None:
     rates = _rates(facts, "")
     if not any(rates.values()):
         return

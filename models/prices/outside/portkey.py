@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 
-from models.prices.offers import Outside, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
+from models.prices.offers import OutsideList, PriceListReader, Refusal, TokenOffer, per_mtok, plausible
 from models.prices.providers import provider_aliases
 
 SOURCE_URL = "https://github.com/Portkey-AI/models/tree/main/pricing"
@@ -32,9 +32,9 @@ _PROVIDERS = {
 """Their file names that are no spelling of a provider id of ours."""
 
 
-def read(files: Mapping[str, bytes]) -> Outside:
+def read(files: Mapping[str, bytes]) -> OutsideList:
     """Return the token prices of the files, each of which is named after a provider."""
-    found = Outside(SOURCE_URL)
+    found = OutsideList(SOURCE_URL)
     for name, content in files.items():
         provider = _provider(PurePosixPath(name).name.split(".")[0])
         for model, facts in json.loads(content, parse_float=Decimal).items():

@@ -3,7 +3,7 @@
 from models.periods import business_day_bounds
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports import plots
 from pipelines.reports.figures import BIN_SECONDS
 from pipelines.reports.view import ViewColumn
@@ -12,7 +12,7 @@ _STARTS, _BURSTS = "mart.cold_starts", "mart.cold_start_bursts"
 _ON = "started_on"
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show starts over time, bursts, deployments and the slowest starts."""
     return Content(
         "From the request for a replica to the instant at which it can serve. Waiting of users is counted, not priced.",
@@ -20,7 +20,7 @@ def build(asked: Asked) -> Content:
     )
 
 
-def _known(asked: Asked) -> str:
+def _known(asked: PageContext) -> str:
     row = asked.opened.answer(
         f"SELECT count(*) FILTER (is_inferred)::BIGINT, count(*) FILTER (start_usd IS NULL)::BIGINT, count(*) "
         f"FROM {_STARTS} WHERE {asked.state.where(_STARTS, _ON)}"
@@ -30,7 +30,7 @@ def _known(asked: Asked) -> str:
     return f"{row[2]:,} starts; {row[0]:,} are inferred from requests, {row[1]:,} have no dollars."
 
 
-def _timeline(asked: Asked) -> Figure:
+def _timeline(asked: PageContext) -> Figure:
     state = asked.state
     sums = (
         "count(*) AS starts,\n  sum(start_usd)::DECIMAL(38,12) AS start_usd,\n"
@@ -77,7 +77,7 @@ def _timeline(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _bursts(asked: Asked) -> Figure:
+def _bursts(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "bursts", "Bursts",
@@ -102,7 +102,7 @@ def _bursts(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _deployments(asked: Asked) -> Figure:
+def _deployments(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "deployments", "By deployment",
@@ -124,7 +124,7 @@ def _deployments(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _slowest(asked: Asked) -> Figure:
+def _slowest(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "slowest", "The starts that made most wait",

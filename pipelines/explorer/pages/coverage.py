@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipelines import reports
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.quoting import sql_text
 from pipelines.reports.view import ViewColumn
 
@@ -16,7 +16,7 @@ _COUNTS = (
 )  # fmt: skip
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show coverage by source, what has no price, checks, counters and quarantine."""
     return Content(
         "What is priced, what was counted by whom, what is missing, and which checks of the data do not hold.",
@@ -24,7 +24,7 @@ def build(asked: Asked) -> Content:
     )
 
 
-def _sources(asked: Asked) -> Figure:
+def _sources(asked: PageContext) -> Figure:
     state = asked.state
     sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in _COUNTS)
     return ask(
@@ -49,7 +49,7 @@ def _sources(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _unpriced(asked: Asked) -> Figure:
+def _unpriced(asked: PageContext) -> Figure:
     state, table = asked.state, "core.request_costs"
     return ask(
         asked.opened, "unpriced", "What has no price",
@@ -68,7 +68,7 @@ def _unpriced(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _checks(asked: Asked) -> Figure:
+def _checks(asked: PageContext) -> Figure:
     state = asked.state
     zone = sql_text(asked.time_zone)
     days = f"generate_series(DATE '{state.first}', DATE '{state.last}', INTERVAL 1 DAY)"
@@ -97,7 +97,7 @@ def _checks(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _counters(asked: Asked) -> Figure:
+def _counters(asked: PageContext) -> Figure:
     state, table = asked.state, "ops.completeness_daily"
     return ask(
         asked.opened, "counters", "Logs against independent counters",
@@ -116,7 +116,7 @@ def _counters(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _quarantine(asked: Asked) -> Figure:
+def _quarantine(asked: PageContext) -> Figure:
     return ask(
         asked.opened, "quarantine", "Records that could not be used",
         "SELECT source, reason, any_value(detail ORDER BY detail) AS example, count(*) AS records\n"

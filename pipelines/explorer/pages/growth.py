@@ -3,13 +3,13 @@
 from datetime import date, timedelta
 
 from pipelines.explorer.figure import ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.usage_growth"
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """List each scope in the months that touch the period."""
     state = asked.state
     figure = ask(

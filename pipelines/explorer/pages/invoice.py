@@ -4,7 +4,7 @@ from typing import Any
 
 from models.errors import DataError
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.quoting import sql_text
 from pipelines.reports.opened_invoice import NAME, opened_invoice
 from pipelines.reports.view import ViewColumn
@@ -16,7 +16,7 @@ _NONE_ASKED = (
 _LINE = "row_number() OVER (ORDER BY source, billing_period_start, file_hash, line_number, record_number)"
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Open an invoice, or one of its lines."""
     wanted, line = asked.state.parameter("id").strip(), asked.state.parameter("line").strip()
     more: dict[str, Any] = {"wanted": wanted, "line": None, "opened": {"invoices": []}}
@@ -37,7 +37,7 @@ def build(asked: Asked) -> Content:
     )  # fmt: skip
 
 
-def _lines(asked: Asked, wanted: str) -> Figure:
+def _lines(asked: PageContext, wanted: str) -> Figure:
     return ask(
         asked.opened, "lines", "Its lines",
         f"SELECT {_LINE} AS line, charge_period_start, charge_category, charge_description, model, meter, service_tier,\n"
@@ -54,7 +54,7 @@ def _lines(asked: Asked, wanted: str) -> Figure:
     )  # fmt: skip
 
 
-def _cells(asked: Asked, wanted: str) -> Figure:
+def _cells(asked: PageContext, wanted: str) -> Figure:
     return ask(
         asked.opened, "cells", "Against the ledger",
         "SELECT charge_category, provider, model, region, service_tier, meter, invoiced_quantity, ledger_quantity,\n"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _BILLS = "mart.invoice_reconciliation"
@@ -16,18 +16,18 @@ _LEAD = (
 )
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show bills, accruals, closed months and corrections."""
     return Content(
         _LEAD, (_bills(asked), _accruals(asked), _closed(asked), _corrections(asked), _budgets(asked))
     )
 
 
-def _months(asked: Asked) -> str:
+def _months(asked: PageContext) -> str:
     return f"BETWEEN DATE '{asked.state.first.replace(day=1)}' AND DATE '{asked.state.last}'"
 
 
-def _bills(asked: Asked) -> Figure:
+def _bills(asked: PageContext) -> Figure:
     state = asked.state
     where = " AND ".join([f"billed_on {_months(asked)}", *state.conditions(_BILLS)])
     causes = ",\n".join(f"  sum({cause}_usd)::DECIMAL(38,12) AS {cause}_usd" for cause in _CAUSES)
@@ -58,7 +58,7 @@ def _named(row: Mapping[str, Any]) -> str:
     return str(row["invoice_id"])
 
 
-def _accruals(asked: Asked) -> Figure:
+def _accruals(asked: PageContext) -> Figure:
     table = "mart.accruals_monthly"
     where = " AND ".join([f"month_on {_months(asked)}", *asked.state.conditions(table)])
     return ask(
@@ -77,7 +77,7 @@ def _accruals(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _closed(asked: Asked) -> Figure:
+def _closed(asked: PageContext) -> Figure:
     return ask(
         asked.opened, "closed", "Closed months",
         "SELECT period, closed_at, closed_by, known_at, reopened_at, reopened_by, reopen_reason\n"
@@ -92,7 +92,7 @@ def _closed(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _corrections(asked: Asked) -> Figure:
+def _corrections(asked: PageContext) -> Figure:
     state, table = asked.state, "core.adjustments"
     return ask(
         asked.opened, "corrections", "Corrections booked in the period",
@@ -110,7 +110,7 @@ def _corrections(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _budgets(asked: Asked) -> Figure:
+def _budgets(asked: PageContext) -> Figure:
     month = asked.state.last.replace(day=1)
     return ask(
         asked.opened, "budgets", f"Budgets in {month:%B %Y}",

@@ -2,7 +2,7 @@
 
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.explorer.state import DIMENSIONS
 from pipelines.reports.view import ViewColumn
 
@@ -35,12 +35,12 @@ _LEAD = (
 )
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show cost per token by the chosen dimension, and the tokens over time."""
     return Content(_LEAD, (_total(asked), _parts(asked), _over_time(asked), _chips(asked)))
 
 
-def _total(asked: Asked) -> Figure:
+def _total(asked: PageContext) -> Figure:
     return ask(
         asked.opened,
         "total",
@@ -52,7 +52,7 @@ def _total(asked: Asked) -> Figure:
     )
 
 
-def _parts(asked: Asked) -> Figure:
+def _parts(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened,
@@ -69,7 +69,7 @@ def _parts(asked: Asked) -> Figure:
     )
 
 
-def _over_time(asked: Asked) -> Figure:
+def _over_time(asked: PageContext) -> Figure:
     state = asked.state
     on = "accrued_on" if state.grain == "day" else f"date_trunc('{state.grain}', accrued_on)::DATE"
     return ask(
@@ -95,7 +95,7 @@ def _over_time(asked: Asked) -> Figure:
     )
 
 
-def _chips(asked: Asked) -> Figure:
+def _chips(asked: PageContext) -> Figure:
     state, table = asked.state, "mart.cost_by_chip"
     return ask(
         asked.opened,

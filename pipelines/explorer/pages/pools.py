@@ -2,7 +2,7 @@
 
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports import plots
 from pipelines.reports.view import ViewColumn
 
@@ -29,7 +29,7 @@ _LEAD = (
 )
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show the bill by pool and over time, and break-even on the last day."""
     return Content(_LEAD, (_total(asked), _pools(asked), _over_time(asked), _break_even(asked)))
 
@@ -45,7 +45,7 @@ _SUMS = """\
 )
 
 
-def _priced(asked: Asked) -> str:
+def _priced(asked: PageContext) -> str:
     hours = asked.opened.answer(
         f"SELECT sum(unpriced_hour_count)::BIGINT FROM {_TABLE} WHERE {asked.state.where(_TABLE)}"
     ).item()
@@ -58,7 +58,7 @@ def _priced(asked: Asked) -> str:
     )
 
 
-def _total(asked: Asked) -> Figure:
+def _total(asked: PageContext) -> Figure:
     return ask(
         asked.opened, "total", "All pools", f"SELECT\n{_SUMS}\nFROM {_TABLE}\nWHERE {asked.state.where(_TABLE)}",
         [
@@ -73,7 +73,7 @@ def _total(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _pools(asked: Asked) -> Figure:
+def _pools(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "pools", "By pool",
@@ -92,7 +92,7 @@ def _pools(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _over_time(asked: Asked) -> Figure:
+def _over_time(asked: PageContext) -> Figure:
     state = asked.state
     on = "accrued_on" if state.grain == "day" else f"date_trunc('{state.grain}', accrued_on)::DATE"
     parts = ", ".join(f'{part}_usd AS "{_HEADINGS[part]}"' for part in _PARTS)
@@ -112,7 +112,7 @@ def _over_time(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _break_even(asked: Asked) -> Figure:
+def _break_even(asked: PageContext) -> Figure:
     state, table = asked.state, "mart.break_even"
     where = " AND ".join(
         [f"accrued_on = DATE '{state.last}'", "api_usd IS NOT NULL", *state.conditions(table)]

@@ -2,7 +2,7 @@
 
 from pipelines.explorer.charts import rates_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _TABLE, _GPU = "ref.token_prices", "ref.gpu_prices"
@@ -13,7 +13,7 @@ _HEADINGS = {
 }  # fmt: skip
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show prices in force on the last day, the history of a model, and GPU rates."""
     return Content(
         "Prices of the models that were used in the period, as in force on its last day; a name leads to its history. "
@@ -22,7 +22,7 @@ def build(asked: Asked) -> Content:
     )
 
 
-def _used(asked: Asked) -> str:
+def _used(asked: PageContext) -> str:
     return (
         "(provider, model) IN (SELECT (provider, model) FROM mart.spend_daily\n"
         f"    WHERE accrued_on BETWEEN DATE '{asked.state.first}' AND DATE '{asked.state.last}')"
@@ -35,7 +35,7 @@ def _rates() -> str:
     )
 
 
-def _in_force(asked: Asked) -> Figure:
+def _in_force(asked: PageContext) -> Figure:
     state = asked.state
     day = f"TIMESTAMPTZ '{state.last} 00:00:00+00'"
     where = "\n  AND ".join(
@@ -64,11 +64,11 @@ def _in_force(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _chosen(asked: Asked) -> bool:
+def _chosen(asked: PageContext) -> bool:
     return bool({name for name, _ in asked.state.filters} & {"model", "model_family", "provider"})
 
 
-def _history(asked: Asked) -> Figure:
+def _history(asked: PageContext) -> Figure:
     state = asked.state
     where = "\n  AND ".join(state.conditions(_TABLE))
     return ask(
@@ -96,7 +96,7 @@ def _history(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _gpus(asked: Asked) -> Figure:
+def _gpus(asked: PageContext) -> Figure:
     state = asked.state
     where = " AND ".join(
         [

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from pipelines.explorer.figure import ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.explained import explained_attempts, explanation_sql
 from pipelines.reports.view import ViewColumn
 
@@ -11,7 +11,7 @@ _AROUND = timedelta(days=4)
 """A call that is of a view's days began and ended this near to them."""
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Explain the attempts of a request."""
     wanted = asked.state.parameter("id").strip()
     if not wanted:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pipelines.explorer.figure import ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.explorer.sessions import dearest_sessions
 from pipelines.reports.view import ViewColumn
 
@@ -11,7 +11,7 @@ _TABLE = "core.request_costs"
 _MOST = 200
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """List the dearest attempts, each of which leads to its explanation."""
     state = asked.state
     by_component = {"tokens": "cost_basis = 'token'", "gpu_serving": "cost_basis = 'gpu'"}

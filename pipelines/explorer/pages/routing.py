@@ -2,7 +2,7 @@
 
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _DAILY, _FLAGGED, _JUDGED = (
@@ -24,7 +24,7 @@ _SUMS = """\
   sum(cost_usd)::DECIMAL(38,12) AS cost_usd, sum(attempt_count)::BIGINT AS attempts"""
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show regret by kind and route, over time, and the dearest mistakes."""
     return Content(
         "Regret is what a call cost above the cheapest alternative that the policy allowed at that minute.",
@@ -32,7 +32,7 @@ def build(asked: Asked) -> Content:
     )
 
 
-def _share_judged(asked: Asked) -> str:
+def _share_judged(asked: PageContext) -> str:
     row = asked.opened.answer(
         f"SELECT sum(evaluated_count)::BIGINT AS judged, sum(attempt_count)::BIGINT AS attempts FROM {_JUDGED} "
         f"WHERE {asked.state.where(_JUDGED)}"
@@ -42,7 +42,7 @@ def _share_judged(asked: Asked) -> str:
     return f"{row[0] / row[1]:.1%} of the judgements (attempt by kind) could be made; what could not is listed below."
 
 
-def _kinds(asked: Asked) -> Figure:
+def _kinds(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "kinds", "By kind",
@@ -55,7 +55,7 @@ def _kinds(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _over_time(asked: Asked) -> Figure:
+def _over_time(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "over_time", "Regret over time, by kind",
@@ -71,7 +71,7 @@ def _over_time(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _routes(asked: Asked) -> Figure:
+def _routes(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "routes", "By route",
@@ -82,7 +82,7 @@ def _routes(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _dearest(asked: Asked) -> Figure:
+def _dearest(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "dearest", "The dearest mistakes",
@@ -103,7 +103,7 @@ def _dearest(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _judged(asked: Asked) -> Figure:
+def _judged(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "judged", "What could not be judged",

@@ -1,13 +1,13 @@
 """Savings: what would have cost less in a month, by dollars; no dollar stands twice."""
 
 from pipelines.explorer.figure import ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.savings"
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """List the changes of the month that holds the last day."""
     state = asked.state
     month = state.last.replace(day=1)
@@ -36,12 +36,12 @@ def build(asked: Asked) -> Content:
     )
 
 
-def _counted(asked: Asked, month: object) -> str:
+def _counted(asked: PageContext, month: object) -> str:
     days = asked.opened.answer(f"SELECT max(day_count) FROM {_TABLE} WHERE month_on = DATE '{month}'").item()
     return f"{days} business days of the month are counted." if days else "No day of the month is counted."
 
 
-def _where_it_is_spent(asked: Asked, row: object) -> str:
+def _where_it_is_spent(asked: PageContext, row: object) -> str:
     parts = {name: row[name] for name in ("provider", "route", "model") if row[name]}  # type: ignore[index]
     return asked.state.url("/spend", by="", **parts)
 

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 from pipelines.explorer.figure import ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.reports.view import ViewColumn
 
 _TABLE = "mart.scoreboard"
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Compare models route by route over the period."""
     state = asked.state
     figure = ask(

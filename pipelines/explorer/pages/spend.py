@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.explorer.state import DIMENSIONS, ViewState, columns_of, dimensions_of
 from pipelines.reports.view import ViewColumn
 
@@ -23,7 +23,7 @@ _TOKENS = (
 )
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show the total, the parts, and the course over time."""
     state = asked.state
     before = state.before
@@ -82,7 +82,7 @@ def _within(column: str, spans: list[tuple[date, date]]) -> str:
     return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
-def _sums(asked: Asked) -> tuple[str, list[ViewColumn]]:
+def _sums(asked: PageContext) -> tuple[str, list[ViewColumn]]:
     """Return the summed dollars of the period, of that before and the change, as SQL and as columns."""
     state = asked.state
     columns = [ViewColumn("usd", "USD", "usd", is_summed=True)]
@@ -127,7 +127,7 @@ def _counts(state: ViewState) -> str:
     )
 
 
-def _total(asked: Asked, lines: str) -> Figure:
+def _total(asked: PageContext, lines: str) -> Figure:
     sums, columns = _sums(asked)
     return ask(
         asked.opened,
@@ -140,7 +140,7 @@ def _total(asked: Asked, lines: str) -> Figure:
     )
 
 
-def _parts(asked: Asked, lines: str) -> Figure:
+def _parts(asked: PageContext, lines: str) -> Figure:
     state = asked.state
     sums, columns = _sums(asked)
     return ask(
@@ -172,7 +172,7 @@ def _further(state: ViewState, name: str) -> str:
     return state.url(by=after, **{state.by: name})
 
 
-def _over_time(asked: Asked) -> Figure:
+def _over_time(asked: PageContext) -> Figure:
     state = asked.state
     on = "accrued_on" if state.grain == "day" else f"date_trunc('{state.grain}', accrued_on)::DATE"
     span = {"day": 1, "week": 7, "month": 31}[state.grain]
@@ -213,7 +213,7 @@ def _over_time(asked: Asked) -> Figure:
     )
 
 
-def _notes(asked: Asked) -> list[str]:
+def _notes(asked: PageContext) -> list[str]:
     state = asked.state
     notes = state.unheard(_TABLE)
     if not _has_corrections(state):

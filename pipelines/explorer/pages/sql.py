@@ -7,7 +7,7 @@ from models.schemas import tables
 from models.schemas.base import Table
 from models.schemas.start_here import start_here
 from pipelines.explorer.cage import ROWS_SHOWN, Answer, Form
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 
 _EXAMPLE = """\
 SELECT model, usd_per_mtok(usage_usd, priced_tokens) AS usd_per_mtok
@@ -19,7 +19,7 @@ _FORMS: dict[str, tuple[Form, str]] = {
 }
 
 
-def build(asked: Asked) -> Content | Response:
+def build(asked: PageContext) -> Content | Response:
     """Show the box, and the answer to what is written in it."""
     text = asked.state.parameter("q").strip()
     asked.cage.prepare()

@@ -2,7 +2,7 @@
 
 from pipelines.explorer.charts import bars_over_time
 from pipelines.explorer.figure import Figure, ask
-from pipelines.explorer.page import Asked, Content, Page
+from pipelines.explorer.page import Content, Page, PageContext
 from pipelines.explorer.sessions import dearest_sessions
 from pipelines.explorer.state import DIMENSIONS, columns_of
 from pipelines.reports.view import ViewColumn
@@ -29,12 +29,12 @@ _LEAD = (
 )
 
 
-def build(asked: Asked) -> Content:
+def build(asked: PageContext) -> Content:
     """Show who spent, over time, and what the month charges to whom."""
     return Content(_LEAD, (_parts(asked), _over_time(asked), dearest_sessions(asked), _charged(asked)))
 
 
-def _parts(asked: Asked) -> Figure:
+def _parts(asked: PageContext) -> Figure:
     state = asked.state
     return ask(
         asked.opened, "parts", f"By {DIMENSIONS[state.by].lower()}",
@@ -46,7 +46,7 @@ def _parts(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _over_time(asked: Asked) -> Figure:
+def _over_time(asked: PageContext) -> Figure:
     state = asked.state
     on = "accrued_on" if state.grain == "day" else f"date_trunc('{state.grain}', accrued_on)::DATE"
     return ask(
@@ -64,7 +64,7 @@ def _over_time(asked: Asked) -> Figure:
     )  # fmt: skip
 
 
-def _charged(asked: Asked) -> Figure:
+def _charged(asked: PageContext) -> Figure:
     state, table = asked.state, "mart.chargeback_monthly"
     where = " AND ".join([f"month_on = DATE '{state.last.replace(day=1)}'", *state.conditions(table)])
     return ask(

@@ -74,7 +74,7 @@ def costs(rows: list[dict[str, Any]], *, known_at: datetime = AT) -> dict[str, d
     said = load_deployments(DEPLOYMENTS, path="deployments.yml")
     found = price_requests(
         deployed(requests, said, as_known_at=known_at).lazy(),
-        book=token_book(sheets).lazy(), models=model_aliases(sheets).lazy(), gpu_routes=(), time_zone="UTC",
+        book=token_book(sheets).lazy(), models=model_aliases(sheets).lazy(), time_zone="UTC",
         as_known_at=known_at, from_hour=datetime(2026, 1, 1, tzinfo=UTC), to_hour=AT + timedelta(hours=1),
     ).collect()  # fmt: skip
     return {row["request_id"]: row for row in found.iter_rows(named=True)}

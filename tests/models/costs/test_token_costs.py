@@ -68,7 +68,6 @@ def cost(*rows: dict[str, Any], known: datetime = LATER, sheet: str = SHEET, **o
         plain | {"request_id": f"r{n}"} | row for n, row in enumerate(rows)
     )
     arguments = {
-        "gpu_routes": ["pool"],
         "time_zone": "UTC",
         "from_hour": NOON - timedelta(days=400),
         "to_hour": NOON + timedelta(days=400),
@@ -195,16 +194,15 @@ def test_fallback_premium_is_taken_minus_what_the_requested_model_would_cost() -
     assert costs["fallback_premium_usd"].to_list() == [micro("-250"), Decimal(0), None, None]
 
 
-def test_gpu_routes_and_other_hours_are_left_out() -> None:
+def test_other_hours_are_left_out() -> None:
     costs = cost(
-        tokens(1) | {"route": "pool"},
         tokens(1) | {"route": "api"},
         tokens(1) | {"started_at": NOON + timedelta(hours=1)},
         tokens(1) | {"service_tier": "batch", "finished_at": NOON + timedelta(hours=1)},
         from_hour=NOON,
         to_hour=NOON + timedelta(hours=1),
     )
-    assert costs["request_id"].to_list() == ["r1"]
+    assert costs["request_id"].to_list() == ["r0"]
 
 
 def test_batch_accrues_at_completion_on_the_business_day_of_the_zone() -> None:

@@ -73,7 +73,6 @@ def priced(*rows: dict[str, Any], fx: str = FX) -> duckdb.DuckDBPyConnection:
         book=book.lazy(),
         models=model_aliases(sheets).lazy(),
         fx=load_fx(fx, path="fx.csv").lazy(),
-        gpu_routes=(),
         time_zone="UTC",
         as_known_at=NOON + timedelta(days=200),
         from_hour=NOON - timedelta(days=1),

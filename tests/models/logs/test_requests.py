@@ -14,7 +14,7 @@ import pytest
 from models.schemas import table
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from pipelines.landing.batch import LandingTerms
-from pipelines.landing.known import Known
+from pipelines.landing.known import LandedBefore
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
@@ -49,7 +49,10 @@ def landed(content: bytes, columns: dict[str, str], folder: Path, **more: Any) -
     )  # fmt: skip
     landings = list(
         land_files(
-            SourceSpec("trace", "requests", columns=columns, **more), [file], known=Known(), terms=terms
+            SourceSpec("trace", "requests", columns=columns, **more),
+            [file],
+            known=LandedBefore(),
+            terms=terms,
         )
     )
     rows = pl.concat(pl.read_parquet(path) for landing in landings for path in landing.parts["raw.requests"])

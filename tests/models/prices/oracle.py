@@ -113,7 +113,7 @@ def our_costs(
     )
     costs = price_requests(
         table("core.requests").conform(requests.lazy(), fill=True), book=book.lazy(), models=names.lazy(),
-        gpu_routes=(), time_zone="UTC", as_known_at=FOREVER, from_hour=SINCE, to_hour=FOREVER,
+        time_zone="UTC", as_known_at=FOREVER, from_hour=SINCE, to_hour=FOREVER,
     ).collect()  # fmt: skip
     by_case = dict(costs.select(pl.col("request_id").cast(pl.Int64), "effective_usd").iter_rows())
     return [by_case[number] for number in range(len(cases))], set(book.filter("is_rounded")["model"])

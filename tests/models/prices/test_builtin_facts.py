@@ -103,7 +103,7 @@ def test_built_in_sheets_charge_what_the_vendors_pages_say() -> None:
         )
     costs = price_requests(
         table("core.requests").frame(rows).lazy(), book=token_book(sheets).lazy(), models=model_aliases(sheets).lazy(),
-        gpu_routes=(), time_zone="UTC", as_known_at=datetime(2026, 11, 30, tzinfo=UTC),
+        time_zone="UTC", as_known_at=datetime(2026, 11, 30, tzinfo=UTC),
         from_hour=datetime(2025, 1, 1, tzinfo=UTC), to_hour=datetime(2026, 11, 30, tzinfo=UTC),
     ).collect()  # fmt: skip
     found = dict(costs.select(pl.col("request_id").cast(pl.Int64), "effective_usd").iter_rows())

@@ -51,7 +51,7 @@ def cost(month: int, *, known: datetime = LATER, contracts: str = CONTRACTS, **r
     return price_requests(
         table("core.requests").frame([request | row]).lazy(),
         book=token_book(sheets, load_contracts(contracts, path="contracts.yml")).lazy(),
-        models=model_aliases(sheets).lazy(), gpu_routes=[], time_zone="UTC", as_known_at=known,
+        models=model_aliases(sheets).lazy(), time_zone="UTC", as_known_at=known,
         from_hour=datetime(2026, 1, 1, tzinfo=UTC), to_hour=LATER,
     ).collect().row(0, named=True)  # fmt: skip
 
@@ -152,7 +152,7 @@ def test_what_a_vendor_bills_in_units_of_its_own_costs_what_the_contract_says(
     for known, expected in ((rates, usd), (rates.clear(), None)):
         (found,) = price_requests(
             table("core.requests").frame([request | row]).lazy(), book=token_book(sheets).lazy(),
-            models=model_aliases(sheets).lazy(), fx=known.lazy(), gpu_routes=[], time_zone="UTC", as_known_at=LATER,
+            models=model_aliases(sheets).lazy(), fx=known.lazy(), time_zone="UTC", as_known_at=LATER,
             from_hour=datetime(2026, 1, 1, tzinfo=UTC), to_hour=LATER,
         ).collect().iter_rows(named=True)  # fmt: skip
         assert found["effective_usd"] == (None if expected is None else Decimal(expected))

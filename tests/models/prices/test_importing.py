@@ -16,7 +16,7 @@ from models.prices.disagreements import compare, listed_in, listed_in_book
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.prices.importing import Imported, Origin, import_gpus, import_tokens, lacking
-from models.prices.offers import Outside
+from models.prices.offers import OutsideList
 from models.prices.outside import readers
 from models.prices.sheets import load_token_sheets
 from models.prices.token_book import model_aliases, token_book
@@ -48,12 +48,12 @@ LITELLM: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def litellm(content: Mapping[str, Any] = LITELLM) -> Outside:
+def litellm(content: Mapping[str, Any] = LITELLM) -> OutsideList:
     return readers()["litellm"].read({"map.json": json.dumps(content).encode()})
 
 
 def imported(
-    outside: Outside, texts: Mapping[str, str], *, on: date = date(2026, 7, 24), **more: Any
+    outside: OutsideList, texts: Mapping[str, str], *, on: date = date(2026, 7, 24), **more: Any
 ) -> Imported:
     origin = Origin("litellm", on, "map.json", "0" * 64, "USD per token", **more)
     return import_tokens(outside, load_token_sheets(texts), origin=origin)
@@ -344,7 +344,7 @@ def test_the_cut_of_june_2025_is_on_the_day_that_first_shows_it_and_with_the_bui
     assert rate_on(both, *place, date(2026, 7, 20)) == Decimal("6.88")
 
 
-def outside_list(kind: str, file: str) -> Outside:
+def outside_list(kind: str, file: str) -> OutsideList:
     return readers()[kind].read({file: gzip.decompress((DATA / file).read_bytes())})
 
 

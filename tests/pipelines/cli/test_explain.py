@@ -56,7 +56,7 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Project:
     requests = table("core.requests").frame(calls)
     book, models = token_book(sheets), model_aliases(sheets)
     costs = price_requests(
-        requests.lazy(), book=book.lazy(), models=models.lazy(), gpu_routes=(), time_zone="UTC",
+        requests.lazy(), book=book.lazy(), models=models.lazy(), time_zone="UTC",
         as_known_at=NINE + timedelta(days=9), from_hour=NINE, to_hour=NINE + timedelta(hours=1),
     ).collect()  # fmt: skip
     on_gpu = table("core.request_costs").frame(

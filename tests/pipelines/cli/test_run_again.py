@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipelines.automation.up_to_date import Watch, up_to_date
+from pipelines.automation.up_to_date import WatchedInputs, up_to_date
 from pipelines.project import Project, find_project
 from pipelines.sources.places import files_at
 from pipelines.sources.stored import StoredFile
@@ -113,7 +113,9 @@ def test_a_file_that_changes_within_its_time_stamp_calls_for_a_run(company_copy:
     file = company_copy.folder / "landing/gateway/morning.jsonl"
     file.touch()
     stat = file.stat()
-    Watch(company_copy, source_files(company_copy), now=datetime.now(UTC)).keep(Warehouse(company_copy))
+    WatchedInputs(company_copy, source_files(company_copy), now=datetime.now(UTC)).keep(
+        Warehouse(company_copy)
+    )
     os.mkfifo(file.with_name("pipe.jsonl"))
     assert not stands(company_copy), "a pipe is looked at, not read"
     file.with_name("pipe.jsonl").unlink()

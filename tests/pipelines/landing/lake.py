@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.assets.computed import work_off
-from pipelines.landing.drive import Landed, land
+from pipelines.landing.drive import LandingResult, land
 from pipelines.sources.stored import stored_file
 from pipelines.steps.base import Window
 from pipelines.warehouse.resource import Warehouse
@@ -69,7 +69,7 @@ def put(warehouse: Warehouse, name: str, data: bytes | str, *, is_growing: bool 
     return path
 
 
-def land_all(warehouse: Warehouse, *names: str) -> Landed:
+def land_all(warehouse: Warehouse, *names: str) -> LandingResult:
     """Land the sources (by default `calls`), and return what the last one did."""
     for name in names or ("calls",):
         source = next(item for item in warehouse.project.sources if item.name == name)
@@ -77,7 +77,7 @@ def land_all(warehouse: Warehouse, *names: str) -> Landed:
     return done
 
 
-def land_files(warehouse: Warehouse, paths: Iterable[Path], name: str = "calls") -> Landed:
+def land_files(warehouse: Warehouse, paths: Iterable[Path], name: str = "calls") -> LandingResult:
     source = next(item for item in warehouse.project.sources if item.name == name)
     files = [stored_file(path, project=warehouse.project.folder) for path in paths]
     return land(warehouse, source, run_id="test", files=files)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from models.importers import importers
 from pipelines.landing.batch import Landing, LandingTerms
-from pipelines.landing.known import Known
+from pipelines.landing.known import LandedBefore
 from pipelines.landing.land import land_files
 from pipelines.sources.spec import SourceSpec
 from pipelines.sources.stored import StoredFile
@@ -42,7 +42,9 @@ class Outcome:
                 memory_bytes=256 << 20,
             )  # fmt: skip
             landings: list[Landing] = list(
-                land_files(SourceSpec("s", kind, time_zone=time_zone), [file], known=Known(), terms=terms)
+                land_files(
+                    SourceSpec("s", kind, time_zone=time_zone), [file], known=LandedBefore(), terms=terms
+                )
             )
             (self.file,) = [row for landing in landings for row in landing.files]
             raw = importers()[kind].table

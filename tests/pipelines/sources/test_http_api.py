@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from models.errors import ConfigurationError, DataError
-from pipelines.landing.drive import Landed, land
+from pipelines.landing.drive import LandingResult, land
 from pipelines.sources import http_api
 from pipelines.sources.addresses import reachable_addresses
 from pipelines.sources.http_api import Clock, on_same_host
@@ -109,7 +109,7 @@ def half(handler: BaseHTTPRequestHandler) -> None:
     answer(handler, '{"data": [{"request_id": "resp-1')
 
 
-def pulled(warehouse: Warehouse) -> Landed:
+def pulled(warehouse: Warehouse) -> LandingResult:
     (source,) = [item for item in warehouse.project.sources if item.name == "api"]
     return land(warehouse, source, run_id="test")
 

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from models.errors import DataError
-from pipelines.landing.drive import Landed, land
+from pipelines.landing.drive import LandingResult, land
 from pipelines.landing.retry import retry
 from pipelines.sources.object_store import object_files
 from pipelines.warehouse.resource import Warehouse
@@ -48,7 +48,7 @@ def lines(*numbers: int) -> bytes:
     return "".join(f"{json.dumps(call(number))}\n" for number in numbers).encode()
 
 
-def landed(warehouse: Warehouse) -> Landed:
+def landed(warehouse: Warehouse) -> LandingResult:
     (source,) = [item for item in warehouse.project.sources if item.name == "bucket"]
     return land(warehouse, source, run_id="test")
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from models.errors import DataError
-from pipelines.landing.drive import Landed, land
+from pipelines.landing.drive import LandingResult, land
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import count, files, lake, query
 from tests.pipelines.servers import postgres_server
@@ -60,7 +60,7 @@ def insert(table: psycopg.Connection[Any], request_id: str, started_at: str, **c
     table.execute(f'INSERT INTO "LiteLLM_SpendLogs" ({names}) VALUES ({marks})', list(row.values()))
 
 
-def pulled(warehouse: Warehouse) -> Landed:
+def pulled(warehouse: Warehouse) -> LandingResult:
     (source,) = [item for item in warehouse.project.sources if item.name == "gateway"]
     return land(warehouse, source, run_id="test")
 
