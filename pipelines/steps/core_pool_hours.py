@@ -1,7 +1,5 @@
 """core.pool_hours: the bill of each pool of GPUs, hour by hour, and its parts."""
 
-import polars as pl
-
 from models.costs.pools import pool_hours
 from models.finance.restatements import restate_pools
 from pipelines.steps.base import Frames, Read, Step, Window
@@ -27,7 +25,6 @@ STEP = Step(
 
 def compute(inputs: Inputs, window: Window) -> Frames:
     """Bill each pool for its replicas, and tell what of it served."""
-    settled_before = window.now - inputs.project.max_request_duration
     rows = pool_hours(
         live_events(inputs, window).lazy(),
         inputs.rows("core.replica_states", window.start, window.end).lazy(),
@@ -38,5 +35,6 @@ def compute(inputs: Inputs, window: Window) -> Frames:
         from_hour=window.start,
         to_hour=window.end,
         commitments=inputs.whole("ref.commitments"),
+        provisional_from=window.now - inputs.project.max_request_duration,
     )
-    return {"core.pool_hours": rows.with_columns(is_provisional=pl.col("pool_hour") >= settled_before)}
+    return {"core.pool_hours": rows}
