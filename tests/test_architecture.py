@@ -82,6 +82,18 @@ def test_a_class_name_has_one_meaning() -> None:
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
 
 
+def test_a_column_is_described_once() -> None:
+    homes: defaultdict[str, list[str]] = defaultdict(list)
+    for path in Path("models/schemas").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Column":
+                words = {word.arg: word.value for word in node.keywords}
+                if all(isinstance(words.get(word), ast.Constant) for word in ("name", "comment")):
+                    homes[ast.unparse(node)].append(path.name)
+
+    assert {column: files for column, files in homes.items() if len(files) > 1} == {}
+
+
 def test_only_the_warehouse_opens_the_lake_for_writing() -> None:
     assert offenders(LAKE, [path for path in CODE if path.parts[:2] != ("pipelines", "warehouse")]) == []
 

@@ -2,6 +2,15 @@ import polars as pl
 
 from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON,
+    LOGICAL_REQUEST_ID,
+    MODEL,
+    PROVIDER,
+    REGION_OF_CALL,
+    TEAM,
+    TENANT,
+)
 from models.schemas.vocabulary import OUTPUT_CLASSES, PROMPT_ORDER, TOOL_FEES
 
 _KEYS = "source, request_id, logical_request_id, started_at, accrued_hour, accrued_on, provider, model, price_state"
@@ -68,20 +77,16 @@ TABLE = Table(
     columns=(
         Column(name="source", dtype=pl.String, comment="Configured source of the attempt"),
         Column(name="request_id", dtype=pl.String, comment="Attempt"),
-        Column(
-            name="logical_request_id",
-            dtype=pl.String,
-            comment="What the caller asked once; NULL when equal to request_id",
-        ),
+        LOGICAL_REQUEST_ID,
         Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC"),
         Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour in which the cost accrued"),
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
-        Column(name="provider", dtype=pl.String, comment="Who ran it"),
-        Column(name="model", dtype=pl.String, comment="Model"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
+        ACCRUED_ON,
+        PROVIDER,
+        MODEL,
+        REGION_OF_CALL,
         Column(name="service_tier", dtype=pl.String, comment="Tier that was served"),
-        Column(name="tenant", dtype=pl.String, comment="Tenant"),
-        Column(name="team", dtype=pl.String, comment="Team"),
+        TENANT,
+        TEAM,
         Column(name="price_state", dtype=pl.String, comment="priced, free or unpriced, as the attempt"),
         Column(
             name="fx_usd_per_unit",

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import BILLED_ON
 from models.schemas.invoice_columns import UNIT_PRICE, invoice_line_columns
 from models.schemas.vocabulary import place_columns
 
@@ -10,12 +11,7 @@ TABLE = Table(
     name="invoice_lines",
     grain="One row per line of a bill in force: of a restated month only the latest delivery",
     columns=(
-        Column(
-            name="billed_on",
-            dtype=pl.Date,
-            comment="First day of the billing period (UTC); the partition",
-            required=True,
-        ),
+        BILLED_ON,
         *invoice_line_columns(),
         Column(
             name="canonical_model",

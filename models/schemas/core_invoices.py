@@ -2,6 +2,15 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    BILLED_ON,
+    BILLING_ACCOUNT_ID,
+    BILLING_PERIOD_END,
+    BILLING_PERIOD_START,
+    INVOICE_ID,
+    INVOICE_ISSUER_NAME,
+    SOURCE,
+)
 from models.schemas.invoice_columns import CHARGE_CATEGORIES
 
 TABLE = Table(
@@ -9,16 +18,11 @@ TABLE = Table(
     name="invoices",
     grain="One row per issuer x invoice x billing period, the lines in force added up (FOCUS 1.4 Invoice Detail)",
     columns=(
-        Column(
-            name="billed_on",
-            dtype=pl.Date,
-            comment="First day of the billing period (UTC); the partition",
-            required=True,
-        ),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
-        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
-        Column(name="invoice_id", dtype=pl.String, comment="Invoice; NULL until the issuer names it"),
-        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
+        BILLED_ON,
+        SOURCE,
+        INVOICE_ISSUER_NAME,
+        INVOICE_ID,
+        BILLING_ACCOUNT_ID,
         Column(
             name="invoice_issue_status",
             dtype=pl.String,
@@ -26,8 +30,8 @@ TABLE = Table(
             required=True,
             one_of=("Issued", "Pending"),
         ),
-        Column(name="billing_period_start", dtype=INSTANT, comment="Start of the period, UTC", required=True),
-        Column(name="billing_period_end", dtype=INSTANT, comment="Its end, exclusive", required=True),
+        BILLING_PERIOD_START,
+        BILLING_PERIOD_END,
         Column(name="billing_currency", dtype=pl.String, comment="Currency, ISO 4217", required=True),
         Column(name="line_count", dtype=pl.Int64, comment="Lines in force", required=True),
         Column(name="billed_cost", dtype=USD, comment="Sum of its lines: what is payable", required=True),

@@ -1,7 +1,8 @@
 import polars as pl
 
 from models.money import USD
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_HOUR, PAYING_TENANT, REGION
 
 TABLE = Table(
     schema="core",
@@ -10,7 +11,7 @@ TABLE = Table(
     columns=(
         Column(name="charge_id", dtype=pl.String, comment="Charge", required=True),
         Column(name="provider", dtype=pl.String, comment="Who charges"),
-        Column(name="region", dtype=pl.String, comment="Where"),
+        REGION,
         Column(name="chip", dtype=pl.String, comment="Accelerator of the pool that it belongs to"),
         Column(
             name="route",
@@ -18,12 +19,12 @@ TABLE = Table(
             comment="Route that it belongs to: a pool's deployment, (none) where nobody held one",
         ),
         Column(name="model", dtype=pl.String, comment="Model that it belongs to"),
-        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        PAYING_TENANT,
         Column(
             name="meter", dtype=pl.String, comment="What is metered: the name of an overhead", required=True
         ),
         Column(name="quantity", dtype=pl.Decimal(38, 6), comment="Quantity of the meter"),
-        Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
+        ACCRUED_HOUR,
         Column(name="accrued_on", dtype=pl.Date, comment="Business date", required=True),
         Column(name="effective_usd", dtype=USD, comment="Dollars; NULL when unpriced"),
     ),

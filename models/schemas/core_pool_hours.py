@@ -2,6 +2,12 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_IN_ZONE,
+    BILLED_GPU_SECONDS,
+    IS_SPLIT_PROVISIONAL,
+    MODEL_OF_DEPLOYMENT,
+)
 from models.schemas.vocabulary import POOL_PARTS, pool_dimensions
 
 _SECONDS = pl.Decimal(38, 6)
@@ -12,15 +18,9 @@ TABLE = Table(
     grain="One row per pool x pool_hour x accrued_on: the bill and its conserved parts",
     columns=(
         *pool_dimensions(),
-        Column(
-            name="model",
-            dtype=pl.String,
-            comment="Model that the deployment serves; NULL when it serves several",
-        ),
+        MODEL_OF_DEPLOYMENT,
         Column(name="pool_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
-        Column(
-            name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone", required=True
-        ),
+        ACCRUED_ON_IN_ZONE,
         Column(
             name="billed_usd",
             dtype=USD,
@@ -30,12 +30,7 @@ TABLE = Table(
             Column(name=f"{part}_usd", dtype=USD, comment=f"Part of billed_usd: {part.replace('_', ' ')}")
             for part in POOL_PARTS
         ),
-        Column(
-            name="billed_gpu_seconds",
-            dtype=_SECONDS,
-            comment="GPU-seconds that the vendor bills",
-            required=True,
-        ),
+        BILLED_GPU_SECONDS,
         *(
             Column(
                 name=f"{part}_gpu_seconds",
@@ -53,12 +48,7 @@ TABLE = Table(
             dtype=_SECONDS,
             comment="Billed GPU-seconds without a price: their dollars are in no figure; 0 when all have one",
         ),
-        Column(
-            name="is_provisional",
-            dtype=pl.Boolean,
-            comment="Whether later finishers may still move the split",
-            required=True,
-        ),
+        IS_SPLIT_PROVISIONAL,
     ),
     key=("provider", "region", "chip", "deployment", "commitment", "pool_hour", "accrued_on"),
     partition="pool_hour",

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import MODEL_OF_REPLICA, NODE, REPLICA_ID
 from models.schemas.vocabulary import REPLICA_STATES, pool_dimensions
 
 TABLE = Table(
@@ -9,12 +10,12 @@ TABLE = Table(
     name="replica_states",
     grain="One row per replica x state interval x state_hour x accrued_on, cut at hours and business days",
     columns=(
-        Column(name="replica_id", dtype=pl.String, comment="Replica", required=True),
+        REPLICA_ID,
         Column(name="source", dtype=pl.String, comment="Configured source that tells of the replica"),
         Column(name="cluster", dtype=pl.String, comment="Cluster, where the source names it"),
         *pool_dimensions(),
-        Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
-        Column(name="node", dtype=pl.String, comment="Machine"),
+        MODEL_OF_REPLICA,
+        NODE,
         Column(
             name="state",
             dtype=pl.String,

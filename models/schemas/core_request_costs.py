@@ -2,6 +2,17 @@ import polars as pl
 
 from models.money import ROW_USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    AGENT,
+    FEATURE,
+    IS_FALLBACK,
+    IS_PROVISIONAL,
+    LOGICAL_REQUEST_ID,
+    OPERATION,
+    REQUEST_ID,
+    SOURCE_OF_ATTEMPT,
+    STARTED_AT,
+)
 from models.schemas.vocabulary import PRICE_STATES, USAGE_SOURCES, attempt_dimensions, token_columns
 
 TABLE = Table(
@@ -9,14 +20,10 @@ TABLE = Table(
     name="request_costs",
     grain="One row per attempt x accrued_hour x accrued_on: what the attempt cost in that slice",
     columns=(
-        Column(name="source", dtype=pl.String, comment="Configured source of the attempt", required=True),
-        Column(name="request_id", dtype=pl.String, comment="Attempt", required=True),
-        Column(
-            name="logical_request_id",
-            dtype=pl.String,
-            comment="What the caller asked once; NULL when equal to request_id",
-        ),
-        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
+        SOURCE_OF_ATTEMPT,
+        REQUEST_ID,
+        LOGICAL_REQUEST_ID,
+        STARTED_AT,
         Column(
             name="accrued_hour",
             dtype=INSTANT,
@@ -30,10 +37,10 @@ TABLE = Table(
             required=True,
         ),
         *attempt_dimensions(),
-        Column(name="operation", dtype=pl.String, comment="Kind of call: chat, embedding, ..."),
-        Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag"),
+        OPERATION,
+        FEATURE,
         Column(name="environment", dtype=pl.String, comment="Environment, by tag: production, staging, ..."),
-        Column(name="agent", dtype=pl.String, comment="Agent that called, by tag"),
+        AGENT,
         Column(
             name="first_token_seconds",
             dtype=pl.Float64,
@@ -46,7 +53,7 @@ TABLE = Table(
         ),
         Column(name="status", dtype=pl.String, comment="ok, error or cancelled", required=True),
         Column(name="attempt_no", dtype=pl.Int32, comment="1-based try; 0 for a gateway-cache hit"),
-        Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
+        IS_FALLBACK,
         Column(
             name="is_first_accrual",
             dtype=pl.Boolean,
@@ -160,12 +167,7 @@ TABLE = Table(
             required=True,
             one_of=USAGE_SOURCES,
         ),
-        Column(
-            name="is_provisional",
-            dtype=pl.Boolean,
-            comment="Whether later finishers may still move the figure",
-            required=True,
-        ),
+        IS_PROVISIONAL,
     ),
     key=("source", "request_id", "started_at", "accrued_hour", "accrued_on"),
     partition="accrued_hour",

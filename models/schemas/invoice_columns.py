@@ -4,6 +4,14 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column
+from models.schemas.columns import (
+    BILLING_ACCOUNT_ID,
+    BILLING_PERIOD_END,
+    INVOICE_ID,
+    INVOICE_ISSUER_NAME,
+    SOURCE,
+    SOURCE_KIND,
+)
 
 CHARGE_CATEGORIES = ("Usage", "Purchase", "Tax", "Credit", "Adjustment")
 QUANTITY = pl.Decimal(38, 12)
@@ -15,11 +23,11 @@ _COST_COMMENT = "in the currency of the bill"
 def invoice_line_columns() -> tuple[Column, ...]:
     """Return the columns that every reader of bills fills."""
     return (
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
-        Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
-        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
-        Column(name="invoice_id", dtype=pl.String, comment="Invoice; NULL until the issuer names it"),
-        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
+        SOURCE,
+        SOURCE_KIND,
+        INVOICE_ISSUER_NAME,
+        INVOICE_ID,
+        BILLING_ACCOUNT_ID,
         Column(
             name="sub_account_id", dtype=pl.String, comment="Account, subscription or project that used it"
         ),
@@ -29,7 +37,7 @@ def invoice_line_columns() -> tuple[Column, ...]:
             comment="Start of the period that the invoice bills, UTC",
             required=True,
         ),
-        Column(name="billing_period_end", dtype=INSTANT, comment="Its end, exclusive", required=True),
+        BILLING_PERIOD_END,
         Column(
             name="charge_period_start", dtype=INSTANT, comment="When the charge began, UTC", required=True
         ),

@@ -2,19 +2,18 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, CHIP, DEPLOYMENT, REGION_OF_CHIPS
 
 TABLE = Table(
     schema="mart",
     name="break_even",
     grain="One row per business day x owned pool x API offer of the same model: from how many tokens a day owning wins",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(name="provider", dtype=pl.String, comment="Who bills the pool's accelerators", required=True),
-        Column(name="region", dtype=pl.String, comment="Where they run", required=True),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
-        Column(
-            name="deployment", dtype=pl.String, comment="Deployment, all commitments together", required=True
-        ),
+        REGION_OF_CHIPS,
+        CHIP,
+        DEPLOYMENT,
         Column(name="model", dtype=pl.String, comment="Model that the deployment serves"),
         Column(name="api_provider", dtype=pl.String, comment="Provider of the API", required=True),
         Column(name="api_region", dtype=pl.String, comment="Region of its price; NULL = any"),

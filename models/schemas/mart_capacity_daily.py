@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, DEPLOYMENT, REQUIRED_REGION
 
 
 def _number(
@@ -15,12 +16,10 @@ TABLE = Table(
     name="capacity_daily",
     grain="One row per business day x deployment of provisioned throughput: its bill, its use by tokens, its spill-over",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(name="provider", dtype=pl.String, comment="Who sells the units", required=True),
-        Column(name="region", dtype=pl.String, comment="Where", required=True),
-        Column(
-            name="deployment", dtype=pl.String, comment="Deployment, all commitments together", required=True
-        ),
+        REQUIRED_REGION,
+        DEPLOYMENT,
         Column(name="model", dtype=pl.String, comment="Model that it serves; NULL when several or not known"),
         _number("unit_hours", pl.Float64, "Units x hours for which they were held", required=True),
         _number("billed_usd", USD, "Flat cost of the day; NULL when a part has no price"),

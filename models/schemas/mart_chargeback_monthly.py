@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import MONTH_ON, UNPRICED_TOKENS
 from models.schemas.cost_kinds import COST_KINDS
 
 STATUSES = ("showback", "accepted", "disputed", "charged")
@@ -12,7 +13,7 @@ TABLE = Table(
     name="chargeback_monthly",
     grain="One row per month x tenant x team x cost centre x kind of cost x rule: the month's bill by who pays it",
     columns=(
-        Column(name="month_on", dtype=pl.Date, comment="First business day of the month; the partition", required=True),
+        MONTH_ON,
         Column(name="tenant", dtype=pl.String, comment="Tenant; NULL: the payer is a team or cost centre, or nobody"),
         Column(name="team", dtype=pl.String, comment="Team; (small groups): those too small to be shown; NULL: none is known"),
         Column(name="cost_centre", dtype=pl.String, comment="Cost centre, as chargeback.yml says; NULL: it says none"),
@@ -22,7 +23,7 @@ TABLE = Table(
         Column(name="usd", dtype=USD, comment="Dollars; the rows of a month sum to its bill exactly", required=True),
         Column(name="attempt_count", dtype=pl.Int64, comment="Attempts of its own that began; 0 for split costs", required=True),
         Column(name="total_tokens", dtype=pl.Int64, comment="Tokens of its own; 0 for split costs", required=True),
-        Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens without a price: in no dollars", required=True),
+        UNPRICED_TOKENS,
         Column(
             name="status",
             dtype=pl.String,

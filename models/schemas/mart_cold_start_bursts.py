@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import ADDED_SECONDS, CHIP, PROVIDER_OF_CHIPS, REQUIRED_REGION
 from models.schemas.vocabulary import BURST_CAUSES
 
 TABLE = Table(
@@ -21,9 +22,9 @@ TABLE = Table(
             comment="Incident: deployment, chip, region and onset",
             required=True,
         ),
-        Column(name="provider", dtype=pl.String, comment="Who bills the accelerators", required=True),
-        Column(name="region", dtype=pl.String, comment="Where", required=True),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        PROVIDER_OF_CHIPS,
+        REQUIRED_REGION,
+        CHIP,
         Column(name="deployment", dtype=pl.String, comment="Deployment", required=True),
         Column(name="onset_at", dtype=INSTANT, comment="First start of the burst, UTC", required=True),
         Column(name="ended_at", dtype=INSTANT, comment="Last start of the burst, UTC", required=True),
@@ -61,7 +62,7 @@ TABLE = Table(
             comment="Callers whose requests waited, each once",
             at_least=0,
         ),
-        Column(name="added_seconds", dtype=pl.Float64, comment="Seconds that they waited", required=True),
+        ADDED_SECONDS,
         Column(name="cause", dtype=pl.String, comment="Likely cause", required=True, one_of=BURST_CAUSES),
         Column(name="evidence", dtype=pl.String, comment="Why that cause", required=True),
         Column(

@@ -1,7 +1,8 @@
 import polars as pl
 
 from models.money import USD
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import ADDED_SECONDS, REPLICA_ID, REQUESTED_AT
 from models.schemas.vocabulary import BURST_CAUSES, pool_dimensions
 
 TABLE = Table(
@@ -15,11 +16,9 @@ TABLE = Table(
             comment="Business date on which the replica was asked for; the partition",
             required=True,
         ),
-        Column(name="replica_id", dtype=pl.String, comment="Replica", required=True),
+        REPLICA_ID,
         *pool_dimensions(),
-        Column(
-            name="requested_at", dtype=INSTANT, comment="When the replica was asked for, UTC", required=True
-        ),
+        REQUESTED_AT,
         Column(name="cause", dtype=pl.String, comment="Why the replica was asked for", one_of=BURST_CAUSES),
         Column(
             name="outcome",
@@ -48,7 +47,7 @@ TABLE = Table(
             comment="Of them, those that ended without an answer",
             required=True,
         ),
-        Column(name="added_seconds", dtype=pl.Float64, comment="Seconds that they waited", required=True),
+        ADDED_SECONDS,
         Column(
             name="start_usd",
             dtype=USD,

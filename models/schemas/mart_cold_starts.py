@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import MODEL, NODE, REPLICA_ID, REQUESTED_AT
 from models.schemas.vocabulary import BURST_CAUSES, pool_dimensions
 
 TABLE = Table(
@@ -15,15 +16,13 @@ TABLE = Table(
             comment="Business date of requested_at; the partition",
             required=True,
         ),
-        Column(name="replica_id", dtype=pl.String, comment="Replica", required=True),
+        REPLICA_ID,
         *pool_dimensions(),
-        Column(name="model", dtype=pl.String, comment="Model"),
-        Column(name="node", dtype=pl.String, comment="Machine"),
+        MODEL,
+        NODE,
         Column(name="chip_count", dtype=pl.Int32, comment="Accelerators that the replica holds", at_least=1),
         Column(name="fraction", dtype=pl.Decimal(9, 6), comment="Share of each accelerator"),
-        Column(
-            name="requested_at", dtype=INSTANT, comment="When the replica was asked for, UTC", required=True
-        ),
+        REQUESTED_AT,
         Column(
             name="ready_at",
             dtype=INSTANT,

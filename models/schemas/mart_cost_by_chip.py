@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, BILLING_PROVIDER, CHIP
 
 _SECONDS = pl.Decimal(38, 6)
 
@@ -10,7 +11,7 @@ TABLE = Table(
     name="cost_by_chip",
     grain="One row per business day x model family x chip x provider x cost basis: the same model side by side",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(
             name="cost_basis",
             dtype=pl.String,
@@ -18,8 +19,8 @@ TABLE = Table(
             required=True,
             one_of=("gpu", "token"),
         ),
-        Column(name="provider", dtype=pl.String, comment="Who bills it"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        BILLING_PROVIDER,
+        CHIP,
         Column(
             name="model_family", dtype=pl.String, comment="Weights shared across providers; else the model"
         ),

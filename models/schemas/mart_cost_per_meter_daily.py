@@ -2,21 +2,30 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_PARTITION,
+    MODEL,
+    PROVIDER,
+    REGION_OF_CALL,
+    SERVICE_TIER,
+    TEAM,
+    TENANT,
+)
 
 TABLE = Table(
     schema="mart",
     name="cost_per_meter_daily",
     grain="One row per business day x UTC day x source x provider x model x region x service tier x tenant x team x meter: what bills are held against",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(name="utc_on", dtype=pl.Date, comment="UTC date, by which most issuers bill", required=True),
-        Column(name="provider", dtype=pl.String, comment="Who ran it"),
-        Column(name="model", dtype=pl.String, comment="Model"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
-        Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        PROVIDER,
+        MODEL,
+        REGION_OF_CALL,
+        SERVICE_TIER,
         Column(name="source", dtype=pl.String, comment="Configured source of the log"),
-        Column(name="tenant", dtype=pl.String, comment="Tenant"),
-        Column(name="team", dtype=pl.String, comment="Team"),
+        TENANT,
+        TEAM,
         Column(
             name="fx_usd_per_unit",
             dtype=USD,

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, AGENT, ENVIRONMENT, FEATURE, PAYING_TENANT, TEAM
 
 
 def _count(name: str, comment: str) -> Column:
@@ -13,7 +14,7 @@ TABLE = Table(
     name="cost_per_session",
     grain="One row per business day x session x tenant x team x feature x environment x agent: what a conversation, an agent's run or a task cost, sub-agents, failures and retries inside",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(
             name="session_kind",
             dtype=pl.String,
@@ -26,11 +27,11 @@ TABLE = Table(
             dtype=pl.String,
             comment="Conversation, or trace; NULL: of all calls without either. A session of several days or agents has several rows",
         ),
-        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
-        Column(name="team", dtype=pl.String, comment="Team"),
-        Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag"),
-        Column(name="environment", dtype=pl.String, comment="Environment, by tag"),
-        Column(name="agent", dtype=pl.String, comment="Agent that called, by tag"),
+        PAYING_TENANT,
+        TEAM,
+        FEATURE,
+        ENVIRONMENT,
+        AGENT,
         Column(name="started_at", dtype=INSTANT, comment="First call of the row, UTC", required=True),
         Column(
             name="ended_at",

@@ -2,6 +2,15 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    DEVELOPER,
+    ENVIRONMENT,
+    FEATURE,
+    IS_PROVISIONAL,
+    MAY_SERVE_WEIGHTS,
+    OPERATION,
+    TEAM,
+)
 from models.schemas.mart_cost_per_token_hourly import cost_columns
 
 TABLE = Table(
@@ -26,22 +35,18 @@ TABLE = Table(
             dtype=pl.String,
             comment="Weights shared across providers; NULL when no sheet knows the model",
         ),
-        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
-        Column(
-            name="is_open_weights",
-            dtype=pl.Boolean,
-            comment="Whether anybody may serve the weights; NULL: not known",
-        ),
+        DEVELOPER,
+        MAY_SERVE_WEIGHTS,
         Column(
             name="is_locked_in",
             dtype=pl.Boolean,
             comment="Whether nobody else could serve the model: closed weights, and no other provider that the sheets have a price of; NULL: not known",
         ),
-        Column(name="team", dtype=pl.String, comment="Team"),
-        Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag"),
-        Column(name="environment", dtype=pl.String, comment="Environment, by tag"),
+        TEAM,
+        FEATURE,
+        ENVIRONMENT,
         Column(name="service_tier", dtype=pl.String, comment="Served tier: default, batch, priority, ..."),
-        Column(name="operation", dtype=pl.String, comment="Kind of call: chat, embedding, ..."),
+        OPERATION,
         *cost_columns(),
         Column(
             name="retry_count",
@@ -87,12 +92,7 @@ TABLE = Table(
             dtype=pl.Float64,
             comment="1e6 x available_usd / tokens of priced and free rows. Never summed",
         ),
-        Column(
-            name="is_provisional",
-            dtype=pl.Boolean,
-            comment="Whether later finishers may still move the figure",
-            required=True,
-        ),
+        IS_PROVISIONAL,
     ),
     key=(
         "accrued_on",

@@ -1,19 +1,31 @@
 import polars as pl
 
 from models.money import USD
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_HOUR,
+    ACCRUED_ON_IN_ZONE,
+    CHIP_WHERE_KNOWN,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    PAYING_TENANT,
+    PROVIDER,
+    REGION_OF_CALL,
+    ROUTE_CHOSEN,
+    SERVED_MODEL_NAME,
+)
 from models.schemas.vocabulary import token_columns
 
 
 def cost_columns() -> tuple[Column, ...]:
     """Return the dimensions and measures that the hourly and the daily mart share."""
     return (
-        Column(name="provider", dtype=pl.String, comment="Who ran it"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
-        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
-        Column(name="model", dtype=pl.String, comment="Served model after the alias table"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator, where known"),
-        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        PROVIDER,
+        REGION_OF_CALL,
+        ROUTE_CHOSEN,
+        SERVED_MODEL_NAME,
+        CHIP_WHERE_KNOWN,
+        PAYING_TENANT,
         Column(
             name="request_count",
             dtype=pl.Int64,
@@ -34,8 +46,8 @@ def cost_columns() -> tuple[Column, ...]:
             required=True,
         ),
         *token_columns(),
-        Column(name="input_tokens", dtype=pl.Int64, comment="All input classes", required=True),
-        Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
+        INPUT_TOKENS,
+        OUTPUT_TOKENS,
         Column(name="total_tokens", dtype=pl.Int64, comment="All classes", required=True),
         Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens of unpriced attempts", required=True),
         Column(
@@ -100,10 +112,8 @@ TABLE = Table(
     name="cost_per_token_hourly",
     grain="One row per accrued_hour x accrued_on x provider x region x route x model x chip x tenant",
     columns=(
-        Column(name="accrued_hour", dtype=INSTANT, comment="UTC hour; the partition", required=True),
-        Column(
-            name="accrued_on", dtype=pl.Date, comment="Business date in the reporting zone", required=True
-        ),
+        ACCRUED_HOUR,
+        ACCRUED_ON_IN_ZONE,
         *cost_columns(),
     ),
     key=("accrued_hour", "accrued_on", "provider", "region", "route", "model", "chip", "tenant"),

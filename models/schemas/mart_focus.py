@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION
 from models.schemas.focus_columns import COST_AND_USAGE, focus_type, snake_case
 
 _REQUIRED = ("BillingAccountId", "BillingCurrency", "BillingPeriodStart", "BillingPeriodEnd", "ChargeCategory",
@@ -22,7 +23,7 @@ TABLE = Table(
     name="focus",
     grain="One row per charge of a business day, FOCUS 1.4 Cost and Usage in snake case; corrections are in core.adjustments",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         *(
             Column(
                 name=snake_case(name),

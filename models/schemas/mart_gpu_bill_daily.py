@@ -2,6 +2,12 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_PARTITION,
+    BILLED_GPU_SECONDS,
+    IS_SPLIT_PROVISIONAL,
+    MODEL_OF_DEPLOYMENT,
+)
 from models.schemas.vocabulary import POOL_PARTS, pool_dimensions
 
 _SECONDS = pl.Decimal(38, 6)
@@ -15,13 +21,9 @@ TABLE = Table(
     name="gpu_bill_daily",
     grain="One row per business day x pool: what it was billed, for what, and at what rate; idle split into headroom and waste",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         *pool_dimensions(),
-        Column(
-            name="model",
-            dtype=pl.String,
-            comment="Model that the deployment serves; NULL when it serves several",
-        ),
+        MODEL_OF_DEPLOYMENT,
         Column(
             name="workload",
             dtype=pl.String,
@@ -41,12 +43,7 @@ TABLE = Table(
             Column(name=f"{part}_usd", dtype=USD, comment=f"Part of idle_usd: {meaning}")
             for part, meaning in _IDLE.items()
         ),
-        Column(
-            name="billed_gpu_seconds",
-            dtype=_SECONDS,
-            comment="GPU-seconds that the vendor bills",
-            required=True,
-        ),
+        BILLED_GPU_SECONDS,
         *(
             Column(
                 name=f"{part}_gpu_seconds",
@@ -92,12 +89,7 @@ TABLE = Table(
             dtype=_SECONDS,
             comment="Billed GPU-seconds without a price: their dollars are in no figure",
         ),
-        Column(
-            name="is_provisional",
-            dtype=pl.Boolean,
-            comment="Whether later finishers may still move the split",
-            required=True,
-        ),
+        IS_SPLIT_PROVISIONAL,
     ),
     key=("accrued_on", "provider", "region", "chip", "deployment", "commitment"),
     partition="accrued_on",

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION
 from models.schemas.vocabulary import pool_dimensions
 
 IDLE_CAUSES = {
@@ -15,7 +16,7 @@ TABLE = Table(
     name="idle_cost_daily",
     grain="One row per business day x pool x cause x tenant x team: what idle GPUs cost and whose traffic kept them there; sums to idle_usd of core.pool_hours",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         *pool_dimensions(),
         Column(
             name="cause",

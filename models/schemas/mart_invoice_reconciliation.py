@@ -1,7 +1,15 @@
 import polars as pl
 
 from models.money import USD
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    BILLED_ON,
+    BILLING_ACCOUNT_ID,
+    BILLING_PERIOD_END,
+    BILLING_PERIOD_START,
+    INVOICE_ID,
+    INVOICE_ISSUER_NAME,
+)
 from models.schemas.invoice_columns import QUANTITY, UNIT_PRICE
 
 RECONCILIATION_TERMS = {
@@ -28,18 +36,13 @@ TABLE = Table(
     name="invoice_reconciliation",
     grain="One row per issuer x invoice x billing period x provider x model x region x tier x meter: the bill against the ledger",
     columns=(
-        Column(
-            name="billed_on",
-            dtype=pl.Date,
-            comment="First day of the billing period (UTC); the partition",
-            required=True,
-        ),
+        BILLED_ON,
         Column(name="source", dtype=pl.String, comment="Configured source of the bill", required=True),
-        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
-        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
-        Column(name="invoice_id", dtype=pl.String, comment="Invoice; NULL until the issuer names it"),
-        Column(name="billing_period_start", dtype=INSTANT, comment="Start of the period, UTC", required=True),
-        Column(name="billing_period_end", dtype=INSTANT, comment="Its end, exclusive", required=True),
+        INVOICE_ISSUER_NAME,
+        BILLING_ACCOUNT_ID,
+        INVOICE_ID,
+        BILLING_PERIOD_START,
+        BILLING_PERIOD_END,
         Column(name="charge_category", dtype=pl.String, comment="Usage, or what else is billed", required=True),
         Column(name="provider", dtype=pl.String, comment="Who ran it; NULL: the bill does not tell"),
         Column(name="model", dtype=pl.String, comment="Model; NULL: the bill does not tell"),

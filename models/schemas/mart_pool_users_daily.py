@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, IS_SPLIT_PROVISIONAL, TEAM
 from models.schemas.vocabulary import pool_dimensions
 
 TABLE = Table(
@@ -9,7 +10,7 @@ TABLE = Table(
     name="pool_users_daily",
     grain="One row per business day x pool x tenant x team x credential: what each used of it, and its part of the bill",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         *pool_dimensions(),
         Column(name="model", dtype=pl.String, comment="Model that the deployment serves; NULL when several"),
         Column(
@@ -17,7 +18,7 @@ TABLE = Table(
             dtype=pl.String,
             comment="Paying tenant; NULL: no record names one; (unallocated): what rests on nobody",
         ),
-        Column(name="team", dtype=pl.String, comment="Team"),
+        TEAM,
         Column(
             name="api_key_id", dtype=pl.String, comment="Keyed hash of the API key; NULL: no record tells it"
         ),
@@ -49,12 +50,7 @@ TABLE = Table(
         ),
         Column(name="weight_ratio", dtype=pl.Float64, comment="Share of the weighted tokens. Never summed"),
         Column(name="bill_ratio", dtype=pl.Float64, comment="Share of the pool's bill. Never summed"),
-        Column(
-            name="is_provisional",
-            dtype=pl.Boolean,
-            comment="Whether later finishers may still move the split",
-            required=True,
-        ),
+        IS_SPLIT_PROVISIONAL,
     ),
     key=(
         "accrued_on",

@@ -1,13 +1,14 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION
 
 TABLE = Table(
     schema="mart",
     name="prefill_weights",
     grain="One row per business day x model x chip whose engines were scraped: what an input token weighs by the trailing seven days, and what it weighs in the ledger",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(name="model", dtype=pl.String, comment="Model as the engine names it", required=True),
         Column(name="chip", dtype=pl.String, comment="Accelerator of its replicas; NULL: not known"),
         Column(

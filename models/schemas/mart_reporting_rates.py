@@ -2,18 +2,14 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import MONTH_ON
 
 TABLE = Table(
     schema="mart",
     name="reporting_rates",
     grain="One row per month x currency: the exchange rate at which the month is reported in it",
     columns=(
-        Column(
-            name="month_on",
-            dtype=pl.Date,
-            comment="First business day of the month; the partition",
-            required=True,
-        ),
+        MONTH_ON,
         Column(name="currency", dtype=pl.String, comment="ISO 4217 code", required=True),
         Column(
             name="usd_per_unit",

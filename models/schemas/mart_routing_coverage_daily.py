@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, ROUTE
 from models.schemas.vocabulary import MISTAKE_KINDS
 
 TABLE = Table(
@@ -8,8 +9,8 @@ TABLE = Table(
     name="routing_coverage_daily",
     grain="One row per business day x route x kind: how many attempts the data could judge for that kind",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
-        Column(name="route", dtype=pl.String, comment="Route"),
+        ACCRUED_ON_PARTITION,
+        ROUTE,
         Column(name="kind", dtype=pl.String, comment="Kind of mistake", required=True, one_of=MISTAKE_KINDS),
         Column(name="attempt_count", dtype=pl.Int64, comment="Attempts, failed ones included", required=True),
         Column(

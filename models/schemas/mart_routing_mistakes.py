@@ -1,7 +1,16 @@
 import polars as pl
 
 from models.money import USD
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_PARTITION,
+    PAYING_TENANT,
+    REQUEST_ID,
+    ROUTE,
+    SOURCE_OF_ATTEMPT,
+    STARTED_AT,
+    TASK_CLASS,
+)
 from models.schemas.vocabulary import MISTAKE_KINDS
 
 TABLE = Table(
@@ -9,13 +18,13 @@ TABLE = Table(
     name="routing_mistakes",
     grain="One row per flagged attempt: the mistake, the clause, the cheaper eligible alternative and the regret",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
-        Column(name="source", dtype=pl.String, comment="Configured source of the attempt", required=True),
-        Column(name="request_id", dtype=pl.String, comment="Attempt", required=True),
-        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
-        Column(name="route", dtype=pl.String, comment="Route"),
-        Column(name="task_class", dtype=pl.String, comment="Class of work"),
-        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
+        ACCRUED_ON_PARTITION,
+        SOURCE_OF_ATTEMPT,
+        REQUEST_ID,
+        STARTED_AT,
+        ROUTE,
+        TASK_CLASS,
+        PAYING_TENANT,
         Column(
             name="kind",
             dtype=pl.String,

@@ -2,14 +2,15 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, ROUTE
 
 TABLE = Table(
     schema="mart",
     name="routing_regret_daily",
     grain="One row per business day x route x kind",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
-        Column(name="route", dtype=pl.String, comment="Route"),
+        ACCRUED_ON_PARTITION,
+        ROUTE,
         Column(name="kind", dtype=pl.String, comment="Kind of mistake, or not_evaluated", required=True),
         Column(
             name="attempt_count",

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import MODEL, MONTH_ON, OPTIONAL_CHIP
 
 SAVING_KINDS = {
     "buy_instead_of_own": "an API costs less than the pool",
@@ -25,7 +26,7 @@ TABLE = Table(
     name="savings",
     grain="One row per month x change that would have saved money, ranked by dollars; no dollar stands in two rows",
     columns=(
-        Column(name="month_on", dtype=pl.Date, comment="First business day of the month; the partition", required=True),
+        MONTH_ON,
         Column(name="rank", dtype=pl.Int64, comment="Place by saving_usd, 1 = most", required=True, at_least=1),
         Column(name="kind", dtype=pl.String, comment="What is wrong", required=True, one_of=tuple(SAVING_KINDS)),
         Column(name="change", dtype=pl.String, comment="The change to make", required=True),
@@ -40,8 +41,8 @@ TABLE = Table(
         Column(name="provider", dtype=pl.String, comment="Provider"),
         Column(name="region", dtype=pl.String, comment="Region"),
         Column(name="route", dtype=pl.String, comment="Route, or the pool's deployment"),
-        Column(name="model", dtype=pl.String, comment="Model"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator"),
+        MODEL,
+        OPTIONAL_CHIP,
         Column(name="commitment", dtype=pl.String, comment="The pool's commitment"),
         Column(name="day_count", dtype=pl.Int64, comment="Business days of the month that are counted", required=True, at_least=1),
     ),

@@ -2,6 +2,14 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_PARTITION,
+    DEVELOPER,
+    MAY_SERVE_WEIGHTS,
+    PROVIDER,
+    ROUTE_CHOSEN,
+    SERVED_MODEL_NAME,
+)
 
 
 def _count(name: str, comment: str) -> Column:
@@ -25,8 +33,8 @@ TABLE = Table(
     name="scoreboard",
     grain="One row per business day x route x task class x cost basis x provider x model: availability, latency and cost of each model beside a proprietary reference on the same traffic",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
-        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        ACCRUED_ON_PARTITION,
+        ROUTE_CHOSEN,
         Column(name="task_class", dtype=pl.String, comment="Class of work; NULL: not given"),
         Column(
             name="cost_basis",
@@ -35,15 +43,11 @@ TABLE = Table(
             required=True,
             one_of=("gpu", "token"),
         ),
-        Column(name="provider", dtype=pl.String, comment="Who ran it"),
-        Column(name="model", dtype=pl.String, comment="Served model after the alias table"),
+        PROVIDER,
+        SERVED_MODEL_NAME,
         Column(name="family", dtype=pl.String, comment="Weights shared across providers; NULL: not known"),
-        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
-        Column(
-            name="is_open_weights",
-            dtype=pl.Boolean,
-            comment="Whether anybody may serve the weights; NULL: not known",
-        ),
+        DEVELOPER,
+        MAY_SERVE_WEIGHTS,
         Column(
             name="is_reference",
             dtype=pl.Boolean,

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, SCOPE
 from models.schemas.mart_spend_forecast import SCOPE_KINDS
 
 ANOMALY_CAUSES = {
@@ -21,9 +22,9 @@ TABLE = Table(
     name="spend_anomalies",
     grain="One row per business day x scope whose spend lies outside its range, with why",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(name="scope_kind", dtype=pl.String, comment="Whose spend it is", required=True, one_of=SCOPE_KINDS),
-        Column(name="scope", dtype=pl.String, comment="Provider, tenant or team; total", required=True),
+        SCOPE,
         Column(name="spend_usd", dtype=USD, comment="Spend of the day", required=True),
         Column(name="expected_usd", dtype=USD, comment="Median of the same weekday of the last four weeks (of the last week in the first weeks)", required=True),
         Column(name="low_usd", dtype=USD, comment="Lower end of what is usual", required=True),

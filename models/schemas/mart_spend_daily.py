@@ -2,6 +2,18 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    ACCRUED_ON_PARTITION,
+    BILLING_PROVIDER,
+    CHIP_WHERE_KNOWN,
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    REGION_OF_CALL,
+    ROUTE_CHOSEN,
+    SERVED_MODEL_NAME,
+    SERVICE_TIER,
+    UNPRICED_TOKENS,
+)
 
 SPEND_COMPONENTS = {
     "tokens": "usage that is priced by tokens and other meters",
@@ -32,7 +44,7 @@ TABLE = Table(
     name="spend_daily",
     grain="One row per accrued_on x component x provider x region x route x deployment x commitment x model x chip x tenant x team x feature x environment x service_tier x figure_class: the whole spend, corrections apart",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
+        ACCRUED_ON_PARTITION,
         Column(
             name="component",
             dtype=pl.String,
@@ -40,18 +52,18 @@ TABLE = Table(
             required=True,
             one_of=tuple(SPEND_COMPONENTS),
         ),
-        Column(name="provider", dtype=pl.String, comment="Who bills it"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
-        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        BILLING_PROVIDER,
+        REGION_OF_CALL,
+        ROUTE_CHOSEN,
         Column(name="deployment", dtype=pl.String, comment="The pool's deployment; NULL for tokens"),
         Column(name="commitment", dtype=pl.String, comment="The pool's commitment; NULL for tokens"),
-        Column(name="model", dtype=pl.String, comment="Served model after the alias table"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator, where known"),
+        SERVED_MODEL_NAME,
+        CHIP_WHERE_KNOWN,
         Column(name="tenant", dtype=pl.String, comment="Paying tenant; NULL where nobody's request is behind it"),
         Column(name="team", dtype=pl.String, comment="Team; NULL where none is known"),
         Column(name="feature", dtype=pl.String, comment="Feature of the product, by tag; NULL where none is known"),
         Column(name="environment", dtype=pl.String, comment="Environment, by tag; NULL where none is known"),
-        Column(name="service_tier", dtype=pl.String, comment="Served tier"),
+        SERVICE_TIER,
         Column(
             name="figure_class",
             dtype=pl.String,
@@ -59,12 +71,12 @@ TABLE = Table(
             one_of=tuple(FIGURE_CLASSES),
         ),
         Column(name="attempt_count", dtype=pl.Int64, comment="Attempts that began", required=True),
-        Column(name="input_tokens", dtype=pl.Int64, comment="All input classes", required=True),
+        INPUT_TOKENS,
         Column(
             name="cache_read_tokens", dtype=pl.Int64, comment="Part of input_tokens: read from a cache", required=True
         ),
-        Column(name="output_tokens", dtype=pl.Int64, comment="All output classes", required=True),
-        Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens without a price: in no dollars", required=True),
+        OUTPUT_TOKENS,
+        UNPRICED_TOKENS,
         Column(name="usd", dtype=USD, comment="Effective dollars; NULL when nothing of it has a price"),
         Column(name="foreign_usd", dtype=USD, comment="Part of usd whose price is in another currency; NULL: none"),
         Column(name="foreign_amount", dtype=USD, comment="That part in its own currency"),

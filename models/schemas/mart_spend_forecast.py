@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import SCOPE
 
 SCOPE_KINDS = ("total", "provider", "tenant", "team")
 METHODS = {
@@ -19,7 +20,7 @@ TABLE = Table(
         Column(name="month_on", dtype=pl.Date, comment="First business day of the month in which it is made; the partition", required=True),
         Column(name="as_of_on", dtype=pl.Date, comment="Last business day that it knows", required=True),
         Column(name="scope_kind", dtype=pl.String, comment="What it is for", required=True, one_of=SCOPE_KINDS),
-        Column(name="scope", dtype=pl.String, comment="Provider, tenant or team; total", required=True),
+        SCOPE,
         Column(name="target_on", dtype=pl.Date, comment="First day of the month that is foretold: that month, and the next three", required=True),
         Column(name="scenario", dtype=pl.String, comment="as_is, or a scenario of budgets.yml", required=True),
         Column(name="actual_usd", dtype=USD, comment="Spent in the target month by as_of_on; in the forecast", required=True),

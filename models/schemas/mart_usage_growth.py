@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import MONTH_ON
 
 GROWTH_SCOPES = ("total", "provider", "family", "developer", "weights", "tenant", "team", "route", "feature")
 
@@ -17,12 +18,7 @@ TABLE = Table(
     name="usage_growth",
     grain="One row per month x scope: what was used and what it cost, beside the month and the year before",
     columns=(
-        Column(
-            name="month_on",
-            dtype=pl.Date,
-            comment="First business day of the month; the partition",
-            required=True,
-        ),
+        MONTH_ON,
         Column(
             name="scope_kind",
             dtype=pl.String,

@@ -2,22 +2,24 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    BILLED_ON,
+    BILLING_ACCOUNT_ID,
+    BILLING_PERIOD_START,
+    INVOICE_ISSUER_NAME,
+    SOURCE,
+)
 
 TABLE = Table(
     schema="ops",
     name="bill_deliveries",
     grain="One row per delivery of a bill: of a restated period, which version is in force",
     columns=(
-        Column(
-            name="billed_on",
-            dtype=pl.Date,
-            comment="First day of the billing period (UTC); the partition",
-            required=True,
-        ),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
-        Column(name="invoice_issuer_name", dtype=pl.String, comment="Who sends the bill", required=True),
-        Column(name="billing_account_id", dtype=pl.String, comment="Account that pays"),
-        Column(name="billing_period_start", dtype=INSTANT, comment="Start of the period, UTC", required=True),
+        BILLED_ON,
+        SOURCE,
+        INVOICE_ISSUER_NAME,
+        BILLING_ACCOUNT_ID,
+        BILLING_PERIOD_START,
         Column(name="delivery", dtype=pl.Int64, comment="1 for the first delivery, and so on", required=True),
         Column(name="delivered_at", dtype=INSTANT, comment="When it was read", required=True),
         Column(name="file_count", dtype=pl.Int64, comment="Files that it came in", required=True),

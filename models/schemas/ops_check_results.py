@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import RUN_ID
 
 TABLE = Table(
     schema="ops",
@@ -8,7 +9,7 @@ TABLE = Table(
     grain="One row per check run",
     columns=(
         Column(name="checked_at", dtype=INSTANT, comment="When, UTC", required=True),
-        Column(name="run_id", dtype=pl.String, comment="Dagster run", required=True),
+        RUN_ID,
         Column(
             name="check_name",
             dtype=pl.String,

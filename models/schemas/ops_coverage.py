@@ -2,14 +2,15 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON_PARTITION, SOURCE
 
 TABLE = Table(
     schema="ops",
     name="coverage",
     grain="One row per business day x source: how far the figures can be trusted",
     columns=(
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date; the partition", required=True),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        ACCRUED_ON_PARTITION,
+        SOURCE,
         Column(name="attempt_count", dtype=pl.Int64, comment="Attempts", required=True),
         Column(name="priced_count", dtype=pl.Int64, comment="Attempts priced", required=True),
         Column(name="free_count", dtype=pl.Int64, comment="Attempts declared free", required=True),

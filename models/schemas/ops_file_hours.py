@@ -1,14 +1,15 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import FILE_HASH, SOURCE
 
 TABLE = Table(
     schema="ops",
     name="file_hours",
     grain="One row per landed file x UTC hour that it touches",
     columns=(
-        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        FILE_HASH,
+        SOURCE,
         Column(
             name="touched_hour", dtype=INSTANT, comment="UTC hour of started_at (or event_at)", required=True
         ),

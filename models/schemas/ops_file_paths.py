@@ -1,13 +1,14 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import SOURCE
 
 TABLE = Table(
     schema="ops",
     name="file_paths",
     grain="One row per source x path: the content that it held when it was last looked at",
     columns=(
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        SOURCE,
         Column(name="path", dtype=pl.String, comment="Relative to the project, or a URL", required=True),
         Column(
             name="file_hash",

@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import LAST_AT, SOURCE
 
 TABLE = Table(
     schema="ops",
@@ -13,7 +14,7 @@ TABLE = Table(
             comment="SHA-256 of the content, or of the extract of a database source",
             required=True,
         ),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        SOURCE,
         Column(name="source_kind", dtype=pl.String, comment="Importer", required=True),
         Column(
             name="path",
@@ -41,7 +42,7 @@ TABLE = Table(
             dtype=INSTANT,
             comment="Earliest instant in the file; NULL when nothing was usable",
         ),
-        Column(name="last_at", dtype=INSTANT, comment="Latest instant in the file"),
+        LAST_AT,
         Column(name="landed_at", dtype=INSTANT, comment="When it was landed, UTC", required=True),
         Column(
             name="landed_snapshot",

@@ -1,14 +1,15 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import FILE_HASH, SOURCE
 
 TABLE = Table(
     schema="ops",
     name="quarantine",
     grain="One row per record that could not be used; never its text",
     columns=(
-        Column(name="file_hash", dtype=pl.String, comment="Landed file", required=True),
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
+        FILE_HASH,
+        SOURCE,
         Column(name="path", dtype=pl.String, comment="File path", required=True),
         Column(name="line_number", dtype=pl.Int64, comment="1-based line or row", required=True),
         Column(

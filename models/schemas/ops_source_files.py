@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import LAST_AT
 
 TABLE = Table(
     schema="ops",
@@ -22,7 +23,7 @@ TABLE = Table(
         Column(name="quarantined_count", dtype=pl.Int64, comment="Records listed in ops.quarantine"),
         Column(name="ignored_count", dtype=pl.Int64, comment="Records of another grain; not in read_count"),
         Column(name="first_at", dtype=INSTANT, comment="Earliest instant in the file"),
-        Column(name="last_at", dtype=INSTANT, comment="Latest instant in the file"),
+        LAST_AT,
         Column(name="landed_at", dtype=INSTANT, comment="When it was landed, UTC"),
         Column(name="note", dtype=pl.String, comment="What a reader should know; NULL when clean"),
     ),

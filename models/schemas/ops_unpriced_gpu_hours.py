@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ACCRUED_ON, OPTIONAL_CHIP, REGION
 
 TABLE = Table(
     schema="ops",
@@ -9,8 +10,8 @@ TABLE = Table(
     grain="One row per pool-hour of which some GPU time has no rate, with the nearest rate that is known",
     columns=(
         Column(name="provider", dtype=pl.String, comment="Who rents the accelerators out"),
-        Column(name="region", dtype=pl.String, comment="Where"),
-        Column(name="chip", dtype=pl.String, comment="Accelerator"),
+        REGION,
+        OPTIONAL_CHIP,
         Column(name="deployment", dtype=pl.String, comment="Whose pool it is"),
         Column(name="commitment", dtype=pl.String, comment="Terms that no sheet has a rate for"),
         Column(
@@ -19,7 +20,7 @@ TABLE = Table(
             comment="Model whose units of provisioned throughput they are; else NULL",
         ),
         Column(name="pool_hour", dtype=pl.Datetime("us", "UTC"), comment="UTC hour"),
-        Column(name="accrued_on", dtype=pl.Date, comment="Business date"),
+        ACCRUED_ON,
         Column(name="gpu_seconds", dtype=pl.Decimal(18, 6), comment="Billed accelerator time without a rate"),
         Column(
             name="nearest_usd_per_gpu_hour",

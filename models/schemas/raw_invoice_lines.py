@@ -1,6 +1,7 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import FIRST_READ_AT
 from models.schemas.invoice_columns import invoice_line_columns
 from models.schemas.vocabulary import place_columns
 
@@ -10,7 +11,7 @@ TABLE = Table(
     grain="One row per usable line of a landed bill, every delivery of it",
     columns=(
         *invoice_line_columns(),
-        Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),
+        FIRST_READ_AT,
         *place_columns("1-based line of the bill in that line of the file"),
         Column(
             name="dedupe_key",

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import FIRST_READ_AT, SOURCE, SOURCE_KIND
 from models.schemas.vocabulary import place_columns
 
 TABLE = Table(
@@ -9,8 +10,8 @@ TABLE = Table(
     name="outcomes",
     grain="One row per usable record of a finished task of a landed file",
     columns=(
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
-        Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
+        SOURCE,
+        SOURCE_KIND,
         Column(name="outcome_id", dtype=pl.String, comment="Task in one's own records; NULL: not given"),
         Column(
             name="session_id",
@@ -26,7 +27,7 @@ TABLE = Table(
         Column(name="tenant", dtype=pl.String, comment="Tenant; NULL: that of its session"),
         Column(name="started_at", dtype=INSTANT, comment="As finished_at: its hour", required=True),
         Column(name="finished_at", dtype=INSTANT, comment="When the task ended, UTC", required=True),
-        Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),
+        FIRST_READ_AT,
         *place_columns(),
         Column(
             name="dedupe_key",

@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import FIRST_READ_AT, SOURCE, SOURCE_KIND
 from models.schemas.vocabulary import place_columns
 
 TABLE = Table(
@@ -8,8 +9,8 @@ TABLE = Table(
     name="usage_counters",
     grain="One row per usable count of a landed file: of a bucket of time, or a running counter as it was read",
     columns=(
-        Column(name="source", dtype=pl.String, comment="Configured source", required=True),
-        Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
+        SOURCE,
+        SOURCE_KIND,
         Column(
             name="started_at",
             dtype=INSTANT,
@@ -79,7 +80,7 @@ TABLE = Table(
             comment="Requests that the engine was working on when it was read; NULL: the row counts something else",
             at_least=0,
         ),
-        Column(name="ingested_at", dtype=INSTANT, comment="When it was first read", required=True),
+        FIRST_READ_AT,
         *place_columns("1-based count in that line"),
         Column(
             name="dedupe_key",

@@ -2,6 +2,13 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import (
+    ENTRY_LINE,
+    ENTRY_PATH,
+    KNOWN_FROM_OR_ALWAYS,
+    THRESHOLDS_PERCENT,
+    VALID_TO_DAY,
+)
 from models.schemas.cost_kinds import COST_KINDS
 
 BUDGET_SCOPE = (
@@ -20,12 +27,12 @@ TABLE = Table(
         Column(name="period", dtype=pl.String, comment="month, quarter or year", required=True, one_of=PERIODS),
         *(Column(name=name, dtype=pl.String, comment=f"The spend's {name}; NULL = any") for name in BUDGET_SCOPE),
         Column(name="cost_kinds", dtype=pl.List(pl.String), comment=f"Kinds of cost, of {', '.join(COST_KINDS)}; NULL = all"),
-        Column(name="thresholds_percent", dtype=pl.List(pl.Int64), comment="Shares of it that are told of", required=True),
+        THRESHOLDS_PERCENT,
         Column(name="valid_from", dtype=INSTANT, comment="First day of the first month that it is for; NULL: always"),
-        Column(name="valid_to", dtype=INSTANT, comment="Day after the last; NULL: for good"),
-        Column(name="known_from", dtype=INSTANT, comment="Known from this instant; NULL: always"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        VALID_TO_DAY,
+        KNOWN_FROM_OR_ALWAYS,
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("entry_number",),
 )  # fmt: skip

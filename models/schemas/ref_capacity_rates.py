@@ -1,6 +1,7 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import SHEET_PATH, VALID_FROM, VALID_TO, VENDOR
 
 _WEIGHT = pl.Decimal(18, 6)
 
@@ -9,7 +10,7 @@ TABLE = Table(
     name="capacity_rates",
     grain="One row per model of provisioned throughput and validity: what a unit does a minute",
     columns=(
-        Column(name="provider", dtype=pl.String, comment="Vendor of the sheet", required=True),
+        VENDOR,
         Column(name="model", dtype=pl.String, comment="Model in lower case", required=True),
         Column(
             name="input_tokens_per_minute",
@@ -29,10 +30,10 @@ TABLE = Table(
             comment="Input tokens that a cached token counts as",
             required=True,
         ),
-        Column(name="valid_from", dtype=INSTANT, comment="Holds from this instant", required=True),
-        Column(name="valid_to", dtype=INSTANT, comment="Holds before this instant; NULL = open"),
+        VALID_FROM,
+        VALID_TO,
         Column(name="source_url", dtype=pl.String, comment="Where it was published", required=True),
-        Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
+        SHEET_PATH,
     ),
     key=("provider", "model", "valid_from"),
 )

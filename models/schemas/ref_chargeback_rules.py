@@ -1,6 +1,7 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import ENTRY_PATH, KNOWN_FROM_OR_ALWAYS, VALID_FROM_DAY, VALID_TO_DAY
 
 METHODS = ("by_usage", "fixed_shares", "reserving_team", "central", "suppress")
 
@@ -28,10 +29,10 @@ TABLE = Table(
         Column(name="payer_dimension", dtype=pl.String, comment="What payer is: team, tenant or cost_centre; NULL: by usage"),
         Column(name="payer", dtype=pl.String, comment="Who pays; NULL: the method finds out"),
         Column(name="share", dtype=pl.Decimal(38, 9), comment="The payer's share, in any unit; of suppress the fewest requests that are shown"),
-        Column(name="valid_from", dtype=INSTANT, comment="First day that it holds for; NULL: always"),
-        Column(name="valid_to", dtype=INSTANT, comment="Day after the last; NULL: for good"),
-        Column(name="known_from", dtype=INSTANT, comment="Known from this instant; NULL: always"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
+        VALID_FROM_DAY,
+        VALID_TO_DAY,
+        KNOWN_FROM_OR_ALWAYS,
+        ENTRY_PATH,
         Column(name="sheet_line", dtype=pl.Int64, comment="Line of the rule in the file", required=True),
     ),
     key=("rule_number", "cost_kind", "payer"),

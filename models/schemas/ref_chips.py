@@ -1,13 +1,14 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import CHIP
 
 TABLE = Table(
     schema="ref",
     name="chips",
     grain="One row per accelerator",
     columns=(
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        CHIP,
         Column(name="vendor", dtype=pl.String, comment="Maker", required=True),
         Column(
             name="memory_gib",

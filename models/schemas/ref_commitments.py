@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import CHIP, ENTRY_LINE, ENTRY_PATH, KNOWN_FROM
 
 TABLE = Table(
     schema="ref",
@@ -10,7 +11,7 @@ TABLE = Table(
     columns=(
         Column(name="provider", dtype=pl.String, comment="Who bills them", required=True),
         Column(name="region", dtype=pl.String, comment="Where they are", required=True),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        CHIP,
         Column(
             name="commitment",
             dtype=pl.String,
@@ -43,10 +44,10 @@ TABLE = Table(
         ),
         Column(name="valid_from", dtype=INSTANT, comment="Start of the term", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="End of the term, exclusive", required=True),
-        Column(name="known_from", dtype=INSTANT, comment="Known from this instant", required=True),
+        KNOWN_FROM,
         Column(name="sheet_version", dtype=pl.String, comment="Content hash of the file", required=True),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("provider", "region", "chip", "commitment", "valid_from", "known_from", "sheet_line"),
 )

@@ -1,6 +1,7 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import ENTRY_LINE, ENTRY_PATH, KNOWN_FROM_OR_ALWAYS, VALID_FROM_DAY, VALID_TO_DAY
 
 TABLE = Table(
     schema="ref",
@@ -16,11 +17,11 @@ TABLE = Table(
         Column(name="tenant", dtype=pl.String, comment="Tenant; NULL = any"),
         Column(name="team", dtype=pl.String, comment="Team; NULL = any"),
         Column(name="cost_centre", dtype=pl.String, comment="Who pays", required=True),
-        Column(name="valid_from", dtype=INSTANT, comment="First day that it holds for; NULL: always"),
-        Column(name="valid_to", dtype=INSTANT, comment="Day after the last; NULL: for good"),
-        Column(name="known_from", dtype=INSTANT, comment="Known from this instant; NULL: always"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        VALID_FROM_DAY,
+        VALID_TO_DAY,
+        KNOWN_FROM_OR_ALWAYS,
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("entry_number",),
 )

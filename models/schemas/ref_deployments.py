@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import ENTRY_PATH, KNOWN_FROM, KNOWN_TO
 
 TABLE = Table(
     schema="ref",
@@ -24,9 +25,9 @@ TABLE = Table(
         ),
         Column(name="valid_from", dtype=INSTANT, comment="The alias means this from here on", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="The alias means this before here; NULL = open"),
-        Column(name="known_from", dtype=INSTANT, comment="Known from this instant", required=True),
-        Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
+        KNOWN_FROM,
+        KNOWN_TO,
+        ENTRY_PATH,
         Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file"),
     ),
     key=("alias", "valid_from", "known_from"),

@@ -1,6 +1,7 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import RATE_KNOWN_FROM
 
 TABLE = Table(
     schema="ref",
@@ -20,7 +21,7 @@ TABLE = Table(
             comment="Dollars for one unit of the currency",
             required=True,
         ),
-        Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
+        RATE_KNOWN_FROM,
         Column(
             name="source_url",
             dtype=pl.String,

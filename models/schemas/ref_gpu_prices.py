@@ -1,6 +1,20 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    CHIP,
+    COMMITMENT,
+    IS_ROUNDED,
+    KNOWN_TO,
+    RATE_KNOWN_FROM,
+    RATE_VALID_FROM,
+    RATE_VALID_TO,
+    REGION_OF_PRICE,
+    SHEET_LINE,
+    SHEET_PATH,
+    SHEET_VERSION,
+    SOURCE_URL,
+)
 
 TABLE = Table(
     schema="ref",
@@ -9,13 +23,9 @@ TABLE = Table(
     columns=(
         Column(name="price_id", dtype=pl.String, comment="Price row", required=True),
         Column(name="provider", dtype=pl.String, comment="Vendor (a provider id)", required=True),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
-        Column(
-            name="region", dtype=pl.String, comment="Region; NULL = any region without a price of its own"
-        ),
-        Column(
-            name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed", required=True
-        ),
+        CHIP,
+        REGION_OF_PRICE,
+        COMMITMENT,
         Column(
             name="model",
             dtype=pl.String,
@@ -29,7 +39,7 @@ TABLE = Table(
             required=True,
             at_least=0,
         ),
-        Column(name="is_rounded", dtype=pl.Boolean, comment="Whether booking moved the rate", required=True),
+        IS_ROUNDED,
         Column(name="granularity_seconds", dtype=pl.Int64, comment="Billing step", required=True, at_least=1),
         Column(
             name="minimum_seconds",
@@ -50,14 +60,14 @@ TABLE = Table(
             comment="Phases that the vendor bills: waiting, pulling, loading, serving, idle, draining, failed",
             required=True,
         ),
-        Column(name="valid_from", dtype=INSTANT, comment="Rate applies from this instant", required=True),
-        Column(name="valid_to", dtype=INSTANT, comment="Rate applies before this instant; NULL = open"),
-        Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
-        Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
-        Column(name="sheet_version", dtype=pl.String, comment="Content hash of the sheet", required=True),
-        Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the sheet"),
-        Column(name="source_url", dtype=pl.String, comment="Where the price was published", required=True),
+        RATE_VALID_FROM,
+        RATE_VALID_TO,
+        RATE_KNOWN_FROM,
+        KNOWN_TO,
+        SHEET_VERSION,
+        SHEET_PATH,
+        SHEET_LINE,
+        SOURCE_URL,
     ),
     key=("price_id",),
 )

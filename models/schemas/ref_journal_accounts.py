@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import ENTRY_LINE, ENTRY_PATH
 
 TABLE = Table(
     schema="ref",
@@ -40,8 +41,8 @@ TABLE = Table(
             required=True,
             at_least=0,
         ),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("entry_number", "side", "cost_kind"),
 )

@@ -1,13 +1,14 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import DEVELOPER, IS_OPEN_WEIGHTS, KNOWN_TO, MODEL_FAMILY, PROVIDER_ID, SHEET_PATH
 
 TABLE = Table(
     schema="ref",
     name="models",
     grain="One row per name that a model is logged under at a provider, and its validity",
     columns=(
-        Column(name="provider", dtype=pl.String, comment="Provider id", required=True),
+        PROVIDER_ID,
         Column(
             name="alias",
             dtype=pl.String,
@@ -15,7 +16,7 @@ TABLE = Table(
             required=True,
         ),
         Column(name="model", dtype=pl.String, comment="Model as the price sheet names it", required=True),
-        Column(name="model_family", dtype=pl.String, comment="Weights shared across providers"),
+        MODEL_FAMILY,
         Column(
             name="chip",
             dtype=pl.String,
@@ -24,14 +25,10 @@ TABLE = Table(
         Column(name="valid_from", dtype=INSTANT, comment="Alias holds from this instant", required=True),
         Column(name="valid_to", dtype=INSTANT, comment="Alias holds before this instant; NULL = open"),
         Column(name="known_from", dtype=INSTANT, comment="Name was known from this instant; NULL = always"),
-        Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
-        Column(name="developer", dtype=pl.String, comment="Who made the model; NULL: not known"),
-        Column(
-            name="is_open_weights",
-            dtype=pl.Boolean,
-            comment="Whether anybody may download the weights and serve them; NULL: not known",
-        ),
-        Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
+        KNOWN_TO,
+        DEVELOPER,
+        IS_OPEN_WEIGHTS,
+        SHEET_PATH,
     ),
     key=("provider", "alias", "valid_from", "known_from"),
 )

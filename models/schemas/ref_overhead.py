@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import INSTANT, Column, Table
+from models.schemas.columns import ENTRY_PATH, IS_ROUNDED, VALID_FROM, VALID_TO
 
 TABLE = Table(
     schema="ref",
@@ -24,17 +25,17 @@ TABLE = Table(
             comment="Booked rate, in whole picodollars; NULL: a share",
             at_least=0,
         ),
-        Column(name="is_rounded", dtype=pl.Boolean, comment="Whether booking moved the rate", required=True),
+        IS_ROUNDED,
         Column(
             name="share_of_gpu",
             dtype=pl.Decimal(18, 9),
             comment="Part of what a pool was billed; NULL: dollars an hour",
             at_least=0,
         ),
-        Column(name="valid_from", dtype=INSTANT, comment="Holds from this instant", required=True),
-        Column(name="valid_to", dtype=INSTANT, comment="Holds before this instant; NULL = open"),
+        VALID_FROM,
+        VALID_TO,
         Column(name="known_from", dtype=INSTANT, comment="Known from this instant; NULL = always"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
+        ENTRY_PATH,
         Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry", required=True),
     ),
     key=("name", "provider", "region", "chip", "deployment", "commitment", "valid_from"),

@@ -1,6 +1,7 @@
 import polars as pl
 
 from models.schemas.base import Column, Table
+from models.schemas.columns import ENTRY_LINE, ENTRY_PATH
 
 TABLE = Table(
     schema="ref",
@@ -16,8 +17,8 @@ TABLE = Table(
         Column(name="to_provider", dtype=pl.String, comment="Who runs it instead; NULL: nobody"),
         Column(name="to_model", dtype=pl.String, comment="Which model instead, by the price book's name"),
         Column(name="share_percent", dtype=pl.Decimal(38, 6), comment="Share of it that moves there; NULL: no switch"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("entry_number",),
 )  # fmt: skip

@@ -2,6 +2,7 @@ import polars as pl
 
 from models.money import USD
 from models.schemas.base import Column, Table
+from models.schemas.columns import ENTRY_LINE, ENTRY_PATH
 
 TABLE = Table(
     schema="ref",
@@ -38,8 +39,8 @@ TABLE = Table(
         Column(name="signed_by", dtype=pl.String, comment="Who signed", required=True),
         Column(name="signed_on", dtype=pl.Date, comment="When", required=True),
         Column(name="note", dtype=pl.String, comment="Why it is disputed, or what was agreed"),
-        Column(name="sheet_path", dtype=pl.String, comment="File", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the file", required=True),
+        ENTRY_PATH,
+        ENTRY_LINE,
     ),
     key=("entry_number",),
 )

@@ -1,6 +1,20 @@
 import polars as pl
 
-from models.schemas.base import INSTANT, Column, Table
+from models.schemas.base import Column, Table
+from models.schemas.columns import (
+    IS_ROUNDED,
+    KNOWN_TO,
+    MODEL_FAMILY,
+    PROVIDER_ID,
+    RATE_KNOWN_FROM,
+    RATE_VALID_FROM,
+    RATE_VALID_TO,
+    REGION_OF_PRICE,
+    SHEET_LINE,
+    SHEET_PATH,
+    SHEET_VERSION,
+    SOURCE_URL,
+)
 
 TABLE = Table(
     schema="ref",
@@ -19,12 +33,10 @@ TABLE = Table(
             comment="Token class (input_uncached, output_text, ...) or a meter charged per call",
             required=True,
         ),
-        Column(name="provider", dtype=pl.String, comment="Provider id", required=True),
+        PROVIDER_ID,
         Column(name="model", dtype=pl.String, comment="Model as the sheet names it", required=True),
-        Column(name="model_family", dtype=pl.String, comment="Weights shared across providers"),
-        Column(
-            name="region", dtype=pl.String, comment="Region; NULL = any region without a price of its own"
-        ),
+        MODEL_FAMILY,
+        REGION_OF_PRICE,
         Column(name="service_tier", dtype=pl.String, comment="Served tier", required=True),
         Column(
             name="above_input_tokens",
@@ -73,20 +85,20 @@ TABLE = Table(
             comment="Booked rate: rounded once half-even to whole picodollars (1e-12 of `currency`); NULL = not offered",
             at_least=0,
         ),
-        Column(name="is_rounded", dtype=pl.Boolean, comment="Whether booking moved the rate", required=True),
+        IS_ROUNDED,
         Column(
             name="is_assumed",
             dtype=pl.Boolean,
             comment="Whether the sheet states no rate and that of uncached input stands in (cache reads, images, video); NULL = no",
         ),
-        Column(name="valid_from", dtype=INSTANT, comment="Rate applies from this instant", required=True),
-        Column(name="valid_to", dtype=INSTANT, comment="Rate applies before this instant; NULL = open"),
-        Column(name="known_from", dtype=INSTANT, comment="Rate was known from this instant", required=True),
-        Column(name="known_to", dtype=INSTANT, comment="Corrected at this instant; NULL = open"),
-        Column(name="sheet_version", dtype=pl.String, comment="Content hash of the sheet", required=True),
-        Column(name="sheet_path", dtype=pl.String, comment="Sheet file", required=True),
-        Column(name="sheet_line", dtype=pl.Int64, comment="Line of the entry in the sheet"),
-        Column(name="source_url", dtype=pl.String, comment="Where the price was published", required=True),
+        RATE_VALID_FROM,
+        RATE_VALID_TO,
+        RATE_KNOWN_FROM,
+        KNOWN_TO,
+        SHEET_VERSION,
+        SHEET_PATH,
+        SHEET_LINE,
+        SOURCE_URL,
         Column(name="read_on", dtype=pl.Date, comment="Day on which the model's prices were last read there"),
     ),
     key=("price_id", "meter"),

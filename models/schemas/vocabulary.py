@@ -6,6 +6,30 @@ Token classes are disjoint and sum to the provider's totals; a class is also a m
 import polars as pl
 
 from models.schemas.base import INSTANT, Column
+from models.schemas.columns import (
+    CHIP,
+    COMMITMENT,
+    INGESTED_AT,
+    IS_FALLBACK,
+    LOGICAL_REQUEST_ID,
+    MODEL_OF_REPLICA,
+    NODE,
+    PAYING_TENANT,
+    PREFIX_HASH,
+    PROVIDER,
+    PROVIDER_OF_CHIPS,
+    REGION_OF_CALL,
+    REGION_OF_CHIPS,
+    ROUTE_CHOSEN,
+    ROUTED_MODEL,
+    SERVICE_TIER,
+    SESSION_ID,
+    SOURCE_KIND,
+    SOURCE_OF_ROW,
+    STARTED_AT,
+    TASK_CLASS,
+    TEAM,
+)
 
 INPUT_CLASSES = (
     "input_uncached",
@@ -178,10 +202,8 @@ def place_columns(record: str = "1-based record in that line") -> tuple[Column, 
 def canonical_request_columns() -> tuple[Column, ...]:
     """Return the canonical columns that every request-log importer produces."""
     return (
-        Column(
-            name="source", dtype=pl.String, comment="Configured source that the row came from", required=True
-        ),
-        Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
+        SOURCE_OF_ROW,
+        SOURCE_KIND,
         Column(
             name="request_id",
             dtype=pl.String,
@@ -194,12 +216,8 @@ def canonical_request_columns() -> tuple[Column, ...]:
             comment="1-based try inside the logical request; 0 for a gateway-cache hit, which called nobody",
             at_least=0,
         ),
-        Column(
-            name="logical_request_id",
-            dtype=pl.String,
-            comment="What the caller asked once; NULL when equal to request_id",
-        ),
-        Column(name="started_at", dtype=INSTANT, comment="When the attempt started, UTC", required=True),
+        LOGICAL_REQUEST_ID,
+        STARTED_AT,
         Column(
             name="first_token_at",
             dtype=INSTANT,
@@ -207,10 +225,10 @@ def canonical_request_columns() -> tuple[Column, ...]:
         ),
         Column(name="finished_at", dtype=INSTANT, comment="When the attempt ended, UTC; NULL when unknown"),
         Column(name="provider", dtype=pl.String, comment="Who ran it (OpenTelemetry gen_ai.provider.name)"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
-        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        REGION_OF_CALL,
+        ROUTE_CHOSEN,
         Column(name="requested_model", dtype=pl.String, comment="Model as asked by the caller"),
-        Column(name="routed_model", dtype=pl.String, comment="Model as sent upstream"),
+        ROUTED_MODEL,
         Column(name="served_model", dtype=pl.String, comment="Model as returned; the one that is priced"),
         Column(name="replica_id", dtype=pl.String, comment="Serving replica, if known"),
         Column(
@@ -220,7 +238,7 @@ def canonical_request_columns() -> tuple[Column, ...]:
         ),
         Column(name="batch_id", dtype=pl.String, comment="Batch job"),
         Column(name="tenant", dtype=pl.String, comment="Paying tenant or organisation"),
-        Column(name="team", dtype=pl.String, comment="Team"),
+        TEAM,
         Column(name="user_id", dtype=pl.String, comment="Calling user"),
         Column(name="api_key_id", dtype=pl.String, comment="Keyed hash of the API key, never the key"),
         Column(name="tags", dtype=pl.Map(pl.String, pl.String), comment="Attribution tags"),
@@ -236,13 +254,9 @@ def canonical_request_columns() -> tuple[Column, ...]:
             dtype=pl.Map(pl.String, pl.Decimal(18, 6)),
             comment="Meter -> quantity: searches, seconds, characters, images",
         ),
-        Column(name="session_id", dtype=pl.String, comment="Conversation"),
+        SESSION_ID,
         Column(name="trace_id", dtype=pl.String, comment="Trace"),
-        Column(
-            name="prefix_hash",
-            dtype=pl.String,
-            comment="Hash of the cacheable prefix, where a source has one",
-        ),
+        PREFIX_HASH,
         Column(
             name="usage_source",
             dtype=pl.String,
@@ -265,7 +279,7 @@ def canonical_request_columns() -> tuple[Column, ...]:
             dtype=pl.String,
             comment="Usage fields that hold a number and that no rule reads, comma-separated: paths, never values",
         ),
-        Column(name="is_fallback", dtype=pl.Boolean, comment="Whether the router fell back to this attempt"),
+        IS_FALLBACK,
         Column(
             name="fallback_cause",
             dtype=pl.String,
@@ -282,9 +296,7 @@ def canonical_request_columns() -> tuple[Column, ...]:
             comment="Whether the gateway answered from its own cache: a logical request with no attempt",
             required=True,
         ),
-        Column(
-            name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
-        ),
+        INGESTED_AT,
         *place_columns("1-based record in that line (an OTLP line holds many spans)"),
     )
 
@@ -292,10 +304,8 @@ def canonical_request_columns() -> tuple[Column, ...]:
 def canonical_event_columns() -> tuple[Column, ...]:
     """Return the canonical columns that every replica-event importer produces."""
     return (
-        Column(
-            name="source", dtype=pl.String, comment="Configured source that the row came from", required=True
-        ),
-        Column(name="source_kind", dtype=pl.String, comment="Importer that read the row", required=True),
+        SOURCE_OF_ROW,
+        SOURCE_KIND,
         Column(
             name="replica_id",
             dtype=pl.String,
@@ -308,7 +318,7 @@ def canonical_event_columns() -> tuple[Column, ...]:
             comment="Deployment that the replica belongs to; requests name it as route. NULL: the record tells what "
             "happened to a replica that other records name",
         ),
-        Column(name="model", dtype=pl.String, comment="Model that the replica serves"),
+        MODEL_OF_REPLICA,
         Column(name="chip", dtype=pl.String, comment="Accelerator (ref.chips)"),
         Column(
             name="chip_count",
@@ -339,7 +349,7 @@ def canonical_event_columns() -> tuple[Column, ...]:
             comment="Cluster that the replica lives in; tells replicas apart that bear one id",
         ),
         Column(name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed"),
-        Column(name="node", dtype=pl.String, comment="Machine"),
+        NODE,
         Column(
             name="event", dtype=pl.String, comment="Lifecycle event", required=True, one_of=REPLICA_EVENTS
         ),
@@ -349,9 +359,7 @@ def canonical_event_columns() -> tuple[Column, ...]:
             dtype=pl.String,
             comment="scale_from_zero, scale_up, deploy, preempted, crash, or NULL",
         ),
-        Column(
-            name="ingested_at", dtype=INSTANT, comment="When this warehouse first read the row", required=True
-        ),
+        INGESTED_AT,
         *place_columns(),
     )
 
@@ -359,11 +367,11 @@ def canonical_event_columns() -> tuple[Column, ...]:
 def attempt_dimensions() -> tuple[Column, ...]:
     """Return the dimensions that cost facts carry from the request."""
     return (
-        Column(name="provider", dtype=pl.String, comment="Who ran it"),
-        Column(name="region", dtype=pl.String, comment="Where it ran"),
-        Column(name="route", dtype=pl.String, comment="Deployment or alias that the router chose"),
+        PROVIDER,
+        REGION_OF_CALL,
+        ROUTE_CHOSEN,
         Column(name="requested_model", dtype=pl.String, comment="Model as asked"),
-        Column(name="routed_model", dtype=pl.String, comment="Model as sent upstream"),
+        ROUTED_MODEL,
         Column(name="served_model", dtype=pl.String, comment="Model as returned"),
         Column(
             name="model",
@@ -383,32 +391,26 @@ def attempt_dimensions() -> tuple[Column, ...]:
         Column(
             name="commitment", dtype=pl.String, comment="Commitment of the pool; NULL for token-priced rows"
         ),
-        Column(name="tenant", dtype=pl.String, comment="Paying tenant"),
-        Column(name="team", dtype=pl.String, comment="Team"),
-        Column(name="service_tier", dtype=pl.String, comment="Served tier"),
-        Column(name="task_class", dtype=pl.String, comment="Class of work"),
-        Column(name="session_id", dtype=pl.String, comment="Conversation"),
-        Column(
-            name="prefix_hash",
-            dtype=pl.String,
-            comment="Hash of the cacheable prefix, where a source has one",
-        ),
+        PAYING_TENANT,
+        TEAM,
+        SERVICE_TIER,
+        TASK_CLASS,
+        SESSION_ID,
+        PREFIX_HASH,
     )
 
 
 def pool_dimensions() -> tuple[Column, ...]:
     """Return what identifies a pool."""
     return (
-        Column(name="provider", dtype=pl.String, comment="Who bills the accelerators", required=True),
-        Column(name="region", dtype=pl.String, comment="Where they run", required=True),
-        Column(name="chip", dtype=pl.String, comment="Accelerator", required=True),
+        PROVIDER_OF_CHIPS,
+        REGION_OF_CHIPS,
+        CHIP,
         Column(
             name="deployment",
             dtype=pl.String,
             comment="Deployment; (none) for what no replica holds",
             required=True,
         ),
-        Column(
-            name="commitment", dtype=pl.String, comment="on_demand, spot, reserved, committed", required=True
-        ),
+        COMMITMENT,
     )
