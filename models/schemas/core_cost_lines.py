@@ -49,8 +49,7 @@ _CONVERTED_BEFORE = _half_even(
     "(so_far - amount) * CAST(fx_usd_per_unit * 1000000000000 AS HUGEINT)", "1000000000000"
 )
 
-_IS_GRADUATED = """cost_basis = 'token'
-    AND price_id IN (SELECT price_id FROM ref.token_prices WHERE beyond_price_id IS NOT NULL)"""
+_IS_GRADUATED = "price_id IN (SELECT price_id FROM ref.token_prices WHERE beyond_price_id IS NOT NULL)"
 
 
 def _parted(where: str) -> str:
@@ -67,6 +66,37 @@ def _parted(where: str) -> str:
   LEFT JOIN ref.token_prices b
     ON b.price_id = CASE WHEN c.so_far IS NOT NULL THEN p.beyond_price_id END AND b.meter = c.meter
   WHERE c.tokens > 0
+"""
+
+
+def _amounts(where: str) -> str:
+    """SQL of the lines of some attempts: token classes, what of each lies beyond a threshold, other meters, requests."""
+    return f"""
+  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, CAST(tokens - beyond AS DECIMAL(38,6)) AS quantity, price_id, rate,
+         CAST(tokens - beyond AS HUGEINT) * rate AS amount
+  FROM ({_parted(where)}) WHERE tokens > beyond
+  UNION ALL
+  -- Apart, for what is unnested twice of all attempts would take twice as long.
+  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
+  FROM ({_parted(f"{where} AND {_IS_GRADUATED}")}) WHERE beyond > 0 AND beyond_id IS NOT NULL
+  UNION ALL
+  SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, {_METER_RATE}, {_METER_COST}
+  FROM (
+    SELECT {_KEYS}, {_OF_ATTEMPT}, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
+           CAST(entry.value AS DECIMAL(38,6)) AS quantity
+    FROM (
+      SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest(map_entries(other_meters)) AS entry
+      FROM {_ATTEMPTS} WHERE {where} AND other_meters IS NOT NULL
+    )
+  ) m
+  LEFT JOIN ref.token_prices p ON p.price_id = m.price_id AND p.meter = m.meter AND p.unit = 'call'
+  WHERE m.quantity > 0 AND (
+    p.price_id IS NOT NULL OR m.price_state = 'unpriced' OR (m.meter = '{TOOL_FEES}' AND m.price_id IS NOT NULL)
+  )
+  UNION ALL
+  SELECT {", ".join(f"c.{name}" for name in f"{_KEYS}, {_OF_ATTEMPT}".split(", "))}, {len(_CLASSES)}, p.meter, 1,
+         p.price_id, p.picodollars_per_unit, CAST(p.picodollars_per_unit AS HUGEINT)
+  FROM (FROM {_ATTEMPTS} WHERE {where}) c JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = 'request'
 """
 
 
@@ -123,47 +153,18 @@ TABLE = Table(
     ),
     key=("source", "request_id", "started_at", "accrued_hour", "accrued_on", "meter", "price_id"),
     select=f"""
-WITH parted AS NOT MATERIALIZED ({_parted("cost_basis = 'token'")}),
--- Apart, for what is read twice of all attempts would be held in memory, or unnested twice.
-graduated AS NOT MATERIALIZED ({_parted(_IS_GRADUATED)}),
-meters AS (
-  SELECT {_KEYS}, {_OF_ATTEMPT}, price_id, unnest(map_entries(other_meters)) AS entry
-  FROM {_ATTEMPTS} WHERE cost_basis = 'token' AND other_meters IS NOT NULL
-),
-amounts AS NOT MATERIALIZED (
-  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, CAST(tokens - beyond AS DECIMAL(38,6)) AS quantity, price_id, rate,
-         CAST(tokens - beyond AS HUGEINT) * rate AS amount
-  FROM parted WHERE tokens > beyond
-  UNION ALL
-  SELECT {_KEYS}, {_OF_ATTEMPT}, line_no, meter, beyond, beyond_id, beyond_rate, CAST(beyond AS HUGEINT) * beyond_rate
-  FROM graduated WHERE beyond > 0 AND beyond_id IS NOT NULL
-  UNION ALL
-  SELECT m.* EXCLUDE (price_id, entry, quantity), quantity, m.price_id, {_METER_RATE}, {_METER_COST}
-  FROM (
-    SELECT {_KEYS}, {_OF_ATTEMPT}, {len(_CLASSES)} AS line_no, entry.key AS meter, price_id, entry,
-           CAST(entry.value AS DECIMAL(38,6)) AS quantity
-    FROM meters
-  ) m
-  LEFT JOIN ref.token_prices p ON p.price_id = m.price_id AND p.meter = m.meter AND p.unit = 'call'
-  WHERE m.quantity > 0 AND (
-    p.price_id IS NOT NULL OR m.price_state = 'unpriced' OR (m.meter = '{TOOL_FEES}' AND m.price_id IS NOT NULL)
-  )
-  UNION ALL
-  SELECT {", ".join(f"c.{name}" for name in f"{_KEYS}, {_OF_ATTEMPT}".split(", "))}, {len(_CLASSES)}, p.meter, 1,
-         p.price_id, p.picodollars_per_unit, CAST(p.picodollars_per_unit AS HUGEINT)
-  FROM {_ATTEMPTS} c JOIN ref.token_prices p ON p.price_id = c.price_id AND p.meter = 'request'
-  WHERE c.cost_basis = 'token'
-),
-converted AS (
+-- Written twice, not read twice: DuckDB would hold a part that is read twice, lines of all attempts, in memory, and look
+-- through all attempts for those of one id.
+WITH converted AS (
   SELECT * EXCLUDE (so_far), {_CONVERTED} - {_CONVERTED_BEFORE} AS picodollars
   FROM (
     SELECT *, sum(amount) OVER (
       PARTITION BY source, request_id, started_at, accrued_hour, accrued_on ORDER BY line_no, meter, price_id
     )::HUGEINT AS so_far
-    FROM amounts WHERE fx_usd_per_unit IS NOT NULL
+    FROM ({_amounts("cost_basis = 'token' AND fx_usd_per_unit IS NOT NULL")})
   )
   UNION ALL
-  SELECT *, amount FROM amounts WHERE fx_usd_per_unit IS NULL
+  SELECT *, amount FROM ({_amounts("cost_basis = 'token' AND fx_usd_per_unit IS NULL")})
 )
 SELECT {_SHOWN}, meter, quantity, rate AS picodollars_per_unit, price_id,
        CASE price_state WHEN 'free' THEN 0::DECIMAL(18,12)

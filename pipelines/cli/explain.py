@@ -52,17 +52,18 @@ def command(obj: Context, request_id: str | None, invoice: str | None, output_fo
     if request_id is None:
         raise click.UsageError("Name a request, or an invoice with --invoice ID.")
     from models.errors import DataError
-    from pipelines.reports.explained import explained_attempts
+    from pipelines.reports.explained import days_of_request, explained_attempts
     from pipelines.warehouse.connect import connect_read_only
 
     project = obj.project()
     with connect_read_only(project) as con:
-        attempts = explained_attempts(con, request_id)
-        if not attempts:
+        days = days_of_request(con, request_id)
+        if days is None:
             raise DataError(
                 f"No attempt or logical request {request_id!r} is in {project.folder}; look it up with "
                 f'`nanodollar sql "SELECT request_id FROM core.request_costs LIMIT 5"`, or run `nanodollar run`.'
             )
+        attempts = explained_attempts(con, request_id, days)
     if output_format == "json":
         click.echo(json.dumps({"request_id": request_id, "attempts": attempts}, indent=2, default=_plain))
         return

@@ -38,21 +38,43 @@ _LINE_FIELDS = (
 )  # fmt: skip
 
 
-def explanation_sql(request_id: str, days: tuple[date, date] | None = None) -> str:
-    """Return the call that explains a request; of the days [first, last) where they are known."""
-    bounds = "" if days is None else f", from_on := DATE '{days[0]}', to_on := DATE '{days[1]}'"
-    return f"explain_cost({sql_text(request_id)}{bounds})"
+def explanation_sql(request_id: str, days: tuple[date, date]) -> str:
+    """Return the call that explains a request whose cost accrued in the business days [first, last)."""
+    return f"explain_cost({sql_text(request_id)}, from_on := DATE '{days[0]}', to_on := DATE '{days[1]}')"
+
+
+def days_of_request(
+    con: duckdb.DuckDBPyConnection, request_id: str, days: tuple[date, date] | None = None
+) -> tuple[date, date] | None:
+    """Return the business days [first, last) in which a request's cost accrued; None where it is not known.
+
+    To look for them costs the scan of two columns; to explain a request reads what it needs of these days alone.
+
+    Args:
+        con: a session in which the warehouse's schemas are the current ones.
+        request_id: id of an attempt, or of a logical request.
+        days: business days [first, last) to look in; None: all.
+    """
+    within = "" if days is None else f" AND accrued_on >= DATE '{days[0]}' AND accrued_on < DATE '{days[1]}'"
+    named = " UNION ALL ".join(
+        f"SELECT accrued_on FROM core.request_costs WHERE {column} = $request_id{within}"
+        for column in ("request_id", "logical_request_id")
+    )
+    ((first, last),) = con.execute(
+        f"SELECT min(accrued_on), max(accrued_on) + 1 FROM ({named})", {"request_id": request_id}
+    ).fetchall()
+    return None if first is None else (first, last)
 
 
 def explained_attempts(
-    con: duckdb.DuckDBPyConnection, request_id: str, days: tuple[date, date] | None = None
+    con: duckdb.DuckDBPyConnection, request_id: str, days: tuple[date, date]
 ) -> list[dict[str, Any]]:
-    """Return the attempts of a request in order; none where the warehouse does not know it.
+    """Return the attempts of a request in order.
 
     Args:
         con: a session in which the warehouse's schemas are the current ones.
         request_id: id of an attempt, or of the logical request whose attempts are all returned.
-        days: business days [first, last) in which its cost accrued; None: any.
+        days: business days [first, last) in which its cost accrued.
     """
     cursor = con.execute(f"FROM {explanation_sql(request_id, days)}")
     names = [column[0] for column in cursor.description or ()]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from pipelines.explorer.figure import ask
 from pipelines.explorer.page import Content, Page, PageContext
-from pipelines.reports.explained import explained_attempts, explanation_sql
+from pipelines.reports.explained import days_of_request, explained_attempts, explanation_sql
 from pipelines.reports.view import ViewColumn
 
 _AROUND = timedelta(days=4)
@@ -22,17 +22,15 @@ def build(asked: PageContext) -> Content:
             {"wanted": "", "attempts": []},
         )
     # A link tells the days; a request that is looked for by its id alone may be of any.
-    days = (
+    near = (
         (asked.state.first - _AROUND, asked.state.last + _AROUND)
         if "from" in asked.request.query_params
         else None
     )
     with asked.opened.session() as con:
-        attempts = explained_attempts(con, wanted, days)
-        if not attempts and days is not None:
-            days = None
-            attempts = explained_attempts(con, wanted)
-    if not attempts:
+        days = days_of_request(con, wanted, near) or (days_of_request(con, wanted) if near else None)
+        attempts = explained_attempts(con, wanted, days) if days else []
+    if days is None:
         return Content(
             "The warehouse knows no attempt or request of this id.",
             (),
