@@ -24,6 +24,8 @@ from pipelines.warehouse.data_files import is_alive
 from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
 _PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
+_STORAGE_VERSION = "v1.3.0"
+"""The oldest DuckDB that opens the file: the first that compresses texts in one go, which takes a third less time."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,11 @@ def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
 
 
 def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
-    con.execute(f"ATTACH {sql_text(draft)} AS published")
+    con.execute(f"ATTACH {sql_text(draft)} AS published (STORAGE_VERSION '{_STORAGE_VERSION}')")
     con.execute("USE published")
+    # In order, DuckDB gathers what the lake's many files hold, and compresses it when all is there, some of it twice;
+    # else each thread compresses what it reads, which lies in order of time as in its file.
+    con.execute("SET preserve_insertion_order = false")
     con.execute("BEGIN")
     for schema in _PUBLISHED_SCHEMAS:
         con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -159,6 +164,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
     con.execute(f"CREATE OR REPLACE MACRO lake_snapshot() AS {sql_text(_snapshot(con, 'nanodollar.'))}")
     durable("published: commit")
     con.execute("COMMIT")
+    con.execute("RESET preserve_insertion_order")
     con.execute("USE memory")
     con.execute("DETACH published")
     return replaced
