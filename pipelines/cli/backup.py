@@ -21,12 +21,16 @@ def command(obj: Context, target: str, keep: int | None, is_list: bool) -> None:
     are not copied; their rows are.
     """
     from pipelines.warehouse.backup import backup
-    from pipelines.warehouse.backup_store import BackupStore
+    from pipelines.warehouse.backup_store import BackupStore, DamagedBackupError
 
     if is_list:
         store = BackupStore(target)
         for made_at in store.manifests():
-            held = store.manifest(made_at)
+            try:
+                held = store.manifest(made_at)
+            except DamagedBackupError:
+                click.echo(f"{made_at:%Y-%m-%dT%H:%M:%SZ}  damaged: it cannot be restored")
+                continue
             size = sum(one.size_bytes for one in [*held.data.values(), *held.project.values(), held.catalog])
             click.echo(
                 f"{made_at:%Y-%m-%dT%H:%M:%SZ}  snapshot {held.snapshot}, {len(held.data):,} files of the lake, "

@@ -47,8 +47,8 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
         DataError: the catalog cannot be read, a file that it names is gone, or the target cannot be written.
     """
     store = BackupStore(target)
-    made = store.manifests()
-    before = store.manifest(made[-1]).data if made else {}
+    made = store.readable()
+    before = made[-1].data if made else {}
     there = store.objects()
     count = len(there)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +63,7 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
     data: dict[str, BackedUpFile] = {}
     for path, size in files:
         known = before.get(path)
-        if known is not None and known.size_bytes == size and known.sha256 in there:
+        if known is not None and known.size_bytes == size == there.get(known.sha256):
             data[path] = known
             continue
         try:
@@ -198,15 +198,15 @@ def _written_by_people(project: Project, target: str) -> dict[str, bytes]:
 
 
 def _forget_old(store: BackupStore, keep: int) -> None:
-    made = store.manifests()
-    old, kept = made[:-keep], made[-keep:]
-    needed: set[str] = set()
-    for at in kept:
-        manifest = store.manifest(at)
-        needed |= {
-            one.sha256 for one in [*manifest.data.values(), *manifest.project.values(), manifest.catalog]
-        }
-    for at in old:
-        store.forget(at)
-    for sha256 in store.objects() - needed if old else ():
+    """Let the newest backups stay that can be read; older ones go, and the files that none needs."""
+    kept = store.readable()[-keep:]
+    old = [made_at for made_at in store.manifests() if made_at < kept[0].made_at]
+    needed = {
+        one.sha256
+        for manifest in kept
+        for one in [*manifest.data.values(), *manifest.project.values(), manifest.catalog]
+    }
+    for made_at in old:
+        store.forget(made_at)
+    for sha256 in store.objects().keys() - needed if old else ():
         store.remove(sha256)

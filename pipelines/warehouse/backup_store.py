@@ -6,8 +6,9 @@ backups/<instant>.json  what one backup holds: paths, hashes and sizes
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from pipelines.replacing import replace_file
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MANIFEST = re.compile(r"(\d{8}T\d{6}\.\d{6})Z\.json")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class Manifest:
     tables: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
+class DamagedBackupError(DataError):
+    """What says what a backup holds does not read; the other backups are as they were."""
+
+
 class BackupStore:
     """The backups at one place.
 
@@ -62,12 +69,12 @@ class BackupStore:
         self._root = self.target.removeprefix(SCHEME) if self._is_remote else str(Path(self.target).resolve())
 
     def manifests(self) -> list[datetime]:
-        """Return the instants of all backups, oldest first."""
+        """Return the instants of all backups, oldest first; files of other names are none of ours."""
         selector = pyarrow.fs.FileSelector(f"{self._root}/backups", allow_not_found=True)
         with self._in_reach():
             names = [info.base_name for info in self._files.get_file_info(selector)]
-        stamps = sorted(name.removesuffix(".json") for name in names if name.endswith("Z.json"))
-        return [datetime.strptime(f"{stamp[:-1]}+0000", f"{_STAMP[:-1]}%z") for stamp in stamps]
+        stamps = sorted(found[1] for name in names if (found := _MANIFEST.fullmatch(name)))
+        return [datetime.strptime(f"{stamp}+0000", f"{_STAMP[:-1]}%z") for stamp in stamps]
 
     def manifest(self, made_at: datetime) -> Manifest:
         """Read what a backup holds."""
@@ -83,7 +90,9 @@ class BackupStore:
                 f"with that version."
             )
         if not is_whole:
-            raise DataError(f"The backup {self.target}/{name} is damaged; restore an earlier one with --at.")
+            raise DamagedBackupError(
+                f"The backup {self.target}/{name} is damaged; restore an earlier one with --at."
+            )
         body = written["backup"]
         return Manifest(
             made_at=made_at,
@@ -95,18 +104,26 @@ class BackupStore:
             tables={table: (rows, digest) for table, (rows, digest) in body["tables"].items()},
         )
 
+    def readable(self) -> list[Manifest]:
+        """Return what each backup holds that is not damaged, oldest first."""
+        found = []
+        for made_at in self.manifests():
+            with suppress(DamagedBackupError):
+                found.append(self.manifest(made_at))
+        return found
+
     def put_manifest(self, manifest: Manifest) -> None:
         """Write what a backup holds; with this it is there."""
         body = asdict(manifest) | {"made_at": manifest.made_at.isoformat()}
         text = json.dumps({"format": _FORMAT, "sha256": _digest(body), "backup": body}, indent=1)
         self._write(f"backups/{manifest.made_at:{_STAMP}}.json", text.encode())
 
-    def put(self, content: bytes, there: set[str]) -> BackedUpFile:
-        """Keep the content of a file, unless it is there already."""
+    def put(self, content: bytes, there: dict[str, int]) -> BackedUpFile:
+        """Keep the content of a file, unless it is there already, by its hash and size."""
         kept = BackedUpFile(hashlib.sha256(content).hexdigest(), len(content))
-        if kept.sha256 not in there:
+        if there.get(kept.sha256) != kept.size_bytes:
             self._write(_object(kept.sha256), content)
-            there.add(kept.sha256)
+            there[kept.sha256] = kept.size_bytes
         return kept
 
     def get(self, kept: BackedUpFile, *, what: str) -> bytes:
@@ -128,11 +145,12 @@ class BackupStore:
             )
         return content
 
-    def objects(self) -> set[str]:
-        """Return the hashes of all files that are there whole, as far as their size tells."""
+    def objects(self) -> dict[str, int]:
+        """Return the sizes of all files that are there, by the hash that names each."""
         selector = pyarrow.fs.FileSelector(f"{self._root}/objects", recursive=True, allow_not_found=True)
         with self._in_reach():
-            return {info.base_name for info in self._files.get_file_info(selector) if info.is_file}
+            found = [info for info in self._files.get_file_info(selector) if info.is_file]
+        return {info.base_name: info.size for info in found if _HASH.fullmatch(info.base_name)}
 
     def forget(self, made_at: datetime) -> None:
         self._files.delete_file(f"{self._root}/backups/{made_at:{_STAMP}}.json")

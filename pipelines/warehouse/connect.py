@@ -29,6 +29,7 @@ from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.claim import COMMIT, Claim, claim, is_held, is_shared, turn_of_machines
 from pipelines.warehouse.data_files import LakeFiles
+from pipelines.warehouse.history import read_history
 from pipelines.warehouse.turns import turn
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
@@ -79,12 +80,12 @@ def _attach(
     # #1329 and #1364 meet a small table whose rows are deleted and inserted in one transaction, as every commit does.
     options = [
         f"DATA_PATH {sql_text(data_path.rstrip('/') + '/')}",
-        "OVERRIDE_DATA_PATH true",
-        "DATA_INLINING_ROW_LIMIT 0",
+        "OVERRIDE_DATA_PATH true, DATA_INLINING_ROW_LIMIT 0",
     ]
     options.append("READ_ONLY" if read_only else "CREATE_IF_NOT_EXISTS false")
     if snapshot is not None:
         options.append(f"SNAPSHOT_VERSION {snapshot}")
+        read_history(con)
     attach = f"ATTACH {sql_text(f'ducklake:{catalog}')} AS nanodollar ({', '.join(options)})"
     try:
         try:

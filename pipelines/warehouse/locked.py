@@ -21,6 +21,7 @@ from models.errors import DataError
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.warehouse.connect import connect_read_only
+from pipelines.warehouse.history import read_history
 
 _TABLE_FUNCTIONS = frozenset(
     {
@@ -64,11 +65,12 @@ _REMEDY = "write a query, such as SELECT, FROM, WITH, DESCRIBE, SUMMARIZE, SHOW 
 
 @contextmanager
 def connect_locked(project: Project) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Yield a session on the live lake for SQL that a person writes."""
+    """Yield a session on the live lake for SQL that a person writes, of today or AT an earlier version."""
     with (
         tempfile.TemporaryDirectory(prefix="nanodollar-") as folder,
         connect_read_only(project) as con,
     ):
+        read_history(con)
         lock(con, lake_files=project.data_path, temporary=folder)
         yield con
 

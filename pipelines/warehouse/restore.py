@@ -56,7 +56,8 @@ def restore(
         ConfigurationError: the folder, the catalog or the data path is in use.
     """
     store = BackupStore(target)
-    made = [one for one in store.manifests() if at is None or one <= at]
+    # An instant is written in whole seconds, as `backup --list` shows it.
+    made = [one for one in store.manifests() if at is None or one.replace(microsecond=0) <= at]
     if not made:
         raise DataError(
             f"There is no backup{f' of {at:%Y-%m-%d %H:%M} UTC or before' if at else ''} at {target}; make one with "

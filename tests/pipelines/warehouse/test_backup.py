@@ -37,9 +37,7 @@ def test_a_backup_is_incremental_and_restored_elsewhere_to_a_point_in_time(
 
     listed = nanodollar(project, "backup", target, "--list").out.splitlines()
     assert len(listed) == 3
-    restored = nanodollar(
-        None, "restore", target, str(tmp_path / "new"), "--at", listed[1].split()[0][:-1] + ".999999Z"
-    )
+    restored = nanodollar(None, "restore", target, str(tmp_path / "new"), "--at", listed[1].split()[0])
     assert restored.code == 0, restored.err
     assert "are as they were" in restored.out
     elsewhere = find_project(tmp_path / "new")
@@ -61,7 +59,7 @@ def test_a_backup_is_incremental_and_restored_elsewhere_to_a_point_in_time(
     # Of a damaged backup nothing is restored, and what is damaged is named.
     objects = [file for file in (tmp_path / "backups/objects").rglob("*") if file.is_file()]
     held = max(objects, key=lambda file: file.stat().st_size)
-    for content, told in ((b"other", "is damaged; nothing was restored"), (None, "is missing; nothing was")):
+    for content, told in ((None, "is missing; nothing was"), (b"other", "is damaged; nothing was restored")):
         held.write_bytes(content) if content else held.unlink()
         refused = nanodollar(None, "restore", target, str(tmp_path / "damaged"))
         assert refused.code == 1
@@ -75,6 +73,13 @@ def test_a_backup_is_incremental_and_restored_elsewhere_to_a_point_in_time(
         "is damaged; restore an earlier one with --at."
         in nanodollar(None, "restore", target, str(tmp_path / "x")).err
     )
+    # The next backup does not rest on what is damaged, and can be restored.
+    (tmp_path / "backups/backups/notes.json").write_text("of somebody", encoding="utf-8")
+    fourth = nanodollar(project, "backup", target, "--keep", "2")
+    assert fourth.code == 0, fourth.err
+    kept = nanodollar(project, "backup", target, "--list").out.splitlines()
+    assert [line.split("  ")[1][:7] for line in kept] == ["snapsho", "damaged", "snapsho"]
+    assert nanodollar(None, "restore", target, str(tmp_path / "fourth")).code == 0
     full = nanodollar(None, "restore", target, str(project.folder), "--at", "2027-01-01")
     assert full.code in {1, 2}
     none = nanodollar(None, "restore", target, str(tmp_path / "x"), "--at", "2020-01-01")

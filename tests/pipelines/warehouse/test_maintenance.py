@@ -43,6 +43,13 @@ def test_many_small_commits_stay_few_files_and_a_closed_month_stays_readable(com
                         rows.with_columns(input_uncached_tokens=hour * 10 + day),
                         partitions=rows["started_hour"].unique().to_list(),
                     )
+            with warehouse.committing(
+                run_id=f"{day}-part", job="facts"
+            ) as commit:  # takes rows out of a file
+                part = rows.filter(pl.col("started_hour") == pl.col("started_hour").min())
+                partitions = part["started_hour"].unique().to_list()
+                part = part.with_columns(input_uncached_tokens=day)
+                commit.replace("core.requests", part, partitions=partitions)
             maintain(warehouse, keep=timedelta(days=1), now=datetime.now(UTC) + timedelta(days=3 * day))
             counts.append(len(stored(project)))
         # A reader that began before all of it still reads what it read.
@@ -65,6 +72,13 @@ def test_many_small_commits_stay_few_files_and_a_closed_month_stays_readable(com
     assert len(stored(project)) < counts[0]
     with connect_read_only(project, snapshot=closed) as con:
         assert con.execute("FROM core.requests ORDER BY ALL").fetchall() == seen
+        # No row of today has as many: the files were written anew, and DuckLake's statistics with them.
+        many = "WHERE input_uncached_tokens > 500"
+        ((then,),) = con.execute(f"SELECT count(*) FROM core.requests {many}").fetchall()
+        assert then > 0
+    assert query(project, f"SELECT count(*) FROM core.requests {many}") == [(0,)]
+    at_close = f"SELECT count(*) AS then FROM core.requests AT (VERSION => {closed}) {many}"
+    assert nanodollar(project, "sql", "--format", "csv", at_close).out == f"then\n{then}\n"
 
     # What was merged is still told from what is damaged, though its snapshots are gone.
     for file in stored(project):
