@@ -16,24 +16,8 @@ import polars as pl
 
 from models.costs.rates import is_known
 from models.schemas.vocabulary import FEE_METERS, GLOBAL_REGION, PLACED_PROVIDERS, TOKEN_CLASSES
+from models.tiers import BATCH_TIER, DEFAULT_TIER
 
-DEFAULT_TIER = "default"
-_PLAIN_TIERS = (
-    "default", "standard", "on_demand", "on-demand", "ondemand", "auto", "spillover", "payg", "paygo",
-    "pay_as_you_go", "pay-as-you-go", "global_standard", "globalstandard",
-)  # fmt: skip
-DEFAULT_TIER_NAMES = (
-    "",
-    "GlobalStandard",
-    *(spelled for name in _PLAIN_TIERS for spelled in (name, name.upper(), name.capitalize())),
-)
-"""Spellings of the tier that a provider serves unless asked for another, and of those billed at its plain rate.
-
-What spills over from provisioned throughput is served by, and costs the price of, the standard deployment (Azure,
-"Manage traffic with spillover for provisioned deployments",
-https://learn.microsoft.com/azure/foundry/openai/how-to/spillover-traffic-management).
-"""
-BATCH_TIER = "batch"
 OTHER_TIER = "(other)"
 ANY_REGION = ""
 NO_CARD = -1

@@ -10,9 +10,6 @@ import polars as pl
 
 from models.costs.token_cards import (
     ANY_REGION,
-    BATCH_TIER,
-    DEFAULT_TIER,
-    DEFAULT_TIER_NAMES,
     OTHER_TIER,
     WEEK_MINUTES,
     Integers,
@@ -20,6 +17,7 @@ from models.costs.token_cards import (
     Slot,
     week_mask,
 )
+from models.tiers import BATCH_TIER, DEFAULT_TIER, with_default_named
 
 _PRICELESS = (
     (r"^(?:us-gov|us|eu|apac|ap|jp|au|ca|sa|mx|me|il|kr|in)\.", ""),
@@ -71,8 +69,8 @@ class Locator:
     def __post_init__(self) -> None:
         names = sorted(self.index.first_provider)
         providers = sorted({provider for provider, _ in self.index.aliases})
-        tiers = sorted({*self.index.tiers, *DEFAULT_TIER_NAMES})
-        self._names, self._providers, self._tiers, self._regions = names, providers, tiers, self.index.regions
+        self._names, self._providers = names, providers
+        self._tiers, self._regions = self.index.tiers, self.index.regions
 
     def locate(self, attempts: pl.DataFrame, name: pl.Series) -> SlottedAttempts:
         """Return where attempts lie in the book.
@@ -131,20 +129,20 @@ class Locator:
         provider = _codes(attempts["provider"], self._providers)
         pair, pairs = _compact(provider * (len(self._names) + 1) + _codes(name, self._names))
         place = _codes(attempts["region"], self._regions) * (len(self._tiers) + 1)
-        place += _codes(attempts["service_tier"], self._tiers, null=DEFAULT_TIER)
+        tier = attempts.select(with_default_named(pl.col("service_tier"))).to_series()
+        place += _codes(tier.fill_null(DEFAULT_TIER), self._tiers)
         width = (len(self._regions) + 1) * (len(self._tiers) + 1)
         combo, keys = _compact(pair * width + place)
         found = []
         for key in keys:
             p, n = divmod(int(pairs[key // width]), len(self._names) + 1)
             r, t = divmod(int(key % width), len(self._tiers) + 1)
-            tier = self._tiers[t] if t < len(self._tiers) else OTHER_TIER
             found.append(
                 (
                     self._providers[p] if p < len(self._providers) else "",
                     self._names[n] if n < len(self._names) else "",
                     self._regions[r] if r < len(self._regions) else ANY_REGION,
-                    DEFAULT_TIER if tier in DEFAULT_TIER_NAMES else tier,
+                    self._tiers[t] if t < len(self._tiers) else OTHER_TIER,
                 )
             )
         return combo, found
@@ -183,10 +181,8 @@ def _micros(instants: list[datetime]) -> Integers:
     return np.array([(at - _EPOCH) // timedelta(microseconds=1) for at in instants], dtype=np.int64)
 
 
-def _codes(words: pl.Series, known: list[str], *, null: str | None = None) -> Integers:
+def _codes(words: pl.Series, known: list[str]) -> Integers:
     """Return the place of each word in a list; one that is not in it has the list's length."""
-    if null is not None:
-        words = words.fill_null(null)
     codes = words.cast(pl.Enum(known), strict=False).to_physical().cast(pl.Int64)
     return codes.fill_null(len(known)).to_numpy()
 

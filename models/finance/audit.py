@@ -10,6 +10,7 @@ import polars as pl
 
 from models.finance.hypotheses import Hypothesis
 from models.money import USD
+from models.tiers import BATCH_TIER
 
 UNEXPLAINED = "unexplained"
 AGREES = "agrees"
@@ -123,7 +124,7 @@ def compare(requests: pl.DataFrame, costs: pl.DataFrame, duplicates: pl.DataFram
     )
     slack = _slack(rows["booked_usd"])
     gap = (pl.col("booked_usd") - pl.col("priced_usd")).cast(pl.Float64)
-    is_batch = (pl.col("service_tier") == "batch") | pl.col("batch_id").is_not_null()
+    is_batch = (pl.col("service_tier") == BATCH_TIER) | pl.col("batch_id").is_not_null()
     is_nothing = pl.col("is_gateway_cache_hit") | (pl.col("status") == "error")
     kind = (
         pl.when(pl.col("priced_usd").is_null())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from models.schemas.vocabulary import INPUT_TOKEN_COLUMNS, OUTPUT_TOKEN_COLUMNS
+from models.tiers import BATCH_TIER, DEFAULT_TIER
 
 Change = Callable[[pl.LazyFrame], pl.LazyFrame]
 DATES_AT_MOST = 8
@@ -49,7 +50,7 @@ def _set(**columns: pl.Expr) -> Change:
 
 
 def _tier(name: str) -> Change:
-    return lambda frame: frame.filter(pl.col("service_tier").fill_null("default") != name).with_columns(
+    return lambda frame: frame.filter(pl.col("service_tier").fill_null(DEFAULT_TIER) != name).with_columns(
         service_tier=pl.lit(name)
     )
 
@@ -59,7 +60,7 @@ def _model(column: str) -> Change:
 
 
 def _is_batch(frame: pl.LazyFrame) -> pl.LazyFrame:
-    return frame.filter((pl.col("service_tier") == "batch") | pl.col("batch_id").is_not_null())
+    return frame.filter((pl.col("service_tier") == BATCH_TIER) | pl.col("batch_id").is_not_null())
 
 
 def _graduated(book: pl.LazyFrame) -> pl.LazyFrame:
@@ -92,7 +93,7 @@ def _graduated(book: pl.LazyFrame) -> pl.LazyFrame:
 
 
 HYPOTHESES: tuple[Hypothesis, ...] = (
-    Hypothesis("batch", "a batch job at the full price", lambda f: _tier("default")(_is_batch(f))),
+    Hypothesis("batch", "a batch job at the full price", lambda f: _tier(DEFAULT_TIER)(_is_batch(f))),
     Hypothesis(
         "cached_twice",
         "cached tokens at the cached rate and again at the full input rate",
@@ -148,7 +149,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (
         "audio, images and video not charged",
         _dropped(*(f"{name}_tokens" for name in (*_MEDIA_IN, *_MEDIA_OUT))),
     ),
-    Hypothesis("wrong_tier", "the default tier's price", _tier("default")),
+    Hypothesis("wrong_tier", "the default tier's price", _tier(DEFAULT_TIER)),
     *(
         Hypothesis("wrong_tier", f"the {name} tier's price", _tier(name))
         for name in ("priority", "flex", "batch")

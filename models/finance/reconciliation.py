@@ -7,6 +7,7 @@ from models.finance.matching import DIMENSIONS, matched
 from models.money import PICODOLLARS_PER_USD, USD, half_even, picodollars_from_usd, usd_from_picodollars
 from models.schemas import table
 from models.schemas.mart_invoice_reconciliation import RECONCILIATION_TERMS
+from models.tiers import with_default_named
 
 _INVOICE = (
     "billed_on", "source", "invoice_issuer_name", "billing_account_id", "invoice_id", "billing_period_start",
@@ -20,7 +21,6 @@ _OF_THE_ISSUER = ("consumption_units", "token_hours")
 _CLOUDS = ("aws", "azure", "gcp")
 _SAME_PRICE = 1e-3
 """How far from a thousandfold a price may be that is one by its unit."""
-_PLAIN_TIERS = ("standard", "on_demand", "default", "auto")
 _RATES: dict[str, pl.DataType | type[pl.DataType]] = {
     "provider": pl.String,
     "model": pl.String,
@@ -103,8 +103,7 @@ def _period() -> pl.Expr:
 
 
 def _tier() -> pl.Expr:
-    tier = pl.col("service_tier")
-    return pl.when(tier.is_in(_PLAIN_TIERS)).then(pl.lit("default")).otherwise(tier).alias("service_tier")
+    return with_default_named(pl.col("service_tier")).alias("service_tier")
 
 
 def _dimensions() -> list[pl.Expr]:

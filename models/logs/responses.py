@@ -22,8 +22,8 @@ from models.logs.served_by import marked_by, owner_of, served_by
 from models.logs.tokens import disjoint, total_tokens
 from models.logs.unread import unread_usage
 from models.records import METER, Importer, first_reason, with_map
+from models.tiers import DEFAULT_TIER
 
-DEFAULT_TIER = "default"
 _FIRST_ERROR_CODE = 400
 _NAMES = ("model", "beside_served_model", "beside_routed_model", "beside_requested_model")
 """Columns that name the model, the served one first."""

@@ -58,7 +58,7 @@ prices AS (
   SELECT price_id, meter, provider, region, model, model_family, picodollars_per_unit AS rate, valid_from, valid_to
   FROM ref.token_prices
   WHERE layer = 'list' AND unit = 'token' AND schedule IS NULL AND above_input_tokens IS NULL AND known_to IS NULL
-    AND service_tier IN ('default', 'standard', 'on_demand') AND coalesce(currency, 'USD') = 'USD'
+    AND service_tier = 'default' AND coalesce(currency, 'USD') = 'USD'
 ),
 offers AS (
   SELECT DISTINCT price_id, provider, region, model, coalesce(model_family, model) AS model_family, valid_from, valid_to

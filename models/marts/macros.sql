@@ -99,6 +99,13 @@ CREATE OR REPLACE MACRO usd_per_outcome(usd, covered, outcomes, least) AS (
   CASE WHEN sum(covered) >= max(least) * sum(outcomes) THEN CAST(sum(usd) AS DOUBLE) / nullif(sum(covered), 0) END
 );
 
+-- is_default_tier: whether a service tier is the one that a provider serves unless asked for another, however it is
+-- spelled (standard, on-demand, pay as you go ...); a tier that is not stated is.
+CREATE OR REPLACE MACRO is_default_tier(tier) AS (
+  lower(coalesce(tier, '')) IN ('', 'default', 'standard', 'on_demand', 'on-demand', 'ondemand', 'auto', 'spillover', 'payg',
+    'paygo', 'pay_as_you_go', 'pay-as-you-go', 'global_standard', 'globalstandard')
+);
+
 -- share_so_far: part / whole of an amount, all whole numbers, rounded half-even; differences of growing parts sum to it.
 CREATE OR REPLACE MACRO share_so_far(amount, part, whole) AS (
   sign(amount)::HUGEINT * (
@@ -185,10 +192,7 @@ counted AS (
     CASE WHEN r.called_as LIKE '%ft:%:%' AND r.called_as NOT IN (SELECT alias FROM names)
       THEN coalesce(nullif(regexp_extract(r.called_as, '^((?:[a-z_]+/)?ft:[^:]+):.+', 1), ''), r.called_as)
       ELSE r.called_as END AS name,
-    CASE WHEN lower(coalesce(r.service_tier, '')) IN (
-        '', 'default', 'standard', 'on_demand', 'on-demand', 'ondemand', 'auto', 'spillover', 'payg', 'paygo',
-        'pay_as_you_go', 'pay-as-you-go', 'global_standard', 'globalstandard')
-      THEN 'default' ELSE r.service_tier END AS tier,
+    CASE WHEN is_default_tier(r.service_tier) THEN 'default' ELSE r.service_tier END AS tier,
     list_filter(coalesce(map_entries(r.other_meters), []), lambda one: list_contains(m.known_meters, one.key)) AS meters,
     [
       {'meter': 'cache_read', 'tokens': r.cache_read_tokens}, {'meter': 'cache_read_audio', 'tokens': r.cache_read_audio_tokens},
@@ -351,8 +355,8 @@ GROUP BY ALL;
 -- of 0.1 is 10 % dearer. Rates are those of the default tier unless another was used; corrected entries are left out.
 CREATE OR REPLACE MACRO price_history() AS TABLE
 WITH used AS (
-  SELECT provider, model, coalesce(service_tier, 'default') AS service_tier, min(accrued_on) AS first_used_on,
-    max(accrued_on) AS last_used_on, sum(total_tokens) AS tokens
+  SELECT provider, model, CASE WHEN is_default_tier(service_tier) THEN 'default' ELSE service_tier END AS service_tier,
+    min(accrued_on) AS first_used_on, max(accrued_on) AS last_used_on, sum(total_tokens) AS tokens
   FROM mart.cost_per_token_daily WHERE cost_basis = 'token' GROUP BY ALL
 ),
 rates AS (

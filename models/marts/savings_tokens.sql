@@ -43,7 +43,7 @@ batch_rates AS (
     AND b.region IS NOT DISTINCT FROM d.region AND b.layer = d.layer AND b.service_tier = 'batch'
     AND b.contract IS NOT DISTINCT FROM d.contract AND b.above_input_tokens IS NOT DISTINCT FROM d.above_input_tokens
     AND b.schedule IS NOT DISTINCT FROM d.schedule
-  WHERE d.meter = 'input_uncached' AND d.service_tier IN ('default', 'standard', 'on_demand')
+  WHERE d.meter = 'input_uncached' AND d.service_tier = 'default'
     AND d.known_to IS NULL AND b.known_to IS NULL AND b.valid_from < $to_on AND (b.valid_to IS NULL OR b.valid_to >= $to_on)
   GROUP BY ALL
 ),

@@ -17,8 +17,8 @@ from models.prices.contracts import Contract, ContractTerms, contracted_stretche
 from models.prices.sheet_schema import Model, Modifier, PriceEntry, TokenSheet
 from models.prices.versions import DatedStatement, Version, versions
 from models.schemas import table
+from models.tiers import BATCH_TIER, DEFAULT_TIER
 
-DEFAULT_TIER = "default"
 _MTOK = 1_000_000
 _FINEST = Decimal(1).scaleb(-30)
 _FIRST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -248,7 +248,7 @@ def _cards(dated: _Dated) -> Iterator[_Card]:
 
 def _priced_at(tier: str, change: Modifier | None, entry: PriceEntry) -> str:
     stated = getattr(change, "priced_at", None)
-    return str(stated or ("finished" if tier == "batch" else entry.priced_at))
+    return str(stated or ("finished" if tier == BATCH_TIER else entry.priced_at))
 
 
 def _modified(rates: Rates, long_rates: Rates, modifiers: list[Modifier]) -> tuple[Rates, Rates]:

@@ -12,10 +12,11 @@ import polars as pl
 from models.routing.cells import cells_of
 from models.routing.cheapest import Ints
 from models.routing.menus import Menus, latencies
-from models.routing.offers import DEFAULT_TIER, DEFAULT_TIERS, Market
+from models.routing.offers import Market
 from models.routing.rules import Rules, Ruling
 from models.routing.sessions import Sessions, cache_lifetimes, sessions_of
 from models.routing.work import Work, work_of
+from models.tiers import DEFAULT_TIER, is_default_tier
 
 Rows = npt.NDArray[np.intp]
 Days = tuple[date | None, date | None]
@@ -95,8 +96,7 @@ def judge(
     for row in rows:
         row["epoch_at"] = instants[row["epoch"] - 1] if row["epoch"] else row["epoch_at"]
         row["model_family"] = row["model_family"] or row["model"]
-        tier = row["service_tier"] or DEFAULT_TIER
-        row["tier"] = DEFAULT_TIER if tier in DEFAULT_TIERS else tier
+        row["tier"] = DEFAULT_TIER if is_default_tier(row["service_tier"]) else row["service_tier"]
     return JudgedAttempts(
         attempts=attempts,
         is_within=within(attempts, *days),

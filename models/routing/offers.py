@@ -12,6 +12,7 @@ import polars as pl
 
 from models.routing.policy import EPOCH
 from models.schemas.base import INSTANT
+from models.tiers import DEFAULT_TIER, is_default_tier
 
 UNCACHED = {
     "cache_read": "input_uncached",
@@ -21,9 +22,6 @@ UNCACHED = {
     "cache_read_image": "image_input",
 }
 """What a cache class costs where the prefix is not cached: the plain rate of its kind."""
-DEFAULT_TIERS = ("default", "standard", "on_demand", "auto", "")
-"""Spellings of the tier that a provider serves unless asked for another."""
-DEFAULT_TIER = "default"
 VARIANTS = (
     "batch",
     "beta",
@@ -220,7 +218,7 @@ def _tier(model: str, tier: str) -> str:
     _, _, variant = model.rpartition(":")
     if variant in VARIANTS and variant != model:
         return variant
-    return DEFAULT_TIER if tier in DEFAULT_TIERS else tier
+    return DEFAULT_TIER if is_default_tier(tier) else tier
 
 
 def rate_matrix(offered: Iterable[Offer], columns: Iterable[tuple[str, bool]]) -> npt.NDArray[np.float64]:

@@ -11,8 +11,9 @@ import polars as pl
 
 from models.money import picodollars_from_usd
 from models.routing.attempts import tokens_of
-from models.routing.offers import DEFAULT_TIER, Offer
+from models.routing.offers import Offer
 from models.schemas.vocabulary import INPUT_CLASSES, OUTPUT_CLASSES, TOKEN_CLASSES
+from models.tiers import DEFAULT_TIER
 
 POOL = ("provider", "region", "chip", "deployment", "commitment")
 Floats = npt.NDArray[np.float64]

@@ -7,11 +7,11 @@ import polars as pl
 from models.costs.deployments import deployed
 from models.costs.occupancy import ESTIMATED_SECONDS
 from models.costs.ties import tied
-from models.costs.token_cards import DEFAULT_TIER
 from models.lifecycle.live import LIVE_EVENTS
 from models.periods import floor_hour
 from models.prices.providers import canonical_providers
 from models.schemas import table
+from models.tiers import DEFAULT_TIER
 from pipelines.steps.base import Window
 from pipelines.steps.inputs import Inputs
 

@@ -246,6 +246,9 @@ def test_a_long_prompt_takes_the_rate_above_the_threshold():
 
 
 def test_a_tier_is_compared_with_the_same_tier():
+    for tier in (None, "standard", "On-Demand", "spillover", "PAYG"):
+        (row,), _ = judge([TOGETHER | {"service_tier": tier}], LLAMA)
+        assert row["alternative_usd"] == Decimal("0.00043"), tier
     batch = TOGETHER | {"service_tier": "batch"}
     assert judge([batch], LLAMA) == ([], [])
     (row,), _ = judge([batch], [*LLAMA, *llama("groq", "l", 0.295, 0.395, service_tier="batch")])

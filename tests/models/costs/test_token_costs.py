@@ -99,7 +99,10 @@ def micro(value: str) -> Decimal:
         (tokens(1000, 0), "1000"),  # the threshold is exceeded strictly
         (tokens(950, 1, cache_read=51), "1909.1"),  # 950 x 2 + 51 x 0.1 + 4: all input classes count
         (tokens(100, 10) | {"service_tier": "batch"}, "70"),
-        (tokens(100, 10) | {"service_tier": "standard"}, "140"),
+        *(
+            (tokens(100, 10) | {"service_tier": tier}, "140")
+            for tier in ("standard", "On-Demand", "PayGo", "")
+        ),
         (tokens(100, 10) | {"service_tier": "priority"}, "180"),
         (tokens(100, 10) | {"region": "eu"}, "154"),
         (tokens(100, 10) | {"region": "us"}, "140"),

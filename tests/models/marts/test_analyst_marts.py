@@ -178,7 +178,7 @@ def test_growth_is_of_what_a_day_holds_and_macros_tell_prices_and_what_ifs(
     )
     here = {"effective_usd": Decimal(30), "input_uncached_tokens": 1_000_000, "cache_read_tokens": 1_000_000}
     rows = [
-        attempt("april", utc("2026-04-04T12:00"), date(2026, 4, 4), **here),
+        attempt("april", utc("2026-04-04T12:00"), date(2026, 4, 4), service_tier="On-Demand", **here),
         attempt("may", NOON, DAY, output_text_tokens=1_000_000, **here),
         attempt("may-2", NOON, DAY + timedelta(days=1), **here),
         attempt("may-3", NOON, DAY, **here),

@@ -2,8 +2,10 @@ from datetime import date
 from decimal import Decimal
 
 import duckdb
+import polars as pl
 import pytest
 
+from models.tiers import is_default_tier, with_default_named
 from tests.models.marts.warehouse import attempt, gpu_attempt, insert, open_warehouse, pool_hour, utc
 
 MAY, JUNE = date(2026, 5, 31), date(2026, 6, 2)
@@ -49,6 +51,26 @@ def _adjusted() -> duckdb.DuckDBPyConnection:
         ],
     )  # fmt: skip
     return con
+
+
+def test_sql_knows_the_default_tier_by_the_names_that_python_knows():
+    spelled = [
+        "", "default", "Standard", "ON_DEMAND", "on-demand", "OnDemand", "auto", "spillover", "PayG", "paygo",
+        "pay_as_you_go", "Pay-as-you-go", "global_standard", "GlobalStandard", "batch", "flex", "standard2", "priority",
+    ]  # fmt: skip
+    rows = open_warehouse().execute(
+        "SELECT tier, is_default_tier(tier) FROM unnest(?) AS t(tier)", [[*spelled, None]]
+    )
+    told = dict(rows.fetchall())
+    assert told == {tier: is_default_tier(tier) for tier in [*spelled, None]}
+    assert {tier for tier, is_default in told.items() if not is_default} == {
+        "batch",
+        "flex",
+        "standard2",
+        "priority",
+    }
+    named = pl.DataFrame({"tier": [*spelled, None]}).select(tier=with_default_named(pl.col("tier")))["tier"]
+    assert {tier for tier in named if tier} == {"default", "batch", "flex", "standard2", "priority"}
 
 
 def _total(con: duckdb.DuckDBPyConnection, from_on: str, to_on: str, view: str) -> Decimal | None:
