@@ -20,6 +20,7 @@ from pipelines.automation.schedules import SCHEDULES
 from pipelines.masking import mask
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
+from pipelines.steps.staleness import stale_days, stale_hours
 from pipelines.warehouse.connect import METADATA, is_current, load_extension, memory_connection
 from pipelines.warehouse.damage import (
     counted_otherwise,
@@ -70,6 +71,7 @@ def examine(warehouse: Warehouse, *, now: datetime, is_thorough: bool = False) -
             for part in (
                 lambda: _files(con, project, is_thorough=is_thorough),
                 lambda: _partitions(con),
+                lambda: _waiting(con, project, now=now),
                 lambda: _orphans(con, project),
                 lambda: _sizes(con),
                 lambda: _closed_months(con),
@@ -186,6 +188,19 @@ def _partitions(con: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     if not differing:
         ((count,),) = con.execute("SELECT count(*) FROM ops.partitions").fetchall()
         yield Finding("partitions", "ok", f"{count:,} partitions count the rows that were committed")
+
+
+def _waiting(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime) -> Iterator[Finding]:
+    hours, days = len(stale_hours(con, project, now=now)), len(stale_days(con, project, now=now))
+    is_due = bool(hours or days)
+    yield Finding(
+        "waiting",
+        "warn" if is_due else "ok",
+        f"{hours:,} hours and {days:,} days lack rows or are older than what they rest on"
+        if is_due
+        else "every hour and day is computed from all that has landed",
+        "`nanodollar run`" if is_due else "",
+    )
 
 
 def _orphans(con: duckdb.DuckDBPyConnection, project: Project) -> Iterator[Finding]:

@@ -28,8 +28,11 @@ def command(obj: Context, is_repairing: bool, is_thorough: bool, form: str) -> N
     project = obj.project()
     if is_repairing:
         with run_turn(project, on_wait=lambda note: click.echo(note, err=True)):
-            for sentence in repair(Warehouse(project), is_thorough=is_thorough):
-                click.echo(f"mended: {sentence}", err=True)
+            sentences = repair(Warehouse(project), is_thorough=is_thorough)
+        for sentence in sentences:
+            click.echo(f"mended: {sentence}", err=True)
+        if sentences:
+            click.echo("`nanodollar run` builds anew what was taken out.", err=True)
     found = examine(Warehouse(project), now=datetime.now(UTC), is_thorough=is_thorough)
     if form == "json":
         click.echo(json.dumps([asdict(one) for one in found], indent=2))

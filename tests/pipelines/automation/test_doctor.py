@@ -49,6 +49,7 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
         "catalog",
         "files",
         "partitions",
+        "waiting",
         "orphans",
         "size",
         "closed months",
@@ -73,6 +74,8 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
     after = findings(project)
     for part in ("files", "partitions", "orphans", "privacy"):
         assert after[part]["state"] == "ok", after[part]
+    assert (after["waiting"]["state"], after["waiting"]["remedy"]) == ("warn", "`nanodollar run`")
+    assert after["waiting"]["what"].startswith("2 hours and 0 days lack rows")
 
     catalog = project.folder / "warehouse/catalog.sqlite"
     catalog.write_bytes(b"no database" * 1000)
