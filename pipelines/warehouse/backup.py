@@ -56,8 +56,6 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
         copy_catalog(project, copy)
         files, snapshot = _read_catalog(copy)
         catalog = store.put(gzip.compress(copy.read_bytes(), 6, mtime=0), there)
-    with connect_read_only(project, snapshot=snapshot) as con:
-        tables = table_figures(con)
     lake = LakeFiles(project)
     root = project.data_path.rstrip("/")
     data: dict[str, BackedUpFile] = {}
@@ -75,6 +73,14 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
                 f"{root}/{path} is gone or cut, so that nothing was backed up; `nanodollar doctor` says what to do."
             )
         data[path] = store.put(content, there)
+    try:
+        with connect_read_only(project, snapshot=snapshot) as con:
+            tables = table_figures(con)
+    except duckdb.Error as error:
+        raise DataError(
+            f"The lake does not read ({str(error).splitlines()[0]}), so that nothing was backed up; `nanodollar "
+            "doctor` says what to do."
+        ) from None
     manifest = Manifest(
         made_at=now,
         version=version("nanodollar"),

@@ -80,6 +80,11 @@ def test_a_backup_is_incremental_and_restored_elsewhere_to_a_point_in_time(
     kept = nanodollar(project, "backup", target, "--list").out.splitlines()
     assert [line.split("  ")[1][:7] for line in kept] == ["snapsho", "damaged", "snapsho"]
     assert nanodollar(None, "restore", target, str(tmp_path / "fourth")).code == 0
+    file = max((project.folder / "warehouse/data/core/pool_hours").glob("*.parquet"))
+    file.write_bytes(file.read_bytes()[:100])
+    for place in (target, str(tmp_path / "other")):  # where it was backed up whole, and where it is new
+        refused = nanodollar(project, "backup", place)
+        assert "so that nothing was backed up; `nanodollar doctor` says what to do." in refused.err, place
     full = nanodollar(None, "restore", target, str(project.folder), "--at", "2027-01-01")
     assert full.code in {1, 2}
     none = nanodollar(None, "restore", target, str(tmp_path / "x"), "--at", "2020-01-01")
