@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, localcontext
@@ -36,6 +36,7 @@ rate means it (ai.google.dev/gemini-api/docs/pricing: "text / image / video").
 """
 _SEEN = ("image_input", "video_input", "cache_read_image")
 """Classes that this holds for only where a model writes text: an embedding's list says nothing of images."""
+_RATE_COLUMNS = ("meter", "unit", "rate_per_mtok", "picodollars_per_unit", "is_rounded", "is_assumed")
 Rates = Mapping[str, Decimal | None]
 
 
@@ -65,6 +66,18 @@ class _Card:
     mode: str | None = None
 
 
+@dataclass(frozen=True)
+class _PricedCard:
+    """A card in the book: the columns that its rows share, and of each meter those of `_RATE_COLUMNS`."""
+
+    columns: dict[str, Any]
+    rates: list[tuple[Any, ...]]
+
+    @property
+    def price_id(self) -> str:
+        return str(self.columns["price_id"])
+
+
 def token_book(
     sheets: Iterable[TokenSheet], contracts: Iterable[Version[ContractTerms]] = ()
 ) -> pl.DataFrame:
@@ -87,11 +100,25 @@ def token_book(
     terms: dict[str, list[Version[ContractTerms]]] = defaultdict(list)
     for held in contracts:
         terms[held.item.contract.provider].append(held)
-    rows: list[dict[str, Any]] = []
+    cards: list[_PricedCard] = []
     for (provider, _, _), stated in series.items():
         for version in versions(stated):
-            rows.extend(_version_rows(version, terms[provider]))
-    return table("ref.token_prices").frame(rows).sort("provider", "model", "valid_from", "price_id", "meter")
+            cards.extend(_version_cards(version, terms[provider]))
+    return _rows(cards).sort("provider", "model", "valid_from", "price_id", "meter")
+
+
+def _rows(cards: Sequence[_PricedCard]) -> pl.DataFrame:
+    """Return a row for each meter of each card."""
+    schema = table("ref.token_prices")
+    rates = pl.DataFrame(
+        [rate for card in cards for rate in card.rates],
+        schema={name: schema.polars_schema[name] for name in _RATE_COLUMNS},
+        orient="row",
+    )
+    of_card = pl.Series([number for number, card in enumerate(cards) for _ in card.rates], dtype=pl.UInt32)
+    shared = schema.frame(card.columns for card in cards).drop(_RATE_COLUMNS)
+    in_dollars = pl.when(pl.col("currency") == "USD").then("rate_per_mtok")
+    return shared[of_card].hstack(rates).with_columns(usd_per_mtok=in_dollars).select(schema.column_names)
 
 
 def model_aliases(sheets: Iterable[TokenSheet]) -> pl.DataFrame:
@@ -185,7 +212,7 @@ def _dated(sheets: Iterable[TokenSheet]) -> Iterator[_Dated]:
                         yield _Dated(sheet, model, entry, region, entry.regions.get(region), line)
 
 
-def _version_rows(version: Version[_Dated], terms: list[Version[ContractTerms]]) -> Iterator[dict[str, Any]]:
+def _version_cards(version: Version[_Dated], terms: list[Version[ContractTerms]]) -> Iterator[_PricedCard]:
     sheet_version = version.item.sheet.version_at(version.known_from)
     # A card for tokens beyond a graduated threshold is named by the card that it goes with.
     beyond: dict[tuple[str, str | None, str], str] = {}
@@ -195,11 +222,10 @@ def _version_rows(version: Version[_Dated], terms: list[Version[ContractTerms]])
         place = card.tier, card.schedule
         if card.mode is None:
             common["beyond_price_id"] = beyond.get((*place, "list"))
-        rows = list(_card_rows(card, version, common))
-        price_id = str(rows[0]["price_id"])
+        listed = _priced(card, version, common)
         if card.mode == "graduated":
-            beyond[*place, "list"] = price_id
-        yield from rows
+            beyond[*place, "list"] = listed.price_id
+        yield listed
         for stretch, held in contracted_stretches(
             version, terms, model=card.dated.model.model, tier=card.tier
         ):
@@ -209,16 +235,16 @@ def _version_rows(version: Version[_Dated], terms: list[Version[ContractTerms]])
             named = common | {
                 "layer": "contracted",
                 "contract": held.contract.name,
-                "list_price_id": price_id,
+                "list_price_id": listed.price_id,
                 "sheet_path": held.path,
                 "sheet_line": held.line,
                 "source_url": held.contract.source_url,
                 "beyond_price_id": beyond.get(place_of_contract) if card.mode is None else None,
             }
-            rows = list(_card_rows(negotiated, stretch, named))
+            contracted = _priced(negotiated, stretch, named)
             if card.mode == "graduated":
-                beyond[place_of_contract] = str(rows[0]["price_id"])
-            yield from rows
+                beyond[place_of_contract] = contracted.price_id
+            yield contracted
 
 
 def _cards(dated: _Dated) -> Iterator[_Card]:
@@ -287,7 +313,7 @@ def _negotiated(card: _Card, contract: Contract) -> _Card:
     )
 
 
-def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _priced(card: _Card, version: Version[Any], common: Mapping[str, Any]) -> _PricedCard:
     dated = card.dated
     identity = {
         "provider": dated.sheet.provider,
@@ -325,7 +351,7 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
             ),
         ]
     )
-    row = identity | {
+    columns = identity | {
         "price_id": hashlib.sha256(written.encode()).hexdigest()[:16],
         "model_family": dated.model.family,
         "known_to": version.known_to,
@@ -335,15 +361,9 @@ def _card_rows(card: _Card, version: Version[Any], common: Mapping[str, Any]) ->
         "read_on": dated.sheet.read_on(dated.model).date(),
         **{name: value for name, value in common.items() if value is not None},
     }
+    rates = []
     for meter, unit, rate, per in meters:
         booked, is_rounded = (None, False) if rate is None else booked_picodollars(rate, per=per)
         printed = None if rate is None else rate * (_MTOK // per)
-        yield row | {
-            "meter": meter,
-            "unit": unit,
-            "rate_per_mtok": printed,
-            "usd_per_mtok": printed if dated.sheet.currency == "USD" else None,
-            "picodollars_per_unit": booked,
-            "is_rounded": is_rounded,
-            "is_assumed": unit == "token" and meter in assumed,
-        }
+        rates.append((meter, unit, printed, booked, is_rounded, unit == "token" and meter in assumed))
+    return _PricedCard(columns, rates)

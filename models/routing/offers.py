@@ -168,26 +168,26 @@ def offers(book: pl.DataFrame, models: pl.DataFrame, *, as_known_at: datetime) -
         (provider, model): chip
         for provider, model, chip in models.select("provider", "model", "chip").unique().iter_rows()
     }
+    dated = (*place, "valid_from", "valid_to", "known_from", "known_to")
     cards: dict[tuple[Any, ...], dict[int | None, dict[str, Any]]] = {}
-    for row in known.iter_rows(named=True):
-        dated = (
-            row["provider"],
-            row["model"],
-            row["region"],
-            row["service_tier"],
-            row["valid_from"],
-            row["valid_to"],
-            row["known_from"],
-            row["known_to"],
+    for row in (
+        known.group_by(*dated, "above_input_tokens", maintain_order=True)
+        .agg(
+            pl.first("model_family"),
+            pl.first("long_context_mode"),
+            pl.col("meter"),
+            pl.col("picodollars_per_unit"),
         )
-        card = cards.setdefault(dated, {}).setdefault(
-            row["above_input_tokens"],
-            {"family": row["model_family"], "mode": row["long_context_mode"], "rates": {}},
-        )
-        card["rates"][row["meter"]] = row["picodollars_per_unit"]
+        .iter_rows(named=True)
+    ):
+        cards.setdefault(tuple(row[name] for name in dated), {})[row["above_input_tokens"]] = {
+            "family": row["model_family"],
+            "mode": row["long_context_mode"],
+            "rates": dict(zip(row["meter"], row["picodollars_per_unit"], strict=True)),
+        }
     found: list[Offer] = []
-    for dated, by_threshold in cards.items():
-        provider, model, region, tier, valid_from, valid_to, known_from, known_to = dated
+    for card_of, by_threshold in cards.items():
+        provider, model, region, tier, valid_from, valid_to, known_from, known_to = card_of
         thresholds = sorted(by_threshold, key=lambda above: -1 if above is None else above)
         for above, up_to in zip(thresholds, [*thresholds[1:], None], strict=True):
             card = by_threshold[above]
