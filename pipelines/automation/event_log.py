@@ -6,10 +6,13 @@ can be stored by one call, whatever the number of its partitions.
 """
 
 import json
+import os
+import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from threading import local
 from typing import Any
 
@@ -38,6 +41,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     """The default event log of Dagster with `store_event_batch` as one transaction."""
 
     _batch = _Batch()
+    _empty_file: bytes | None = None
+    """A database without events, as Dagster has made it in this process."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
@@ -72,6 +77,23 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         if len(self._engines) > _OPEN_FILES:
             self._engines.pop(next(iter(self._engines))).dispose()
         return engine
+
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        """Make a database where it is missing; those after the first are copies, for Dagster takes long over each."""
+        file = Path(str(engine.url.database))
+        is_missing = not file.exists()
+        if is_missing and self._empty_file is not None:
+            draft = file.with_suffix(f".{os.getpid()}.draft")
+            draft.write_bytes(self._empty_file)
+            with suppress(OSError):  # Not every file system has links; and another process may have made it.
+                file.hardlink_to(draft)
+            draft.unlink()
+            if file.exists():
+                return
+        super()._initdb(engine, for_index_shard)
+        if is_missing and self._empty_file is None:
+            with closing(sqlite3.connect(file)) as con:
+                BatchingSqliteEventLogStorage._empty_file = con.serialize()
 
     def dispose(self) -> None:
         """Close the files, and stop watching them."""

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-import dagster as dg
 import duckdb
 import polars as pl
 
 from models.errors import DataError
 from models.schemas import table, tables
 from pipelines.automation.code_location import build_defs
-from pipelines.automation.runner import RunSummary, build, dagster_home
+from pipelines.automation.runner import RunSummary, build, instance_of_this_process
 from pipelines.project import Project
 from pipelines.quoting import sql_text
 from pipelines.steps.reference import reference_frames
@@ -70,7 +69,7 @@ def rebuild_past(
         _bring_in(con, warehouse, known_at)
     summary = RunSummary()
     definitions = build_defs(project=past, resource_overrides={"warehouse": warehouse})
-    with dg.DagsterInstance.from_config(str(dagster_home(past))) as instance:
+    with instance_of_this_process(past) as instance:
         build(warehouse, definitions, instance, summary, now=known_at)
     until = known_at.date()
     with Warehouse(live).reading() as now, warehouse.reading() as then:

@@ -10,6 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+from dagster._core.instance.ref import InstanceRef
 
 from models.errors import ConfigurationError, DataError
 from models.periods import HOUR, day_spans, floor_hour, spans
@@ -51,7 +52,10 @@ event_log_storage:
   class: BatchingSqliteEventLogStorage
   config: {base_dir: BASE_DIR}
 """
-
+_NOT_COPIED = {
+    "module": "dagster._core.storage.noop_compute_log_manager",
+    "class": "NoOpComputeLogManager",
+}
 
 CUT_OFF = timedelta(days=2)
 """How far back rows are looked for that a run which was cut off has left unjudged."""
@@ -81,6 +85,18 @@ def dagster_home(project: Project) -> Path:
         file.write_text(text, encoding="utf-8")
     os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(BATCH_SIZE))
     return home
+
+
+def instance_of_this_process(project: Project) -> dg.DagsterInstance:
+    """Open the project's Dagster for runs in this process, which print where they are started.
+
+    Dagster would copy what steps print to files, by four processes for each of its runs. Where the user wrote
+    dagster.yaml, it is as they wrote.
+    """
+    home = dagster_home(project)
+    is_ours = (home / "dagster.yaml").read_text(encoding="utf-8").startswith(_DAGSTER_YAML.splitlines()[0])
+    overrides = {"compute_logs": _NOT_COPIED} if is_ours else {}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home), overrides=overrides))
 
 
 def run(
@@ -123,7 +139,7 @@ def run(
         warehouse.progress("mend", sentence)
     definitions = build_defs(project=project, resource_overrides={"warehouse": warehouse})
     summary = RunSummary(mended=mended)
-    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+    with instance_of_this_process(project) as instance:
         selection = None
         if source is not None:
             refs = [key for key in definitions.resolve_all_asset_keys() if key.path[0] == "ref"]
