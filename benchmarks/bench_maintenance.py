@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from models.schemas import table
-from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.maintenance import maintain
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.statistics import METADATA
 from tests.pipelines.landing.lake import lake
 
 _START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from pipelines.masking import mask
 from pipelines.object_store import SCHEME
 from pipelines.project import Project
 from pipelines.steps.staleness import stale_days, stale_hours
-from pipelines.warehouse.connect import METADATA, is_current, load_extension, memory_connection
+from pipelines.warehouse.connect import is_current, load_extension, memory_connection
 from pipelines.warehouse.damage import (
     counted_otherwise,
     damaged_files,
@@ -33,6 +33,7 @@ from pipelines.warehouse.data_files import dead_drafts
 from pipelines.warehouse.failing import failing_checks, failing_lines
 from pipelines.warehouse.old_prices import old_price_lines
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.statistics import METADATA
 
 State = Literal["ok", "warn", "fail"]
 _RUN = "`nanodollar run` builds it anew"

@@ -11,9 +11,9 @@ import duckdb
 
 from models.errors import NanodollarError
 from pipelines.masking import mask
-from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.failing import failing_checks
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.statistics import METADATA
 
 _RUNS_LOOKED_AT = 200
 _RECENT = timedelta(days=7)

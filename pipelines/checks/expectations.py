@@ -50,14 +50,14 @@ def judge_slices(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, doc
     Returns:
         An outcome for each slice, in order.
     """
-    kept = [None if _page_fails(one.name, docs) else rows_that_keep_the_rules(con, one) for one in slices]
-    judged = iter(
-        expect(con, [one for one, count in zip(slices, kept, strict=True) if count is None], docs=docs)
-    )
-    return [
-        next(judged) if count is None else _passed(one.table, count)
-        for one, count in zip(slices, kept, strict=True)
-    ]
+    looked_at = [one for one in slices if not _page_fails(one.name, docs)]
+    counts = {
+        one.name: count
+        for one, count in zip(looked_at, rows_that_keep_the_rules(con, looked_at), strict=True)
+        if count is not None
+    }
+    judged = iter(expect(con, [one for one in slices if one.name not in counts], docs=docs))
+    return [_passed(one.table, counts[one.name]) if one.name in counts else next(judged) for one in slices]
 
 
 def expect(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice], *, docs: Path) -> list[Outcome]:

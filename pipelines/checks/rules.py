@@ -3,6 +3,7 @@
 A suite of Great Expectations and this look are made of the same rules, so that they agree.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ import duckdb
 
 from models.schemas.base import Table
 from pipelines.checks.domain import Bound
+from pipelines.warehouse.statistics import small_tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +63,43 @@ def expectation_count(table: Table) -> int:
     return 2 + len(value_rules(table))
 
 
-def rows_that_keep_the_rules(con: duckdb.DuckDBPyConnection, one: Slice) -> int | None:
-    """Return the number of rows of a slice where all keep the rules, None where something is broken."""
-    table = one.table
+def rows_that_keep_the_rules(con: duckdb.DuckDBPyConnection, slices: Sequence[Slice]) -> list[int | None]:
+    """Return of each slice the number of its rows where all keep the rules, None where something is broken.
+
+    Small tables are looked at by one query, which costs little more than one of them; a large one has its own, so that
+    no two are in memory at a time.
+
+    Args:
+        con: session on the lake, in no transaction.
+        slices: at most one of each table.
+    """
+    con.execute("BEGIN")  # One snapshot, which DuckLake then looks up once.
+    try:
+        small = small_tables(con)
+        fit = [one for one in slices if _has_its_columns(con, one.table)]
+        together = [one for one in fit if one.table.dotted in small]
+        found: dict[str, int | None] = {}
+        for group in (together, *([one] for one in fit if one not in together)):
+            if group:
+                rows = con.execute(" UNION ALL ".join(map(_look, group))).fetchall()
+                found |= {dotted: None if is_broken else count for dotted, count, is_broken in rows}
+    finally:
+        con.execute("ROLLBACK")
+    return [found.get(one.table.dotted) for one in slices]
+
+
+def _has_its_columns(con: duckdb.DuckDBPyConnection, table: Table) -> bool:
     found = con.execute(f"FROM nanodollar.{table.dotted} LIMIT 0").description or []
-    if {column[0] for column in found} != {*table.column_names}:
-        return None
-    tests = [test for cases in value_rules(table).values() for _, test in cases]
+    return {column[0] for column in found} == {*table.column_names}
+
+
+def _look(one: Slice) -> str:
+    """Return the query of a slice's table name, its number of rows, and whether one of them breaks a rule."""
+    tests = [test for cases in value_rules(one.table).values() for _, test in cases]
     is_broken = " OR ".join(tests) or "false"
-    ((count, most, broken),) = con.execute(
-        "SELECT coalesce(sum(row_count), 0)::BIGINT, coalesce(max(row_count), 0), coalesce(bool_or(is_broken), false) "
+    return (
+        f"SELECT '{one.table.dotted}', coalesce(sum(row_count), 0)::BIGINT, "
+        "coalesce(bool_or(is_broken) OR max(row_count) > 1, false) "
         f"FROM (SELECT count(*) AS row_count, bool_or({is_broken}) AS is_broken {one.query()} "
-        f"GROUP BY {', '.join(table.key)})"
-    ).fetchall()
-    return None if broken or most > 1 else int(count)
+        f"GROUP BY {', '.join(one.table.key)})"
+    )

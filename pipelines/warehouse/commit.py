@@ -36,6 +36,7 @@ from pipelines.warehouse.staged import (
     stage,
     write_draft,
 )
+from pipelines.warehouse.statistics import fit_threads
 
 _ATTEMPTS = 8
 
@@ -381,6 +382,7 @@ def committing(
                 else:
                     durable("lake: mark the commit")
                     keep_mark(con, project)
+                    fit_threads(con)
                     commit.drop_unused()
                     return
 

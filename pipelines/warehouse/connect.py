@@ -30,11 +30,10 @@ from pipelines.quoting import sql_text
 from pipelines.warehouse.claim import COMMIT, Claim, claim, is_held, is_shared, turn_of_machines
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.history import read_history
+from pipelines.warehouse.statistics import count_empty_tables, fit_threads
 from pipelines.warehouse.turns import turn
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
-METADATA = "__ducklake_metadata_nanodollar"
-"""Where DuckLake attaches the tables of the lake's catalog."""
 
 
 def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -328,6 +327,7 @@ class Lake:
 
     def _open(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         con = memory_connection()
+        con.execute("SET threads = 1")  # until the lake's size is known
         is_earlier = _attach(con, self._project, read_only=read_only)
         if read_only:
             self._is_reader_earlier = is_earlier
@@ -339,6 +339,7 @@ class Lake:
                 # Another process may have brought it up to date in the meantime.
                 if not is_current(con):
                     _ensure_schema(con)
+        fit_threads(con)
         return con
 
     @contextmanager
@@ -406,8 +407,7 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
                 if is_required and not known.get(name, False):
                     con.execute(f"ALTER TABLE {table.dotted} ALTER COLUMN {name} DROP NOT NULL")
     statements, defined = _definitions()
-    for statement in statements:
-        con.execute(statement)
+    con.execute(";\n".join(statements))
     con.execute(f"CREATE OR REPLACE MACRO schema_version() AS '{defined}'")
     con.execute(f"CREATE OR REPLACE MACRO made_by() AS {sql_text(version('nanodollar'))}")
     if widened:
@@ -416,34 +416,7 @@ def _ensure_schema(con: duckdb.DuckDBPyConnection) -> None:
             [sorted(widened)],
         )
     con.execute("COMMIT")
-    _count_empty_tables(con)
-
-
-def _count_empty_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Give tables that never had rows statistics of no rows.
-
-    DuckLake remembers the statistics of a table, but not that there are none: of a table without, each query asks the
-    catalog once for every column, which takes longer than reading a full table.
-    """
-    con.execute("BEGIN")
-    con.execute(
-        f"""
-        INSERT INTO {METADATA}.ducklake_table_column_stats (table_id, column_id, contains_null)
-        SELECT table_id, column_id, false FROM {METADATA}.ducklake_column
-        WHERE end_snapshot IS NULL AND table_id NOT IN (SELECT table_id FROM {METADATA}.ducklake_table_stats)
-          AND (table_id, column_id) NOT IN (
-            SELECT (table_id, parent_column) FROM {METADATA}.ducklake_column WHERE parent_column IS NOT NULL
-          )
-        """
-    )
-    con.execute(
-        f"""
-        INSERT INTO {METADATA}.ducklake_table_stats (table_id, record_count, next_row_id, file_size_bytes)
-        SELECT table_id, 0, 0, 0 FROM {METADATA}.ducklake_table
-        WHERE end_snapshot IS NULL AND table_id NOT IN (SELECT table_id FROM {METADATA}.ducklake_table_stats)
-        """
-    )
-    con.execute("COMMIT")
+    count_empty_tables(con)
 
 
 def _views_last(table: Table) -> tuple[bool, str]:

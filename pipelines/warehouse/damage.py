@@ -24,12 +24,12 @@ from pipelines.quoting import sql_text
 from pipelines.replacing import replace_file
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import partition_value
-from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.content_hashes import content_hash, parquet_hash
 from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.staged import OWN_FILE_ROWS, partition_key
+from pipelines.warehouse.statistics import METADATA
 
 _SETTLED = timedelta(seconds=5)
 """A file is written before its commit; one that is later by more was changed."""

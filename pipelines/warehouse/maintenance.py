@@ -13,11 +13,11 @@ import duckdb
 from models.errors import DataError
 from pipelines.durable import durable
 from pipelines.quoting import sql_text
-from pipelines.warehouse.connect import METADATA
 from pipelines.warehouse.damage import damaged_files, sweep
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.marker import keep_mark, refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.statistics import METADATA
 
 GRACE = timedelta(days=1)
 """How long a file stays that no snapshot needs: a reader may have begun before."""

@@ -55,14 +55,16 @@ def publish(project: Project, lake: Lake | None = None) -> Publication:
         # To attach it to write brings the lake of an earlier version up to date, as any run does.
         with lake.writing():
             pass
+    held = _held(target) if target.exists() else None
     with lake.reading() as con:
-        if target.exists() and _held(target) == _snapshot(con):
+        if held is not None and held == _snapshot(con):
             return Publication(target, target.stat().st_size, 0)
     target.parent.mkdir(parents=True, exist_ok=True)
     drop_drafts(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
     try:
-        replaced = _drafted(lake, draft, target if target.exists() else None)
+        is_defined = held is not None and held.endswith(definitions_hash())
+        replaced = _drafted(lake, draft, target if target.exists() else None, is_defined=is_defined)
         durable("published: put in place")
         draft.replace(target)
     except (OSError, duckdb.IOException) as error:
@@ -112,14 +114,21 @@ def _held(target: Path) -> str | None:
     return None if found is None else str(found[0])
 
 
-def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
-    """Write a draft that begins with the file before; return how many partitions were replaced."""
+def _drafted(lake: Lake, draft: Path, before: Path | None, *, is_defined: bool) -> int:
+    """Write a draft that begins with the file before; return how many partitions were replaced.
+
+    Args:
+        lake: the lake.
+        draft: where it is written.
+        before: the published file, if there is one.
+        is_defined: whether its views and macros are those of this version.
+    """
     try:
         if before is not None:
             durable("published: copy")
             shutil.copyfile(before, draft)
         with lake.reading() as con:
-            return _write(con, draft)
+            return _write(con, draft, is_defined=is_defined)
     except BaseException as error:
         # The draft stays attached, and a damaged one takes all sessions along.
         lake.close()
@@ -128,10 +137,10 @@ def _drafted(lake: Lake, draft: Path, before: Path | None) -> int:
         if is_full_disk(error) or isinstance(error, duckdb.HTTPException):
             raise
         _remove(draft)
-        return _drafted(lake, draft, None)
+        return _drafted(lake, draft, None, is_defined=False)
 
 
-def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
+def _write(con: duckdb.DuckDBPyConnection, draft: Path, *, is_defined: bool) -> int:
     con.execute(f"ATTACH {sql_text(draft)} AS published (STORAGE_VERSION '{_STORAGE_VERSION}')")
     con.execute("USE published")
     # In order, DuckDB gathers what the lake's many files hold, and compresses it when all is there, some of it twice;
@@ -155,12 +164,12 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path) -> int:
                 _replace(con, table, keys)
             replaced += len(keys)
     _compare_counts(con, [table for table in stored if table.dotted in changed and table.schema != "ops"])
-    for table in wanted:
-        if table.select is not None:
-            for statement in (*table.ddl(), *table.column_comments()):
-                con.execute(statement)
-    for statement in macros_sql():
-        con.execute(statement)
+    if not is_defined:
+        views = [table for table in wanted if table.select is not None]
+        con.execute(
+            ";\n".join(statement for view in views for statement in (*view.ddl(), *view.column_comments()))
+        )
+        con.execute(";\n".join(macros_sql()))
     con.execute(f"CREATE OR REPLACE MACRO lake_snapshot() AS {sql_text(_snapshot(con, 'nanodollar.'))}")
     durable("published: commit")
     con.execute("COMMIT")
@@ -184,8 +193,7 @@ def _define(con: duckdb.DuckDBPyConnection, stored: list[Table]) -> None:
             con.execute(f"DROP TABLE IF EXISTS {table.dotted} CASCADE")
             if "ops.partitions" in have and table.dotted != "ops.partitions":
                 con.execute(f"DELETE FROM ops.partitions WHERE table_name = '{table.dotted}'")
-            for statement in table.ddl():
-                con.execute(statement)
+            con.execute(";\n".join(table.ddl()))
 
 
 def _changed(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[list[str], bool]]:

@@ -45,7 +45,7 @@ def test_what_breaks_a_rule_is_named_by_great_expectations(company_copy: Project
             con.execute(part)
         broken = Slice(table=TABLE)
 
-        assert rows_that_keep_the_rules(con, broken) is None
+        assert rows_that_keep_the_rules(con, [broken]) == [None]
         (outcome,) = judge_slices(con, [broken], docs=docs)
 
     assert not outcome.is_passed

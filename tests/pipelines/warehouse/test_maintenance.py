@@ -11,9 +11,10 @@ import polars as pl
 from pipelines.automation.old_runs import forget_old_runs
 from pipelines.automation.runner import dagster_home
 from pipelines.project import Project
-from pipelines.warehouse.connect import METADATA, connect_read_only
+from pipelines.warehouse.connect import connect_read_only
 from pipelines.warehouse.maintenance import maintain
 from pipelines.warehouse.resource import Warehouse
+from pipelines.warehouse.statistics import METADATA
 from tests.content_hashes import content_hashes
 from tests.pipelines.small import CLOSE_NOVEMBER, gateway_row, nanodollar, query, write_lines
 

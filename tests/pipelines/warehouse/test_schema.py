@@ -7,8 +7,9 @@ import pytest
 
 from models.schemas import table
 from pipelines.warehouse.commit import is_conflict
-from pipelines.warehouse.connect import METADATA, Lake
+from pipelines.warehouse.connect import Lake
 from pipelines.warehouse.publish import publish
+from pipelines.warehouse.statistics import METADATA
 from tests.pipelines.small import make_project
 
 OLDER = """
