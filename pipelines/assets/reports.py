@@ -7,17 +7,16 @@ from typing import Any
 
 import dagster as dg
 
-from models.errors import DataError
 from pipelines.assets.computed import MOST_IN_ONE_RUN, upstream
 from pipelines.assets.made import report_partitions
-from pipelines.checks.data_docs import write_data_docs
-from pipelines.checks.expectations import render_data_docs
+from pipelines.checks.data_docs import judge_all_tables
 from pipelines.durable import durable
 from pipelines.partitions import days_of
 from pipelines.project import Project
 from pipelines.replacing import replace_file
 from pipelines.reports.catalog import write_catalog
 from pipelines.reports.daily import render_days
+from pipelines.reports.data_docs import write_data_docs
 from pipelines.reports.figures import PLOTTED_DAYS
 from pipelines.reports.pages import link_pages
 from pipelines.steps import made_of
@@ -127,8 +126,8 @@ def published_warehouse(
     published = publish(warehouse.project, warehouse.lake)
     write_catalog(warehouse, made_of())
     try:
-        render_data_docs(warehouse.project.reports / "data_docs")
-    except (DataError, OSError) as error:
+        write_data_docs(warehouse.project.reports / "data_docs")
+    except OSError as error:
         sentence = str(error).splitlines()[0]
         context.log.warning("%s", sentence)
         warehouse.progress("reports/data_docs", sentence)
@@ -153,7 +152,7 @@ def data_docs(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
 ) -> dg.MaterializeResult[Any]:
     """Let Great Expectations judge what was looked at last of every table, and write the pages of its results."""
-    count = write_data_docs(warehouse, run_id=context.run.run_id)
-    index = warehouse.project.reports / "data_docs" / "index.html"
+    count = judge_all_tables(warehouse, run_id=context.run.run_id)
+    index = write_data_docs(warehouse.project.reports / "data_docs")
     warehouse.progress("reports/data_docs", f"{count} tables")
     return dg.MaterializeResult(metadata={"path": dg.MetadataValue.path(str(index)), "tables": count})

@@ -1,8 +1,8 @@
-"""Let Great Expectations judge what was looked at last of every table, so that the data docs show all of them."""
+"""Let Great Expectations judge what was looked at last of every table, so that its results of all of them are kept."""
 
 from models.schemas import tables
 from pipelines.checks.domain import CheckOutcome, keep_results
-from pipelines.checks.expectations import SUITE_CHECK, expect, render_data_docs
+from pipelines.checks.expectations import SUITE_CHECK, expect
 from pipelines.checks.rules import Slice
 from pipelines.warehouse.commit import partition_value
 from pipelines.warehouse.resource import Warehouse
@@ -13,8 +13,8 @@ FROM ops.check_results WHERE check_name = ? GROUP BY ALL ORDER BY ALL
 """
 
 
-def write_data_docs(warehouse: Warehouse, *, run_id: str) -> int:
-    """Judge the rows of the last result of each table by Great Expectations, and write all pages.
+def judge_all_tables(warehouse: Warehouse, *, run_id: str) -> int:
+    """Judge the rows of the last result of each table by Great Expectations, and keep what it finds.
 
     A table that is found otherwise than its last result says gets another result.
 
@@ -36,5 +36,4 @@ def write_data_docs(warehouse: Warehouse, *, run_id: str) -> int:
         if outcome.is_passed != was_passed
     ]
     keep_results(warehouse, found, run_id=run_id)
-    render_data_docs(docs)
     return len(slices)

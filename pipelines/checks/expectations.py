@@ -6,7 +6,6 @@ reports folder. This is the only importer of great_expectations, which takes lon
 """
 
 import json
-import logging
 import os
 import shutil
 import threading
@@ -20,11 +19,9 @@ from typing import Any
 
 import duckdb
 
-from models.errors import DataError
 from models.schemas.base import Table
 from pipelines.checks.domain import Outcome
 from pipelines.checks.rules import Slice, expectation_count, rows_that_keep_the_rules, value_rules
-from pipelines.warehouse.disk import full_disk_sentence, is_nearly_full
 from pipelines.warehouse.turns import file_turn
 
 SUITE_CHECK = "rows_match_the_schema"
@@ -98,46 +95,25 @@ def has_results(docs: Path) -> bool:
     return (docs.parent / _RESULTS).is_dir()
 
 
-def render_data_docs(docs: Path) -> None:
-    """Render the pages of results that have none, or a damaged one; a result that cannot be read is dropped."""
-    if not has_results(docs):
-        return
-    with _turn(docs):
-        lacking = set()
-        for result in (docs.parent / _RESULTS).rglob("*.json"):
-            page = docs / "validations" / result.relative_to(docs.parent / _RESULTS).with_suffix(".html")
-            if not _ends_with(result, b"}"):
-                result.unlink()
-            elif not _ends_with(page, b"</html>"):
-                lacking.add(page)
-        if lacking or not _ends_with(docs / "index.html", b"</html>"):
-            context = _context(docs)
-            keys = context.validation_results_store.list_keys()
-            pages = {docs.joinpath("validations", *key.to_tuple()).with_suffix(".html"): key for key in keys}
-            # Without a list of pages all are rendered, and what the pages share is put in place.
-            is_new = not (docs / "static").exists()
-            wanted = None if is_new else [key for page, key in pages.items() if page in lacking]
-            with _quiet():
-                context.build_data_docs(resource_identifiers=wanted)
-            left = [page for page in sorted(lacking & pages.keys()) if not _ends_with(page, b"</html>")]
-            if left:
-                why = full_disk_sentence(docs) if is_nearly_full(docs) else ""
-                raise DataError(f"{left[0]} of the data docs cannot be written. {why}".rstrip())
-
-
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep from the terminal what Great Expectations logs, with its traceback, of a page that it cannot write."""
-    logger = logging.getLogger("great_expectations.render.renderer.site_builder")
-    logger.disabled = True
-    try:
-        yield
-    finally:
-        logger.disabled = False
+def stored_results(docs: Path) -> Iterator[dict[Path, dict[str, Any]]]:
+    """Yield the results that are kept, by the page that shows each, while nobody writes another.
 
-
-def _ends_with(file: Path, words: bytes) -> bool:
-    return file.exists() and file.read_bytes().rstrip().endswith(words)
+    One that cannot be read is dropped.
+    """
+    with _turn(docs):
+        found = {}
+        for file in sorted((docs.parent / _RESULTS).rglob("*.json")):
+            page = docs / "validations" / file.relative_to(docs.parent / _RESULTS).with_suffix(".html")
+            try:
+                result = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError:
+                result = None
+            if isinstance(result, dict) and {"success", "results", "meta"} <= result.keys():
+                found[page] = result
+            else:
+                file.unlink()
+        yield found
 
 
 @contextmanager
@@ -156,15 +132,8 @@ def _context(docs: Path) -> Any:
     from great_expectations.data_context.types.base import DataContextConfig, FilesystemStoreBackendDefaults
 
     defaults = FilesystemStoreBackendDefaults(root_directory=str(docs.parent / _STORE))
-    defaults.data_docs_sites = {
-        "nanodollar": {
-            "class_name": "SiteBuilder",
-            "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
-            # A result shows its suite with what was found; a page of the suite alone says less.
-            "site_section_builders": {"expectations": "None", "profiling": "None"},
-            "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
-        }
-    }
+    # Its own pages load scripts, styles and pictures from elsewhere: pipelines/reports/data_docs.py writes ours.
+    defaults.data_docs_sites = {}
     config = DataContextConfig(
         store_backend_defaults=defaults, analytics_enabled=False, progress_bars={"globally": False}
     )

@@ -53,7 +53,11 @@ def link_pages(folder: Path) -> Path:
         index,
         _environment()
         .get_template("index.html")
-        .render(sections=sections, has_catalog=(folder / "catalog.html").exists()),
+        .render(
+            sections=sections,
+            has_catalog=(folder / "catalog.html").exists(),
+            has_data_docs=(folder / "data_docs" / "index.html").exists(),
+        ),
     )
     return index
 
