@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlencode
 
 from jinja2 import Environment
+from markupsafe import Markup, escape
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -332,6 +333,14 @@ def _exact(value: Decimal) -> str:
     return f"${value:,.{max(2, digits)}f}"
 
 
+def _with_code(sentence: str) -> Markup:
+    """Mark what stands between backticks as code."""
+    parts = [escape(part) for part in sentence.split("`")]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
+    )
+
+
 @cache
 def _environment() -> Environment:
     environment = page_environment(_HERE / "templates")
@@ -339,6 +348,7 @@ def _environment() -> Environment:
         environment.filters[word] = getattr(wording, word)
     environment.filters["provider_name"] = provider_name
     environment.filters["exact"] = _exact
+    environment.filters["with_code"] = _with_code
     environment.globals.update(
         icon="/static/icon.svg",
         stylesheets=("/static/report.css", "/static/explorer.css"),

@@ -13,7 +13,7 @@ from pipelines.reports.plots import REST, colour, dollar_format, drawn, largest_
 _WIDTH = 900
 _BASE = "http://here.invalid"
 """Vega makes addresses absolute; this one is taken out again."""
-_MARK = re.compile(r'<a xlink:href="([^"]*)"><path aria-label="([^"]*)"([^>]*)/></a>')
+_LINK = re.compile(r'<a xlink:href="([^"]*)">')
 _MOST_LABELS = 16
 _FEWEST_PRICES = 2
 
@@ -72,7 +72,7 @@ def bars_over_time(
     expression = ", ".join(f"'{at}': '{text}'" for at, text in words.items())
     chart = layer(
         bars,
-        {"type": "bar", "aria": True},
+        {"type": "bar"},
         x={
             "field": "at", "type": "nominal", "title": None, "scale": {"domain": [on.isoformat() for on in days]},
             "axis": {
@@ -87,7 +87,6 @@ def bars_over_time(
         color=colour("name", shown),
         order={"field": "order", "type": "quantitative"},
         href={"field": "href", "type": "nominal"},
-        description={"field": "say", "type": "nominal"},
     )  # fmt: skip
     svg = str(drawn([chart], label, width=_WIDTH, height=220))
     return Markup(_linked(svg))  # noqa: S704  Vega escapes the names in it
@@ -140,30 +139,39 @@ def rates_over_time(
         .to_dicts()
     )
     is_dollars = usual["currency"] == "USD"
-    chart = layer(
+    x = {
+        "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
+        "axis": {"format": "%b %Y", "tickCount": 8, "grid": False},
+    }  # fmt: skip
+    y = {
+        "field": "usd", "type": "quantitative", "title": None,
+        "axis": {"format": dollar_format(points) if is_dollars else "~g", "tickCount": 4},
+    }  # fmt: skip
+    lines = layer(
         points,
         {"type": "line", "strokeWidth": 2},
-        x={
-            "field": "at", "type": "temporal", "title": None, "scale": {"type": "utc"},
-            "axis": {"format": "%b %Y", "tickCount": 8, "grid": False},
-        },
-        y={
-            "field": "usd", "type": "quantitative", "title": None,
-            "axis": {"format": dollar_format(points) if is_dollars else "~g", "tickCount": 4},
-        },
+        x=x,
+        y=y,
         order={"field": "place", "type": "quantitative"},
         color=colour("name", names),
-    )  # fmt: skip
-    return drawn([chart], label, width=_WIDTH, height=180)
+    )
+    marks = layer(
+        [
+            point
+            | {"say": f"{point['name']}, {point['at'][:10]}: {point['usd']:g} {usual['currency']} per M"}
+            for point in points
+        ],
+        {"type": "point", "filled": True, "size": 140, "opacity": 0},
+        x=x,
+        y=y,
+        color=colour("name", names),
+    )
+    return drawn([lines, marks], label, width=_WIDTH, height=180)
 
 
 def _linked(svg: str) -> str:
-    """Make bars plain links with their figure under the pointer; a reader without one has the table beside it."""
-    svg = svg.replace(_BASE, "")
-    return _MARK.sub(
-        lambda mark: f'<a href="{mark[1]}" tabindex="-1"><path{mark[3]}><title>{mark[2]}</title></path></a>',
-        svg,
-    )
+    """Make bars plain links; a reader without a pointer has the table beside them."""
+    return _LINK.sub(r'<a href="\1" tabindex="-1">', svg.replace(_BASE, ""))
 
 
 def beside_its_table(chart: Markup) -> Markup:

@@ -17,6 +17,7 @@ from pipelines.reports.wording import share
 Link = Callable[[Mapping[str, Any]], str | None]
 ROWS_SHOWN = 50
 _LONG = 40
+_SHORT = 20
 
 
 @dataclass(frozen=True)
@@ -40,19 +41,24 @@ class Figure(View):
         return self.rows.head(ROWS_SHOWN)
 
     @property
-    def times(self) -> frozenset[str]:
-        """Columns of dates and instants, which stay on one line."""
-        return frozenset(name for name, kind in self.rows.schema.items() if kind.is_temporal())
-
-    @property
-    def long(self) -> frozenset[str]:
-        """Columns of long texts, which need room."""
-        return frozenset(
-            name
-            for name, kind in self.shown.schema.items()
-            if kind == pl.String
-            and any(len(text) > _LONG for text in self.shown.get_column(name).drop_nulls())
+    def shown_columns(self) -> tuple[ViewColumn, ...]:
+        """Columns of the table: the first, and those that are not empty in all rows; the files have them all."""
+        first, *others = self.columns
+        return (
+            first,
+            *(
+                column
+                for column in others
+                if column.style != "text" or self.rows.get_column(column.name).null_count() < self.rows.height
+            ),
         )
+
+    def width_of(self, name: str) -> str:
+        """Return the class of a column of texts: what is short stays on one line, what is long needs room."""
+        if self.shown.schema[name] != pl.String:
+            return "unbroken" if self.shown.schema[name].is_temporal() else "middle"
+        longest = max(map(len, self.shown.get_column(name).drop_nulls()), default=0)
+        return "unbroken" if longest <= _SHORT else "long" if longest > _LONG else "middle"
 
 
 def ask(

@@ -7,6 +7,7 @@ The plots stay readable in print and in the dark because report.css sets the var
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +18,7 @@ import vl_convert
 from markupsafe import Markup
 
 from pipelines.reports.figures import BIN_SECONDS, Rows
-from pipelines.reports.wording import compact
+from pipelines.reports.wording import compact, filled, plural
 
 SERIES_AT_MOST = 7
 """Series with a colour of their own; the rest is one series."""
@@ -42,6 +43,8 @@ _CONFIG = {
 }
 _NOTE = {"type": "text", "baseline": "bottom", "dy": -3, "fontSize": 11, "color": "var(--alarm)"}
 _TICK_HOURS = 3
+_SAID = re.compile(r'<path aria-label="([^"]*)"([^>]*)/>')
+_ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 
 
 def spend_by_day(
@@ -75,9 +78,12 @@ def spend_by_day(
     label_of = dict(zip(days, labels, strict=True))
     order = {name: place for place, name in enumerate([*names, REST])}
     bars = [
-        {"day": label_of[day], "provider": name, "usd": float(usd), "order": order[name], "is_on": day == on}
+        {
+            "day": label_of[day], "provider": name, "usd": float(usd), "order": order[name], "is_on": day == on,
+            "say": f"{name}, {day}: ${usd:,.2f}",
+        }
         for (day, name), usd in folded.items()
-    ]
+    ]  # fmt: skip
     tops = [
         {
             "day": label_of[day],
@@ -141,10 +147,6 @@ def starts_by_time(
         folded[key] = folded.get(key, 0) + row["start_count"]
     step = BIN_SECONDS / 60
     length = (ends_at - starts_at) / timedelta(minutes=1)
-    bars = [
-        {"from": place * step, "to": (place + 1) * step, "deployment": name, "starts": number}
-        for (place, name), number in sorted(folded.items())
-    ]
     shades = [
         {
             "from": max(0.0, (burst["onset_at"] - starts_at) / timedelta(minutes=1) // step * step),
@@ -154,6 +156,14 @@ def starts_by_time(
         for number, burst in enumerate(bursts, start=1)
     ]
     zone = ZoneInfo(time_zone)
+    bars = [
+        {
+            "from": place * step, "to": (place + 1) * step, "deployment": name, "starts": number,
+            "say": f"{name}, {(starts_at + timedelta(minutes=place * step)).astimezone(zone):%H:%M}: "
+            f"{plural(number, 'start')}",
+        }
+        for (place, name), number in sorted(folded.items())
+    ]  # fmt: skip
     hours = range(0, int(length // 60) + 1, _TICK_HOURS)
     clocks = {
         hour * 60: (starts_at + timedelta(hours=hour)).astimezone(zone).strftime("%H:%M") for hour in hours
@@ -213,6 +223,8 @@ def break_even(offers: Rows) -> Markup | None:
     points = [
         {
             "pool": f"{row['deployment']}|{row['chip']}, {row['region']}",
+            "deployment": row["deployment"],
+            "offer": row["api_provider"],
             "used": row["used_ratio"],
             "even": row["break_even_ratio"],
             "api": row["api_provider"] if row["api_provider"] in names else REST,
@@ -254,14 +266,23 @@ def break_even(offers: Rows) -> Markup | None:
             text={"field": "text", "type": "nominal"},
         ),
         layer(
-            points,
+            [
+                point
+                | {
+                    "say": f"{point['deployment']} breaks even with {point['offer']} at {filled(point['even'])}"
+                }
+                for point in points
+            ],
             {"type": "point", "shape": "diamond", "filled": True, "size": 70, "opacity": 0.9},
             x={"field": "even", "type": "quantitative", "scale": scale},
             y=y,
             color=colour("api", used),
         ),
         layer(
-            points,
+            [
+                point | {"say": f"{point['deployment']} is filled to {filled(point['used'])}"}
+                for point in points
+            ],
             {"type": "point", "filled": True, "size": 90, "color": "var(--ink)", "opacity": 1},
             x=x,
             y=y,
@@ -279,6 +300,10 @@ def largest_names(sizes: Mapping[str, Decimal] | Mapping[str, int]) -> list[str]
 
 
 def layer(values: Sequence[Mapping[str, Any]], mark: Mapping[str, Any], **encoding: Any) -> dict[str, Any]:
+    """Return a layer; what its rows `say` stands under the pointer."""
+    if values and "say" in values[0]:
+        mark = {**mark, "aria": True}
+        encoding["description"] = {"field": "say", "type": "nominal"}
     return {"data": {"values": values}, "mark": mark, "encoding": encoding}
 
 
@@ -308,5 +333,6 @@ def drawn(layers: list[dict[str, Any]], label: str, *, width: int, height: int) 
     svg = vl_convert.vegalite_to_svg(
         {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": layers}
     )
+    svg = _SAID.sub(lambda mark: f"<path{_ROLES.sub('', mark[2])}><title>{mark[1]}</title></path>", svg)
     # Vega escapes the names in it.
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))  # noqa: S704

@@ -49,10 +49,12 @@ def share(ratio: float | None, missing: str = UNKNOWN) -> str | Markup:
 
 
 def filled(ratio: float | None) -> str | Markup:
-    """Write how full something is; beyond full as a multiple of it."""
+    """Write how full something is; from twice full on as a multiple of it."""
     if ratio is None:
         return word(UNKNOWN)
-    return f"{ratio:,.1f} times" if ratio > 1 else share(ratio)
+    if ratio >= 2:  # noqa: PLR2004  twice full
+        return f"{ratio:,.1f} times"
+    return f"{max(ratio, 1.0001):.2%}" if ratio > 1 else share(ratio)
 
 
 def change_ratio(new: Decimal | float | None, old: Decimal | float | None) -> str | Markup:

@@ -101,8 +101,9 @@ def _gpus(asked: PageContext) -> Figure:
     where = " AND ".join(
         [
             (
-                "(provider, chip) IN (SELECT (provider, chip) FROM mart.gpu_bill_daily\n"
-                f"    WHERE accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}')"
+                "EXISTS (FROM mart.gpu_bill_daily b WHERE b.provider = p.provider AND b.chip = p.chip\n"
+                "    AND b.region = coalesce(p.region, b.region)\n"
+                f"    AND b.accrued_on BETWEEN DATE '{state.first}' AND DATE '{state.last}')"
             ),
             *state.conditions(_GPU),
         ]
@@ -111,7 +112,7 @@ def _gpus(asked: PageContext) -> Figure:
         asked.opened, "gpus", "GPU-hours of the pools that were billed",
         "SELECT provider, chip, coalesce(region, 'any') AS region, commitment, usd_per_gpu_hour::DOUBLE AS usd_per_gpu_hour,\n"
         "  valid_from, valid_to, known_from, known_to, granularity_seconds, minimum_seconds, sheet_path, source_url\n"
-        f"FROM {_GPU}\nWHERE {where}\nORDER BY provider, chip, region, commitment, valid_from DESC, known_from DESC",
+        f"FROM {_GPU} p\nWHERE {where}\nORDER BY provider, chip, region, commitment, valid_from DESC, known_from DESC",
         [
             ViewColumn("provider", "Vendor"), ViewColumn("chip", "Chip"), ViewColumn("region", "Region"),
             ViewColumn("commitment", "Commitment"), ViewColumn("usd_per_gpu_hour", "Per GPU-hour", "rate"),
@@ -120,7 +121,7 @@ def _gpus(asked: PageContext) -> Figure:
             ViewColumn("minimum_seconds", "At least", "seconds"), ViewColumn("sheet_path", "Sheet"),
             ViewColumn("source_url", "Where it was published"),
         ],
-        coverage="Vendors and chips that were billed in the period.",
+        coverage="Of vendors, chips and regions that were billed in the period.",
         notes=state.unheard(_GPU),
         none=f"No pool was billed in this period{'' if not state.filters else ' with these filters'}.",
     )  # fmt: skip

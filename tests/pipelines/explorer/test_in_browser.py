@@ -99,7 +99,11 @@ def test_links_lead_from_the_whole_to_a_request_and_back(
     assert page.locator(".chip").count() == 0
     page.locator(".chart a").first.hover()
     assert re.fullmatch(r"\w+, day of 2026-11-02: \$[\d,.]+", page.locator(".tip").inner_text())
-    page.locator(".chart a").first.click()
+    page.locator(".chart").first.focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.locator(".tip").inner_text() != ""
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
     page.wait_for_url("**/requests?**")
     page.locator("[data-table=dearest] a").first.click()
     page.wait_for_url("**/request?**id=**")
