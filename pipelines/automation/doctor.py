@@ -13,7 +13,7 @@ import dagster as dg
 import duckdb
 from dagster._core.scheduler.instigation import TickStatus
 
-from models.errors import NanodollarError
+from models.errors import DataError, NanodollarError
 from models.schemas import table as schema_of
 from pipelines.automation.runner import dagster_home
 from pipelines.automation.schedules import SCHEDULES
@@ -31,6 +31,7 @@ from pipelines.warehouse.damage import (
 )
 from pipelines.warehouse.data_files import dead_drafts
 from pipelines.warehouse.failing import failing_checks, failing_lines
+from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.old_prices import old_price_lines
 from pipelines.warehouse.resource import Warehouse
 from pipelines.warehouse.statistics import METADATA
@@ -70,6 +71,7 @@ def examine(warehouse: Warehouse, *, now: datetime, is_thorough: bool = False) -
         with warehouse.reading() as con:
             found.append(_catalog(con))
             for part in (
+                lambda: _copies(con, project),
                 lambda: _files(con, project, is_thorough=is_thorough),
                 lambda: _partitions(con),
                 lambda: _waiting(con, project, now=now),
@@ -85,6 +87,7 @@ def examine(warehouse: Warehouse, *, now: datetime, is_thorough: bool = False) -
         found.append(
             Finding("catalog", "fail", _sentence(error), "mend what it names, or `nanodollar restore`")
         )
+    found.append(_published(project))
     return found + _tried(lambda: _schedules(project, now=now))
 
 
@@ -165,6 +168,26 @@ def _catalog(con: duckdb.DuckDBPyConnection) -> Finding:
             "catalog", "warn", f"{what}, made by an earlier version", "`nanodollar run` brings it up to date"
         )
     return Finding("catalog", "ok", what)
+
+
+def _copies(con: duckdb.DuckDBPyConnection, project: Project) -> Iterator[Finding]:
+    try:
+        refuse_a_copy(con, project)
+    except DataError as error:
+        yield Finding(
+            "catalog", "fail", _sentence(error), "`nanodollar restore`, or the catalog that it names"
+        )
+
+
+def _published(project: Project) -> Finding:
+    file = project.published
+    try:
+        with duckdb.connect(str(file), read_only=True) as con:
+            con.execute("SELECT count(*) FROM ops.partitions")
+    except duckdb.Error as error:
+        what = f"does not read ({_sentence(error)})" if file.exists() else "is not there"
+        return Finding("published", "warn", f"{file} {what}", "`nanodollar run` writes it anew")
+    return Finding("published", "ok", f"{file} reads")
 
 
 def _files(con: duckdb.DuckDBPyConnection, project: Project, *, is_thorough: bool) -> Iterator[Finding]:

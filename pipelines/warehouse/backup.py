@@ -19,6 +19,7 @@ from pipelines.quoting import sql_text
 from pipelines.warehouse.backup_store import BackedUpFile, BackupStore, Manifest
 from pipelines.warehouse.connect import connect_read_only, load_extension, memory_connection
 from pipelines.warehouse.data_files import LakeFiles
+from pipelines.warehouse.unreadable import why_unreadable
 
 _PLACES = """
 SELECT s.path || t.path || f.path, f.file_size_bytes,
@@ -116,6 +117,9 @@ def copy_catalog(project: Project, target: Path) -> None:
         try:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode=DELETE")
+            copy.execute("SELECT count(*) FROM ducklake_snapshot")
+        except sqlite3.DatabaseError as error:
+            raise DataError(why_unreadable(str(error), project)) from None
         finally:
             source.close()
             copy.close()

@@ -32,6 +32,7 @@ from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.history import read_history
 from pipelines.warehouse.statistics import count_empty_tables, fit_threads
 from pipelines.warehouse.turns import turn
+from pipelines.warehouse.unreadable import why_unreadable
 
 SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
@@ -95,15 +96,8 @@ def _attach(
             _refuse_lost_catalog(project, "that [warehouse] catalog names is empty")
             con.execute(attach.replace("CREATE_IF_NOT_EXISTS false", "CREATE_IF_NOT_EXISTS true"))
     except duckdb.Error as error:
-        sentence = _of_another_ducklake(str(error), catalog)
         # Without its cause, whose words may hold the password.
-        raise DataError(
-            sentence
-            or mask(
-                f"The warehouse's catalog {catalog} cannot be opened ({str(error).splitlines()[0]}); "
-                f"check [warehouse] catalog in {project.folder / 'nanodollar.toml'}."
-            )
-        ) from None
+        raise DataError(mask(why_unreadable(str(error), project))) from None
     con.execute("USE nanodollar")
     _refuse_newer(con, project)
     is_earlier = snapshot is not None or (read_only and not is_current(con))
@@ -147,17 +141,6 @@ def _add_what_came_later(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(_EARLIER_LAKE)
     for statement in macros_sql():
         con.execute(statement)
-
-
-def _of_another_ducklake(text: str, catalog: str) -> str | None:
-    """Return the sentence of a catalog whose format DuckLake would have to migrate, which is never done unasked."""
-    if "version" not in text.lower() or "ducklake" not in text.lower():
-        return None
-    what = text.splitlines()[0].partition(". To ")[0]
-    return mask(
-        f"The warehouse's catalog {catalog} has another format than DuckLake of this version reads ({what}); it is not "
-        f"migrated by itself. Use the nanodollar that wrote it. Nothing was changed."
-    )
 
 
 def _refuse_newer(con: duckdb.DuckDBPyConnection, project: Project) -> None:

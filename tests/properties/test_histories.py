@@ -1,4 +1,4 @@
-"""A few histories of every CI run; `python -m benchmarks torture` draws as many more as it is given time for."""
+"""A few histories of every CI run; `python -m benchmarks histories` draws thousands."""
 
 from pathlib import Path
 
@@ -24,4 +24,4 @@ def test_a_run_that_ends_well_holds_what_was_written_whatever_happened_before() 
 
 
 def test_a_commit_is_there_whole_or_not_at_all_whatever_happened_before(tmp_path: Path) -> None:
-    assert list(commit_histories(tmp_path / "lake", seed=20, count=20, steps=2)) == []
+    assert list(commit_histories(tmp_path / "lake", seed=20, count=25, steps=2)) == []

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from pipelines.automation.metrics import Sample, metrics_server
 from pipelines.project import Project
+from pipelines.warehouse.backup import copy_catalog
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.small import nanodollar
 
@@ -53,6 +54,7 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
         "orphans",
         "size",
         "closed months",
+        "published",
     ):
         assert well[part]["state"] == "ok", well[part]
     assert well["checks"]["state"] == "fail"  # of the company's figures: a model has no price
@@ -60,12 +62,15 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
     assert "its newest record is of 2026-11-02 10:10 UTC" in well["source gateway"]["what"]
     assert all(one["remedy"] for one in well.values() if one["state"] != "ok")
 
+    catalog = project.folder / "warehouse/catalog.sqlite"
+    copy_catalog(project, project.folder / "earlier.sqlite")
     data = project.folder / "warehouse/data"
     flip_keeping_the_time(max((data / "core/request_costs").glob("*.parquet")))
     (data / "core/requests/of_a_kill.parquet").write_bytes(b"half")
     project.reports.chmod(0o755)
+    project.published.write_bytes(b"half")
     ill = findings(project)
-    assert (ill["orphans"]["state"], ill["privacy"]["state"]) == ("warn", "warn")
+    assert [ill[part]["state"] for part in ("orphans", "privacy", "published")] == ["warn", "warn", "warn"]
     assert findings(project, "--thorough")["files"]["state"] == "fail"
 
     repaired = nanodollar(project, "doctor", "--repair", "--thorough")
@@ -77,13 +82,19 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
     assert (after["waiting"]["state"], after["waiting"]["remedy"]) == ("warn", "`nanodollar run`")
     assert after["waiting"]["what"].startswith("2 hours and 0 days lack rows")
 
-    catalog = project.folder / "warehouse/catalog.sqlite"
+    # A catalog that lost its last commits, as with its write-ahead log, is told from one that is damaged.
+    for kept in catalog.parent.glob("catalog.sqlite-*"):
+        kept.unlink()
+    (project.folder / "earlier.sqlite").replace(catalog)
+    lagging = findings(project)["catalog"]
+    assert lagging["state"] == "fail"
+    assert "were last written by another copy of this catalog" in lagging["what"]
     catalog.write_bytes(b"no database" * 1000)
-    lost = nanodollar(project, "doctor")
-    assert lost.code == 1
-    line = next(line for line in lost.out.splitlines() if line.split()[1] == "catalog")
-    assert line.startswith("fail  catalog")
-    assert "`nanodollar restore`" in line
+    lost = findings(project)["catalog"]
+    assert lost["state"] == "fail"
+    for said in (lost["what"], nanodollar(project, "backup", "b").err, nanodollar(project, "run").err):
+        assert "is damaged (not a database)" in said
+        assert "Restore the newest backup into a new folder (`nanodollar restore`)" in said
 
 
 def test_metrics_are_what_a_monitor_reads(company: Project, tmp_path: Path) -> None:
