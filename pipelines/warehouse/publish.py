@@ -27,6 +27,9 @@ _PUBLISHED_SCHEMAS = tuple(schema for schema in SCHEMAS if schema != "raw")
 _STORAGE_VERSION = "v1.3.0"
 """The oldest DuckDB that opens the file: the first that compresses texts in one go, which takes a third less time."""
 
+_APPENDED = frozenset({"core.adjustments"})
+"""Tables beside those of ops whose rows no partition tells: they are few, and copied whole."""
+
 
 @dataclass(frozen=True)
 class Publication:
@@ -155,7 +158,7 @@ def _write(con: duckdb.DuckDBPyConnection, draft: Path, *, is_defined: bool) -> 
     changed = _changed(con)
     replaced = 0
     for table in stored:
-        if table.schema == "ops":
+        if table.schema == "ops" or table.dotted in _APPENDED:
             con.execute(f"DELETE FROM {table.dotted}")
             con.execute(_insert(table))
         elif table.dotted in changed:

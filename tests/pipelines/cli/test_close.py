@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import duckdb
 import pytest
 
 from pipelines.automation.closing import close_month
@@ -116,6 +117,8 @@ def test_a_month_is_closed_once_it_is_whole_and_then_moves_by_corrections_alone_
         ("late", Decimal("0.000240"), "late_row", "openai", "support", "gpt-4o-mini", "acme"),
         ("r2", Decimal("0.000900"), "reprice", *query(company, whose)[0]),
     ]
+    with duckdb.connect(str(company.published), read_only=True) as published:
+        assert published.execute(corrections).fetchall() == query(company, corrections)
     _, line = nanodollar(company, "close", "--list").out.splitlines()
     assert line.split()[0] == "2026-10"
     assert line.split()[3:] == ["UTC", "0.005146", "2", "+0.001140"]
