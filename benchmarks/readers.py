@@ -12,6 +12,7 @@ from typing import Protocol
 
 import polars as pl
 
+from models.errors import DataError
 from models.schemas import table
 from pipelines.project import find_project
 from pipelines.warehouse.commit import Commit, OvertakenError
@@ -77,7 +78,10 @@ def write(
             log.write(json.dumps([made[-1], at.isoformat(), value, count]) + "\n")
             log.flush()
             if number % rest == 0:
-                maintain(warehouse, keep=timedelta(seconds=20), now=datetime.now(UTC))
+                try:
+                    maintain(warehouse, keep=timedelta(seconds=20), now=datetime.now(UTC))
+                except DataError as error:  # A store may be slow; the next maintenance goes on.
+                    print(f"readers: maintenance by {name} stopped: {error}", flush=True)
     warehouse.lake.close()
 
 

@@ -28,7 +28,7 @@ _PATTERNS = (
     (_KEYWORD, rf"\1{HIDDEN}"),
     (re.compile(r"(?i)(\bbearer\s+)[A-Za-z0-9._~+/=-]{6,}"), rf"\1{HIDDEN}"),
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff]")
 """What commands a terminal, or turns the order of what it shows."""
 _secrets: dict[str, str] = {}
 
@@ -114,12 +114,12 @@ def _alike(error: Exception, text: str) -> Exception:
 
 def escaped(text: str) -> str:
     """Return a text in which no character commands a terminal: of control characters it keeps newline and tab."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def escaped_json(text: str) -> str:
     """Do the same to JSON, of which a reader gets the characters back."""
-    return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class MaskedStream:

@@ -8,11 +8,18 @@ import pyarrow.fs
 from pipelines.quoting import sql_text
 
 SCHEME = "s3://"
+_CONNECT_SECONDS, _SILENT_SECONDS = 10, 60
+"""How long a store may take to be reached, and to say nothing: a store that lists many files thinks longer than 3 s."""
 
 
 def object_store() -> pyarrow.fs.S3FileSystem:
     """Return the store as a file system whose paths are `bucket/key`."""
-    return pyarrow.fs.S3FileSystem(endpoint_override=_endpoint(), region=_region())
+    return pyarrow.fs.S3FileSystem(
+        endpoint_override=_endpoint(),
+        region=_region(),
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_SILENT_SECONDS,
+    )
 
 
 def secret_sql() -> str:

@@ -4,6 +4,7 @@ import duckdb
 
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from pipelines.checks.domain import Bound, DomainCheck, Outcome
+from pipelines.quoting import shell_word
 
 FAIL_ABOVE_RATIO = 0.05
 """Unpriced share of tokens above which the check fails rather than warns."""
@@ -32,7 +33,7 @@ def _judge(con: duckdb.DuckDBPyConnection, start: Bound, end: Bound) -> Outcome:
         failed_ids=[f"{cell}: {count} attempts, {size} tokens" for cell, count, size, _, _ in rows],
         summary=(
             f"{attempts} attempts with {tokens:,} tokens ({ratio:.2%} of all) have no price; "
-            f"first {rows[0][0]}: `nanodollar explain {rows[0][3]}` says what to add."
+            f"first {rows[0][0]}: `nanodollar explain {shell_word(rows[0][3])}` says what to add."
         ),
     )
 

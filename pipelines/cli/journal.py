@@ -15,6 +15,7 @@ def command(obj: Context, month: str, currency: str | None) -> None:
     Accounts come from journal.yml. What it has no account for stands under (no account).
     """
     from pipelines.automation.closing import month_bounds
+    from pipelines.csv_text import csv_bytes
     from pipelines.reports.journal import journal_of
     from pipelines.warehouse.resource import Warehouse
 
@@ -22,4 +23,4 @@ def command(obj: Context, month: str, currency: str | None) -> None:
     first, _ = month_bounds(month)
     with Warehouse(project).reading() as con:
         rows = journal_of(con, first, currency=currency or project.settings.reporting.currency)
-    click.echo(rows.write_csv(), nl=False)
+    click.echo(csv_bytes(rows).decode(), nl=False)

@@ -18,9 +18,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from models.errors import NanodollarError
+from pipelines.csv_text import csv_bytes
 from pipelines.explorer.audience import COOKIE, Audience, Authentication
 from pipelines.explorer.cage import Cage
-from pipelines.explorer.downloads import csv_bytes, parquet_bytes
+from pipelines.explorer.downloads import parquet_bytes
 from pipelines.explorer.figure import ROWS_SHOWN, Figure, priced_sentence, text_of
 from pipelines.explorer.guard import LOOPBACK, Guard
 from pipelines.explorer.own_rows import OwnRows, unseen_tables

@@ -101,7 +101,7 @@ def _text(value: object) -> str | None:
 
 def _file(cursor: duckdb.DuckDBPyConnection, asked: dict[str, Any], folder: str) -> bytes:
     """Return the answer as a file; a session apart, without the warehouse, writes it."""
-    from pipelines.explorer.downloads import csv_bytes
+    from pipelines.csv_text import csv_bytes
 
     rows = cursor.to_arrow_reader(10_000).read_all()
     if rows.num_rows > asked["rows"]:

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from models.errors import ConfigurationError, DataError
+from pipelines.csv_text import csv_bytes
 from pipelines.project import Project
 from pipelines.replacing import replace_folder
 from pipelines.reports.journal import journal_of, reporting_rate
@@ -86,7 +87,7 @@ def _files(con: duckdb.DuckDBPyConnection, close: dict[str, Any]) -> dict[str, b
     tables = month_tables(con, first, close["closed_to"])
     tables["journal"] = journal_of(con, first, currency=close["currency"])
     rate, rate_on = reporting_rate(con, first, close["currency"])
-    files = {f"{name}.csv": rows.write_csv().encode() for name, rows in sorted(tables.items())}
+    files = {f"{name}.csv": csv_bytes(rows) for name, rows in sorted(tables.items())}
     files |= _report(con, close, sum(tables["spend"].get_column("usd"), Decimal(0)), rate, rate_on)
     manifest = {
         "month": close["period"],

@@ -20,6 +20,7 @@ from models.finance.focus import (
     invoice_detail,
 )
 from models.periods import business_day_bounds
+from pipelines.csv_text import csv_bytes
 from pipelines.project import Project
 from pipelines.warehouse.connect import connect_read_only
 
@@ -131,7 +132,7 @@ class FocusExport:
         folder.mkdir(parents=True, exist_ok=True)
         for name, rows in datasets.items():
             rows.write_parquet(folder / f"{name}.parquet", compression="zstd", statistics=False)
-            _as_text(rows).write_csv(folder / f"{name}.csv")
+            (folder / f"{name}.csv").write_bytes(csv_bytes(_as_text(rows)))
         return ExportedVersion(usage.height, total)
 
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import vl_convert
 from markupsafe import Markup
 
+from pipelines.masking import escaped
 from pipelines.reports.figures import BIN_SECONDS, Rows
 from pipelines.reports.wording import compact, filled, plural
 
@@ -331,8 +332,23 @@ def dollar_format(bars: Rows) -> str:
 
 def drawn(layers: list[dict[str, Any]], label: str, *, width: int, height: int) -> Markup:
     svg = vl_convert.vegalite_to_svg(
-        {"$schema": _SCHEMA, "config": _CONFIG, "width": width, "height": height, "layer": layers}
+        {
+            "$schema": _SCHEMA,
+            "config": _CONFIG,
+            "width": width,
+            "height": height,
+            "layer": _without_controls(layers),
+        }
     )
     svg = _SAID.sub(lambda mark: f"<path{_ROLES.sub('', mark[2])}><title>{mark[1]}</title></path>", svg)
     # Vega escapes the names in it.
     return Markup(svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))  # noqa: S704
+
+
+def _without_controls(part: Any) -> Any:
+    """Return a part of a specification whose names show control characters as escapes: on one, vl-convert aborts."""
+    if isinstance(part, str):
+        return escaped(part)
+    if isinstance(part, Mapping):
+        return {key: _without_controls(value) for key, value in part.items()}
+    return [_without_controls(value) for value in part] if isinstance(part, list | tuple) else part

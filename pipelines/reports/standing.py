@@ -6,6 +6,7 @@ from pathlib import Path
 import duckdb
 
 from pipelines.project import Project
+from pipelines.quoting import shell_word
 from pipelines.reports.trust import trust_of_days
 from pipelines.reports.wording import plural
 
@@ -43,7 +44,7 @@ def standing(con: duckdb.DuckDBPyConnection, project: Project, *, now: datetime)
     lines = [found.of(_named(first, last))]
     lines += [
         f"  no price: {model} of {provider} in {plural(attempts, 'attempt')}; "
-        f"`nanodollar explain {example}` says what to add."
+        f"`nanodollar explain {shell_word(example)}` says what to add."
         for provider, model, attempts, example in con.execute(_UNPRICED, span).fetchall()
     ]
     lines += _refused(con)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from pipelines.csv_text import csv_bytes
 from pipelines.reports.cells import decimals_of
 from pipelines.reports.period import PeriodReport
 from pipelines.reports.view import View
@@ -20,7 +21,7 @@ _SHEET_NAME = 31
 def csv_files(report: PeriodReport) -> dict[str, bytes]:
     """Return one CSV a view, by file name; dollars with all their digits."""
     return {
-        f"{view.name}.csv": view.rows.select([column.name for column in view.columns]).write_csv().encode()
+        f"{view.name}.csv": csv_bytes(view.rows.select([column.name for column in view.columns]))
         for view in report.views
     }
 

@@ -7,8 +7,11 @@ import httpx
 
 from models.errors import ConfigurationError, DataError
 
-_METADATA = tuple(ipaddress.ip_network(text) for text in ("100.100.100.200/32", "fd00:ec2::254/128"))
-"""Metadata services that are not link-local: Alibaba Cloud's, and AWS's over IPv6."""
+_METADATA = tuple(
+    ipaddress.ip_network(text)
+    for text in ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")
+)
+"""Metadata services that are not link-local: of Alibaba Cloud, Oracle, Azure, and over IPv6 of AWS and Google Cloud."""
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """IPv4 addresses as NAT64 writes them (RFC 6052)."""
 

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.csv_text import csv_bytes
 from pipelines.explorer.app import explorer
 from pipelines.explorer.charts import rates_over_time
-from pipelines.explorer.downloads import csv_bytes
 from pipelines.explorer.figure import ROWS_SHOWN
 from pipelines.explorer.page import pages
 from pipelines.explorer.published import attach
@@ -161,8 +161,12 @@ def test_names_and_values_of_others_are_text(client: TestClient) -> None:
         answer = client.get(view, params={name: hostile})
         assert answer.status_code == 200
         assert "<script>alert" not in answer.text
-    assert b"'=1+1" in csv_bytes(pl.DataFrame({"name": ["=1+1"], "usd": [Decimal("-1.5")]}))
-    assert b",-1.5" in csv_bytes(pl.DataFrame({"name": ["=1+1"], "usd": [Decimal("-1.5")]}))
+    names = ["=1+1", "-2+3", "-2.5", "\uff1d1", None, "a\x1b[31m\u202e", "\tx"]
+    rows = pl.DataFrame({"name": names, "usd": Decimal("-1.5"), "tags": [["@SUM(1)"]] * 7, "+1+1": "=1"})
+    written = csv_bytes(rows).decode().splitlines()
+    assert written[0] == "name,usd,tags,'+1+1"
+    shown = ["'=1+1", "'-2+3", "-2.5", "'\uff1d1", "", r"a\x1b[31m\u202e", "'\tx"]
+    assert written[1:] == [f"{name},-1.5,['@SUM(1)'],'=1" for name in shown]
 
 
 def test_other_sites_are_refused_and_pages_say_what_a_browser_may_do(client: TestClient) -> None:

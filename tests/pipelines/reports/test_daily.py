@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from models.schemas.vocabulary import POOL_PARTS
+from pipelines.masking import escaped
 from pipelines.reports.daily import render_days
 from pipelines.reports.trust import trust_of_days
 from tests.models.marts.warehouse import attempt, insert, open_warehouse, pool_hour, utc
@@ -539,7 +540,7 @@ def test_records_of_replicas_that_could_not_be_used_keep_their_days_from_being_c
 
 def test_names_from_logs_are_escaped_everywhere_they_show():
     con = fleet(days=1)
-    name = """"><script>alert('x')</script>&"""
+    name = """"><script>alert('x')</script>&\x1b[31m\u202e"""
     hostile = {"provider": name, "route": name, "model": name, "chip": name, "region": name}
     insert(
         con,
@@ -555,7 +556,8 @@ def test_names_from_logs_are_escaped_everywhere_they_show():
     insert(con, "ops.check_results", [check_result(name, is_passed=False, summary=name)])
     page = render(con)
     assert "script" not in page.tags
-    assert page.text.count(name) >= 12
+    assert page.text.count(escaped(name)) >= 12
+    assert name[-1] not in page.text
     assert not any("alert" in command for command in page.commands)
 
 
