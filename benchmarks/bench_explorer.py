@@ -58,8 +58,13 @@ def grow_facts(con: duckdb.DuckDBPyConnection) -> int:
         for number in range(FACT_DAYS):
             day = f"DATE '{last}' - {FACT_DAYS - 1 - number}"
             changed = [f"(request_id || '-{number}-' || copy) AS request_id"]
+            on = "started_at::DATE" if dotted == FACTS[0] else "accrued_on"
+            changed.append(f"(started_at + to_days((({day}) - {on})::INTEGER)) AS started_at")
             if dotted == FACTS[1]:
-                changed.append(f"({day}) AS accrued_on")
+                changed += [
+                    f"(accrued_hour + to_days((({day}) - accrued_on)::INTEGER)) AS accrued_hour",
+                    f"({day}) AS accrued_on",
+                ]
             con.execute(
                 f"INSERT INTO {dotted} SELECT * EXCLUDE (copy) REPLACE ({', '.join(changed)}) "
                 f"FROM few, range({copies}) AS r(copy)"

@@ -11,10 +11,9 @@ import yaml
 from pydantic import ValidationError
 
 from pipelines.project import Project
-from pipelines.samples import write_fleet
 from pipelines.warehouse.connect import connect_read_only
 from pipelines.written_files import WRITTEN
-from tests.cookbook import answer, recipes
+from tests.cookbook import answer, build_sample, recipes
 from tests.pipelines.small import nanodollar, query
 
 PAGES = sorted([*Path().glob("*.md"), *Path("docs").rglob("*.md")])
@@ -53,13 +52,8 @@ CASES = {line.split("  #")[0].strip(): page for page in reversed(PAGES) for line
 
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A small sample fleet after its run."""
-    from pipelines.project import find_project
-
-    folder = tmp_path_factory.mktemp("docs") / "fleet"
-    write_fleet(folder, days=2, requests_per_day=200)
-    nanodollar(folder, "run")
-    return find_project(folder)
+    """A small sample fleet after its run, with a closed month before."""
+    return build_sample(tmp_path_factory.mktemp("docs") / "fleet")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

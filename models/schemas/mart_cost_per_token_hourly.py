@@ -29,7 +29,7 @@ def cost_columns() -> tuple[Column, ...]:
         Column(
             name="request_count",
             dtype=pl.Int64,
-            comment="Logical requests that began in this cell",
+            comment="Logical requests that began in this cell. One that fell back began where its first attempt ran: for a cost per call of a model, provider or route divide by attempt_count",
             required=True,
         ),
         Column(
@@ -48,7 +48,12 @@ def cost_columns() -> tuple[Column, ...]:
         *token_columns(),
         INPUT_TOKENS,
         OUTPUT_TOKENS,
-        Column(name="total_tokens", dtype=pl.Int64, comment="All classes", required=True),
+        Column(
+            name="total_tokens",
+            dtype=pl.Int64,
+            comment="All classes, of unpriced attempts too: a rate divides by priced_tokens",
+            required=True,
+        ),
         Column(name="unpriced_tokens", dtype=pl.Int64, comment="Tokens of unpriced attempts", required=True),
         Column(
             name="priced_tokens",

@@ -157,8 +157,7 @@ def rates_over_time(
     )
     marks = layer(
         [
-            point
-            | {"say": f"{point['name']}, {point['at'][:10]}: {point['usd']:g} {usual['currency']} per M"}
+            point | {"say": f"{point['name']}, {point['at'][:10]}: {point['usd']:g} {usual['currency']}"}
             for point in points
         ],
         {"type": "point", "filled": True, "size": 140, "opacity": 0},

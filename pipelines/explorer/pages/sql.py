@@ -5,6 +5,7 @@ from starlette.responses import Response
 from models.errors import DataError
 from models.schemas import tables
 from models.schemas.base import Table
+from models.schemas.macros import macros
 from models.schemas.start_here import start_here
 from pipelines.explorer.cage import ROWS_SHOWN, Answer, Form
 from pipelines.explorer.page import Content, Page, PageContext
@@ -52,6 +53,7 @@ def build(asked: PageContext) -> Content | Response:
             "waits": bool(text) and not is_ours,
             "start": start_here(),
             "columns_of": _columns_of,
+            "macros": macros(),
             "tables": [
                 table for table in tables().values() if table.schema in {"mart", "core", "ref", "ops"}
             ],
