@@ -19,7 +19,7 @@ from models.prices.chips import canonical_events
 from models.prices.gpu_book import gpu_book
 from models.prices.gpu_sheets import load_gpu_sheets
 from models.schemas import table
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 START = datetime(2026, 11, 20, 9, tzinfo=UTC)
 WINDOW = {"from_hour": START, "to_hour": START + timedelta(hours=6)}
@@ -118,7 +118,7 @@ def test_tpu_node_pools_cost_what_their_machines_ran_and_no_more():
     changes = [change for found, _ in slices for change in found]
     draw.shuffle(changes)
     content = "".join(json.dumps({"type": change, "object": found}) + "\n" for change, found in changes)
-    landed = Outcome("k8s_pod", content.encode())
+    landed = land_alone("k8s_pod", content.encode())
     assert landed.bad.is_empty(), landed.bad["quarantine_detail"].unique()
     winners, _ = dedupe_events(landed.usable.lazy(), **WINDOW)
     events = canonical_events(winners).collect()

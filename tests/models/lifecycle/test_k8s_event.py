@@ -23,7 +23,7 @@ from tests.models.costs.test_states import price
 from tests.models.lifecycle.pods import DAY, at, condition, plain, pod, status_of
 from tests.models.logs.reading import read_records
 from tests.pipelines.landing.lake import count, lake, land_all, query
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 KIND = "k8s_event"
 MAIN = "spec.containers{kserve-container}"
@@ -82,7 +82,7 @@ def told(frame: pl.DataFrame) -> list[tuple[str, str, str | None]]:
 def landed(pods: Iterable[Any], events: Iterable[Any]) -> pl.DataFrame:
     """Return core.replica_events of pods in one file and Events in another."""
     parts = [
-        Outcome(kind, "".join(f"{json.dumps(plain(record))}\n" for record in records).encode()).usable
+        land_alone(kind, "".join(f"{json.dumps(plain(record))}\n" for record in records).encode()).usable
         for kind, records in (("k8s_pod", pods), (KIND, events))
     ]
     found = pl.concat([part for part in parts if part.height], how="vertical_relaxed")

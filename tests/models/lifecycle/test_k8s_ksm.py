@@ -17,7 +17,7 @@ from models.importers import fitting
 from models.lifecycle.dedupe import dedupe_events
 from tests.models.lifecycle.pods import DAY, at, condition, plain, pod, status_of
 from tests.pipelines.landing.lake import count, lake, land_all, query
-from tests.pipelines.landing.test_fuzz import Outcome, mutated
+from tests.pipelines.landing.test_fuzz import Outcome, land_alone, mutated
 
 KIND = "k8s_ksm"
 Sample = tuple[str, dict[str, str], str]
@@ -119,7 +119,7 @@ def lines(records: list[Any]) -> bytes:
     ids=["text", "federated", "two scrapes", "vector", "matrix", "series"],
 )
 def test_a_scrape_however_it_comes_tells_when_a_pod_started_and_what_it_holds(content: bytes) -> None:
-    outcome = Outcome(KIND, content)
+    outcome = land_alone(KIND, content)
 
     assert told(outcome) == STARTED
     facts = [
@@ -213,8 +213,8 @@ def test_a_pod_that_is_being_deleted_stops_at_its_deadline_where_no_end_is_told(
     going = of_pod(deletion_timestamp="11:00:30")
     over = of_pod(deletion_timestamp="11:00:30", completion_time="11:00:20")
 
-    assert told(Outcome(KIND, page(going)))[4:] == [("stopped", "11:00:30", None)]
-    assert told(Outcome(KIND, page(over)))[4:] == [("stopped", "11:00:20", None)]
+    assert told(land_alone(KIND, page(going)))[4:] == [("stopped", "11:00:30", None)]
+    assert told(land_alone(KIND, page(over)))[4:] == [("stopped", "11:00:20", None)]
 
 
 @pytest.mark.parametrize(("why", "reason"), [("Evicted", "preempted"), (None, "crash")])
@@ -224,7 +224,7 @@ def test_a_pod_of_the_phase_failed_has_failed(why: str | None, reason: str) -> N
     samples.append(("kube_pod_status_phase", {**who, "phase": "Failed"}, "1"))
     samples.append(("kube_pod_status_reason", {**who, "reason": why or "NodeLost"}, "1" if why else "0"))
 
-    assert told(Outcome(KIND, page(samples)))[4:] == [("failed", "11:00:20", reason)]
+    assert told(land_alone(KIND, page(samples)))[4:] == [("failed", "11:00:20", reason)]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def test_a_pod_of_the_phase_failed_has_failed(why: str | None, reason: str) -> N
 def test_accelerators_are_counted_whatever_their_maker(
     resource: str, count: str, chips: int, fraction: str
 ) -> None:
-    row = Outcome(KIND, page(of_pod(resource=resource, count=count))).usable.row(0, named=True)
+    row = land_alone(KIND, page(of_pod(resource=resource, count=count))).usable.row(0, named=True)
 
     assert (row["chip_count"], row["fraction"]) == (chips, Decimal(fraction))
 
@@ -248,12 +248,12 @@ def test_the_deployment_is_the_owner_where_no_label_names_it() -> None:
         for name, labels, value in of_pod()
     ]
 
-    assert Outcome(KIND, page(samples)).usable["deployment"].unique().to_list() == ["owned"]
+    assert land_alone(KIND, page(samples)).usable["deployment"].unique().to_list() == ["owned"]
 
 
 def test_a_pod_without_accelerators_is_ignored_and_one_of_which_none_are_told_makes_no_replica() -> None:
-    idle = Outcome(KIND, page(of_pod(resource="memory", count="1024")))
-    unknown = Outcome(KIND, page([sample for sample in of_pod() if "resource" not in sample[0]]))
+    idle = land_alone(KIND, page(of_pod(resource="memory", count="1024")))
+    unknown = land_alone(KIND, page([sample for sample in of_pod() if "resource" not in sample[0]]))
 
     assert (idle.usable.height, idle.bad.height) == (0, 0)
     assert told(unknown) == STARTED
@@ -276,14 +276,14 @@ def test_a_pod_without_accelerators_is_ignored_and_one_of_which_none_are_told_ma
 def test_what_cannot_be_used_is_refused_with_its_reason(
     samples: list[Sample], reason: str, detail: str
 ) -> None:
-    bad = Outcome(KIND, page(samples)).bad
+    bad = land_alone(KIND, page(samples)).bad
 
     assert bad["reason"].to_list() == [reason]
     assert detail in bad["detail"][0]
 
 
 def test_a_line_that_is_no_sample_is_refused_alone() -> None:
-    outcome = Outcome(KIND, page(of_pod()) + b"kube_pod_created{uid=\n")
+    outcome = land_alone(KIND, page(of_pod()) + b"kube_pod_created{uid=\n")
 
     assert outcome.bad.select("line_number", "reason").rows() == [(13, "wrong_shape")]
     assert outcome.usable.height == 4
@@ -294,4 +294,4 @@ def test_a_line_that_is_no_sample_is_refused_alone() -> None:
 def test_whatever_the_bytes_every_line_is_used_refused_or_ignored(data: st.DataObject) -> None:
     content = data.draw(mutated(page([*of_pod(), *of_pod("u-2"), *NODE]).splitlines()))
 
-    assert Outcome(KIND, content).holds_together()
+    assert land_alone(KIND, content).holds_together()

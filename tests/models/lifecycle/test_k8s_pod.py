@@ -20,7 +20,7 @@ from models.prices.chips import canonical_chips
 from tests.models.lifecycle.pods import DAY, at, condition, plain, pod, status_of
 from tests.models.logs.reading import read_records
 from tests.pipelines.landing.lake import count, lake, land_all, query
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 KIND = "k8s_pod"
 START = [condition("PodScheduled", "09:57:10"), condition("Ready", "10:02:40")]
@@ -54,7 +54,7 @@ def told(frame: pl.DataFrame) -> list[tuple[str, str, str | None]]:
 def landed(records: Iterable[Any]) -> pl.DataFrame:
     """Return core.replica_events of records in one file."""
     content = "".join(f"{json.dumps(record)}\n" for record in records)
-    usable = Outcome(KIND, content.encode()).usable
+    usable = land_alone(KIND, content.encode()).usable
     winners, _ = dedupe_events(usable.lazy(), from_hour=DAY, to_hour=DAY + timedelta(days=1))
     return winners.collect()
 

@@ -3,7 +3,7 @@
 import polars as pl
 
 from tests.models.logs.reading import read_records
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 OF = "Replica(id='{}', deployment='llm', app='chat')"
 _TOOK = "(PID: 22358). Replica constructor, reconfigure method, and initial health check took 1.5s."
@@ -53,7 +53,7 @@ ACCESS = [
 
 def landed(kind: str, lines: list[str]) -> pl.DataFrame:
     """Return what lands of lines of a node in New York."""
-    outcome = Outcome(kind, "\n".join(lines).encode(), time_zone="America/New_York")
+    outcome = land_alone(kind, "\n".join(lines).encode(), time_zone="America/New_York")
     assert outcome.bad.height == 0
     return outcome.usable
 
@@ -91,5 +91,5 @@ def test_lines_as_json_have_their_own_instant() -> None:
 
 def test_a_text_that_is_no_log_of_ray_is_refused() -> None:
     for kind in ("ray_serve_controller_log", "ray_serve_access_log"):
-        outcome = Outcome(kind, b"hello\nworld\n")
+        outcome = land_alone(kind, b"hello\nworld\n")
         assert (outcome.usable.height, outcome.bad["reason"].to_list()) == (0, ["unknown_shape"] * 2)

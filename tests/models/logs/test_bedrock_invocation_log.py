@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from tests.models.logs.reading import read_one, read_records, shared, tokens_of
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 KIND = "bedrock_invocation_log"
 HAIKU = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -197,7 +197,7 @@ def test_what_cannot_be_used_is_refused_with_its_reason(one: dict[str, Any], rea
 def test_a_packed_file_of_a_bucket_lands_whole_and_says_what_it_summed_to() -> None:
     lines = [json.dumps(one | {"requestId": f"r-{n}"}) for n, (_, one, _) in enumerate(BY_HAND)]
 
-    usable = Outcome(KIND, gzip.compress("\n".join(lines).encode(), mtime=0)).usable
+    usable = land_alone(KIND, gzip.compress("\n".join(lines).encode(), mtime=0)).usable
 
     assert usable.height == len(BY_HAND)
     assert usable["cache_read_tokens"].sum() == 5 * 4000
@@ -214,7 +214,7 @@ def test_bytes_that_are_no_text_refuse_their_record_and_no_other_of_the_same_wra
         {"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "message": m} for m in messages]}
     )
 
-    outcome = Outcome(KIND, wrapped.replace("Zoe 1", "Zo\xeb 1").encode("latin-1"))
+    outcome = land_alone(KIND, wrapped.replace("Zoe 1", "Zo\xeb 1").encode("latin-1"))
 
     assert outcome.usable["request_id"].to_list() == ["r-0", "r-2"]
     assert outcome.bad.select("line_number", "reason").rows() == [(2, "wrong_encoding")]

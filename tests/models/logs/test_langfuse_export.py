@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from models.schemas.vocabulary import TOKEN_COLUMNS
 from tests.models.logs.reading import read_one, read_records, tokens_of
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 KIND = "langfuse_export"
 ROW: dict[str, Any] = {
@@ -74,7 +74,7 @@ def test_the_api_csv_and_parquet_say_the_same_as_lines() -> None:
         as_parquet(ROW),
     ]
 
-    landed = [Outcome(KIND, content) for content in shapes]
+    landed = [land_alone(KIND, content) for content in shapes]
 
     rows = pl.concat(outcome.usable.drop("file_hash", "line_number") for outcome in landed)
     assert rows.height == len(shapes)
@@ -144,7 +144,7 @@ def test_the_classes_sum_to_the_total_whether_parts_stand_beside_or_inside(
 def test_a_key_that_is_no_kind_of_token_becomes_a_meter() -> None:
     content = json.dumps(ROW | {"usage_details": {"input": 5, "output": 2, "web_searches": 3}}).encode()
 
-    usable = Outcome(KIND, content).usable
+    usable = land_alone(KIND, content).usable
 
     assert [dict(entries) for entries in usable["other_meters"]] == [{"web_searches": 3}]
 

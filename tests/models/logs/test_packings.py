@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 from tests.pipelines.small import gateway_row
 
 ROWS = [
@@ -53,7 +53,7 @@ PACKED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("name", PACKED)
 def test_a_packing_changes_no_attempt(name: str) -> None:
-    plain, packed = (Outcome("litellm_spend_logs", content) for content in (_lines(), PACKED[name]()))
+    plain, packed = (land_alone("litellm_spend_logs", content) for content in (_lines(), PACKED[name]()))
 
     assert (packed.usable.height, packed.bad.height) == (8, 0), packed.bad
     places = ("file_hash", "line_number", "ingested_at")

@@ -4,7 +4,10 @@ import gzip
 import io
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.importers import importers
+from models.schemas import table
 from pipelines.landing.batch import Landing, LandingTerms
 from pipelines.landing.known import LandedBefore
 from pipelines.landing.land import land_files
@@ -29,32 +33,17 @@ from tests.pipelines.small import gateway_row, lifecycle
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(SLOW, max_examples=2)
+"""Each example lands several files together: the first are the simplest, those of the second are drawn at random."""
 
 
+@dataclass(frozen=True)
 class Outcome:
-    """What became of some bytes."""
+    """What became of a file: its row of the index, and its records that are usable or refused."""
 
-    def __init__(self, kind: str, content: bytes, *, name: str = "file", time_zone: str = "UTC") -> None:
-        file = StoredFile(name, len(content), NOW - timedelta(hours=1), lambda: io.BytesIO(content))
-        with tempfile.TemporaryDirectory() as folder:
-            terms = LandingTerms(
-                drafts=Path(folder), ingested_at=NOW, not_before=datetime(2025, 1, 1, tzinfo=UTC), hash_key=b"k",
-                memory_bytes=256 << 20,
-            )  # fmt: skip
-            landings: list[Landing] = list(
-                land_files(
-                    SourceSpec("s", kind, time_zone=time_zone), [file], known=LandedBefore(), terms=terms
-                )
-            )
-            (self.file,) = [row for landing in landings for row in landing.files]
-            raw = importers()[kind].table
-            self.usable = self._rows(landings, raw)
-            self.bad = self._rows(landings, "ops.quarantine")
-
-    @staticmethod
-    def _rows(landings: list[Landing], dotted: str) -> pl.DataFrame:
-        paths = [path for landing in landings for path in landing.parts[dotted]]
-        return pl.read_parquet(paths) if paths else pl.DataFrame(schema={"line_number": pl.Int64})
+    file: dict[str, Any]
+    usable: pl.DataFrame
+    bad: pl.DataFrame
 
     def holds_together(self) -> bool:
         """Return whether every record that was read is usable or refused, once."""
@@ -66,6 +55,38 @@ class Outcome:
             and self.file["landed_count"] == self.usable.height
             and not (places and pl.concat(places).is_duplicated().any())
         )
+
+
+def land_alone(kind: str, content: bytes, *, name: str = "file", time_zone: str = "UTC") -> Outcome:
+    """Land a file alone."""
+    (outcome,) = land_together(kind, [(name, content)], time_zone=time_zone)
+    return outcome
+
+
+def land_together(kind: str, files: Sequence[tuple[str, bytes]], *, time_zone: str = "UTC") -> list[Outcome]:
+    """Land files, given as name and content, in one landing, and return what became of each."""
+    stored = [
+        StoredFile(f"{number}/{name}", len(content), NOW - timedelta(hours=1), partial(io.BytesIO, content))
+        for number, (name, content) in enumerate(files)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        terms = LandingTerms(
+            drafts=Path(folder), ingested_at=NOW, not_before=datetime(2025, 1, 1, tzinfo=UTC), hash_key=b"k",
+            memory_bytes=256 << 20,
+        )  # fmt: skip
+        source = SourceSpec("s", kind, time_zone=time_zone)
+        landings: list[Landing] = list(land_files(source, stored, known=LandedBefore(), terms=terms))
+        usable, bad = (_rows(landings, dotted) for dotted in (importers()[kind].table, "ops.quarantine"))
+    index = {row["path"]: row for landing in landings for row in landing.files}
+    assert index.keys() == {file.path for file in stored}
+    rows = [index[file.path] for file in stored]
+    of_file = [pl.col("file_hash") == row["file_hash"] for row in rows]
+    return [Outcome(row, usable.filter(of), bad.filter(of)) for row, of in zip(rows, of_file, strict=True)]
+
+
+def _rows(landings: list[Landing], dotted: str) -> pl.DataFrame:
+    paths = [path for landing in landings for path in landing.parts[dotted]]
+    return pl.read_parquet(paths) if paths else table(dotted).empty()
 
 
 def span(number: int) -> dict[str, Any]:
@@ -327,7 +348,7 @@ def mutated(draw: st.DrawFn, lines: list[bytes]) -> bytes:
 
 @pytest.mark.parametrize("kind", EXAMPLES)
 def test_every_example_lands(kind: str) -> None:
-    outcome = Outcome(kind, b"\n".join(lines_of(kind)))
+    outcome = land_alone(kind, b"\n".join(lines_of(kind)))
 
     assert outcome.bad.height == 0, outcome.bad
     calls = range(1 + PASSED_OVER.get(kind, 0), 13)
@@ -335,74 +356,83 @@ def test_every_example_lands(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@FEW
 @given(data=st.data())
 def test_lines_that_no_mutation_touched_land_and_every_other_is_accounted_for(
     kind: str, data: st.DataObject
 ) -> None:
     lines = lines_of(kind)
-    content = data.draw(mutated(lines))
-
-    outcome = Outcome(kind, content)
-
-    assert outcome.holds_together()
-    now = content.split(b"\n")
-    calls = lines[PASSED_OVER.get(kind, 0) :]
-    whole = {number for number, line in enumerate(now, start=1) if line in calls}
-    text = {number for number, line in enumerate(now, start=1) if line.strip(b" \t\r\n")}
-    landed, refused = {*outcome.usable["line_number"]}, {*outcome.bad["line_number"]}
-    # Of a session's line that stands twice the second repeats the sum, and is passed over.
+    contents = data.draw(st.lists(mutated(lines), min_size=5, max_size=5, unique=True))
+    # What a file of these kinds repeats of another, or of itself, is passed over: each lands alone.
     once = importers()[kind].is_joint
-    assert ({now[n - 1] for n in whole} <= {now[n - 1] for n in landed}) if once else (whole <= landed)
-    assert landed | refused <= text
-    assert len(text - landed - refused) <= outcome.file["ignored_count"]
+    outcomes = (
+        [land_alone(kind, content) for content in contents]
+        if once
+        else land_together(kind, [("file", content) for content in contents])
+    )
+
+    for content, outcome in zip(contents, outcomes, strict=True):
+        assert outcome.holds_together()
+        now = content.split(b"\n")
+        calls = lines[PASSED_OVER.get(kind, 0) :]
+        whole = {number for number, line in enumerate(now, start=1) if line in calls}
+        text = {number for number, line in enumerate(now, start=1) if line.strip(b" \t\r\n")}
+        usable, refused = {*outcome.usable["line_number"]}, {*outcome.bad["line_number"]}
+        assert ({now[n - 1] for n in whole} <= {now[n - 1] for n in usable}) if once else (whole <= usable)
+        assert usable | refused <= text
+        assert len(text - usable - refused) <= outcome.file["ignored_count"]
 
 
-@pytest.mark.parametrize("kind", sorted(importers()))
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
-def test_no_bytes_crash_a_landing(kind: str, data: st.DataObject) -> None:
-    records = EXAMPLES[kind]
+@st.composite
+def packed(draw: st.DrawFn, records: list[dict[str, Any]]) -> tuple[str, bytes]:
+    """Return a name and a file of records, packed in one way or another, whose bytes were changed."""
     whole = b"".join(json.dumps(record).encode() + b"\n" for record in records)
-    if data.draw(st.booleans()):
+    if draw(st.booleans()):
         whole = json.dumps(records, indent=1).encode()
-    pack = data.draw(st.sampled_from(["plain", "gzip", "utf-16", "bom"]))
-    packed = {
+    pack = draw(st.sampled_from(["plain", "gzip", "utf-16", "bom"]))
+    content = {
         "plain": whole, "gzip": gzip.compress(whole, mtime=0), "utf-16": whole.decode().encode("utf-16"),
         "bom": b"\xef\xbb\xbf" + whole,
     }[pack]  # fmt: skip
-    content = data.draw(mutated([packed[:3], packed[3:]]))
-
-    name = data.draw(st.sampled_from(["file", "file.csv", "file.parquet", "file.json.gz"]))
-
-    assert Outcome(kind, content.replace(b"\n", b"", 1), name=name).holds_together()
+    content = draw(mutated([content[:3], content[3:]])).replace(b"\n", b"", 1)
+    return draw(st.sampled_from(["file", "file.csv", "file.parquet", "file.json.gz"])), content
 
 
+@pytest.mark.parametrize("kind", sorted(importers()))
+@FEW
+@given(data=st.data())
+def test_no_bytes_crash_a_landing(kind: str, data: st.DataObject) -> None:
+    one = packed(EXAMPLES[kind])
+    files = data.draw(st.lists(one, min_size=5, max_size=5, unique_by=lambda file: file[1]))
+
+    assert all(outcome.holds_together() for outcome in land_together(kind, files))
+
+
+LETTERS = st.characters(exclude_categories=["Cs"])
+"""All of Unicode; the same by Hypothesis's own default takes a second to find out."""
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=8)
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(LETTERS, max_size=8)
     | st.sampled_from(["", "NaN", "-1", "1e400", "2026-11-02T09:00:00Z", "infinity", "9" * 40, "{}", "[]", '{"a":1}']),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(LETTERS, max_size=4), inner, max_size=2),
     max_leaves=4,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", sorted(importers()))
-@settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
+@FEW
 @given(data=st.data())
 def test_any_value_in_any_field_is_used_or_refused(kind: str, data: st.DataObject) -> None:
-    names = list(importers()[kind].columns)
-    records = [
-        data.draw(st.dictionaries(st.sampled_from(names), VALUES, max_size=8))
-        for _ in range(data.draw(st.integers(1, 6)))
+    changes = st.dictionaries(st.sampled_from(list(importers()[kind].columns)), VALUES, max_size=8)
+    contents = [
+        b"".join(json.dumps({**EXAMPLES[kind][0], **changed}).encode() + b"\n" for changed in file)
+        for file in data.draw(st.lists(st.lists(changes, min_size=1, max_size=6), min_size=5, max_size=5))
     ]
-    records = [{**EXAMPLES[kind][0], **record} for record in records]
-    content = b"".join(json.dumps(record).encode() + b"\n" for record in records)
+    contents = sorted({*contents})
 
-    outcome = Outcome(kind, content)
-
-    assert outcome.holds_together()
-    seen = {*outcome.usable["line_number"], *outcome.bad["line_number"]}
-    assert len({*range(1, len(records) + 1)} - seen) <= outcome.file["ignored_count"]
+    for content, outcome in zip(contents, land_together(kind, [("file", c) for c in contents]), strict=True):
+        assert outcome.holds_together()
+        seen = {*outcome.usable["line_number"], *outcome.bad["line_number"]}
+        assert len({*range(1, content.count(b"\n") + 1)} - seen) <= outcome.file["ignored_count"]
 
 
 @pytest.mark.parametrize(
@@ -420,7 +450,7 @@ def test_what_a_reader_cannot_hold_or_quote_is_refused_alone(
 ) -> None:
     lines = [*lines_of(kind)[:2], json.dumps(EXAMPLES[kind][2] | bad, ensure_ascii=False).encode()]
 
-    outcome = Outcome(kind, b"\n".join(lines))
+    outcome = land_alone(kind, b"\n".join(lines))
 
     assert outcome.holds_together()
     assert outcome.usable["line_number"].to_list() == [1, 2]
@@ -440,11 +470,11 @@ ODD_SPANS = [
 
 
 def test_records_of_another_shape_are_refused_alone_and_among_thousands() -> None:
-    reasons = [Outcome("otel_genai", odd).bad["reason"].item() for odd in ODD_SPANS]
+    reasons = [land_alone("otel_genai", odd).bad["reason"].item() for odd in ODD_SPANS]
     good = json.dumps(span(1)).encode()
     lines = [line for odd in ODD_SPANS for line in (good, odd)] * 200
 
-    among = Outcome("otel_genai", b"\n".join(lines))
+    among = land_alone("otel_genai", b"\n".join(lines))
 
     assert set(reasons) == {"wrong_shape", "duplicate_key"}
     assert among.usable.height == len(lines) // 2
@@ -478,7 +508,7 @@ def test_what_is_read_is_usable_or_quarantined_for_any_mix(mix: list[str], packi
             mix = [word for word in mix if word in {"good", "twice", "bad"}]
             content = f"[{','.join(_filled(texts[word], at) for at, word in enumerate(mix))}]"
 
-    outcome = Outcome("requests", content.encode())
+    outcome = land_alone("requests", content.encode())
 
     assert outcome.holds_together()
     assert outcome.usable.height == good
@@ -494,7 +524,7 @@ def test_a_record_is_found_at_the_bytes_that_the_quarantine_names() -> None:
     lines = [b'{"request_id": "%s' % (b"x" * int(size)) for size in rng.integers(0, 90, 200)]
     content = b"\n".join(line if number % 3 else lines_of("requests")[0] for number, line in enumerate(lines))
 
-    bad = Outcome("requests", content).bad
+    bad = land_alone("requests", content).bad
 
     for row in bad.iter_rows(named=True):
         start, end = row["byte_offset"], row["byte_offset"] + row["byte_length"]

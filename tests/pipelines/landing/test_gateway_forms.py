@@ -11,7 +11,7 @@ import pytest
 from pipelines.landing.detect import detect_kind
 from pipelines.sources.stored import StoredFile
 from tests.pipelines.landing.gateways import gateway_record
-from tests.pipelines.landing.test_fuzz import Outcome
+from tests.pipelines.landing.test_fuzz import land_alone
 
 _TWO = (100, 200)
 
@@ -37,7 +37,7 @@ def test_a_page_of_an_api_is_known_and_read(kind: str) -> None:
         "page.json", len(content), datetime(2026, 11, 3, tzinfo=UTC), lambda: io.BytesIO(content)
     )
 
-    outcome = Outcome(kind, content)
+    outcome = land_alone(kind, content)
 
     assert detect_kind(file).kind == kind
     assert outcome.usable["output_text_tokens"].to_list() == [*_TWO]
@@ -52,7 +52,7 @@ def test_snowflakes_names_are_found_in_any_case_and_its_times_in_its_own_form(*,
     quoted = ",".join('"' + value.replace('"', '""') + '"' for value in row.values())
     content = f"{','.join(row)}\n{quoted}\n" if is_table else json.dumps(row)
 
-    (call,) = Outcome("snowflake_cortex", content.encode(), name="a.csv").usable.to_dicts()
+    (call,) = land_alone("snowflake_cortex", content.encode(), name="a.csv").usable.to_dicts()
 
     assert call["started_at"] == datetime(2026, 11, 2, 17, tzinfo=UTC)
     assert (call["input_uncached_tokens"], call["cache_read_tokens"]) == (8, 4684)
@@ -69,7 +69,7 @@ def test_structs_and_maps_of_a_table_are_read_as_their_json() -> None:
     packed = io.BytesIO()
     pq.write_table(table, packed)
 
-    (call,) = Outcome("databricks_ai_gateway", packed.getvalue(), name="a.parquet").usable.to_dicts()
+    (call,) = land_alone("databricks_ai_gateway", packed.getvalue(), name="a.parquet").usable.to_dicts()
 
     assert (call["input_uncached_tokens"], call["cache_read_tokens"], call["reasoning_tokens"]) == (40, 60, 1)
     assert call["team"] == "search"

@@ -20,7 +20,7 @@ from tests.pipelines.landing.bills import BILLS, bill
 from tests.pipelines.landing.clouds import CLOUD_NAMES, CLOUDS, cloud_record
 from tests.pipelines.landing.gateways import GATEWAY_NAMES, GATEWAYS, gateway_record
 from tests.pipelines.landing.lake import call, lake, query
-from tests.pipelines.landing.test_fuzz import Outcome, span
+from tests.pipelines.landing.test_fuzz import land_alone, span
 from tests.pipelines.landing.vendors import LOG_KINDS, VENDOR_KINDS, VENDOR_NAMES, vendor_object
 from tests.pipelines.small import gateway_row, make_project
 
@@ -286,22 +286,25 @@ _NAMES = {
 }  # fmt: skip
 
 
-LANDED = [kind for kind in importers() if not kind.endswith("_response")] + ["openai_response"]
-"""Every kind, but of the responses, which are read alike, one."""
+LANDED = (
+    "requests", "litellm_spend_logs", "otel_genai", "openai_response", "bedrock_invocation_log", "langfuse_export",
+    "codex_rollout", "replica_events", "k8s_pod", "k8s_ksm", "prometheus", "openai_usage_api", "focus", "outcomes",
+)  # fmt: skip
+"""Kinds of every table and of every form. What landing keeps of the others is searched kind by kind."""
 
 
 @pytest.mark.parametrize("kind", importers())
 def test_no_row_of_any_kind_holds_a_prompt_or_a_key(kind: str) -> None:
     whole = records(kind)
 
-    outcome = Outcome(
+    outcome = land_alone(
         kind, "\n".join([*(json.dumps(record) for record in whole), *broken(kind, whole)]).encode()
     )
 
     assert outcome.usable.height > 0, "what is searched must be what lands"
     assert outcome.bad.height > 0
-    for rows in (outcome.usable, outcome.bad):
-        text = json.dumps(rows.to_dicts(), default=str)
+    for rows in (outcome.usable.to_dicts(), outcome.bad.to_dicts(), outcome.file):
+        text = json.dumps(rows, default=str)
         assert PROMPT not in text
         assert KEY not in text
 
@@ -330,6 +333,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 
 
 def test_each_source_has_landed_and_refused_something(searched: Warehouse) -> None:
+    assert {importers()[kind].table for kind in LANDED} == {one.table for one in importers().values()}
     rows = query(
         searched,
         "SELECT source FROM ops.landed_files WHERE landed_count > 0 AND quarantined_count > 0 ORDER BY 1",

@@ -17,7 +17,7 @@ from pipelines.landing.read import Layout, ReadBlock, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Piece
 from pipelines.warehouse.connect import memory_connection
-from tests.pipelines.landing.test_fuzz import VALUES
+from tests.pipelines.landing.test_fuzz import LETTERS, VALUES
 from tests.pipelines.small import gateway_row
 
 FAST = [kind for kind, importer in importers().items() if importer.fast is not None]
@@ -69,7 +69,7 @@ def changed(draw: st.DrawFn, whole: dict[str, Any]) -> dict[str, Any]:
         elif action == "text" and key in node:
             node[key] = json.dumps(node[key])
         else:
-            node[draw(st.text(max_size=4))] = draw(VALUES)
+            node[draw(st.text(LETTERS, max_size=4))] = draw(VALUES)
     return record
 
 
