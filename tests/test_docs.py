@@ -67,30 +67,49 @@ def costs(fleet: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project that the first page makes of an export, after its run."""
     folder = tmp_path_factory.mktemp("readme") / "costs"
     assert nanodollar(None, "init", str(folder)).code == 0
-    export = next(iter(sorted((fleet.folder / "landing/gateway").rglob("*.jsonl"))))
-    shutil.copyfile(export, folder / "landing/gateway/spend_logs.jsonl")
+    shutil.copyfile(export_of(fleet), folder / "landing/gateway/spend_logs.jsonl")
     nanodollar(folder, "run")
     return folder
 
 
+READING = ("nanodollar sql", "nanodollar explain", "nanodollar quarantine list", "nanodollar close --list")
+"""Commands that leave a project as it is, so that one copy serves them all."""
+
+
+def project_of_the_pages(fleet: Project, folder: Path) -> Path:
+    """Copy the sample project, with the files that the pages speak of under the names that they use."""
+    shutil.copytree(fleet.folder, folder)
+    for name in ("spend_logs.jsonl", "export.jsonl"):
+        shutil.copyfile(export_of(fleet), folder / name)
+    return folder
+
+
+def export_of(fleet: Project) -> Path:
+    return min((fleet.folder / "landing/gateway").rglob("*.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def read_only(fleet: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return project_of_the_pages(fleet, tmp_path_factory.mktemp("read") / "project")
+
+
+@pytest.fixture(scope="module")
+def request_id(fleet: Project) -> str:
+    ((found,),) = query(fleet, "SELECT min(request_id) FROM core.request_costs WHERE cost_basis = 'token'")
+    return str(found)
+
+
 @pytest.mark.parametrize("line", CASES, ids=[f"{page}: {line}" for line, page in CASES.items()])
 def test_every_command_that_is_shown_runs(
-    fleet: Project, costs: Path, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # A copy of the sample project, with the files that the pages speak of under the names that they use.
-    folder = tmp_path / "project"
-    shutil.copytree(fleet.folder, folder)
-    export = next(iter(sorted((folder / "landing/gateway").rglob("*.jsonl"))))
-    for name in ("spend_logs.jsonl", "export.jsonl"):
-        shutil.copyfile(export, folder / name)
-    (request_id,) = query(fleet, "SELECT min(request_id) FROM core.request_costs WHERE cost_basis = 'token'")[
-        0
-    ]
+    fleet: Project, costs: Path, read_only: Path, request_id: str, line: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    folder = read_only if line.startswith(READING) else project_of_the_pages(fleet, tmp_path / "project")
     monkeypatch.chdir(folder)
     named = line.replace("REQUEST_ID", request_id)
     # What is taken out again has landed.
-    named = named.replace("landing/gateway/export.jsonl", str(export.relative_to(folder)))
-    words = shlex.split(named, comments=True)[1:]
+    landed = export_of(fleet).relative_to(fleet.folder)
+    words = shlex.split(named.replace("landing/gateway/export.jsonl", str(landed)), comments=True)[1:]
     words = words[: words.index(">")] if ">" in words else words
     if words[:2] == ["--project", "costs"]:
         shutil.copytree(costs, folder / "costs")
