@@ -27,7 +27,9 @@ def company(company_copy: Project) -> Project:
     return company_copy
 
 
-def test_a_price_that_is_added_prices_the_hours_of_its_model(company: Project) -> None:
+def test_a_price_that_is_added_prices_the_hours_of_its_model_and_mends_the_check_of_all(
+    company: Project,
+) -> None:
     assert query(company, HOURS) == [(9, 1), (10, 0)]
     # A day's counts are compared as a whole: ops.completeness is computed with every hour of its day.
     loads = (
@@ -41,14 +43,19 @@ def test_a_price_that_is_added_prices_the_hours_of_its_model(company: Project) -
 
     outcome = nanodollar(company, "run")
 
+    # One hour was priced anew; the check failed over ten.
     assert "Computed 1 hours and 1 days" in outcome.out
+    assert "prices_cover_usage" not in outcome.out
+    assert outcome.code == 0
     # 90 x $10 + 200 x $20 per million.
     assert query(company, "SELECT effective_usd FROM core.request_costs WHERE request_id = 'r2'") == [
         (Decimal("0.0049"),)
     ]
     assert query(company, "SELECT sum(usage_usd) FROM mart.cost_per_token_daily") == [(Decimal("3.33038"),)]
     assert query(company, loads) == before
-    assert "Computed 0 hours and 0 days" in nanodollar(company, "run").out
+    again = nanodollar(company, "run")
+    assert "Computed 0 hours and 0 days" in again.out
+    assert again.code == 0
 
 
 def test_a_gpu_rate_that_is_added_prices_the_hours_of_its_pool(company: Project) -> None:

@@ -127,18 +127,6 @@ def test_a_file_that_changes_within_its_time_stamp_calls_for_a_run(company_copy:
     assert not stands(company_copy)
 
 
-def test_a_mended_failure_passes_as_a_whole(company_copy: Project) -> None:
-    appended("prices/tokens/house.yml", HOUSE_SHEET.format(rate=1))(company_copy.folder)
-
-    mended = nanodollar(company_copy, "run")
-
-    # One hour was priced anew; the check failed over ten.
-    assert "Computed 1 hours and 1 days" in mended.out
-    assert "prices_cover_usage" not in mended.out
-    assert mended.code == 0
-    assert nanodollar(company_copy, "run").code == 0
-
-
 def test_rows_that_a_run_which_was_cut_off_has_left_unjudged_are_judged_by_the_next(
     company_copy: Project,
 ) -> None:

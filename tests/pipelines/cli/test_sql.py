@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,24 +16,20 @@ import polars as pl
 import pytest
 
 from models.errors import DataError
-from pipelines.project import Project
+from pipelines.project import Project, find_project
 from pipelines.warehouse.locked import connect_locked, reading_statements
-from tests.pipelines.small import gateway_row, make_project, nanodollar, query, write_lines
+from tests.pipelines.small import make_project, nanodollar, query
 
 COMMAND = [sys.executable, "-c", "from pipelines.cli.main import main; main()"]
-QUERY = "SELECT request_id, effective_usd FROM core.request_costs ORDER BY 1"
+QUERY = "SELECT request_id, effective_usd FROM core.request_costs WHERE request_id IN ('r1', 'r2') ORDER BY 1"
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = make_project(tmp_path_factory.mktemp("company"))
-    rows = [
-        gateway_row("r1", "2026-11-02 09:10:00"),
-        gateway_row("r2", "2026-11-02 09:20:00", model="house-model"),
-    ]
-    write_lines(project.folder / "landing/gateway/a.jsonl", rows)
-    nanodollar(project, "run")
-    return project
+def company(company: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy, in which nobody else makes files: what SQL must not write is looked for."""
+    folder = tmp_path_factory.mktemp("sql") / "company"
+    shutil.copytree(company.folder, folder)
+    return find_project(folder)
 
 
 def test_csv_json_and_table_say_the_same(company: Project) -> None:
@@ -81,7 +78,7 @@ def test_sql_is_read_from_standard_input(company: Project) -> None:
         check=True,
     )
 
-    assert done.stdout == b"attempts\n2\n"
+    assert done.stdout == b"attempts\n5\n"
 
 
 def test_macros_answer_without_a_schema_prefix(company: Project) -> None:
