@@ -205,8 +205,8 @@ def test_a_report_names_every_class_with_count_dollars_and_examples(
     assert set(audit.KINDS) >= kinds - {"agrees", "not_comparable"}
 
 
-@settings(max_examples=6, deadline=None)
-@given(booked=st.lists(st.decimals("-0.001", "0.01", places=9), min_size=1, max_size=len(CASES)))
+@settings(max_examples=3, deadline=None)
+@given(booked=st.lists(st.decimals("-0.001", "0.01", places=9), min_size=8, max_size=len(CASES)))
 def test_classes_sum_exactly_to_the_whole_difference(
     tmp_path_factory: pytest.TempPathFactory, books: Books, booked: list[Decimal]
 ) -> None:

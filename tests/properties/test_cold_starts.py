@@ -100,7 +100,7 @@ def requests(attempts):
 
 @given(fleet=fleets(), time_zone=st.sampled_from(["UTC", "Asia/Kolkata", "America/New_York"]))
 @example(fleet=([], [CALL, CALL, CALL | {"queue_seconds": 30.0}]), time_zone="UTC")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_dollars_of_starts_are_the_pools_over_all_days(fleet, time_zone):
     events, attempts = lifecycle(fleet[0]), requests(fleet[1])
     window = {"time_zone": time_zone, "from_hour": START, "to_hour": START + timedelta(hours=HOURS)}

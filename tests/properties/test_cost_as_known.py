@@ -159,8 +159,8 @@ def warehouse() -> duckdb.DuckDBPyConnection:
     return open_warehouse()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(texts=sheets(), rows=st.lists(ROW, min_size=1, max_size=25), known=st.integers(0, DAYS + 1))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(texts=sheets(), rows=st.lists(ROW, min_size=8, max_size=40), known=st.integers(0, DAYS + 1))
 def test_the_macro_costs_what_the_engine_costs_as_known_at_any_instant(
     warehouse: duckdb.DuckDBPyConnection, texts: dict[str, str], rows: list[dict[str, Any]], known: int
 ) -> None:

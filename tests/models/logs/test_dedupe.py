@@ -191,11 +191,12 @@ RECORDS = st.lists(
         output_text_tokens=st.sampled_from([1, 2]),
         ingested_at=st.sampled_from([NOON, NOON + HOUR]),
     ),
+    min_size=4,
     max_size=14,
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(RECORDS)
 def test_every_record_wins_or_is_listed_however_the_range_is_cut(records: list[dict[str, Any]]) -> None:
     records = [row | {"line_number": number} for number, row in enumerate(records, start=1)]
