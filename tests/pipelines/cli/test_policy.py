@@ -31,9 +31,11 @@ def company(tmp_path_factory):
             gateway_row("r3", "2026-11-02 09:30:00", status="failure", completion_tokens=0, prompt_tokens=0),
         ],
     )
-    # What a policy judges are costs: no mart, check or report is looked at here.
+    # What is explained: costs, and the mistakes of their day. No other mart, check or report is looked at.
     assert materialize(project, "land").success
     assert materialize(project, "facts", "2026-11-02-09:00", "2026-11-02-09:00").success
+    mistakes = ["mart/routing_mistakes"]
+    assert materialize(project, "marts", "2026-11-02", "2026-11-02", assets=mistakes).success
     return project
 
 

@@ -33,8 +33,6 @@ from tests.pipelines.small import gateway_row, lifecycle
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 SLOW = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-FEW = settings(SLOW, max_examples=2)
-"""Each example lands several files together: the first are the simplest, those of the second are drawn at random."""
 
 
 @dataclass(frozen=True)
@@ -355,34 +353,6 @@ def test_every_example_lands(kind: str) -> None:
     assert outcome.usable["line_number"].unique().sort().to_list() == [*calls]
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-@FEW
-@given(data=st.data())
-def test_lines_that_no_mutation_touched_land_and_every_other_is_accounted_for(
-    kind: str, data: st.DataObject
-) -> None:
-    lines = lines_of(kind)
-    contents = data.draw(st.lists(mutated(lines), min_size=5, max_size=5, unique=True))
-    # What a file of these kinds repeats of another, or of itself, is passed over: each lands alone.
-    once = importers()[kind].is_joint
-    outcomes = (
-        [land_alone(kind, content) for content in contents]
-        if once
-        else land_together(kind, [("file", content) for content in contents])
-    )
-
-    for content, outcome in zip(contents, outcomes, strict=True):
-        assert outcome.holds_together()
-        now = content.split(b"\n")
-        calls = lines[PASSED_OVER.get(kind, 0) :]
-        whole = {number for number, line in enumerate(now, start=1) if line in calls}
-        text = {number for number, line in enumerate(now, start=1) if line.strip(b" \t\r\n")}
-        usable, refused = {*outcome.usable["line_number"]}, {*outcome.bad["line_number"]}
-        assert ({now[n - 1] for n in whole} <= {now[n - 1] for n in usable}) if once else (whole <= usable)
-        assert usable | refused <= text
-        assert len(text - usable - refused) <= outcome.file["ignored_count"]
-
-
 @st.composite
 def packed(draw: st.DrawFn, records: list[dict[str, Any]]) -> tuple[str, bytes]:
     """Return a name and a file of records, packed in one way or another, whose bytes were changed."""
@@ -398,16 +368,6 @@ def packed(draw: st.DrawFn, records: list[dict[str, Any]]) -> tuple[str, bytes]:
     return draw(st.sampled_from(["file", "file.csv", "file.parquet", "file.json.gz"])), content
 
 
-@pytest.mark.parametrize("kind", sorted(importers()))
-@FEW
-@given(data=st.data())
-def test_no_bytes_crash_a_landing(kind: str, data: st.DataObject) -> None:
-    one = packed(EXAMPLES[kind])
-    files = data.draw(st.lists(one, min_size=5, max_size=5, unique_by=lambda file: file[1]))
-
-    assert all(outcome.holds_together() for outcome in land_together(kind, files))
-
-
 LETTERS = st.characters(exclude_categories=["Cs"])
 """All of Unicode; the same by Hypothesis's own default takes a second to find out."""
 VALUES = st.recursive(
@@ -418,21 +378,56 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", sorted(importers()))
-@FEW
-@given(data=st.data())
-def test_any_value_in_any_field_is_used_or_refused(kind: str, data: st.DataObject) -> None:
-    changes = st.dictionaries(st.sampled_from(list(importers()[kind].columns)), VALUES, max_size=8)
-    contents = [
-        b"".join(json.dumps({**EXAMPLES[kind][0], **changed}).encode() + b"\n" for changed in file)
-        for file in data.draw(st.lists(st.lists(changes, min_size=1, max_size=6), min_size=5, max_size=5))
-    ]
-    contents = sorted({*contents})
+def five(files: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Any]]:
+    return st.lists(files, min_size=5, max_size=5)
 
-    for content, outcome in zip(contents, land_together(kind, [("file", c) for c in contents]), strict=True):
-        assert outcome.holds_together()
-        seen = {*outcome.usable["line_number"], *outcome.bad["line_number"]}
-        assert len({*range(1, content.count(b"\n") + 1)} - seen) <= outcome.file["ignored_count"]
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+@settings(SLOW, max_examples=2)  # the first has the simplest files of all, the second any
+@given(data=st.data())
+def test_whatever_the_bytes_every_line_lands_or_is_accounted_for_and_harms_no_other(
+    kind: str, data: st.DataObject
+) -> None:
+    lines, is_joint = lines_of(kind), importers()[kind].is_joint
+    mutants = data.draw(five(mutated(lines)), "lines of which some were changed")
+    broken = data.draw(five(packed(EXAMPLES[kind])), "names and bytes of any packing")
+    changes = st.lists(
+        st.dictionaries(st.sampled_from(list(importers()[kind].columns)), VALUES, max_size=8),
+        min_size=1,
+        max_size=6,
+    )
+    odd = [
+        b"".join(
+            json.dumps({**example, **changed}).encode() + b"\n"
+            for example, changed in zip(EXAMPLES[kind], file, strict=False)
+        )
+        for file in data.draw(five(changes), "any value in any field")
+    ]
+    # What a file of a joint kind repeats of another is passed over: those of which lines are looked for land alone.
+    alone = mutants if is_joint else []
+    names = {content: name for name, content in broken}
+    names |= dict.fromkeys((content for content in (*mutants, *odd) if content not in alone), "file")
+
+    together = land_together(kind, [(name, content) for content, name in names.items()])
+    landed = dict(zip(names, together, strict=True))
+    landed |= {content: land_alone(kind, content) for content in alone}
+
+    assert all(outcome.holds_together() for outcome in landed.values())
+    for content in (*mutants, *odd):
+        outcome = landed[content]
+        now = content.split(b"\n")
+        text = {number for number, line in enumerate(now, start=1) if line.strip(b" \t\r\n")}
+        usable, refused = {*outcome.usable["line_number"]}, {*outcome.bad["line_number"]}
+        assert usable | refused <= text
+        assert len(text - usable - refused) <= outcome.file["ignored_count"]
+        if content in mutants:
+            calls = lines[PASSED_OVER.get(kind, 0) :]
+            whole = {number for number, line in enumerate(now, start=1) if line in calls}
+            # Of a session's line that stands twice the second repeats the sum, and is passed over.
+            same = (
+                {now[n - 1] for n in whole} <= {now[n - 1] for n in usable} if is_joint else whole <= usable
+            )
+            assert same
 
 
 @pytest.mark.parametrize(
