@@ -10,7 +10,8 @@ _HEAD = """\
 
 Every table of the warehouse, its grain, key and columns. Generated from `models/schemas` by `make docs`; the same
 comments are in the catalog (`SELECT comment FROM duckdb_columns()`). Units are in the suffix: `_usd` is exact
-DECIMAL, `_at` and `_hour` are UTC instants, `_on` is a business date, `_ratio` and `_per_mtok` are never summed.
+DECIMAL, `_at` and `_hour` are UTC instants, `_on` is a business date, `_ratio` and `_per_mtok` are never summed. DuckDB
+shows and cuts instants in the zone of your session: `SET TimeZone = 'UTC'` first, or write `AT TIME ZONE 'UTC'`.
 What is not known is NULL and counted, never 0. Questions with their queries are in the [cookbook](cookbook.md).
 """
 _START = """\

@@ -1,5 +1,6 @@
 """What a Dagster user holds on to: names, partitions, jobs, schedules, the sensor, backfills and checks."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -248,10 +249,18 @@ def test_a_failing_check_names_its_rows_in_dagster_and_in_the_warehouse(
 
 
 def test_the_data_docs_show_every_suite(company: Project) -> None:
-    page = (company.reports / "data_docs" / "index.html").read_text(encoding="utf-8")
+    docs = company.reports / "data_docs"
+    pages = {file.relative_to(docs): file.read_text(encoding="utf-8") for file in docs.rglob("*.html")}
+    index = pages.pop(Path("index.html"))
 
-    for name in ("core_request_costs", "core_pool_hours", "mart_cost_per_token_daily", "ref_token_prices"):
-        assert name in page
+    for name in ("core.request_costs", "core.pool_hours", "mart.cost_per_token_daily", "ref.token_prices"):
+        assert name in index
+        assert any(f"<h1>{name}</h1>" in page and "rules hold" in page for page in pages.values())
+    assert {*re.findall(r'href="([^"#]+\.html)"', index)} >= {file.as_posix() for file in pages}
+    # Nothing is loaded from elsewhere.
+    assert [
+        page for page in (index, *pages.values()) if re.search(r'(?:src|href)="(?:https?:)?//', page)
+    ] == []
 
 
 def test_dagster_knows_each_partition_that_the_command_made(company: Project) -> None:
