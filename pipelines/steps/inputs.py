@@ -102,7 +102,9 @@ class Inputs:
             where: a condition that rows of the lake must meet; what is held comes whole.
         """
         held, partition = self._held.get(dotted), str(table(dotted).partition)
-        if held is None:
+        if held is None or (
+            held.spans and all(last <= since or until <= first for since, until in held.spans)
+        ):
             return self.stored(dotted, first, last, where=where)
         if held.spans == ((first, last),):
             return held.rows
@@ -115,9 +117,9 @@ class Inputs:
     def stored(self, dotted: str, first: datetime, last: datetime, *, where: str = "true") -> pl.DataFrame:
         """Return the rows of the partitions of a table in [first, last) as they stand in the lake."""
         partition = table(dotted).partition
-        return self._con.execute(
+        return self.query(
             f"FROM nanodollar.{dotted} WHERE {partition} >= ? AND {partition} < ? AND {where}", [first, last]
-        ).pl()
+        )
 
     def whole(self, dotted: str) -> pl.DataFrame:
         """Return a table that is not partitioned."""

@@ -48,10 +48,12 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
     return deployed(started, inputs.whole("ref.deployments"), as_known_at=window.now)
 
 
-# Instants are counted in microseconds: DuckDB adds to one by way of a calendar, which takes ten times as long.
-_RUNS_ON = """coalesce(epoch_us(finished_at),
-  epoch_us(started_at) + ((coalesce(queue_seconds, 0) + $assumed) * 1e6)::BIGINT) >= epoch_us($start::TIMESTAMPTZ)"""
-_RUNNING = f"FROM core.requests WHERE started_at < $start AND started_at >= $early AND {_RUNS_ON}"
+def _runs_on(start: datetime) -> str:
+    """Return SQL of whether an attempt was still running at an instant."""
+    # Instants are counted in microseconds: DuckDB adds to one by way of a calendar, which takes ten times as long.
+    return f"""coalesce(epoch_us(finished_at),
+      epoch_us(started_at) + ((coalesce(queue_seconds, 0) + {ESTIMATED_SECONDS}) * 1e6)::BIGINT)
+      >= epoch_us(TIMESTAMPTZ '{start}')"""
 
 
 def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame | None:
@@ -59,11 +61,19 @@ def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame |
 
     Most ended within the hour, so the first is looked up by three columns before all columns of later ones are read.
     """
-    span = {"start": window.start, "early": window.start - LONGEST_ATTEMPT, "assumed": ESTIMATED_SECONDS}
-    first = inputs.query(f"SELECT min(started_at) {_RUNNING} AND {where}", span).item()
+    first = inputs.query(
+        f"SELECT min(started_at) FROM core.requests WHERE {_BEFORE} AND {_runs_on(window.start)} AND {where}",
+        {"start": window.start, "early": window.start - LONGEST_ATTEMPT},
+    ).item()
     if first is None:
         return None
-    return inputs.query(f"SELECT * {_RUNNING} AND {where}", span | {"early": first})
+    runs_on = f"{_runs_on(window.start)} AND {where}"
+    near = inputs.rows("core.requests", floor_hour(first), window.start, where=runs_on)
+    span = {"start": window.start, "early": first}
+    return inputs.query(f"FROM near WHERE {_BEFORE} AND {runs_on}", span, frames={"near": near})
+
+
+_BEFORE = "started_at < $start AND started_at >= $early"
 
 
 def first_running(inputs: Inputs, window: Window, *, since: datetime) -> datetime | None:
@@ -79,9 +89,8 @@ def first_running(inputs: Inputs, window: Window, *, since: datetime) -> datetim
     reach = inputs.project.dedupe_window
     early = max(since, window.start - LONGEST_ATTEMPT)
     first = inputs.query(
-        "SELECT min(started_at) FROM raw.requests WHERE started_at >= $early AND started_at < $late "
-        f"AND {_RUNS_ON}",
-        {"early": early, "late": window.start + reach, "start": window.start, "assumed": ESTIMATED_SECONDS},
+        f"SELECT min(started_at) FROM raw.requests WHERE {_BEFORE} AND {_runs_on(window.start)}",
+        {"early": early, "start": window.start + reach},
     ).item()
     return None if first is None else max(early, floor_hour(first - reach))
 

@@ -5,7 +5,6 @@ forgotten; the run that follows lands and computes them anew. What only the lake
 """
 
 import contextlib
-import hashlib
 import json
 import uuid
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from pipelines.quoting import sql_text
 from pipelines.replacing import replace_file
 from pipelines.warehouse.closed import closed_periods
 from pipelines.warehouse.commit import partition_value
-from pipelines.warehouse.content_hashes import content_hash, parquet_hash
+from pipelines.warehouse.content_hashes import BY_THIS_POLARS, content_hash
 from pipelines.warehouse.data_files import LakeFiles, dead_drafts
 from pipelines.warehouse.marker import refuse_a_copy
 from pipelines.warehouse.resource import Warehouse
-from pipelines.warehouse.staged import OWN_FILE_ROWS, partition_key
+from pipelines.warehouse.staged import partition_key
 from pipelines.warehouse.statistics import METADATA
 
 _SETTLED = timedelta(seconds=5)
@@ -213,7 +212,6 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
     if rows.height != count:
         return f"has {rows.height:,} rows instead of {count:,}"
     # DuckLake adds columns to what it merges.
-    is_merged = any(name.startswith(_OF_DUCKLAKE) for name in rows.columns)
     rows = rows.select(pl.exclude(f"^{_OF_DUCKLAKE}.*$"))
     # A file of an earlier version was hashed with the columns of then; without one that went, its hash is nobody's.
     names = [name for name in table.column_names if name in rows.columns]
@@ -222,11 +220,8 @@ def _wrong_inside(content: bytes, table: Table, count: int, hashes: dict[str, st
     in_order = table.conform(rows.lazy(), fill=True).sort(table.key, nulls_last=True, maintain_order=True)
     for (value,), part in in_order.select(names).collect().group_by(table.partition, maintain_order=True):
         known = hashes.get(partition_key(value))
-        if is_merged and part.height >= OWN_FILE_ROWS:
-            continue  # It was hashed as a file of its own.
-        as_file = hashlib.sha256(content).hexdigest() if part.height == count else None
-        # By this version, by earlier ones, or as a file of its own.
-        if known is not None and known not in {content_hash(part), as_file} and known != parquet_hash(part):
+        # What another version has hashed cannot be told by its hash.
+        if known is not None and known.startswith(BY_THIS_POLARS) and known != content_hash(part):
             return f"holds other rows of {partition_key(value)} than were committed"
     return None
 
