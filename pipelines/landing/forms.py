@@ -41,7 +41,7 @@ class Bounds:
 
     @property
     def piece(self) -> int:
-        return max(self.memory_bytes // 32, 1 << 20)
+        return max(self.memory_bytes // 16, 1 << 20)
 
     @property
     def record(self) -> int:

@@ -182,7 +182,7 @@ def _checked(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
     if "meter_entries" in names:
         cases.append((pl.col("is_beyond"), "bad_value", "a meter is out of range"))
     is_odd = pl.any_horizontal(holds.fill_null(value=False) for holds, _, _ in cases)
-    checked = frame.with_columns(is_odd=is_odd).collect()
+    checked = frame.with_columns(is_odd=is_odd).collect(engine="in-memory")
     if not checked["is_odd"].any():
         return checked
     reason = pl.coalesce(
@@ -237,7 +237,7 @@ def _usable(rows: pl.DataFrame, stamp: Stamp) -> pl.DataFrame:
     held = [name for name in texts if rows[name].str.contains("\0", literal=True).any()]
     stamped = rows.lazy().with_columns(pl.col(held).str.replace_all("\0", "\ufffd", literal=True))
     stamped = stamped.with_columns(source=pl.lit(stamp.source), source_kind=pl.lit(stamp.importer.kind))
-    return table(stamp.importer.table).conform(stamped, fill=True).collect()
+    return table(stamp.importer.table).conform(stamped, fill=True).collect(engine="in-memory")
 
 
 def _quarantine(bad: pl.DataFrame, skeletons: list[str | None], stamp: Stamp) -> pl.DataFrame:

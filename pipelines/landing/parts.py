@@ -12,6 +12,8 @@ from pipelines.warehouse.disk import full_disk_sentence, is_full_disk
 
 _ROWS = 500_000
 _ROW_GROUP = 50_000
+_OWN_PART = 10_000
+"""So many rows of one block are a part of their own: to gather them with others takes longer than to write them."""
 
 
 class LakeWriteError(DataError):
@@ -37,6 +39,9 @@ class ParquetParts:
     def add(self, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
+        if rows.height >= _OWN_PART:
+            self._write(rows)
+            return
         # A frame holds on to all that was read along with it: many times its own size.
         packed = io.BytesIO()
         rows.write_ipc(packed, compression="lz4")
@@ -50,9 +55,12 @@ class ParquetParts:
         if not self._held:
             return
         rows = pl.concat([pl.read_ipc(packed) for packed in self._held])
+        self._held, self._rows, self._bytes = [], 0, 0
+        self._write(rows)
+
+    def _write(self, rows: pl.DataFrame) -> None:
         if not rows[self._sort_by].is_sorted():
             rows = rows.sort(self._sort_by, maintain_order=True)
-        self._held, self._rows, self._bytes = [], 0, 0
         path = self._folder / f"{self._name}-{uuid.uuid4().hex}.parquet"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

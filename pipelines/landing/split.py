@@ -7,6 +7,7 @@ records are known for each, and memory is bounded by the longest record that is 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -41,14 +42,15 @@ class Piece:
     ends: Positions | None = None
 
     def parts(self, most_records: int) -> Iterator["Piece"]:
-        """Yield the piece in parts of so many records."""
-        if self.data.count(b"\n") <= most_records:
+        """Yield the piece in parts of so many records at most, all of about the same size."""
+        newlines = self.newlines
+        ends = newlines if self.ends is None else self.ends
+        if len(ends) <= most_records:
             yield self
             return
-        newlines = self.newlines()
-        ends = newlines if self.ends is None else self.ends
+        each = -(-len(ends) // -(-len(ends) // most_records))
         start = 0
-        for stop in [*ends[most_records - 1 : -1 : most_records], ends[-1]]:
+        for stop in [*ends[each - 1 : -1 : each], ends[-1]]:
             inside = (
                 None if self.ends is None else self.ends[(self.ends > start) & (self.ends <= stop)] - start
             )
@@ -57,7 +59,9 @@ class Piece:
             yield Piece(self.data[start:stop], first, offset, inside)
             start = int(stop)
 
+    @cached_property
     def newlines(self) -> Positions:
+        """Return where each line ends, the newline included."""
         return (np.flatnonzero(np.frombuffer(self.data, np.uint8) == _NEWLINE) + 1).astype(np.int64)
 
 
