@@ -53,11 +53,18 @@ class Figure(View):
             ),
         )
 
-    def width_of(self, name: str) -> str:
-        """Return the class of a column of texts: what is short stays on one line, what is long needs room."""
-        if self.shown.schema[name] != pl.String:
-            return "unbroken" if self.shown.schema[name].is_temporal() else "middle"
-        longest = max(map(len, self.shown.get_column(name).drop_nulls()), default=0)
+    def is_number(self, column: ViewColumn) -> bool:
+        """Whether a column's values stand to the right, beneath each other."""
+        return column.style != "text" or self.shown.schema[column.name].is_numeric()
+
+    def class_of(self, column: ViewColumn) -> str:
+        """Return the class of a column: dates, instants and short texts stay on one line, long texts need room."""
+        kind = self.shown.schema[column.name]
+        if self.is_number(column):
+            return "n"
+        if kind != pl.String:
+            return "unbroken" if kind.is_temporal() else "middle"
+        longest = max(map(len, self.shown.get_column(column.name).drop_nulls()), default=0)
         return "unbroken" if longest <= _SHORT else "long" if longest > _LONG else "middle"
 
 
@@ -110,13 +117,15 @@ def ask(
     )
 
 
-def text_of(value: object) -> str:
-    """Write a value that is no number."""
+def text_of(value: object, name: str = "") -> str:
+    """Write a value of a column of texts; midnight is the date alone, but for a column of hours."""
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime):
+        if name.endswith("_hour"):
+            return f"{value:%Y-%m-%d %H:%M}"
         return f"{value:%Y-%m-%d}" if value.time() == time() else f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, Decimal):
         return f"{value.normalize():,f}"
