@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from threading import local
+from threading import Lock, local
 from typing import Any
 
 from dagster import DagsterEventType, EventLogEntry
@@ -30,6 +30,8 @@ _OPEN_FILES = 4
 
 
 _FREE_OF_TEXT = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_MATERIALIZATION_PLANNED}
+_HELD_BACK = {DagsterEventType.STEP_OUTPUT, DagsterEventType.ASSET_CHECK_EVALUATION}
+"""What a step tells of each of its tables and checks, one after the other, before it ends."""
 
 
 class _Batch(local):
@@ -46,6 +48,9 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: dict[str, Engine] = {}
+        self._held: list[EventLogEntry] = []
+        self._holding = Lock()
+        self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -97,6 +102,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close the files, and stop watching them."""
+        self._store_held()
         self._close()
         super().dispose()
 
@@ -109,23 +115,74 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
         while self._engines:
             self._engines.popitem()[1].dispose()
 
+    def has_table(self, table_name: str) -> bool:
+        """Return whether a table is there; Dagster asks before it stores the result of each check."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
     def store_event(self, event: EventLogEntry) -> None:
-        """Store an event, without the secrets that its error or message may name."""
+        """Store an event, without the secrets that its error or message may name.
+
+        What a step tells of its tables and checks is stored with the event that comes next, at the latest that of the
+        step's end.
+        """
+        if event.step_key and event.is_dagster_event and event.dagster_event_type in _HELD_BACK:
+            with self._holding:
+                self._held.append(event)
+            return
+        self._store_held()
         super().store_event(_masked(event))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events, all of them or none."""
+        self._store_held()
+        with self._transaction():
+            # Events of partitions come in thousands, of other kinds a few.
+            for is_of_partition, found in groupby(events, key=_is_free_of_text):
+                if is_of_partition:
+                    self._store_of_partitions(list(found))
+                else:
+                    super().store_event_batch(list(found))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Store what is stored in the block in one transaction a file."""
         with ExitStack() as stack:
             self._batch.stack, self._batch.shards = stack, {}
             try:
-                # Events of partitions come in thousands, of other kinds a few.
-                for is_of_partition, found in groupby(events, key=_is_free_of_text):
-                    if is_of_partition:
-                        self._store_of_partitions(list(found))
-                    else:
-                        super().store_event_batch(list(found))
+                yield
             finally:
                 self._batch.stack = None
+
+    def _store_held(self) -> None:
+        with self._holding:
+            events, self._held = [_masked(event) for event in self._held], []
+        if not events:
+            return
+        with self._transaction():
+            rows = [self._event_to_row(event) for event in events]
+            for run_id, of_run in groupby(rows, key=itemgetter("run_id")):
+                with self.run_connection(run_id) as con:
+                    con.execute(SqlEventLogStorageTable.insert(), list(of_run))
+            judged = [
+                (event, row)
+                for event, row in zip(events, rows, strict=True)
+                if event.dagster_event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+            ]
+            if judged:
+                with self.index_connection() as con:
+                    numbers = self._numbered(con, [row for _, row in judged])
+                for (event, _), number in zip(judged, numbers, strict=True):
+                    self.store_asset_check_event(event, number)
+
+    @staticmethod
+    def _numbered(con: Connection, rows: list[dict[str, Any]]) -> range:
+        """Store events across runs, and return their numbers."""
+        con.execute(SqlEventLogStorageTable.insert(), rows)
+        # The transaction has the file to itself, so that the numbers follow each other.
+        last = con.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
+        return range(last - len(rows) + 1, last + 1)
 
     def store_partitions(self, events: Sequence[EventLogEntry], keys: Sequence[Sequence[str]]) -> None:
         """Store that a run made partitions of assets: an event of each partition, which differ by its key alone.
@@ -137,24 +194,18 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             events: of each asset, the event of its last partition.
             keys: of each asset, all partitions.
         """
-        with ExitStack() as stack:
-            self._batch.stack, self._batch.shards = stack, {}
-            try:
-                for event, its_keys in zip(events, keys, strict=True):
-                    row = self._event_to_row(event)
-                    before, after = row["event"].split(json.dumps(row["partition"]))
-                    rows = [
-                        row | {"event": f"{before}{json.dumps(key)}{after}", "partition": key}
-                        for key in its_keys
-                    ]
-                    with self.run_connection(event.run_id) as con:
-                        con.execute(SqlEventLogStorageTable.insert(), [row])
-                    with self.index_transaction() as con:
-                        con.execute(SqlEventLogStorageTable.insert(), rows)
-                        last = con.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
-                        self._store_asset_event(con, event, last)
-            finally:
-                self._batch.stack = None
+        self._store_held()
+        with self._transaction():
+            for event, its_keys in zip(events, keys, strict=True):
+                row = self._event_to_row(event)
+                before, after = row["event"].split(json.dumps(row["partition"]))
+                rows = [
+                    row | {"event": f"{before}{json.dumps(key)}{after}", "partition": key} for key in its_keys
+                ]
+                with self.run_connection(event.run_id) as con:
+                    con.execute(SqlEventLogStorageTable.insert(), [row])
+                with self.index_transaction() as con:
+                    self._store_asset_event(con, event, self._numbered(con, rows)[-1])
 
     def _store_of_partitions(self, events: list[EventLogEntry]) -> None:
         """Store what was planned and made of assets as `store_event` would, with one statement a table."""
@@ -163,10 +214,7 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
             with self.run_connection(run_id) as con:
                 con.execute(SqlEventLogStorageTable.insert(), list(of_run))
         with self.index_transaction() as con:
-            con.execute(SqlEventLogStorageTable.insert(), rows)
-            # The transaction has the file to itself, so that the numbers follow each other.
-            last = con.execute(select(func.max(SqlEventLogStorageTable.c.id))).scalar_one()
-            numbered = list(zip(events, range(last - len(rows) + 1, last + 1), strict=True))
+            numbered = list(zip(events, self._numbered(con, rows), strict=True))
             self._store_asset_event_tags(con, events, [number for _, number in numbered])
             # An asset keeps the last event of a kind.
             lasts = {

@@ -21,6 +21,8 @@ from pipelines.steps.base import Window
 _NUMBERS = count()
 _Made = TypeVar("_Made")
 _COPIED_ROWS = 10_000
+_NOT_OF_LARGE = "join_filter_pushdown"
+"""What DuckDB 1.5 cannot do with Arrow's rows: push a join's filter into them."""
 _SCHEMAS = ("raw", "ref", "core", "mart", "ops")
 
 
@@ -47,6 +49,9 @@ class Inputs:
         self._shown: set[str] = set()
         self._memory: str | None = None
         self._made: dict[tuple[str, Window], tuple[tuple[str, ...], object]] = {}
+        left_out = con.execute("SELECT current_setting('disabled_optimizers')").fetchall()[0][0].split(",")
+        self._left_out = [name for name in left_out if name not in {"", _NOT_OF_LARGE}]
+        self._is_for_large = _NOT_OF_LARGE in left_out
 
     def hold(self, dotted: str, rows: pl.DataFrame, *windows: Window) -> None:
         """Let the rows of a table's partitions in some windows stand in place of those of the lake."""
@@ -85,12 +90,17 @@ class Inputs:
         is_large = any(_is_large(self._held[dotted]) for dotted in named)
         for name, rows in (frames or {}).items():
             self._con.register(name, rows)
-        # DuckDB 1.5 cannot push a join's filter into Arrow's rows.
-        self._con.execute(f"SET disabled_optimizers = '{'join_filter_pushdown' if is_large else ''}'")
+        self._fit_optimizers(is_large=is_large)
         found = self._con.execute(sql, parameters).pl()
         for name in frames or {}:
             self._con.unregister(name)
         return found
+
+    def _fit_optimizers(self, *, is_large: bool) -> None:
+        if is_large != self._is_for_large:
+            left_out = [*self._left_out, _NOT_OF_LARGE] if is_large else self._left_out
+            self._con.execute(f"SET disabled_optimizers = '{','.join(left_out)}'")
+            self._is_for_large = is_large
 
     def rows(self, dotted: str, first: datetime, last: datetime, *, where: str = "true") -> pl.DataFrame:
         """Return the rows of the partitions of a table in [first, last).
@@ -166,6 +176,7 @@ class Inputs:
         if self._memory is not None:
             self._con.execute("USE nanodollar")
             self._con.execute(f"DETACH DATABASE IF EXISTS {self._memory}")
+        self._fit_optimizers(is_large=False)
         self._held.clear()
         self._shown.clear()
         self._made.clear()
