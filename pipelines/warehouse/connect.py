@@ -30,6 +30,7 @@ from pipelines.quoting import sql_text
 from pipelines.warehouse.claim import COMMIT, Claim, claim, is_held, is_shared, turn_of_machines
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.history import read_history
+from pipelines.warehouse.pandas_later import import_pandas_later
 from pipelines.warehouse.statistics import count_empty_tables, fit_threads
 from pipelines.warehouse.turns import turn
 from pipelines.warehouse.unreadable import why_unreadable
@@ -188,6 +189,7 @@ def _set_store_secret(con: duckdb.DuckDBPyConnection, project: Project) -> None:
 def memory_connection() -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB session in UTC, with its progress bar off."""
     con = duckdb.connect()
+    import_pandas_later(con)
     # DuckDB reads frames through Arrow, which warns where Polars begins a buffer at another multiple than Arrow does.
     os.environ.setdefault("ACERO_ALIGNMENT_HANDLING", "ignore")
     con.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")

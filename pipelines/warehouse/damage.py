@@ -97,6 +97,8 @@ def mend(warehouse: Warehouse, *, is_thorough: bool = False) -> list[str]:
     project = warehouse.project
     sweep(warehouse)
     with warehouse.reading() as con:
+        if not con.execute(f"FROM {METADATA}.ducklake_data_file LIMIT 1").fetchall():
+            return []  # Nothing was ever committed.
         damaged = damaged_files(con, project, is_thorough=is_thorough)
         _refuse_what_is_lost(con, project, damaged)
     lines = [f"{file.sentence}: its rows are built anew." for file in damaged]
