@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy import special  # type: ignore[import-untyped]
+import scipy  # type: ignore[import-untyped]
 
 from models.cold_starts.clusters import Clustering
 from models.cold_starts.series import WINDOW_MINUTES
@@ -42,7 +42,7 @@ def least_chances(counts: Ints, rate: Floats, expected: Floats) -> Floats:
     """
     chance = np.ones(counts.shape)
     full = counts >= LEAST_STARTS
-    chance[full] = special.gammainc(counts[full] - 1.0, expected[full])
+    chance[full] = scipy.special.gammainc(counts[full] - 1.0, expected[full])
     least: Floats = rate * chance.min(axis=1)
     return least
 
@@ -60,7 +60,7 @@ def chances(counts: Ints, rate: Floats, usual: Clustering) -> Floats:
         mean, gamma = mean[..., None], gamma[..., None]
     others = np.maximum(counts - 1, 1).astype(np.float64)
     # Gamma-mixed Poisson: the upper tail of the negative binomial.
-    tail: Floats = special.betainc(others, gamma, mean / (mean + gamma))
+    tail: Floats = scipy.special.betainc(others, gamma, mean / (mean + gamma))
     return np.minimum(rate.reshape(-1, *([1] * (counts.ndim - 1))) * tail, 1.0)
 
 

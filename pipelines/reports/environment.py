@@ -1,9 +1,23 @@
 """How templates of this folder are rendered."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import jinja2
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
+
+_COMPILED = Path(__file__).with_name("__pycache__")
+
+
+class _BesideModules(FileSystemBytecodeCache):
+    """Keep compiled templates where Python keeps compiled modules, which only who installs this can write."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            _COMPILED.mkdir(exist_ok=True)
+            super().dump_bytecode(bucket)
 
 from pipelines.masking import escaped
 
@@ -23,6 +37,7 @@ def page_environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=_BesideModules(str(_COMPILED), f"jinja-{jinja2.__version__}-%s.cache"),
     )
 
 

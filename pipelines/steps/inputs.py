@@ -83,7 +83,9 @@ class Inputs:
     ) -> pl.DataFrame:
         """Run a query over `schema.table` names, and over frames by names of their own, and return its rows."""
         named = {
-            dotted for dotted in self._held if re.search(rf"(?<!nanodollar\.)\b{re.escape(dotted)}\b", sql)
+            dotted
+            for dotted in self._held
+            if dotted in sql and re.search(rf"(?<!nanodollar\.)\b{re.escape(dotted)}\b", sql)
         }
         for dotted in named - self._shown:
             self._show(dotted)

@@ -30,7 +30,7 @@ from pipelines.quoting import sql_text
 from pipelines.warehouse.claim import COMMIT, Claim, claim, is_held, is_shared, turn_of_machines
 from pipelines.warehouse.data_files import LakeFiles
 from pipelines.warehouse.history import read_history
-from pipelines.warehouse.pandas_later import import_pandas_later
+from pipelines.warehouse.pandas_later import import_arrow_without_pandas, import_pandas_later
 from pipelines.warehouse.statistics import count_empty_tables, fit_threads
 from pipelines.warehouse.turns import turn
 from pipelines.warehouse.unreadable import why_unreadable
@@ -317,6 +317,7 @@ class Lake:
         if read_only:
             self._is_reader_earlier = is_earlier
         if not read_only:
+            import_arrow_without_pandas()
             # A commit that meets another is carried out anew, so that it sees what the other has written.
             con.execute("SET ducklake_max_retry_count = 0")
         if not read_only and not is_current(con):
