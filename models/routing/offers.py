@@ -228,7 +228,16 @@ def rate_matrix(offered: Iterable[Offer], columns: Iterable[tuple[str, bool]]) -
         offered: offers.
         columns: token class, and whether its prefix is cached there.
     """
-    wanted = tuple(columns)
-    rows = [[offer.rate(name, is_cached=is_cached) for name, is_cached in wanted] for offer in offered]
-    filled = [[np.nan if rate is None else float(rate) for rate in row] for row in rows]
-    return np.array(filled, dtype=np.float64).reshape(-1, len(wanted))
+    offered, wanted = tuple(offered), tuple(columns)
+    named = {name for name, _ in wanted}
+    stated = {
+        name: np.array([offer.rates.get(name) for offer in offered], dtype=np.float64)
+        for name in named | {UNCACHED[name] for name in named & UNCACHED.keys()}
+    }
+    rates = [
+        stated[name]
+        if name not in UNCACHED
+        else np.where(np.isnan(stated[name]) | (not is_cached), stated[UNCACHED[name]], stated[name])
+        for name, is_cached in wanted
+    ]
+    return np.stack(rates, axis=1) if rates else np.empty((len(offered), 0), dtype=np.float64)
