@@ -1,5 +1,6 @@
 """How templates of this folder are rendered."""
 
+import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,11 @@ import jinja2
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
 
+from pipelines.masking import escaped
+
 _COMPILED = Path(__file__).with_name("__pycache__")
+_HOW = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:16]
+"""Tells templates that were compiled by other settings of an environment."""
 
 
 class _BesideModules(FileSystemBytecodeCache):
@@ -18,8 +23,6 @@ class _BesideModules(FileSystemBytecodeCache):
         with suppress(OSError):
             _COMPILED.mkdir(exist_ok=True)
             super().dump_bytecode(bucket)
-
-from pipelines.masking import escaped
 
 
 def page_environment(*folders: Path) -> Environment:
@@ -37,7 +40,7 @@ def page_environment(*folders: Path) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        bytecode_cache=_BesideModules(str(_COMPILED), f"jinja-{jinja2.__version__}-%s.cache"),
+        bytecode_cache=_BesideModules(str(_COMPILED), f"jinja-{jinja2.__version__}-{_HOW}-%s.cache"),
     )
 
 
