@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE =
 WORKERS = $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ui bench docs lock format audit
+.PHONY: help demo test lint ui bench docs lock format sbom audit
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -64,7 +64,9 @@ $(VENV)-audit/bin/pip-audit:
 	$(PYTHON) -m venv $(VENV)-audit
 	$(VENV)-audit/bin/pip install --quiet --disable-pip-version-check pip-audit cyclonedx-bom
 
-audit: $(VENV)-audit/bin/pip-audit ## known weaknesses of what is locked, and an SBOM
+sbom: $(VENV)-audit/bin/pip-audit ## what is locked as CycloneDX, in build/sbom.json
 	@mkdir -p build
 	$(VENV)-audit/bin/cyclonedx-py requirements requirements.lock --output-format JSON -o build/sbom.json
+
+audit: sbom ## the SBOM, and known weaknesses of what is locked (asks pypi.org)
 	$(VENV)-audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock --progress-spinner off

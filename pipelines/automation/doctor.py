@@ -12,6 +12,7 @@ from typing import Literal
 import dagster as dg
 import duckdb
 from dagster._core.scheduler.instigation import TickStatus
+from sqlalchemy.exc import SQLAlchemyError
 
 from models.errors import DataError, NanodollarError
 from models.schemas import table as schema_of
@@ -88,7 +89,11 @@ def examine(warehouse: Warehouse, *, now: datetime, is_thorough: bool = False) -
             Finding("catalog", "fail", _sentence(error), "mend what it names, or `nanodollar restore`")
         )
     found.append(_published(project))
-    return found + _tried(lambda: _schedules(project, now=now))
+    try:
+        return found + list(_schedules(project, now=now))
+    except (OSError, SQLAlchemyError) as error:  # such as on a full disk: it opens Dagster's storage to write
+        what = f"Dagster's records under {project.dagster_home} cannot be used ({_sentence(error)})"
+        return [*found, Finding("schedules", "fail", what, "free some of the disk, or mend what it names")]
 
 
 def _tried(part: Callable[[], Iterator[Finding] | list[Finding]]) -> list[Finding]:

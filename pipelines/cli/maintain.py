@@ -30,12 +30,14 @@ def command(obj: Context, keep_days: int | None, is_now: bool) -> None:
     from pipelines.automation.maintenance import maintain_project
     from pipelines.automation.runner import dagster_home
     from pipelines.cli.progress import showing_progress
+    from pipelines.warehouse.disk import full_disk_explained
     from pipelines.warehouse.maintenance import GRACE
     from pipelines.warehouse.resource import Warehouse
     from pipelines.warehouse.turns import run_turn
 
     project = obj.project()
     with (
+        full_disk_explained(project),
         run_turn(project, on_wait=lambda note: click.echo(note, err=True)),
         showing_progress() as on_progress,
         dg.DagsterInstance.from_config(str(dagster_home(project))) as instance,

@@ -3,6 +3,7 @@
 import re
 
 from models.errors import ConfigurationError, NanodollarError
+from pipelines.warehouse.disk import is_full_disk
 
 _UNFORESEEN = "; if it stays, run the command again with --debug and report what that shows"
 _CLASS = re.compile(
@@ -17,6 +18,10 @@ def explained(error: Exception) -> tuple[int, str]:
         return 2, str(error).strip()
     if isinstance(error, NanodollarError):
         return 1, str(error).strip()
+    if is_full_disk(error):
+        named = getattr(error, "filename", None)
+        where = f"The disk of {named}" if named else "A disk"
+        return 1, f"{where} is full ({plain(str(error))}); free some, then run the command again."
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
         return (

@@ -19,6 +19,7 @@ from models.errors import DataError
 from pipelines.durable import durable
 from pipelines.object_store import SCHEME, first_line, object_store
 from pipelines.replacing import replace_file
+from pipelines.warehouse.disk import is_full_disk
 
 _FORMAT = 1
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
@@ -181,6 +182,11 @@ class BackupStore:
         except FileNotFoundError:
             raise
         except OSError as error:
+            if is_full_disk(error):
+                raise DataError(
+                    f"The disk of {self.target} is full; this backup does not count, and earlier ones stay. Free "
+                    "some, or keep fewer (`--keep`), and back up again."
+                ) from error
             raise DataError(
                 f"The backups at {self.target} cannot be had ({first_line(error)}); check the place, and for a store "
                 f"AWS_ENDPOINT_URL and the AWS keys in the environment."

@@ -45,7 +45,7 @@ def full_disk_explained(project: Project) -> Iterator[None]:
         if not is_full_disk(error, None if isinstance(error, NanodollarError) else fullest):
             raise
         raise DataError(
-            f"The run stopped; what was committed stays. {full_disk_sentence(fullest)} Then run again."
+            f"The command stopped; what was committed stays. {full_disk_sentence(fullest)} Then run again."
         ) from error
 
 

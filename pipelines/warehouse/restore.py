@@ -19,6 +19,7 @@ from pipelines.warehouse.backup_store import BackupStore, Manifest
 from pipelines.warehouse.connect import connect_read_only, load_extension, memory_connection
 from pipelines.warehouse.damage import damaged_files
 from pipelines.warehouse.data_files import LakeFiles
+from pipelines.warehouse.disk import is_full_disk
 from pipelines.warehouse.marker import keep_mark
 
 _LOCAL = {"catalog": "sqlite:warehouse/catalog.sqlite", "data_path": "warehouse/data"}
@@ -70,10 +71,16 @@ def restore(
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return _restored(store, manifest, folder, catalog=catalog, data_path=data_path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
         if was_there:
             folder.mkdir(exist_ok=True)
+        if isinstance(error, Exception) and is_full_disk(error):
+            held = [*manifest.data.values(), *manifest.project.values(), manifest.catalog]
+            raise DataError(
+                f"The disk of {folder} is full; nothing was restored. The backup holds "
+                f"{sum(one.size_bytes for one in held) / 1e6:,.0f} MB: name a folder with more room, or free some."
+            ) from error
         raise
 
 

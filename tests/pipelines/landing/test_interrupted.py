@@ -1,6 +1,7 @@
 """A landing that is killed or runs out of disk loses nothing and books nothing twice: running again heals it."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from models.errors import DataError
 from pipelines.project import find_project
 from pipelines.warehouse.resource import Warehouse
 from tests.pipelines.landing.lake import call, count, files, lake, land_all, put, query
+from tests.pipelines.small import nanodollar
 
 KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 # Where the process is killed: after a part is written, after a batch is committed, and inside a transaction.
@@ -103,6 +105,15 @@ def test_a_full_disk_is_one_sentence_and_is_healed(small_disk: Path) -> None:
 
     assert query(warehouse, "SELECT count(*) FROM ops.landed_files") == [(0,)]
     data = small_disk / "warehouse" / "data"
+    # So are a backup to it, and what is restored on it.
+    told = nanodollar(small_disk, "backup", str(data / "backups")).err
+    assert f"The disk of {data}/backups is full; this backup does not count" in told
+    shutil.rmtree(data / "backups")
+    assert nanodollar(small_disk, "backup", str(small_disk / "backups")).code == 0
+    told = nanodollar(None, "restore", str(small_disk / "backups"), str(data / "restored")).err
+    assert f"The disk of {data}/restored is full; nothing was restored. The backup holds" in told
+    assert not (data / "restored").exists()
+
     subprocess.run(["mount", "-o", "remount,size=30m", str(data)], check=True)
     land_all(warehouse)
     assert files(warehouse) == [("a.jsonl", 9000, 9000, 0, 0)]
