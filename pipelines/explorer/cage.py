@@ -24,6 +24,12 @@ ROWS_SHOWN = 1_000
 _ROWS_OF_FILE = 200_000
 _BYTES_SHOWN = 2 << 20
 _BYTES_OF_FILE = 64 << 20
+_NUMBERS = frozenset(
+    {
+        "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+        "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL",
+    }
+)  # fmt: skip
 _WITHOUT_SITE = "import sys; sys.path[:] = {path!r}; from pipelines.explorer.caged import main; main()"
 
 
@@ -35,6 +41,11 @@ class Answer:
     rows: tuple[tuple[str | None, ...], ...] = ()
     is_cut: bool = False
     content: bytes = b""
+
+    def is_number(self, place: int) -> bool:
+        """Whether a column holds numbers."""
+        kind = self.columns[place][1]
+        return kind.partition("(")[0] in _NUMBERS and not kind.endswith("]")
 
 
 class Cage:
