@@ -127,7 +127,8 @@ def dedupe(
     )
     # What is filtered in several ways from here on is computed once.
     whole, lost, traced = (
-        frame.lazy() for frame in pl.collect_all([winners, losers, spans(requests.select(columns))])
+        frame.lazy()
+        for frame in pl.collect_all([winners, losers, spans(requests.select(columns))], engine="in-memory")
     )
     winners, sums = without_sums(whole, traced, window=window)
     removed = table("ops.duplicates").conform(

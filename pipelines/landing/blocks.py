@@ -20,7 +20,7 @@ from pipelines.landing.judge import FileMark, JudgedRows, Stamp, judge
 from pipelines.landing.read import Layout, Reader
 from pipelines.landing.records import Records
 from pipelines.landing.split import Overlong, Piece
-from pipelines.warehouse.connect import memory_connection
+from pipelines.warehouse.connect import TEXTS_AS_POLARS, memory_connection
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Workers:
         self._stamp, self._columns, self._hash_key, self._count = stamp, columns, hash_key, count
         self._con = memory_connection()
         # A thread reads a block alone; more threads inside a query would only wait for one another.
-        self._con.execute(f"SET threads = 1; SET memory_limit = '{memory_bytes >> 20}MiB'")
+        self._con.execute(f"SET threads = 1; SET memory_limit = '{memory_bytes >> 20}MiB'; {TEXTS_AS_POLARS}")
         self._pool = ThreadPoolExecutor(max_workers=count, thread_name_prefix="landing")
         self._local = threading.local()
         self._turn = threading.Lock()

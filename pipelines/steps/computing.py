@@ -165,7 +165,11 @@ def made_by(step: Step, inputs: Inputs, window: Window) -> Frames:
     if step.compute is None:
         raise TypeError(f"The step of {step.table} has no compute().")
     frames = step.compute(inputs, window)
-    return {dotted: table(dotted).conform(rows.lazy()).collect() for dotted, rows in frames.items()}
+    # What a chunk holds is in memory; to stream it would copy it.
+    return {
+        dotted: table(dotted).conform(rows.lazy()).collect(engine="in-memory")
+        for dotted, rows in frames.items()
+    }
 
 
 def _slices(ahead: Frames, step: Step, window: Window) -> Frames:
@@ -204,7 +208,7 @@ def _restated(
     return restated.rows
 
 
-ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 400_000, "daily": 2_000_000}
+ROWS_AT_ONCE: dict[Grain, int] = {"hourly": 300_000, "daily": 2_000_000}
 """Landed records that one chunk holds at most: memory is bounded by this, never by history."""
 
 

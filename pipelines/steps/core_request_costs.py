@@ -52,7 +52,7 @@ def compute(inputs: Inputs, window: Window) -> Frames:
     )
     schema = table("core.request_costs")
     parts = [schema.conform(rows, fill=True) for rows in (token_rows, gpu_rows)]
-    return {"core.request_costs": pl.concat(pl.collect_all(parts))}
+    return {"core.request_costs": pl.concat(pl.collect_all(parts, engine="in-memory"))}
 
 
 def token_costs(inputs: Inputs, window: Window, running: pl.DataFrame) -> pl.LazyFrame:

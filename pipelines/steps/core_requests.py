@@ -29,7 +29,7 @@ def compute(inputs: Inputs, window: Window) -> Frames:
         [window.start - 2 * reach, window.end + reach],
     )
     winners, losers = dedupe(landed.lazy(), window=reach, from_hour=window.start, to_hour=window.end)
-    rows, removed = pl.collect_all([canonical_providers(winners), losers])
+    rows, removed = pl.collect_all([canonical_providers(winners), losers], engine="in-memory")
     # What is priced from here on keeps this order, which is that of the lake.
     rows = rows.sort("started_hour", *table("core.requests").key, nulls_last=True, maintain_order=True)
     return {"core.requests": rows, "ops.duplicates": removed}

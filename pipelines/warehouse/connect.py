@@ -186,6 +186,10 @@ def _set_store_secret(con: duckdb.DuckDBPyConnection, project: Project) -> None:
         ) from None
 
 
+TEXTS_AS_POLARS = "SET produce_arrow_string_view = true"
+"""Lets DuckDB hand texts over as Polars holds them, so that none is copied twice."""
+
+
 def memory_connection() -> duckdb.DuckDBPyConnection:
     """Return an in-memory DuckDB session in UTC, with its progress bar off."""
     con = duckdb.connect()

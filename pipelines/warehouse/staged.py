@@ -97,7 +97,7 @@ def stage(
     table = schema_of(dotted)
     is_whole = partitions == (None,)
     order = [*table.key] if is_whole else [*dict.fromkeys((str(table.partition), *table.key))]
-    rows = table.conform(frame.lazy()).collect()
+    rows = table.conform(frame.lazy()).collect(engine="in-memory")
     _refuse_nulls(table, rows)
     # What a step made in order is not sorted again; in strict order no key is double.
     if not _is_in_order(rows, order):
