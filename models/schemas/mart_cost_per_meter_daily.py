@@ -37,9 +37,17 @@ TABLE = Table(
             comment="Token class, or a meter that is not tokens (web_search, ...)",
             required=True,
         ),
-        Column(name="quantity", dtype=pl.Decimal(38, 6), comment="Priced and free units", required=True),
         Column(
-            name="unpriced_quantity", dtype=pl.Decimal(38, 6), comment="Units without a price", required=True
+            name="quantity",
+            dtype=pl.Decimal(38, 6),
+            comment="Priced and free units: tokens, calls, seconds or images, as the meter says; summed within a meter",
+            required=True,
+        ),
+        Column(
+            name="unpriced_quantity",
+            dtype=pl.Decimal(38, 6),
+            comment="Units without a price; summed within a meter",
+            required=True,
         ),
         Column(name="usage_usd", dtype=USD, comment="Dollars of the priced units", required=True),
         Column(

@@ -85,7 +85,7 @@ TABLE = Table(
         Column(
             name="available_usd",
             dtype=USD,
-            comment="All billed cost: usage plus the pool-day's starting, idle, draining, failed, padding and unused dollars by allocation weight; charges without a request are in mart.spend_daily alone",
+            comment="All billed cost, usage_usd in it (never add the two): usage plus the pool-day's starting, idle, draining, failed, padding and unused dollars by allocation weight; charges without a request are in mart.spend_daily alone",
         ),
         Column(
             name="available_usd_per_mtok",
