@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Literal
 
 from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_validator
@@ -173,6 +173,13 @@ def load_gpu_sheets(texts: Mapping[str, str]) -> list[GpuSheet]:
 
 def examine_gpu_sheet(path: str, text: str) -> tuple[GpuSheet | None, list[ConfigurationError]]:
     """Parse a sheet and return it, if its shape allows, with everything that is wrong with it."""
+    sheet, problems = _examined(path, text)
+    return sheet, list(problems)
+
+
+@lru_cache(maxsize=64)
+def _examined(path: str, text: str) -> tuple[GpuSheet | None, list[ConfigurationError]]:
+    """Do so once for a text: a sheet never changes once it is read."""
     try:
         document = read_yaml(text, path=path)
     except ConfigurationError as error:
