@@ -12,6 +12,7 @@ import pytest
 
 from pipelines.masking import MaskedStream, mask, remember, remember_parts
 from pipelines.project import Project
+from pipelines.sources import http_api
 from tests.pipelines.loopback import Silent, serving
 from tests.pipelines.small import gateway_row, make_project, materialize, nanodollar, write_lines
 
@@ -126,7 +127,9 @@ def test_a_catalog_that_cannot_be_reached_shows_no_password(tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("planted")
-def test_sources_that_fail_show_no_secret(tmp_path: Path, echo: str) -> None:
+def test_sources_that_fail_show_no_secret(tmp_path: Path, echo: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # That an API is asked five times, with growing pauses, is seen where APIs are tested.
+    monkeypatch.setattr(http_api, "_ATTEMPTS", 2)
     settings = SOURCES.format(url=echo, param=PARAM, plain=PLAIN)
     project = make_project(tmp_path, "[warehouse]\nstart_on = 2026-11-01\n" + settings)
     write_lines(tmp_path / "landing/gateway/a.jsonl", [gateway_row("r1", "2026-11-02 09:10:00")])
