@@ -147,7 +147,10 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """Store what is stored in the block in one transaction a file."""
+        """Store what is stored in the block in one transaction a file, within the one that is open if there is one."""
+        if self._batch.stack is not None:
+            yield
+            return
         with ExitStack() as stack:
             self._batch.stack, self._batch.shards = stack, {}
             try:
@@ -157,11 +160,11 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
 
     def _store_held(self) -> None:
         with self._holding:
-            events, self._held = [_masked(event) for event in self._held], []
-        if not events:
+            held, self._held = self._held, []
+        if not held:
             return
+        events, rows = zip(*map(self._masked_row, held), strict=True)
         with self._transaction():
-            rows = [self._event_to_row(event) for event in events]
             for run_id, of_run in groupby(rows, key=itemgetter("run_id")):
                 with self.run_connection(run_id) as con:
                     con.execute(SqlEventLogStorageTable.insert(), list(of_run))
@@ -175,6 +178,15 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
                     numbers = self._numbered(con, [row for _, row in judged])
                 for (event, _), number in zip(judged, numbers, strict=True):
                     self.store_asset_check_event(event, number)
+
+    def _masked_row(self, event: EventLogEntry) -> tuple[EventLogEntry, dict[str, Any]]:
+        """Return an event without secrets, and the row that stores it, by one serialization where there are none."""
+        row = self._event_to_row(event)
+        shown = mask(row["event"])
+        if shown == row["event"]:
+            return event, row
+        event = deserialize_value(shown, EventLogEntry)
+        return event, self._event_to_row(event)
 
     @staticmethod
     def _numbered(con: Connection, rows: list[dict[str, Any]]) -> range:
