@@ -158,7 +158,8 @@ def read_state(
     Raises:
         DataError: a value cannot be used; the sentence says which would be.
     """
-    given = dict(pairs)
+    # No name of a log holds a NUL: landing writes this sign in its place, and DuckDB takes none.
+    given = {name: value.replace("\0", "\ufffd") for name, value in pairs}
     names = list(offered)
     last = _day(given, "to") or last_on or date.today()  # noqa: DTZ011  an empty warehouse has no day of its own
     first = _day(given, "from") or max(last - timedelta(days=usual_days - 1), min(first_on or last, last))
