@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.measure import Measured, Stages, machine, measured, run_by_stage
+from benchmarks.measure import STEPS_SHOWN, Measured, Stages, machine, measured, run_by_stage
 
 ROWS = int(os.environ.get("NANODOLLAR_BENCH_ROWS", "1000000"))
 DAYS = 7
@@ -128,6 +128,12 @@ def tell_rows(small: Run, large: Run) -> None:
         for stage in ("landing", *COMPUTED, "report", "publish")
     )
     print(f"  microseconds of processor     {shares}")
+    steps = {
+        step: (spent - small.ours.steps.get(step, 0.0)) * 1e6 / rows
+        for step, spent in large.ours.steps.items()
+    }
+    most = sorted(steps.items(), key=lambda item: -item[1])[:STEPS_SHOWN]
+    print(f"    of which                    {', '.join(f'{step} {spent:.1f}' for step, spent in most)}")
     computed = large.cpu(*COMPUTED) - small.cpu(*COMPUTED)
     whole = computed + large.cpu("landing") - small.cpu("landing")
     bare = large.bare.cpu_seconds - small.bare.cpu_seconds

@@ -59,7 +59,7 @@ _STAGES = {
     "reports/published_warehouse": "publish",
 }
 _SHOWN_FROM = 0.05
-_STEPS_SHOWN = 8
+STEPS_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Stages:
 
     def parts(self) -> str:
         """Return the steps that take the most, and what writing and committing take."""
-        most = sorted(self.steps.items(), key=lambda item: -item[1])[:_STEPS_SHOWN]
+        most = sorted(self.steps.items(), key=lambda item: -item[1])[:STEPS_SHOWN]
         return ", ".join(f"{step} {spent:.2f}" for step, spent in most if spent >= _SHOWN_FROM)
 
 
