@@ -5,7 +5,7 @@ from itertools import accumulate
 
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from models.costs.intervals import half_even_parts
@@ -19,6 +19,9 @@ magnitudes = st.builds(
 
 
 @given(st.lists(magnitudes, min_size=1, max_size=30))
+# A sum just above the middle of two doubles, the least and a greater one that no double holds before the last limb.
+@example([2.0**9, 2.0**-44, 2.0**-80])
+@example([2.0**10, 2.0**-43, 2.0**-80])
 def test_running_sums_are_the_doubles_nearest_to_the_exact_ones(values):
     sums = Limbs.cut(np.array(values), unit_bits=UNIT_BITS).sums()
     exact = list(accumulate(Fraction(value) for value in values))

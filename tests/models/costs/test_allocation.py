@@ -125,8 +125,9 @@ def test_deployment_scaled_to_zero_keeps_its_attempts():
 
 
 def test_attempt_of_an_instant_is_priced_at_nothing():
-    (row,) = allocated([attempt("a", 5, 5, replica_id="r1")], [ready()])
-    assert (row["price_state"], row["effective_usd"]) == ("priced", 0)
+    for minute in (0, 5):  # on the edge of the window, too
+        (row,) = allocated([attempt("a", minute, minute, replica_id="r1")], [ready()])
+        assert (row["price_state"], row["effective_usd"]) == ("priced", 0), minute
 
 
 def test_gateway_cache_hit_used_no_gpu():
