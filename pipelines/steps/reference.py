@@ -1,5 +1,7 @@
 """ref/*: price sheets, aliases, chips and the routing policy as tables. Small, replaced whole."""
 
+from functools import lru_cache
+
 import polars as pl
 
 from models.costs.commitments import commitment_prices, load_commitments
@@ -24,20 +26,18 @@ from pipelines.project import Project
 
 def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
     """Read every sheet, contract and policy into its table; the first error names its file and line."""
-    tokens = load_token_sheets({**builtin_token_sheets(), **project.token_sheet_texts()})
-    gpus = load_gpu_sheets({**builtin_gpu_sheets(), **project.gpu_sheet_texts()})
     prices, finance = project.settings.prices, project.settings.finance
-    contracts = load_contracts(project.contracts_text(), path=prices.contracts)
+    listed = _listed(
+        tuple({**builtin_token_sheets(), **project.token_sheet_texts()}.items()),
+        tuple({**builtin_gpu_sheets(), **project.gpu_sheet_texts()}.items()),
+        project.contracts_text(),
+        prices.contracts,
+    )
     commitments = load_commitments(project.commitments_text(), path=project.commitments_path)
-    makers = families(tokens, gpus)
     return {
-        "ref.models": with_makers(model_aliases(tokens), makers),
-        "ref.pool_models": with_makers(pool_models(gpus), makers),
-        "ref.capacity_rates": capacity_rates(gpus),
+        **listed,
         "ref.chips": chips(),
-        "ref.families": makers,
-        "ref.token_prices": token_book(tokens, contracts),
-        "ref.gpu_prices": pl.concat([gpu_book(gpus), commitment_prices(commitments)]),
+        "ref.gpu_prices": pl.concat([listed["ref.gpu_prices"], commitment_prices(commitments)]),
         "ref.commitments": commitments,
         "ref.overhead": load_overhead(project.overhead_text(), path=project.overhead_path),
         "ref.allocation_rules": allocation_rules(
@@ -55,4 +55,24 @@ def reference_frames(project: Project) -> dict[str, pl.DataFrame]:
         **load_budgets(project.finance_text("budgets"), path=finance.budgets),
         "ref.journal_accounts": load_journal(project.finance_text("journal"), path=finance.journal),
         "ref.routing_policy": load_policy(project.policy_text(), path=project.policy_path),
+    }
+
+
+@lru_cache(maxsize=8)
+def _listed(
+    token_texts: tuple[tuple[str, str], ...],
+    gpu_texts: tuple[tuple[str, str], ...],
+    contracts_text: str,
+    contracts_path: str,
+) -> dict[str, pl.DataFrame]:
+    """Return the tables of price sheets and contracts, made once for their texts: to close a month asks three times."""
+    tokens, gpus = load_token_sheets(dict(token_texts)), load_gpu_sheets(dict(gpu_texts))
+    makers = families(tokens, gpus)
+    return {
+        "ref.models": with_makers(model_aliases(tokens), makers),
+        "ref.pool_models": with_makers(pool_models(gpus), makers),
+        "ref.capacity_rates": capacity_rates(gpus),
+        "ref.families": makers,
+        "ref.token_prices": token_book(tokens, load_contracts(contracts_text, path=contracts_path)),
+        "ref.gpu_prices": gpu_book(gpus),
     }
