@@ -110,24 +110,26 @@ def stage(
         firsts = runs["len"].cum_sum() - runs["len"]
         places = dict(zip(runs["value"], zip(firsts, runs["len"], strict=True), strict=True))
         _refuse_strays(table, rows, sorted({*places} - {*partitions}))  # type: ignore[type-var]
+    has_own_files = any(count >= OWN_FILE_ROWS for _, count in places.values())
     staged: list[StagedPartition] = []
     small: list[pl.DataFrame] = []
     first = 0
     hashes = ContentHashes(rows)
     for value in partitions:
         start, count = places.get(value, (0, 0))
-        part = rows.slice(start, count)
-        if part.height >= OWN_FILE_ROWS:
-            path = write_draft(files, table, value, part)
-            staged.append(StagedPartition(value, count, hashes.of(start, count), path))
-            continue
         content = hashes.of(start, count) if count else EMPTY
-        staged.append(StagedPartition(value, count, content, None, first))
-        if part.height:
-            small.append(part)
-            first += part.height
+        if count >= OWN_FILE_ROWS:
+            path = write_draft(files, table, value, rows.slice(start, count))
+            staged.append(StagedPartition(value, count, content, path))
+        elif has_own_files:
+            staged.append(StagedPartition(value, count, content, None, first))
+            small.append(rows.slice(start, count))
+            first += count
+        else:
+            staged.append(StagedPartition(value, count, content, None, start))
     # A frame of a thousand slices is slow to slice again.
-    return Staged(dotted, staged, pl.concat(small, rechunk=True) if small else None)
+    kept = (pl.concat(small) if small else None) if has_own_files else rows
+    return Staged(dotted, staged, None if kept is None or kept.is_empty() else kept.rechunk())
 
 
 def write_draft(files: DataFiles, table: Table, value: PartitionValue, rows: pl.DataFrame) -> Path:
