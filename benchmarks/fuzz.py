@@ -23,14 +23,14 @@ def main(minutes: int = 60) -> None:
     with atheris.instrument_imports(include=[*_READERS, *_SHEETS]):
         from models.errors import NanodollarError
         from models.prices.sheets import load_token_sheets
-        from tests.pipelines.landing.test_fuzz import EXAMPLES, Outcome, lines_of
+        from tests.pipelines.landing.test_fuzz import EXAMPLES, land_alone, lines_of
 
     kinds = sorted(EXAMPLES)
 
     def one_input(data: bytes) -> None:
         chosen, content = (data[0] if data else 0) % (len(kinds) + 1), data[1:]
         if chosen < len(kinds):
-            assert Outcome(kinds[chosen], content).holds_together(), kinds[chosen]
+            assert land_alone(kinds[chosen], content).holds_together(), kinds[chosen]
             return
         try:
             load_token_sheets({"prices/tokens/house.yml": content.decode(errors="replace")})

@@ -219,6 +219,10 @@ def test_measured_weights_of_a_model_and_chip_win_over_those_of_the_model():
     ]
     rows = allocated(pair, [ready(chip="H200")], weights=measured)
     assert [row["allocation_weight"] for row in rows] == [Decimal(1), Decimal(100)]
+    (alone, _) = allocated(pair, [ready()], weights=measured)
+    beside = attempt("b", 0, 10, output_text_tokens=100, **facts | {"replica_id": "r2"})
+    rows = allocated([pair[0], beside], [ready(), ready("r2", chip="A100")], weights=measured)
+    assert [row["allocation_weight"] for row in rows] == [alone["allocation_weight"], Decimal(100)]
     other = Weights({(None, "B200"): WEIGHTS["llama", None]})
     assert allocated(pair, [ready()], weights=other)[0]["allocation_weight"] == 46
 
