@@ -40,6 +40,10 @@ lint: $(VENV)/.installed-dev ## ruff, mypy, import rules, spelling
 test: lint ## lint, types and every test
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
+coverage: $(VENV)/.installed-dev ## every test, and the lines of code that none runs
+	@mkdir -p build
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
 ui: $(VENV)/.installed ## Dagster on 127.0.0.1:3000
 	$(BIN)/nanodollar ui
 
