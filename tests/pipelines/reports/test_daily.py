@@ -391,7 +391,7 @@ def test_day_of_25_hours_shows_the_wall_clock_of_its_zone():
     insert(con, "mart.cold_starts", [cold_start("late", utc("2026-10-25T22:30"), started_on=on)])
     page = render(con, on=on, time_zone="Europe/Berlin", generated_at=utc("2026-10-26T08:00"))
     assert "2026-10-24 22:00 to 2026-10-25 23:00 UTC" in page.text
-    # Ticks every three hours that passed: the clock is turned back at 03:00.
+    # Ticks every three hours that passed, as the clock is turned back at 03:00; then the label of the start.
     plot = page.text.split("ten-minute steps")[1].split("No burst")[0]
     assert re.findall(r"\d\d:\d\d", plot) == [
         "00:00", "02:00", "05:00", "08:00", "11:00", "14:00", "17:00", "20:00", "23:00",
