@@ -394,7 +394,7 @@ def test_day_of_25_hours_shows_the_wall_clock_of_its_zone():
     # Ticks every three hours that passed, as the clock is turned back at 03:00; then the label of the start.
     plot = page.text.split("ten-minute steps")[1].split("No burst")[0]
     assert re.findall(r"\d\d:\d\d", plot) == [
-        "00:00", "02:00", "05:00", "08:00", "11:00", "14:00", "17:00", "20:00", "23:00",
+        "00:00", "02:00", "05:00", "08:00", "11:00", "14:00", "17:00", "20:00", "23:00", "23:30",
     ]  # fmt: skip
 
 
