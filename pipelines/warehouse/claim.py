@@ -38,6 +38,10 @@ SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %(space)s AND l.objid NOT IN (0, %(own)s)
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT 1
 """
+_OWN_TURN = """
+SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid() AND database =
+  (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s AND objid = %s AND objsubid = 2
+"""
 _HOLDER = """
 SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = %s
@@ -168,6 +172,10 @@ def _wait(session: "psycopg.Connection[Any]", project: Project, turn: int) -> No
         try:
             session.execute("SELECT pg_advisory_lock(%s, %s)", [_TURNS, turn])
         except psycopg.errors.LockNotAvailable:
+            # PostgreSQL may grant a session's lock in the moment in which it gives up waiting: it is held then, and a
+            # second lock would not end with one unlock.
+            if session.execute(_OWN_TURN, [_TURNS, turn]).fetchone() is not None:
+                return
             found = session.execute(_HOLDER, [_TURNS, turn]).fetchone()
             if found is not None and not is_said:
                 is_said = True
