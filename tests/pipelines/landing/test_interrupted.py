@@ -19,11 +19,11 @@ KILL = "os.kill(os.getpid(), signal.SIGKILL)"
 # Where the process is killed: after a part is written, after a batch is committed, and inside a transaction.
 MOMENTS = {
     "a part is written": f"""
-flush = parts.Parts.flush
+flush = parts.ParquetParts.flush
 def killed(self):
     flush(self)
     if self.paths: {KILL}
-parts.Parts.flush = killed
+parts.ParquetParts.flush = killed
 """,
     "one of two batches is committed": f"""
 batch._COMMIT_FILES = 1
