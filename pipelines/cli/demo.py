@@ -88,7 +88,7 @@ def command(days: int, requests_per_day: int, folder: Path) -> None:
     click.echo("\nLook next:")
     click.echo(f"  report     {_shown(project.reports / 'daily' / f'{last[0][0]}.html')}")
     click.echo(f"  catalog    {_shown(project.reports / 'catalog.html')}   (every table, column and check)")
-    click.echo(f"  warehouse  {_shown(project.published)}   (any DuckDB opens it)")
+    click.echo(f"  warehouse  {_shown(project.published)}   (DuckDB 1.5 or later opens it)")
     click.echo('  SQL        .venv/bin/nanodollar sql "FROM mart.cost_per_token_daily LIMIT 5"')
     click.echo("  Dagster    make ui   then http://127.0.0.1:3000")
 
