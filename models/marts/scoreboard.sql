@@ -73,9 +73,10 @@ cells AS (
     sum(effective_usd) AS usage_usd,
     quantile_cont(duration_seconds, [0.5, 0.95]) FILTER (is_attempt AND status = 'ok') AS durations,
     quantile_cont(first_token_seconds, [0.5, 0.95]) FILTER (is_attempt AND status = 'ok') AS first_tokens,
-    sum(answered) FILTER (is_attempt AND status = 'ok' AND duration_seconds > 0)
-      / nullif(sum(duration_seconds - coalesce(first_token_seconds, 0)) FILTER (is_attempt AND status = 'ok' AND duration_seconds > 0), 0)
-      AS output_tokens_per_second
+    -- Whole microseconds sum to one figure in any order.
+    1e6 * sum(answered) FILTER (is_attempt AND status = 'ok' AND duration_seconds > 0)
+      / nullif(sum(CAST(1e6 * (duration_seconds - coalesce(first_token_seconds, 0)) AS BIGINT))
+        FILTER (is_attempt AND status = 'ok' AND duration_seconds > 0), 0) AS output_tokens_per_second
   FROM slices GROUP BY accrued_on, route, task_class, cost_basis, provider, model
 ),
 makers AS (
