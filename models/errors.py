@@ -11,3 +11,7 @@ class ConfigurationError(NanodollarError):
 
 class DataError(NanodollarError):
     """Input that cannot be used as a whole, such as a file of no known format (exit code 1)."""
+
+
+class NoWarehouseError(DataError):
+    """Nothing has run in the project yet, so that there is nothing to read."""

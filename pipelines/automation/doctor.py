@@ -14,7 +14,7 @@ import duckdb
 from dagster._core.scheduler.instigation import TickStatus
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.errors import DataError, NanodollarError
+from models.errors import DataError, NanodollarError, NoWarehouseError
 from models.schemas import table as schema_of
 from pipelines.automation.runner import dagster_home
 from pipelines.automation.schedules import SCHEDULES
@@ -84,6 +84,11 @@ def examine(warehouse: Warehouse, *, now: datetime, is_thorough: bool = False) -
                 lambda: _checks(con),
             ):
                 found += _tried(part)
+    except NoWarehouseError:
+        found.append(
+            Finding("catalog", "warn", "nothing has run yet", "`nanodollar run` makes the warehouse")
+        )
+        return found + list(_schedules(project, now=now))
     except (NanodollarError, duckdb.Error) as error:
         found.append(
             Finding("catalog", "fail", _sentence(error), "mend what it names, or `nanodollar restore`")

@@ -19,7 +19,7 @@ from pathlib import Path
 import duckdb
 import duckdb_extensions
 
-from models.errors import ConfigurationError, DataError
+from models.errors import ConfigurationError, DataError, NoWarehouseError
 from models.marts import macros_sql
 from models.schemas import tables
 from models.schemas.base import Table, duckdb_type
@@ -65,7 +65,7 @@ def _attach(
         if not file.exists() or file.stat().st_size == 0:
             _refuse_lost_catalog(project, f"{file} is {'empty' if file.exists() else 'gone'}")
             if read_only:
-                raise DataError(f"There is no warehouse at {file} yet; run `nanodollar run` first.")
+                raise NoWarehouseError(f"There is no warehouse at {file} yet; run `nanodollar run` first.")
             file.unlink(missing_ok=True)
             file.parent.mkdir(parents=True, exist_ok=True)
             with sqlite3.connect(file) as fresh:

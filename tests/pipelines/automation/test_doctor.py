@@ -18,7 +18,7 @@ from pipelines.automation.metrics import Sample, metrics_server
 from pipelines.project import Project
 from pipelines.warehouse.backup import copy_catalog
 from pipelines.warehouse.resource import Warehouse
-from tests.pipelines.small import nanodollar
+from tests.pipelines.small import make_project, nanodollar
 
 
 def findings(project: Project, *options: str) -> dict[str, dict[str, Any]]:
@@ -95,6 +95,15 @@ def test_the_doctor_finds_what_is_wrong_and_repairs_it(company_copy: Project) ->
     for said in (lost["what"], nanodollar(project, "backup", "b").err, nanodollar(project, "run").err):
         assert "is damaged (not a database)" in said
         assert "Restore the newest backup into a new folder (`nanodollar restore`)" in said
+
+
+def test_the_doctor_finds_no_fault_in_a_project_that_never_ran(tmp_path: Path) -> None:
+    found = findings(make_project(tmp_path))
+
+    catalog = found["catalog"]
+    assert (catalog["state"], catalog["what"]) == ("warn", "nothing has run yet")
+    assert catalog["remedy"] == "`nanodollar run` makes the warehouse"
+    assert {one["state"] for one in found.values()} == {"ok", "warn"}
 
 
 def test_metrics_are_what_a_monitor_reads(company: Project, tmp_path: Path) -> None:
