@@ -1,6 +1,7 @@
 """nanodollar ui: Dagster's webserver and daemon on this machine."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -28,6 +29,8 @@ def command(obj: Context, port: int) -> None:
     click.echo(f"Dagster for {project.folder}: http://127.0.0.1:{port}   (Ctrl-C ends it)")
     arguments = ["-m", "dagster", "dev", "-m", "pipelines.definitions", "-h", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen([sys.executable, *arguments], env=environment) as dagster:  # noqa: S603  our own words
+        # Whoever stops this process alone, such as a supervisor, means Dagster with its servers and its daemon.
+        signal.signal(signal.SIGTERM, lambda *_: dagster.send_signal(signal.SIGINT))
         try:
             code = dagster.wait()
         except KeyboardInterrupt:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx
@@ -97,8 +98,11 @@ def server(company: Project) -> Iterator[Server]:
         log.wait_for("Serving dagster-webserver on ")
         yield Server(f"http://127.0.0.1:{port}", log)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        # As a supervisor stops it: one process, which takes the webserver and the daemon with it.
+        process.terminate()
         process.wait(timeout=60)
+        with suppress(ProcessLookupError):  # Code servers end by themselves once nobody asks them.
+            os.killpg(process.pid, signal.SIGTERM)
         log.close()
 
 
