@@ -6,7 +6,8 @@ import polars as pl
 
 from pipelines.masking import CONTROL, escaped
 
-_FORMULA = r"^[=+\-@\t\r\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"
+_FORMULA = "^[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]"
+"""What a spreadsheet takes for the begin of a formula, as Polars and Python read it."""
 _NUMBER = r"^[+-]?\d*\.?\d+([eE][+-]?\d+)?$"
 _TEXTS = (pl.String, pl.Categorical, pl.Enum)
 
@@ -18,7 +19,7 @@ def csv_bytes(rows: pl.DataFrame) -> bytes:
     as their escapes, and a list as text.
     """
     nested = [name for name, kind in rows.schema.items() if kind.is_nested()]
-    texts = [name for name, kind in rows.schema.items() if kind in (pl.String, pl.Categorical, pl.Enum)]
+    texts = [name for name, kind in rows.schema.items() if kind in _TEXTS]
     plain = rows.with_columns(
         *(pl.col(name).map_elements(_written, return_dtype=pl.String) for name in nested),
         pl.col(texts).cast(pl.String),
@@ -39,4 +40,4 @@ def _written(value: object) -> str:
 
 def _heading(name: str) -> str:
     text = escaped(name)
-    return f"'{text}" if re.match(r"[=+\-@\t]", text) else text
+    return f"'{text}" if re.match(_FORMULA, text) else text

@@ -1,14 +1,37 @@
 """What every file of prices shares: all its errors at once, each naming file, line, key and remedy."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from models.documents import Document, nearest
 from models.errors import ConfigurationError
 from models.yaml_values import Location
+
+Sheet = TypeVar("Sheet")
+Examined = tuple[Sheet | None, tuple[ConfigurationError, ...]]
+"""A sheet, if its shape allows, with everything that is wrong with it."""
+
+
+def load_sheets(examine: Callable[[str, str], Examined[Sheet]], texts: Mapping[str, str]) -> list[Sheet]:
+    """Parse and check sheets, in the order given.
+
+    Args:
+        examine: parses and checks a sheet, given its path and its text.
+        texts: path (for messages and `sheet_path`) to YAML text.
+
+    Raises:
+        ConfigurationError: the first thing wrong, with file, line, key and remedy.
+    """
+    sheets = []
+    for path, text in texts.items():
+        sheet, problems = examine(path, text)
+        if sheet is None or problems:
+            raise problems[0]
+        sheets.append(sheet)
+    return sheets
 
 
 def readable(

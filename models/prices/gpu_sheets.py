@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, PrivateAttr, ValidationError, model_valid
 
 from models.documents import Document, Instant, Strict, read_yaml
 from models.errors import ConfigurationError
-from models.prices.fields import readable
+from models.prices.fields import Examined, load_sheets, readable
 from models.yaml_values import Location
 
 MOST_USD_PER_GPU_HOUR = Decimal(1000)
@@ -154,45 +154,26 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 
 
 def load_gpu_sheets(texts: Mapping[str, str]) -> list[GpuSheet]:
-    """Parse and check sheets, in the order given.
-
-    Args:
-        texts: path (for messages and `sheet_path`) to YAML text.
-
-    Raises:
-        ConfigurationError: the first thing wrong, with file, line, key and remedy.
-    """
-    sheets = []
-    for path, text in texts.items():
-        sheet, problems = examine_gpu_sheet(path, text)
-        if sheet is None or problems:
-            raise problems[0]
-        sheets.append(sheet)
-    return sheets
-
-
-def examine_gpu_sheet(path: str, text: str) -> tuple[GpuSheet | None, list[ConfigurationError]]:
-    """Parse a sheet and return it, if its shape allows, with everything that is wrong with it."""
-    sheet, problems = _examined(path, text)
-    return sheet, list(problems)
+    """Parse and check sheets, given as path and YAML text; the first thing wrong is raised."""
+    return load_sheets(examine_gpu_sheet, texts)
 
 
 @lru_cache(maxsize=64)
-def _examined(path: str, text: str) -> tuple[GpuSheet | None, list[ConfigurationError]]:
-    """Do so once for a text: a sheet never changes once it is read."""
+def examine_gpu_sheet(path: str, text: str) -> Examined[GpuSheet]:
+    """Parse a sheet, once for a text: a sheet never changes once it is read."""
     try:
         document = read_yaml(text, path=path)
     except ConfigurationError as error:
-        return None, [error]
+        return None, (error,)
     if not isinstance(document.value, dict):
         what = "a sheet is a mapping with vendor, source_url, checked_on, billing and rates"
-        return None, [document.error((), what)]
+        return None, (document.error((), what),)
     try:
         sheet = GpuSheet.model_validate(document.value)
     except ValidationError as error:
-        return None, readable(error, document, top=GpuSheet, sections=_SECTIONS)
+        return None, tuple(readable(error, document, top=GpuSheet, sections=_SECTIONS))
     sheet._document = document  # noqa: SLF001 (how a private attribute is filled)
-    return sheet, _validity_problems(sheet)
+    return sheet, tuple(_validity_problems(sheet))
 
 
 def _validity_problems(sheet: GpuSheet) -> list[ConfigurationError]:

@@ -9,53 +9,34 @@ from pydantic import ValidationError
 
 from models.documents import Document, read_yaml
 from models.errors import ConfigurationError
-from models.prices.fields import readable
+from models.prices.fields import Examined, load_sheets, readable
 from models.prices.sheet_checks import order_problems
 from models.prices.sheet_schema import CURRENCY, IN_USD, SECTIONS, TokenSheet
 from models.yaml_values import Location
 
 
 def load_token_sheets(texts: Mapping[str, str]) -> list[TokenSheet]:
-    """Parse and check sheets, in the order given.
-
-    Args:
-        texts: path (for messages and `sheet_path`) to YAML text.
-
-    Raises:
-        ConfigurationError: the first thing wrong, with file, line, key and remedy.
-    """
-    sheets = []
-    for path, text in texts.items():
-        sheet, problems = examine_token_sheet(path, text)
-        if sheet is None or problems:
-            raise problems[0]
-        sheets.append(sheet)
-    return sheets
-
-
-def examine_token_sheet(path: str, text: str) -> tuple[TokenSheet | None, list[ConfigurationError]]:
-    """Parse a sheet and return it, if its shape allows, with everything that is wrong with it."""
-    sheet, problems = _examined(path, text)
-    return sheet, list(problems)
+    """Parse and check sheets, given as path and YAML text; the first thing wrong is raised."""
+    return load_sheets(examine_token_sheet, texts)
 
 
 @lru_cache(maxsize=64)
-def _examined(path: str, text: str) -> tuple[TokenSheet | None, list[ConfigurationError]]:
-    """Do so once for a text: the built-in sheets are long, and a sheet never changes once it is read."""
+def examine_token_sheet(path: str, text: str) -> Examined[TokenSheet]:
+    """Parse a sheet, once for a text: the built-in sheets are long, and a sheet never changes once it is read."""
     try:
         document = read_yaml(text, path=path)
     except ConfigurationError as error:
-        return None, [error]
+        return None, (error,)
     if not isinstance(document.value, dict):
         what = "a sheet is a mapping with provider, source_url, checked_on and models"
-        return None, [document.error((), what)]
+        return None, (document.error((), what),)
     value, problems = in_currency(document.value, document)
     try:
         sheet = TokenSheet.model_validate(value)
     except ValidationError as error:
-        return None, problems + readable(error, document, top=TokenSheet, sections=SECTIONS)
+        return None, (*problems, *readable(error, document, top=TokenSheet, sections=SECTIONS))
     sheet._document = document  # noqa: SLF001 (how a private attribute is filled)
-    return sheet, problems + order_problems(sheet)
+    return sheet, (*problems, *order_problems(sheet))
 
 
 def in_currency(value: Any, document: Document) -> tuple[Any, list[ConfigurationError]]:

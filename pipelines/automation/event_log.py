@@ -182,11 +182,8 @@ class BatchingSqliteEventLogStorage(SqliteEventLogStorage):
     def _masked_row(self, event: EventLogEntry) -> tuple[EventLogEntry, dict[str, Any]]:
         """Return an event without secrets, and the row that stores it, by one serialization where there are none."""
         row = self._event_to_row(event)
-        shown = mask(row["event"])
-        if shown == row["event"]:
-            return event, row
-        event = deserialize_value(shown, EventLogEntry)
-        return event, self._event_to_row(event)
+        shown = _without_secrets(event, row["event"])
+        return shown, row if shown is event else self._event_to_row(shown)
 
     @staticmethod
     def _numbered(con: Connection, rows: list[dict[str, Any]]) -> range:
@@ -242,8 +239,10 @@ def _is_free_of_text(event: EventLogEntry) -> bool:
 
 
 def _masked(event: EventLogEntry) -> EventLogEntry:
-    if _is_free_of_text(event):
-        return event
-    text = serialize_value(event)
+    return event if _is_free_of_text(event) else _without_secrets(event, serialize_value(event))
+
+
+def _without_secrets(event: EventLogEntry, text: str) -> EventLogEntry:
+    """Return an event, given with its serialization, as it is where that names no secret."""
     shown = mask(text)
     return event if shown == text else deserialize_value(shown, EventLogEntry)

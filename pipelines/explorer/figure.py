@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -57,8 +58,12 @@ class Figure(View):
         """Whether a column's values stand to the right, beneath each other."""
         return column.style != "text" or self.shown.schema[column.name].is_numeric()
 
-    def class_of(self, column: ViewColumn) -> str:
-        """Return the class of a column: dates, instants and short texts stay on one line, long texts need room."""
+    @cached_property
+    def classes(self) -> dict[str, str]:
+        """The class of each column: dates, instants and short texts stay on one line, long texts need room."""
+        return {column.name: self._class_of(column) for column in self.shown_columns}
+
+    def _class_of(self, column: ViewColumn) -> str:
         kind = self.shown.schema[column.name]
         if self.is_number(column):
             return "n"

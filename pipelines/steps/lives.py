@@ -48,6 +48,9 @@ def attempts(inputs: Inputs, window: Window, *, where: str = "true") -> pl.DataF
     return deployed(started, inputs.whole("ref.deployments"), as_known_at=window.now)
 
 
+_BEFORE = "started_at < $start AND started_at >= $early"
+
+
 def _runs_on(start: datetime) -> str:
     """Return SQL of whether an attempt was still running at an instant."""
     # Instants are counted in microseconds: DuckDB adds to one by way of a calendar, which takes ten times as long.
@@ -71,9 +74,6 @@ def _still_running(inputs: Inputs, window: Window, where: str) -> pl.DataFrame |
     near = inputs.rows("core.requests", floor_hour(first), window.start, where=runs_on)
     span = {"start": window.start, "early": first}
     return inputs.query(f"FROM near WHERE {_BEFORE} AND {runs_on}", span, frames={"near": near})
-
-
-_BEFORE = "started_at < $start AND started_at >= $early"
 
 
 def first_running(inputs: Inputs, window: Window, *, since: datetime) -> datetime | None:

@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from datetime import datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -48,8 +49,8 @@ def backup(project: Project, target: str, *, now: datetime, keep: int | None = N
         DataError: the catalog cannot be read, a file that it names is gone, or the target cannot be written.
     """
     store = BackupStore(target)
-    made = store.readable()
-    before = made[-1].data if made else {}
+    newest = next(store.readable(), None)
+    before = newest.data if newest else {}
     there = store.objects()
     count = len(there)
     with tempfile.TemporaryDirectory() as folder:
@@ -209,8 +210,8 @@ def _written_by_people(project: Project, target: str) -> dict[str, bytes]:
 
 def _forget_old(store: BackupStore, keep: int) -> None:
     """Let the newest backups stay that can be read; older ones go, and the files that none needs."""
-    kept = store.readable()[-keep:]
-    old = [made_at for made_at in store.manifests() if made_at < kept[0].made_at]
+    kept = list(islice(store.readable(), keep))
+    old = [made_at for made_at in store.manifests() if made_at < kept[-1].made_at]
     needed = {
         one.sha256
         for manifest in kept

@@ -105,13 +105,11 @@ class BackupStore:
             tables={table: (rows, digest) for table, (rows, digest) in body["tables"].items()},
         )
 
-    def readable(self) -> list[Manifest]:
-        """Return what each backup holds that is not damaged, oldest first."""
-        found = []
-        for made_at in self.manifests():
+    def readable(self) -> Iterator[Manifest]:
+        """Yield what each backup holds that is not damaged, newest first."""
+        for made_at in reversed(self.manifests()):
             with suppress(DamagedBackupError):
-                found.append(self.manifest(made_at))
-        return found
+                yield self.manifest(made_at)
 
     def put_manifest(self, manifest: Manifest) -> None:
         """Write what a backup holds; with this it is there."""
